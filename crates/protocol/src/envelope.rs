@@ -1,0 +1,187 @@
+use std::{borrow::Cow, fmt};
+
+use device_key_types::{
+    Reason,
+    strict_json::{self, Object},
+};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::{Answer, Params, RpcError};
+
+/// One line that can be served.
+#[derive(Debug)]
+pub enum Message {
+    /// Has an id and is answered exactly once.
+    Request(Request),
+    /// Has no id and is never answered.
+    Notification,
+}
+
+/// A request whose params are not looked at yet.
+#[derive(Debug)]
+pub struct Request {
+    /// Echoed in the answer.
+    pub id: RequestId,
+    /// The method's name.
+    pub method: String,
+    /// The params as they came.
+    pub params: Params,
+    /// The caller's trace, if it sent one.
+    pub trace: Option<TraceContext>,
+    /// How the answer must be spelled.
+    pub version: Version,
+}
+
+/// A string or a 64-bit integer, kept as it was spelled.
+#[derive(Clone, Debug)]
+pub struct RequestId(Box<RawValue>);
+
+/// Whether the caller writes `"jsonrpc":"2.0"`; the answer does as the request did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Version {
+    /// As JSON-RPC 2.0 asks.
+    #[default]
+    Stated,
+    /// As existing clients do.
+    Omitted,
+}
+
+/// W3C Trace Context of the caller. Malformed values are ignored, as that document asks.
+#[derive(Clone, Debug, Deserialize)]
+pub struct TraceContext {
+    /// The `traceparent` header's value.
+    pub traceparent: String,
+    /// The `tracestate` header's value.
+    #[serde(default)]
+    pub tracestate: Option<String>,
+}
+
+/// A line that is refused as a whole.
+#[derive(Debug)]
+pub struct Rejected {
+    id: Option<RequestId>,
+    version: Option<Version>,
+    reason: Reason,
+}
+
+impl Message {
+    /// Reads one line, without its line feed.
+    pub fn parse(line: &[u8]) -> Result<Self, Rejected> {
+        let unreadable = || Rejected { id: None, version: None, reason: Reason::ParseError };
+        let text = std::str::from_utf8(line).map_err(|_| unreadable())?;
+        strict_json::check(text).map_err(|_| unreadable())?;
+        let not_a_request = |reason| Rejected { id: None, version: None, reason };
+        let Object(envelope): Object<Envelope<'_>> = serde_json::from_str(text).map_err(|_| {
+            let is_array = text.trim_ascii_start().starts_with('[');
+            not_a_request(if is_array { Reason::BatchUnsupported } else { Reason::InvalidRequest })
+        })?;
+        envelope.into_message()
+    }
+}
+
+/// The envelope with every member as raw as it can be, so that a fault in one still lets the others
+/// shape the answer.
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(borrow, default)]
+    jsonrpc: Member<'a>,
+    #[serde(borrow, default)]
+    id: Member<'a>,
+    #[serde(borrow, default)]
+    method: Member<'a>,
+    #[serde(borrow, default)]
+    params: Member<'a>,
+    #[serde(borrow, default)]
+    trace: Member<'a>,
+}
+
+/// A member of the envelope; an `Option` would not tell `null` from absence.
+#[derive(Default)]
+struct Member<'a>(Option<&'a RawValue>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Member<'a> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        <&RawValue>::deserialize(deserializer).map(|raw| Self(Some(raw)))
+    }
+}
+
+impl<'a> Member<'a> {
+    fn read<T: Deserialize<'a>>(&self) -> Option<T> {
+        self.0.and_then(|raw| serde_json::from_str(raw.get()).ok())
+    }
+}
+
+impl Envelope<'_> {
+    fn into_message(self) -> Result<Message, Rejected> {
+        let version = match self.jsonrpc.0 {
+            None => Some(Version::Omitted),
+            Some(_) => self
+                .jsonrpc
+                .read::<Cow<'_, str>>()
+                .filter(|version| version == "2.0")
+                .map(|_| Version::Stated),
+        };
+        let id = self.id.0.map(RequestId::parse);
+        let method = self.method.read::<String>();
+        match (version, id, method) {
+            (Some(version), Some(Some(id)), Some(method)) => Ok(Message::Request(Request {
+                id,
+                method,
+                params: Params::new(self.params.0),
+                trace: self.trace.read::<Object<TraceContext>>().map(|Object(trace)| trace),
+                version,
+            })),
+            (Some(_), None, Some(_)) => Ok(Message::Notification),
+            (version, id, _) => {
+                Err(Rejected { id: id.flatten(), version, reason: Reason::InvalidRequest })
+            }
+        }
+    }
+}
+
+impl RequestId {
+    fn parse(raw: &RawValue) -> Option<Self> {
+        let text = raw.get();
+        let is_id = text.starts_with('"')
+            || serde_json::from_str::<i64>(text).is_ok()
+            || serde_json::from_str::<u64>(text).is_ok();
+        is_id.then(|| Self(raw.to_owned()))
+    }
+
+    /// The id as JSON.
+    pub fn as_json(&self) -> &RawValue {
+        &self.0
+    }
+}
+
+impl fmt::Display for RequestId {
+    /// At most 64 characters, for traces: the caller chooses the id and its length.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = self.0.get();
+        let end = text.char_indices().nth(64).map_or(text.len(), |(end, _)| end);
+        f.write_str(text.get(..end).unwrap_or_default())
+    }
+}
+
+impl Rejected {
+    /// The line was longer than the limit and is gone.
+    pub const fn too_large() -> Self {
+        Self { id: None, version: None, reason: Reason::MessageTooLarge }
+    }
+
+    /// Why.
+    pub const fn reason(&self) -> Reason {
+        self.reason
+    }
+
+    /// The answer. If the line did not tell whether its sender states the version, the answer does
+    /// as the sender did before.
+    pub fn answer(&self, usual: Version) -> Answer {
+        let error = RpcError::from(self.reason);
+        Answer::failure(self.id.as_ref(), self.version.unwrap_or(usual), &error)
+    }
+}
+
+#[cfg(test)]
+mod tests;

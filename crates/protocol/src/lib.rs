@@ -1,0 +1,31 @@
+//! What goes over the wire: JSON-RPC 2.0 envelopes, the methods' params and results, and errors.
+//!
+//! [`Message::parse`] reads one line, strictly: one JSON value in UTF-8, no duplicate key at any
+//! depth, objects only where objects belong. A line that cannot be served becomes a [`Rejected`],
+//! which knows how it must be answered. Nothing here is async, does I/O or knows what a method does.
+//!
+//! ```
+//! use device_key_protocol::{Answer, Message};
+//!
+//! let line = br#"{"id":0,"method":"device/key/public","params":{"keyId":"dk_"}}"#;
+//! let Ok(Message::Request(request)) = Message::parse(line) else { panic!("a request") };
+//! assert_eq!(request.method, "device/key/public");
+//! let answer = Answer::success(&request.id, request.version, &serde_json::json!({}));
+//! assert_eq!(answer.as_bytes(), b"{\"id\":0,\"result\":{}}\n");
+//! ```
+#![forbid(unsafe_code)]
+
+mod answer;
+mod code;
+mod envelope;
+pub mod initialize;
+pub mod key;
+mod params;
+
+pub use answer::{Answer, RpcError};
+pub use code::{ErrorCode, error_code};
+pub use envelope::{Message, Rejected, Request, RequestId, TraceContext, Version};
+pub use params::Params;
+
+/// Longest line in bytes, without its line feed: 1 MiB. A longer one is `message_too_large`.
+pub const MAX_MESSAGE_BYTES: usize = 1 << 20;

@@ -1,0 +1,42 @@
+use std::{fmt, str::FromStr};
+
+use crate::{Reason, encoding};
+
+const PREFIX: &str = "dk_";
+
+/// The name of a device key: `dk_` and 43 characters, the unpadded base64url of 32 random bytes.
+///
+/// It says nothing about protection class or provider. Because it has one spelling and a closed
+/// alphabet it is safe as a file name and as a database key.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DeviceKeyId([u8; 32]);
+
+impl DeviceKeyId {
+    /// Names a key by 32 bytes, which must come from a cryptographically secure generator.
+    pub const fn from_random_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+}
+
+impl FromStr for DeviceKeyId {
+    type Err = Reason;
+
+    fn from_str(text: &str) -> Result<Self, Reason> {
+        text.strip_prefix(PREFIX)
+            .and_then(encoding::array_from_base64url)
+            .map(Self)
+            .ok_or(Reason::InvalidKeyId)
+    }
+}
+
+impl fmt::Display for DeviceKeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{PREFIX}{}", encoding::to_base64url(&self.0))
+    }
+}
+
+impl fmt::Debug for DeviceKeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DeviceKeyId({self})")
+    }
+}

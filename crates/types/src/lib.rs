@@ -1,0 +1,54 @@
+//! The vocabulary of device-key: every value that crosses a boundary, parsed into its own type.
+//!
+//! Each type has exactly one accepted spelling; `FromStr` is the only way in and `Display` gives
+//! that spelling back, so nothing that exists needs to be validated again. [`SignPayload`] is a
+//! structured statement; [`SignPayload::signed_bytes`] is the canonical form (RFC 8785) that a key
+//! signs. [`Reason`] is the stable code of every refusal.
+//!
+//! No input or output, no clock, no randomness, no async, no policy: what a deployment allows is
+//! asked through [`payload::Admission`], which `device-key` implements.
+//!
+//! ```
+//! use device_key_types::{DeviceKeyId, Reason};
+//!
+//! let id: DeviceKeyId = "dk_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8".parse()?;
+//! assert_eq!(id.to_string(), "dk_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8");
+//! assert_eq!("dk_../../etc/passwd".parse::<DeviceKeyId>(), Err(Reason::InvalidKeyId));
+//! # Ok::<(), Reason>(())
+//! ```
+#![forbid(unsafe_code)]
+
+mod binding;
+mod digest;
+mod encoding;
+mod field;
+mod key_id;
+mod nonce;
+mod origin;
+pub mod payload;
+mod protection;
+mod public_key;
+mod reason;
+mod signature;
+pub mod strict_json;
+mod target_path;
+mod text;
+mod time;
+
+pub use binding::Binding;
+pub use digest::Sha256Digest;
+pub use field::{Field, FieldError};
+pub use key_id::DeviceKeyId;
+pub use nonce::Nonce;
+pub use origin::{Host, Origin};
+pub use payload::SignPayload;
+pub use protection::{ProtectionClass, ProtectionPolicy, StorageParentName, TpmKind, UnknownName};
+pub use public_key::{InvalidPublicKey, PublicKey};
+pub use reason::Reason;
+pub use signature::{InvalidSignature, Signature};
+pub use target_path::TargetPath;
+pub use text::{AccountUserId, ChallengeId, ClientId, SessionId};
+pub use time::UnixTime;
+
+/// The one signature algorithm of device keys: ECDSA on P-256 over SHA-256, as named on the wire.
+pub const ALGORITHM: &str = "ecdsa_p256_sha256";

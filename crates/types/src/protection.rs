@@ -1,0 +1,137 @@
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+/// What keeps a private key on the device.
+///
+/// A class that a client reports is a claim; only a verifier with a trust root establishes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ProtectionClass {
+    /// Inside a TPM 2.0.
+    HardwareTpm,
+    /// Inside Apple's Secure Enclave.
+    HardwareSecureEnclave,
+    /// In a service under a user id of its own; never hardware.
+    OsProtectedNonextractable,
+}
+
+impl ProtectionClass {
+    /// The class as named on the wire and in the state database.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::HardwareTpm => "hardware_tpm",
+            Self::HardwareSecureEnclave => "hardware_secure_enclave",
+            Self::OsProtectedNonextractable => "os_protected_nonextractable",
+        }
+    }
+
+    /// Whether the class is one of hardware.
+    pub const fn is_hardware(self) -> bool {
+        match self {
+            Self::HardwareTpm | Self::HardwareSecureEnclave => true,
+            Self::OsProtectedNonextractable => false,
+        }
+    }
+}
+
+impl fmt::Display for ProtectionClass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for ProtectionClass {
+    type Err = UnknownName;
+
+    fn from_str(text: &str) -> Result<Self, UnknownName> {
+        [Self::HardwareTpm, Self::HardwareSecureEnclave, Self::OsProtectedNonextractable]
+            .into_iter()
+            .find(|class| class.as_str() == text)
+            .ok_or(UnknownName)
+    }
+}
+
+/// Which classes the caller of `create` accepts. A key never changes class afterwards.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProtectionPolicy {
+    /// Hardware or nothing.
+    #[default]
+    HardwareOnly,
+    /// Hardware first, then the OS-protected class.
+    AllowOsProtectedNonextractable,
+}
+
+impl ProtectionPolicy {
+    /// Whether a key of `class` satisfies the caller.
+    pub const fn accepts(self, class: ProtectionClass) -> bool {
+        match self {
+            Self::HardwareOnly => class.is_hardware(),
+            Self::AllowOsProtectedNonextractable => true,
+        }
+    }
+}
+
+/// What kind of TPM made a key, as far as that can be told without attestation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TpmKind {
+    /// The vendor is one that makes chips or firmware TPMs.
+    Physical,
+    /// A hypervisor's TPM, or one of unknown make: its state can be copied.
+    Virtual,
+    /// A simulator, which protects nothing.
+    Simulated,
+}
+
+impl TpmKind {
+    /// The kind as named in the state database.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Physical => "physical",
+            Self::Virtual => "virtual",
+            Self::Simulated => "simulated",
+        }
+    }
+}
+
+impl fmt::Display for TpmKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for TpmKind {
+    type Err = UnknownName;
+
+    fn from_str(text: &str) -> Result<Self, UnknownName> {
+        [Self::Physical, Self::Virtual, Self::Simulated]
+            .into_iter()
+            .find(|kind| kind.as_str() == text)
+            .ok_or(UnknownName)
+    }
+}
+
+/// A name outside a closed list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("unknown name")]
+pub struct UnknownName;
+
+/// The Name of the TPM object under which a key was made: algorithm identifier and digest of its
+/// public area (TPM 2.0 Library, Part 1, section "Names"). It changes when the TPM is cleared.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct StorageParentName(Box<[u8]>);
+
+impl StorageParentName {
+    /// Keeps a Name that was computed from a public area.
+    pub fn from_bytes(bytes: &[u8]) -> Self {
+        Self(bytes.into())
+    }
+
+    /// The Name's bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}

@@ -1,0 +1,203 @@
+use std::fmt;
+
+/// Why something was refused or failed: the stable code that clients may match on.
+///
+/// The codes are part of the protocol and do not change; texts beside them may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Reason {
+    /// The line is not JSON, not UTF-8, has a duplicate key or is nested too deeply.
+    ParseError,
+    /// The line is longer than the limit.
+    MessageTooLarge,
+    /// JSON, but not a request.
+    InvalidRequest,
+    /// A JSON-RPC batch.
+    BatchUnsupported,
+    /// A request before `initialize`.
+    NotInitialized,
+    /// A second `initialize`.
+    AlreadyInitialized,
+    /// No such method.
+    MethodNotFound,
+    /// The params do not have the method's shape.
+    InvalidParams,
+    /// Not `dk_` and 43 characters of canonical base64url.
+    InvalidKeyId,
+    /// A text field of no bytes.
+    EmptyField,
+    /// A text field of more than 512 bytes.
+    FieldTooLong,
+    /// A text field with a Unicode control character (general category Cc).
+    ControlCharacter,
+    /// Not 32 to 256 bytes of canonical, unpadded base64url.
+    InvalidNonce,
+    /// Not 32 bytes of canonical, unpadded base64url.
+    InvalidDigest,
+    /// An origin that is not spelled as its own ASCII serialisation (RFC 6454).
+    OriginNotCanonical,
+    /// A well-spelled origin that the policy does not list.
+    OriginNotAllowed,
+    /// A path that the policy does not list for this statement at this origin.
+    PathNotAllowed,
+    /// Scopes other than the one that a connection has.
+    ScopesMismatch,
+    /// The expiry is now or in the past.
+    Expired,
+    /// The expiry is more than 900 seconds ahead.
+    ExpiresTooLate,
+    /// The statement names another account or client than the key is bound to.
+    BindingMismatch,
+    /// No such key for this owner.
+    KeyNotFound,
+    /// No hardware protection on this platform.
+    HardwareUnavailable,
+    /// Only a degraded class is available and the caller did not accept it.
+    DegradedProtectionNotAllowed,
+    /// The conditions of the OS-protected class do not hold.
+    OsProtectionUnavailable,
+    /// The provider cannot attest keys.
+    AttestationUnavailable,
+    /// A key method over a remote transport.
+    TransportNotLocal,
+    /// A list cursor that this server did not give.
+    InvalidCursor,
+    /// A limit of the caller's account on this machine is reached.
+    QuotaExceeded,
+    /// The person at the machine said no.
+    UserDenied,
+    /// A queue is full; try again.
+    Overloaded,
+    /// The service is stopping; try again later.
+    ShuttingDown,
+    /// A deadline passed.
+    Timeout,
+    /// Somebody else holds the platform's key device.
+    ProviderBusy,
+    /// The platform's key device refuses authorizations for a while (dictionary-attack lockout).
+    ProviderLockedOut,
+    /// The platform's key device is gone or restarting.
+    ProviderUnavailable,
+    /// The key exists here but the platform can no longer load it.
+    KeyLost,
+    /// The platform's key device answered with an error.
+    ProviderFailed,
+    /// The state database cannot be read or written.
+    StateUnavailable,
+    /// The state database was written by a newer version.
+    StateTooNew,
+    /// A fault of ours.
+    Internal,
+}
+
+impl Reason {
+    /// The code as it stands on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ParseError => "parse_error",
+            Self::MessageTooLarge => "message_too_large",
+            Self::InvalidRequest => "invalid_request",
+            Self::BatchUnsupported => "batch_unsupported",
+            Self::NotInitialized => "not_initialized",
+            Self::AlreadyInitialized => "already_initialized",
+            Self::MethodNotFound => "method_not_found",
+            Self::InvalidParams => "invalid_params",
+            Self::InvalidKeyId => "invalid_key_id",
+            Self::EmptyField => "empty_field",
+            Self::FieldTooLong => "field_too_long",
+            Self::ControlCharacter => "control_character",
+            Self::InvalidNonce => "invalid_nonce",
+            Self::InvalidDigest => "invalid_digest",
+            Self::OriginNotCanonical => "origin_not_canonical",
+            Self::OriginNotAllowed => "origin_not_allowed",
+            Self::PathNotAllowed => "path_not_allowed",
+            Self::ScopesMismatch => "scopes_mismatch",
+            Self::Expired => "expired",
+            Self::ExpiresTooLate => "expires_too_late",
+            Self::BindingMismatch => "binding_mismatch",
+            Self::KeyNotFound => "key_not_found",
+            Self::HardwareUnavailable => "hardware_unavailable",
+            Self::DegradedProtectionNotAllowed => "degraded_protection_not_allowed",
+            Self::OsProtectionUnavailable => "os_protection_unavailable",
+            Self::AttestationUnavailable => "attestation_unavailable",
+            Self::TransportNotLocal => "transport_not_local",
+            Self::InvalidCursor => "invalid_cursor",
+            Self::QuotaExceeded => "quota_exceeded",
+            Self::UserDenied => "user_denied",
+            Self::Overloaded => "overloaded",
+            Self::ShuttingDown => "shutting_down",
+            Self::Timeout => "timeout",
+            Self::ProviderBusy => "provider_busy",
+            Self::ProviderLockedOut => "provider_locked_out",
+            Self::ProviderUnavailable => "provider_unavailable",
+            Self::KeyLost => "key_lost",
+            Self::ProviderFailed => "provider_failed",
+            Self::StateUnavailable => "state_unavailable",
+            Self::StateTooNew => "state_too_new",
+            Self::Internal => "internal",
+        }
+    }
+
+    /// A sentence for people. It may change; programs match [`Reason::as_str`].
+    pub const fn message(self) -> &'static str {
+        match self {
+            Self::ParseError => "the line is not one strict JSON value in UTF-8",
+            Self::MessageTooLarge => "the line is longer than the limit",
+            Self::InvalidRequest => "the message is not a JSON-RPC request",
+            Self::BatchUnsupported => "batches are not supported; send one request a line",
+            Self::NotInitialized => "send initialize first",
+            Self::AlreadyInitialized => "initialize was already answered on this connection",
+            Self::MethodNotFound => "there is no such method",
+            Self::InvalidParams => "the params do not have the shape of this method",
+            Self::InvalidKeyId => "the key id must be dk_ and 43 characters of base64url",
+            Self::EmptyField => "the field must not be empty",
+            Self::FieldTooLong => "the field is longer than 512 bytes",
+            Self::ControlCharacter => "the field contains a control character",
+            Self::InvalidNonce => "the nonce must be 32 to 256 bytes in unpadded base64url",
+            Self::InvalidDigest => "the digest must be 32 bytes in unpadded base64url",
+            Self::OriginNotCanonical => "the origin is not spelled in its canonical form",
+            Self::OriginNotAllowed => "the origin is not an allowed backend",
+            Self::PathNotAllowed => "the path is not allowed for this statement",
+            Self::ScopesMismatch => "the scopes are not those of a controller connection",
+            Self::Expired => "the expiry has passed",
+            Self::ExpiresTooLate => "the expiry is more than 15 minutes ahead",
+            Self::BindingMismatch => "the key is bound to another account or client",
+            Self::KeyNotFound => "there is no such key",
+            Self::HardwareUnavailable => "no hardware protection is available for device keys",
+            Self::DegradedProtectionNotAllowed => {
+                "only a weaker protection class is available and the request does not accept it"
+            }
+            Self::OsProtectionUnavailable => "OS-protected keys are not available here",
+            Self::AttestationUnavailable => "this key cannot be attested",
+            Self::TransportNotLocal => "device keys are not served over remote transports",
+            Self::InvalidCursor => "the cursor is not one of ours",
+            Self::QuotaExceeded => "the limit for this user is reached",
+            Self::UserDenied => "the request was denied at the machine",
+            Self::Overloaded => "too many requests are waiting; try again",
+            Self::ShuttingDown => "the service is stopping; try again later",
+            Self::Timeout => "the deadline passed before the key device answered",
+            Self::ProviderBusy => "the key device is in use by another program; try again",
+            Self::ProviderLockedOut => "the key device is locked after failed authorizations",
+            Self::ProviderUnavailable => "the key device is gone or restarting; try again",
+            Self::KeyLost => "the platform can no longer load this key; create a new one",
+            Self::ProviderFailed => "the key device reported an error",
+            Self::StateUnavailable => "the state database cannot be used",
+            Self::StateTooNew => "the state database belongs to a newer version of device-key",
+            Self::Internal => "internal error",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl std::error::Error for Reason {}
+
+impl serde::Serialize for Reason {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}

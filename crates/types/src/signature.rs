@@ -1,0 +1,31 @@
+use p256::ecdsa;
+
+/// An ECDSA P-256 signature whose two numbers are in range.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signature(ecdsa::Signature);
+
+/// The bytes are not a signature, or it does not verify.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a valid signature")]
+pub struct InvalidSignature;
+
+impl Signature {
+    /// Reads r and s, each 32 bytes big-endian; both must be from 1 to the group order less 1.
+    pub fn from_scalars(r: [u8; 32], s: [u8; 32]) -> Result<Self, InvalidSignature> {
+        ecdsa::Signature::from_scalars(r, s).map(Self).map_err(|_| InvalidSignature)
+    }
+
+    /// Reads the strict DER form.
+    pub fn from_der(der: &[u8]) -> Result<Self, InvalidSignature> {
+        ecdsa::Signature::from_der(der).map(Self).map_err(|_| InvalidSignature)
+    }
+
+    /// The signature as DER `Ecdsa-Sig-Value` (RFC 3279 section 2.2.3), at most 72 bytes.
+    pub fn to_der(&self) -> Vec<u8> {
+        self.0.to_der().as_bytes().to_vec()
+    }
+
+    pub(crate) fn as_ecdsa(&self) -> &ecdsa::Signature {
+        &self.0
+    }
+}
