@@ -1,0 +1,218 @@
+//! The client: sends commands over a transport and checks what comes back.
+
+mod retry;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+pub use retry::RetryPolicy;
+
+use crate::constants::{CommandCode, TAG_NO_SESSIONS, TAG_SESSIONS};
+use crate::error::Error;
+use crate::frame::{self, Authorized, Body, Header, ReturnsHandle};
+use crate::handle::Handle;
+use crate::marshal::{Reader, Writer};
+use crate::random::RandomSource;
+use crate::response_code::{ResponseClass, ResponseCode};
+use crate::session::{AuthValue, NONCE_SIZE, ParameterEncryption, ResponseFault, Session};
+use crate::structures::Name;
+use crate::transport::Transport;
+
+/// A TPM behind one connection. One command at a time; every method takes the deadline of its whole
+/// exchange, repetitions included.
+///
+/// Nothing is flushed on drop, since that needs a deadline and can fail: flush what was made. On a raw TPM
+/// objects and sessions outlive the connection; `/dev/tpmrm0` flushes them when it is closed.
+pub struct Tpm {
+    transport: Box<dyn Transport>,
+    random: Box<dyn RandomSource>,
+    retry: RetryPolicy,
+}
+
+/// An object that is in the TPM now: where it is, and what it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Object {
+    /// Its handle on this connection.
+    pub handle: Handle,
+    /// Its Name, computed here from its public area.
+    pub name: Name,
+}
+
+/// An object with the secret that authorizes its use, as a command in a session needs both.
+#[derive(Debug, Clone, Copy)]
+pub struct AuthorizedObject<'a> {
+    /// The object.
+    pub object: &'a Object,
+    /// Its authValue.
+    pub auth_value: &'a AuthValue,
+}
+
+/// What a command needs besides its parameters.
+pub(crate) struct Plain<'a> {
+    pub(crate) code: CommandCode,
+    pub(crate) handles: &'a [Handle],
+    pub(crate) returns: ReturnsHandle,
+}
+
+/// The same for a command in a session; its only handle is the object's.
+pub(crate) struct InSession<'a> {
+    pub(crate) code: CommandCode,
+    pub(crate) key: AuthorizedObject<'a>,
+    pub(crate) encryption: ParameterEncryption,
+    pub(crate) returns: ReturnsHandle,
+}
+
+impl Tpm {
+    /// Takes a connection and a source of nonces. Sends nothing.
+    pub fn new(transport: Box<dyn Transport>, random: Box<dyn RandomSource>) -> Self {
+        Self { transport, random, retry: RetryPolicy::default() }
+    }
+
+    /// Changes how often and how fast a command is repeated when the TPM asks for it.
+    #[must_use]
+    pub fn with_retry_policy(mut self, retry: RetryPolicy) -> Self {
+        self.retry = retry;
+        self
+    }
+
+    pub(crate) fn random(&mut self) -> &mut dyn RandomSource {
+        &mut *self.random
+    }
+
+    /// A command without authorization.
+    pub(crate) fn run(
+        &mut self,
+        plain: &Plain<'_>,
+        parameters: &Writer,
+        deadline: Instant,
+    ) -> Result<Body, Error> {
+        self.run_framed(plain, &Authorized::No, TAG_NO_SESSIONS, parameters, deadline)
+    }
+
+    /// A command authorized by the empty password of a hierarchy.
+    pub(crate) fn run_with_password(
+        &mut self,
+        plain: &Plain<'_>,
+        parameters: &Writer,
+        deadline: Instant,
+    ) -> Result<Body, Error> {
+        let authorized = Authorized::EmptyPassword;
+        self.run_framed(plain, &authorized, TAG_SESSIONS, parameters, deadline)
+    }
+
+    fn run_framed(
+        &mut self,
+        plain: &Plain<'_>,
+        authorized: &Authorized<'_>,
+        tag: u16,
+        parameters: &Writer,
+        deadline: Instant,
+    ) -> Result<Body, Error> {
+        let code = plain.code;
+        let command = frame::command(code, plain.handles, authorized, parameters.as_bytes())
+            .map_err(Error::Input)?;
+        self.exchange(code, command.as_bytes(), tag, plain.returns, deadline)
+    }
+
+    /// A command in a session: authorized, its response verified and decrypted.
+    pub(crate) fn run_in_session(
+        &mut self,
+        session: &mut Session,
+        command: &InSession<'_>,
+        mut parameters: Writer,
+        deadline: Instant,
+    ) -> Result<Body, Error> {
+        if !session.is_usable() {
+            return Err(Error::SessionUnusable);
+        }
+        let code = command.code;
+        let mut nonce_caller = [0; NONCE_SIZE];
+        self.random.fill(&mut nonce_caller)?;
+        let authorization = session
+            .authorize(
+                code,
+                &command.key.object.name,
+                command.key.auth_value,
+                nonce_caller,
+                command.encryption,
+                parameters.as_mut_bytes(),
+            )
+            .map_err(Error::Input)?;
+        let handles = [command.key.object.handle];
+        let authorized = Authorized::Session(&authorization);
+        let framed = frame::command(code, &handles, &authorized, parameters.as_bytes())
+            .map_err(Error::Input)?;
+        // Until the response is accepted nobody knows which nonce the TPM will use next.
+        session.set_usable(false);
+        let returns = command.returns;
+        let mut body = match self.exchange(code, framed.as_bytes(), TAG_SESSIONS, returns, deadline)
+        {
+            Ok(body) => body,
+            Err(error) => {
+                // A refused command leaves the nonces as they were (Part 1, section "Session Nonces").
+                session.set_usable(
+                    matches!(&error, Error::Refused { code, .. } if session_survives(*code)),
+                );
+                return Err(error);
+            }
+        };
+        let nonce_tpm =
+            authorization.accept(&mut body.parameters, &body.authorization).map_err(|fault| {
+                match fault {
+                    ResponseFault::NotAuthentic => Error::ResponseAuthentication { command: code },
+                    ResponseFault::Malformed(source) => Error::Malformed { command: code, source },
+                }
+            })?;
+        session.roll(nonce_tpm);
+        session.set_usable(true);
+        Ok(body)
+    }
+
+    /// Sends a framed command, again if the TPM asks for it, and takes the response apart.
+    fn exchange(
+        &mut self,
+        command: CommandCode,
+        framed: &[u8],
+        expected_tag: u16,
+        returns: ReturnsHandle,
+        deadline: Instant,
+    ) -> Result<Body, Error> {
+        let malformed = |source| Error::Malformed { command, source };
+        let mut pauses = self.retry.pauses();
+        loop {
+            let response = self.transport.transact(framed, deadline)?;
+            let mut reader = Reader::new(&response);
+            let code = match frame::header(&mut reader).map_err(malformed)? {
+                Header::Success { tag } => {
+                    return frame::body(&mut reader, tag, expected_tag, returns).map_err(malformed);
+                }
+                Header::Refusal(code) => code,
+            };
+            reader.finish().map_err(malformed)?;
+            // The same bytes may go out again: a command that was not run did not move the nonces.
+            match pauses.next() {
+                Some(pause) if code.class() == ResponseClass::Retry && fits(pause, deadline) => {
+                    std::thread::sleep(pause);
+                }
+                _ => return Err(Error::Refused { command, code }),
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Tpm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tpm").field("transport", &self.transport).finish_non_exhaustive()
+    }
+}
+
+fn session_survives(code: ResponseCode) -> bool {
+    code.class() != ResponseClass::SessionMissing
+}
+
+fn fits(pause: Duration, deadline: Instant) -> bool {
+    deadline.checked_duration_since(Instant::now()).is_some_and(|left| left > pause)
+}

@@ -1,0 +1,52 @@
+//! `TPM2_Load` (Part 3, 12.2).
+
+use std::time::Instant;
+
+use super::{parse_all, returned_handle};
+use crate::client::{AuthorizedObject, InSession, Object, Tpm};
+use crate::constants::CommandCode;
+use crate::error::Error;
+use crate::frame::ReturnsHandle;
+use crate::marshal::{MarshalError, Writer};
+use crate::session::{ParameterEncryption, Session};
+use crate::structures::{EccP256Public, PrivateBlob};
+
+impl Tpm {
+    /// Loads a key under its parent. A blob of another parent, another TPM, a cleared TPM, or a damaged one
+    /// is refused with the class [`Integrity`](crate::ResponseClass::Integrity). Flush it.
+    pub fn load(
+        &mut self,
+        session: &mut Session,
+        parent: AuthorizedObject<'_>,
+        private: &PrivateBlob,
+        public: &EccP256Public,
+        deadline: Instant,
+    ) -> Result<Object, Error> {
+        let command = CommandCode::Load;
+        let in_session = InSession {
+            code: command,
+            key: parent,
+            // The private part is encrypted to the parent already, and the response is a public Name.
+            encryption: ParameterEncryption::None,
+            returns: ReturnsHandle::Yes,
+        };
+        let parameters = parameters(private, public).map_err(Error::Input)?;
+        let body = self.run_in_session(session, &in_session, parameters, deadline)?;
+        let handle = returned_handle(command, &body)?;
+        let name = parse_all(command, &body, |reader| Ok(reader.sized(66, "name")?.to_vec()));
+        let computed = public.name();
+        match name {
+            Ok(name) if name == computed.as_bytes() => Ok(Object { handle, name: computed }),
+            other => {
+                let _ = self.flush(handle, deadline);
+                Err(other.err().unwrap_or(Error::NameMismatch { command }))
+            }
+        }
+    }
+}
+
+fn parameters(private: &PrivateBlob, public: &EccP256Public) -> Result<Writer, MarshalError> {
+    let mut writer = Writer::new();
+    writer.put_sized(private.as_bytes())?.put_sized(public.as_bytes())?;
+    Ok(writer)
+}

@@ -1,0 +1,36 @@
+//! `TPM2_ReadPublic` (Part 3, 12.4).
+
+use std::time::Instant;
+
+use super::parse_all;
+use crate::client::{Plain, Tpm};
+use crate::constants::CommandCode;
+use crate::error::Error;
+use crate::frame::ReturnsHandle;
+use crate::handle::Handle;
+use crate::marshal::Writer;
+use crate::structures::PublicArea;
+
+/// Bytes in the longest Name: a two-byte algorithm and a SHA-512 digest.
+const MAX_NAME: usize = 66;
+
+impl Tpm {
+    /// Reads the public area of the object at `handle`. The Name that the TPM returns with it must be the one
+    /// computed here; a Name of an algorithm that this crate cannot compute is not compared, and
+    /// [`PublicArea::name`] is `None` then.
+    pub fn read_public(&mut self, handle: Handle, deadline: Instant) -> Result<PublicArea, Error> {
+        let command = CommandCode::ReadPublic;
+        let plain = Plain { code: command, handles: &[handle], returns: ReturnsHandle::No };
+        let body = self.run(&plain, &Writer::new(), deadline)?;
+        let (public, name) = parse_all(command, &body, |reader| {
+            let public = PublicArea::parse_tpm2b(reader)?;
+            let name = reader.sized(MAX_NAME, "name")?.to_vec();
+            reader.sized(MAX_NAME, "qualifiedName")?;
+            Ok((public, name))
+        })?;
+        match public.name() {
+            Some(computed) if computed.as_bytes() != name => Err(Error::NameMismatch { command }),
+            _ => Ok(public),
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! A small TPM 2.0 command layer in pure Rust: what a service needs to make P-256 keys in a TPM and to sign
+//! with them, and no more.
+//!
+//! It is: two transports (the Linux devices, a simulator's Unix socket) with deadlines that hold; strict
+//! marshalling; salted HMAC sessions with parameter encryption, whose every response is verified; a dozen
+//! commands; typed response codes; and the finding or making of the storage root key.
+//!
+//! It is not a TSS: no policies, no NV, no PCR, no RSA, no resource manager, no key files, no retries beyond
+//! those that the TPM asks for. It trusts nothing that it can compute (Names) and pins nothing: the caller
+//! compares the storage root key's [`Name`] with the one it kept, or an active interposer on the bus could
+//! put its own key there. Constants quote the TCG "TPM 2.0 Library", Parts 1 to 3.
+//!
+//! ```no_run
+//! use std::time::{Duration, Instant};
+//! use device_key_tpm2::{
+//!     AuthValue, AuthorizedObject, EccP256Template, OsRandom, Tpm, TpmAddress, storage_key,
+//! };
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let deadline = Instant::now() + Duration::from_secs(5);
+//! let address: TpmAddress = "/dev/tpmrm0".parse()?;
+//! let mut tpm = Tpm::new(address.connect(deadline)?, Box::new(OsRandom));
+//! tpm.startup(deadline)?;
+//! let parent = storage_key::provision(&mut tpm, deadline)?;
+//! let mut session = tpm.start_session(parent.object.handle, &parent.public, deadline)?;
+//!
+//! let empty = AuthValue::empty();
+//! let under = AuthorizedObject { object: &parent.object, auth_value: &empty };
+//! let key = tpm.create(&mut session, under, &EccP256Template::device_key(), &empty, deadline)?;
+//! let loaded = tpm.load(&mut session, under, &key.private, &key.public, deadline)?;
+//! let with = AuthorizedObject { object: &loaded, auth_value: &empty };
+//! let signature = tpm.sign(&mut session, with, &[0x42; 32], deadline)?;
+//!
+//! tpm.flush(loaded.handle, deadline)?;
+//! tpm.flush_session(session, deadline)?;
+//! # let _ = signature.to_bytes();
+//! # Ok(())
+//! # }
+//! ```
+#![forbid(unsafe_code)]
+
+mod address;
+mod client;
+mod commands;
+mod constants;
+mod error;
+mod frame;
+mod handle;
+pub mod marshal;
+mod random;
+pub mod response_code;
+mod session;
+pub mod storage_key;
+mod structures;
+pub mod transport;
+
+pub use address::{AddressError, DevicePath, SocketPath, TpmAddress};
+pub use client::{AuthorizedObject, Object, RetryPolicy, Tpm};
+pub use commands::{CreatedKey, HandleRange};
+pub use constants::CommandCode;
+pub use error::Error;
+pub use handle::{Handle, HandleKind};
+pub use marshal::MarshalError;
+pub use random::{OsRandom, RandomError, RandomSource};
+pub use response_code::{ResponseClass, ResponseCode};
+pub use session::{AuthValue, Session};
+pub use structures::{
+    EccP256Public, EccP256Template, EccPoint, EcdsaSignature, Name, ObjectAttributes, OtherPublic,
+    PrivateBlob, PublicArea, Scheme, Symmetric, TpmProperties,
+};
+pub use transport::{Transport, TransportError};

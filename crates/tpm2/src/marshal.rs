@@ -1,0 +1,251 @@
+//! Big-endian reading and writing of TPM structures (Part 1, section "Canonicalization"; Part 2, section 4).
+//!
+//! [`Reader`] never panics and never reads past its input; [`Reader::finish`] makes a parse cover the
+//! whole input, so trailing bytes are an error and not a hiding place. [`Writer`] has a fixed capacity
+//! and never reallocates, so a secret that is written exists once and is wiped when the writer goes.
+
+use zeroize::Zeroizing;
+
+/// Largest command or response in bytes. TPM implementations use 4096 (`TPM_PT_MAX_COMMAND_SIZE` and
+/// `TPM_PT_MAX_RESPONSE_SIZE`), and the Linux driver's buffer has the same size.
+pub const MAX_MESSAGE: usize = 4096;
+
+/// Why bytes are not the structure that was expected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum MarshalError {
+    /// The input ended before the field did.
+    #[error("the input ends inside {field}")]
+    Truncated {
+        /// What was being read.
+        field: &'static str,
+    },
+    /// Bytes were left over after the structure.
+    #[error("{count} bytes follow the structure")]
+    Trailing {
+        /// How many bytes were left.
+        count: usize,
+    },
+    /// A field has a value that the structure does not allow.
+    #[error("{field} has the value {value:#x}, which is not allowed there")]
+    Value {
+        /// Which field.
+        field: &'static str,
+        /// What it held.
+        value: u64,
+    },
+    /// A size field or a value to be written is larger than its limit.
+    #[error("{field} is {size} bytes, at most {limit} are allowed")]
+    TooLong {
+        /// Which field.
+        field: &'static str,
+        /// The size found, in bytes.
+        size: usize,
+        /// The largest size allowed, in bytes.
+        limit: usize,
+    },
+    /// A point is not on the curve P-256.
+    #[error("the point is not on the curve P-256")]
+    NotOnCurve,
+}
+
+/// Reads fields from the front of a byte slice.
+#[derive(Debug, Clone)]
+pub struct Reader<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    /// Starts at the first byte of `input`.
+    pub const fn new(input: &'a [u8]) -> Self {
+        Self { rest: input }
+    }
+
+    /// Takes `count` bytes.
+    pub fn take(&mut self, count: usize, field: &'static str) -> Result<&'a [u8], MarshalError> {
+        let (taken, rest) =
+            self.rest.split_at_checked(count).ok_or(MarshalError::Truncated { field })?;
+        self.rest = rest;
+        Ok(taken)
+    }
+
+    fn array<const N: usize>(&mut self, field: &'static str) -> Result<[u8; N], MarshalError> {
+        let (taken, rest) =
+            self.rest.split_first_chunk::<N>().ok_or(MarshalError::Truncated { field })?;
+        self.rest = rest;
+        Ok(*taken)
+    }
+
+    /// Reads one byte.
+    pub fn u8(&mut self, field: &'static str) -> Result<u8, MarshalError> {
+        self.array(field).map(u8::from_be_bytes)
+    }
+
+    /// Reads a big-endian 16-bit number.
+    pub fn u16(&mut self, field: &'static str) -> Result<u16, MarshalError> {
+        self.array(field).map(u16::from_be_bytes)
+    }
+
+    /// Reads a big-endian 32-bit number.
+    pub fn u32(&mut self, field: &'static str) -> Result<u32, MarshalError> {
+        self.array(field).map(u32::from_be_bytes)
+    }
+
+    /// Reads a TPM2B: a 16-bit size, then as many bytes, at most `limit`.
+    pub fn sized(&mut self, limit: usize, field: &'static str) -> Result<&'a [u8], MarshalError> {
+        let size = usize::from(self.u16(field)?);
+        if size > limit {
+            return Err(MarshalError::TooLong { field, size, limit });
+        }
+        self.take(size, field)
+    }
+
+    /// How many bytes are left.
+    pub const fn remaining(&self) -> usize {
+        self.rest.len()
+    }
+
+    /// Takes all that is left.
+    pub fn take_rest(&mut self) -> &'a [u8] {
+        std::mem::take(&mut self.rest)
+    }
+
+    /// Ends the parse; left-over bytes are an error.
+    pub const fn finish(self) -> Result<(), MarshalError> {
+        if self.rest.is_empty() {
+            Ok(())
+        } else {
+            Err(MarshalError::Trailing { count: self.rest.len() })
+        }
+    }
+}
+
+/// Writes fields into a buffer of at most [`MAX_MESSAGE`] bytes, wiped on drop.
+pub struct Writer {
+    bytes: Zeroizing<Vec<u8>>,
+}
+
+impl Default for Writer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Writer {
+    /// An empty buffer with its whole capacity reserved.
+    pub fn new() -> Self {
+        Self { bytes: Zeroizing::new(Vec::with_capacity(MAX_MESSAGE)) }
+    }
+
+    /// Appends bytes as they are.
+    pub fn put(&mut self, bytes: &[u8]) -> Result<&mut Self, MarshalError> {
+        let size = self.bytes.len().saturating_add(bytes.len());
+        if size > MAX_MESSAGE {
+            return Err(MarshalError::TooLong { field: "command", size, limit: MAX_MESSAGE });
+        }
+        self.bytes.extend_from_slice(bytes);
+        Ok(self)
+    }
+
+    /// Appends one byte.
+    pub fn put_u8(&mut self, value: u8) -> Result<&mut Self, MarshalError> {
+        self.put(&[value])
+    }
+
+    /// Appends a big-endian 16-bit number.
+    pub fn put_u16(&mut self, value: u16) -> Result<&mut Self, MarshalError> {
+        self.put(&value.to_be_bytes())
+    }
+
+    /// Appends a big-endian 32-bit number.
+    pub fn put_u32(&mut self, value: u32) -> Result<&mut Self, MarshalError> {
+        self.put(&value.to_be_bytes())
+    }
+
+    /// Appends a TPM2B: a 16-bit size, then the bytes.
+    pub fn put_sized(&mut self, bytes: &[u8]) -> Result<&mut Self, MarshalError> {
+        let size = u16::try_from(bytes.len()).map_err(|_| MarshalError::TooLong {
+            field: "sized buffer",
+            size: bytes.len(),
+            limit: usize::from(u16::MAX),
+        })?;
+        self.put_u16(size)?.put(bytes)
+    }
+
+    /// What was written so far.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    pub(crate) fn as_mut_bytes(&mut self) -> &mut [u8] {
+        &mut self.bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn numbers_are_big_endian() {
+        let mut writer = Writer::new();
+        writer.put_u8(1).unwrap().put_u16(0x0203).unwrap().put_u32(0x0405_0607).unwrap();
+        assert_eq!(writer.as_bytes(), [1, 2, 3, 4, 5, 6, 7]);
+        let mut reader = Reader::new(writer.as_bytes());
+        assert_eq!(reader.u8("a"), Ok(1));
+        assert_eq!(reader.u16("b"), Ok(0x0203));
+        assert_eq!(reader.u32("c"), Ok(0x0405_0607));
+        assert_eq!(reader.finish(), Ok(()));
+    }
+
+    #[test]
+    fn a_parse_covers_the_whole_input() {
+        let mut reader = Reader::new(&[0, 1, 9, 7]);
+        assert_eq!(reader.sized(1, "x"), Ok(&[9][..]));
+        assert_eq!(reader.finish(), Err(MarshalError::Trailing { count: 1 }));
+    }
+
+    #[test]
+    fn sizes_are_checked_before_bytes_are_taken() {
+        assert_eq!(
+            Reader::new(&[0, 3, 1, 2]).sized(8, "x"),
+            Err(MarshalError::Truncated { field: "x" })
+        );
+        assert_eq!(
+            Reader::new(&[0, 3, 1, 2, 3]).sized(2, "x"),
+            Err(MarshalError::TooLong { field: "x", size: 3, limit: 2 })
+        );
+    }
+
+    #[test]
+    fn a_writer_stops_at_its_capacity() {
+        let mut writer = Writer::new();
+        let before = writer.bytes.capacity();
+        writer.put(&[0; MAX_MESSAGE]).unwrap();
+        assert!(writer.put_u8(0).is_err());
+        assert_eq!(writer.as_bytes().len(), MAX_MESSAGE);
+        assert_eq!(writer.bytes.capacity(), before);
+    }
+
+    proptest! {
+        #[test]
+        fn sized_buffers_come_back(bytes in proptest::collection::vec(any::<u8>(), 0..2000)) {
+            let mut writer = Writer::new();
+            writer.put_sized(&bytes).unwrap();
+            let mut reader = Reader::new(writer.as_bytes());
+            prop_assert_eq!(reader.sized(2000, "x").unwrap(), &bytes[..]);
+            prop_assert_eq!(reader.finish(), Ok(()));
+        }
+
+        #[test]
+        fn reading_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..64), limit in 0usize..80) {
+            let mut reader = Reader::new(&bytes);
+            let _ = reader.u8("a");
+            let _ = reader.sized(limit, "b");
+            let _ = reader.u32("c");
+            let _ = reader.take(limit, "d");
+            let _ = reader.finish();
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! HMAC sessions: every command and response authenticated, chosen parameters encrypted.
+//!
+//! SHA-256, AES-128-CFB, unbound, salted to the storage root key (Part 1, sections "Session-Based
+//! Authorizations" and "Parameter Encryption"). The salt proves nothing about whose key it was salted to:
+//! the caller compares the [`Name`](crate::Name) of that key with the one it pinned.
+
+mod auth_value;
+mod kdf;
+mod parameter_encryption;
+mod salt;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+pub use auth_value::AuthValue;
+pub(crate) use parameter_encryption::ParameterEncryption;
+pub(crate) use salt::Salt;
+
+use self::kdf::HmacKey;
+use crate::constants::{CommandCode, SHA256_SIZE};
+use crate::handle::Handle;
+use crate::marshal::{MarshalError, Reader, Writer};
+use crate::structures::Name;
+
+/// Bytes in a nonce: that of the session's hash, so no nonce is weaker than the HMAC.
+pub(crate) const NONCE_SIZE: usize = SHA256_SIZE;
+
+/// `continueSession` of `TPMA_SESSION` (Part 2, 8.4): the session lives on after this command.
+const CONTINUE_SESSION: u8 = 1 << 0;
+/// `decrypt` of `TPMA_SESSION`: the TPM has to decrypt the command's first parameter.
+const DECRYPT: u8 = 1 << 5;
+/// `encrypt` of `TPMA_SESSION`: the TPM has to encrypt the response's first parameter.
+const ENCRYPT: u8 = 1 << 6;
+
+/// An open session. It lives in the TPM until it is flushed, also after a disconnect on a raw TPM: give it
+/// back with [`Tpm::flush_session`](crate::Tpm::flush_session).
+pub struct Session {
+    handle: Handle,
+    key: Zeroizing<[u8; SHA256_SIZE]>,
+    nonce_tpm: [u8; NONCE_SIZE],
+    usable: bool,
+}
+
+impl Session {
+    /// Derives the session key once the TPM has given its handle and first nonce.
+    pub(crate) fn open(
+        handle: Handle,
+        salt: &Salt,
+        nonce_caller: &[u8; NONCE_SIZE],
+        nonce_tpm: [u8; NONCE_SIZE],
+    ) -> Self {
+        let mut key = Zeroizing::new([0; SHA256_SIZE]);
+        HmacKey::join(&salt.secret, &[]).kdfa("ATH", &nonce_tpm, nonce_caller, key.as_mut_slice());
+        Self { handle, key, nonce_tpm, usable: true }
+    }
+
+    /// The handle, for instance to record it before a crash.
+    pub const fn handle(&self) -> Handle {
+        self.handle
+    }
+
+    /// Whether another command can use this session. Not after a response that did not come or was not
+    /// authentic: flush it and start another.
+    pub const fn is_usable(&self) -> bool {
+        self.usable
+    }
+
+    pub(crate) const fn set_usable(&mut self, usable: bool) {
+        self.usable = usable;
+    }
+
+    /// Encrypts what is to be encrypted in `parameters` and authorizes the command.
+    pub(crate) fn authorize(
+        &self,
+        code: CommandCode,
+        name: &Name,
+        auth_value: &AuthValue,
+        nonce_caller: [u8; NONCE_SIZE],
+        encryption: ParameterEncryption,
+        parameters: &mut [u8],
+    ) -> Result<Authorization, MarshalError> {
+        let session_value = HmacKey::join(&self.key, auth_value.as_bytes());
+        let attributes = match encryption {
+            ParameterEncryption::None => CONTINUE_SESSION,
+            ParameterEncryption::Command => CONTINUE_SESSION | DECRYPT,
+            ParameterEncryption::Both => CONTINUE_SESSION | DECRYPT | ENCRYPT,
+        };
+        if attributes & DECRYPT != 0 {
+            parameter_encryption::encrypt_first(
+                &session_value,
+                &nonce_caller,
+                &self.nonce_tpm,
+                parameters,
+            )?;
+        }
+        let command_hash: [u8; SHA256_SIZE] = Sha256::new()
+            .chain_update(code.value().to_be_bytes())
+            .chain_update(name.as_bytes())
+            .chain_update(&*parameters)
+            .finalize()
+            .into();
+        let hmac = session_value.authenticate(&[
+            &command_hash,
+            &nonce_caller,
+            &self.nonce_tpm,
+            &[attributes],
+        ]);
+        Ok(Authorization {
+            handle: self.handle,
+            code,
+            session_value,
+            nonce_caller,
+            attributes,
+            hmac,
+        })
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("handle", &self.handle)
+            .field("usable", &self.usable)
+            .finish_non_exhaustive()
+    }
+}
+
+/// One command's authorization, kept to check the response against.
+pub(crate) struct Authorization {
+    handle: Handle,
+    code: CommandCode,
+    session_value: HmacKey,
+    nonce_caller: [u8; NONCE_SIZE],
+    attributes: u8,
+    hmac: [u8; SHA256_SIZE],
+}
+
+/// Why a response was not accepted.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum ResponseFault {
+    Malformed(MarshalError),
+    NotAuthentic,
+}
+
+impl From<MarshalError> for ResponseFault {
+    fn from(error: MarshalError) -> Self {
+        Self::Malformed(error)
+    }
+}
+
+impl Authorization {
+    /// Writes the `TPMS_AUTH_COMMAND` (Part 2, 10.13.2).
+    pub(crate) fn build(&self, writer: &mut Writer) -> Result<(), MarshalError> {
+        writer
+            .put_u32(self.handle.value())?
+            .put_sized(&self.nonce_caller)?
+            .put_u8(self.attributes)?
+            .put_sized(&self.hmac)?;
+        Ok(())
+    }
+
+    /// Checks the `TPMS_AUTH_RESPONSE` (Part 2, 10.13.3), then decrypts the first parameter where it is
+    /// encrypted. Returns the TPM's next nonce.
+    pub(crate) fn accept(
+        &self,
+        parameters: &mut [u8],
+        area: &[u8],
+    ) -> Result<[u8; NONCE_SIZE], ResponseFault> {
+        let mut reader = Reader::new(area);
+        let nonce = reader.sized(NONCE_SIZE, "nonceTPM")?;
+        let attributes = reader.u8("sessionAttributes")?;
+        let hmac = reader.sized(SHA256_SIZE, "hmac")?;
+        reader.finish()?;
+        let response_hash: [u8; SHA256_SIZE] = Sha256::new()
+            .chain_update(0u32.to_be_bytes())
+            .chain_update(self.code.value().to_be_bytes())
+            .chain_update(&*parameters)
+            .finalize()
+            .into();
+        let authentic = self
+            .session_value
+            .verify(&[&response_hash, nonce, &self.nonce_caller, &[attributes]], hmac);
+        if !authentic {
+            return Err(ResponseFault::NotAuthentic);
+        }
+        let nonce_tpm = <[u8; NONCE_SIZE]>::try_from(nonce)
+            .map_err(|_| MarshalError::Truncated { field: "nonceTPM" })?;
+        if attributes != self.attributes {
+            return Err(ResponseFault::Malformed(MarshalError::Value {
+                field: "sessionAttributes",
+                value: u64::from(attributes),
+            }));
+        }
+        if attributes & ENCRYPT != 0 {
+            parameter_encryption::decrypt_first(
+                &self.session_value,
+                &nonce_tpm,
+                &self.nonce_caller,
+                parameters,
+            )?;
+        }
+        Ok(nonce_tpm)
+    }
+}
+
+impl Session {
+    /// Rolls on to the nonce of an accepted response.
+    pub(crate) const fn roll(&mut self, nonce_tpm: [u8; NONCE_SIZE]) {
+        self.nonce_tpm = nonce_tpm;
+    }
+}

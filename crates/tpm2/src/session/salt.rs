@@ -1,0 +1,90 @@
+//! The secret that starts a salted session: one-pass ECDH with an ephemeral key of ours and the storage
+//! root key (Part 1, annex C.6.1; "Secret Sharing" with the label "SECRET").
+
+use p256::SecretKey;
+use zeroize::Zeroizing;
+
+use super::kdf::kdfe;
+use crate::error::Error;
+use crate::marshal::Writer;
+use crate::random::{RandomError, RandomSource};
+use crate::structures::EccPoint;
+
+/// A random 32-byte number misses the range of scalars with a probability of 2^-32; three misses in a row
+/// are a broken source.
+const SCALAR_ATTEMPTS: usize = 3;
+
+/// A fresh salt, and what lets only the holder of the salting key compute it too.
+pub(crate) struct Salt {
+    /// The salt.
+    pub(crate) secret: Zeroizing<[u8; 32]>,
+    /// The content of `TPM2B_ENCRYPTED_SECRET`: our ephemeral point as a `TPMS_ECC_POINT`.
+    pub(crate) encrypted: Vec<u8>,
+}
+
+impl Salt {
+    /// Makes a salt for the key at `point`.
+    pub(crate) fn agree(point: &EccPoint, random: &mut dyn RandomSource) -> Result<Self, Error> {
+        let ephemeral = ephemeral_key(random)?;
+        let shared = p256::ecdh::diffie_hellman(
+            ephemeral.to_nonzero_scalar(),
+            point.public_key().as_affine(),
+        );
+        let ours = EccPoint::from(ephemeral.public_key());
+        let secret = kdfe(shared.raw_secret_bytes().as_slice(), "SECRET", &ours.x(), &point.x());
+        let mut encrypted = Writer::new();
+        ours.build(&mut encrypted).map_err(Error::Input)?;
+        Ok(Self { secret, encrypted: encrypted.as_bytes().to_vec() })
+    }
+}
+
+fn ephemeral_key(random: &mut dyn RandomSource) -> Result<SecretKey, RandomError> {
+    let mut bytes = Zeroizing::new([0; 32]);
+    for _ in 0..SCALAR_ATTEMPTS {
+        random.fill(bytes.as_mut_slice())?;
+        if let Ok(key) = SecretKey::from_slice(bytes.as_slice()) {
+            return Ok(key);
+        }
+    }
+    Err(RandomError)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::marshal::Reader;
+
+    struct Constant(u8);
+
+    impl RandomSource for Constant {
+        fn fill(&mut self, bytes: &mut [u8]) -> Result<(), RandomError> {
+            bytes.fill(self.0);
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn the_holder_of_the_salting_key_finds_the_same_salt() {
+        let parent = SecretKey::from_slice(&[5; 32]).unwrap();
+        let point = EccPoint::from(parent.public_key());
+        let salt = Salt::agree(&point, &mut Constant(9)).unwrap();
+        let mut reader = Reader::new(&salt.encrypted);
+        let theirs = EccPoint::parse(&mut reader).unwrap();
+        reader.finish().unwrap();
+        let shared =
+            p256::ecdh::diffie_hellman(parent.to_nonzero_scalar(), theirs.public_key().as_affine());
+        let secret = kdfe(shared.raw_secret_bytes().as_slice(), "SECRET", &theirs.x(), &point.x());
+        assert_eq!(secret, salt.secret);
+    }
+
+    #[test]
+    fn numbers_that_are_no_scalars_are_an_error_in_the_end() {
+        let point = EccPoint::from(SecretKey::from_slice(&[5; 32]).unwrap().public_key());
+        for byte in [0x00, 0xff] {
+            assert!(matches!(
+                Salt::agree(&point, &mut Constant(byte)),
+                Err(Error::Random(RandomError))
+            ));
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! Object attributes as a typed bit set (`TPMA_OBJECT`, Part 2, 8.3).
+
+use std::fmt;
+use std::ops::BitOr;
+
+use crate::marshal::MarshalError;
+
+/// What an object may do and where it may go. Reserved bits cannot be held.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct ObjectAttributes(u32);
+
+impl ObjectAttributes {
+    /// `fixedTPM`: cannot be duplicated to another TPM.
+    pub const FIXED_TPM: Self = Self(1 << 1);
+    /// `stClear`: gone after a `Startup(CLEAR)`.
+    pub const ST_CLEAR: Self = Self(1 << 2);
+    /// `fixedParent`: cannot be given another parent.
+    pub const FIXED_PARENT: Self = Self(1 << 4);
+    /// `sensitiveDataOrigin`: the TPM made the private part.
+    pub const SENSITIVE_DATA_ORIGIN: Self = Self(1 << 5);
+    /// `userWithAuth`: its authValue suffices to use it.
+    pub const USER_WITH_AUTH: Self = Self(1 << 6);
+    /// `adminWithPolicy`: administration needs its policy.
+    pub const ADMIN_WITH_POLICY: Self = Self(1 << 7);
+    /// `noDA`: dictionary-attack protection does not apply.
+    pub const NO_DA: Self = Self(1 << 10);
+    /// `encryptedDuplication`: duplication must be encrypted.
+    pub const ENCRYPTED_DUPLICATION: Self = Self(1 << 11);
+    /// `restricted`: only for what the TPM itself made.
+    pub const RESTRICTED: Self = Self(1 << 16);
+    /// `decrypt`: decrypts; with `restricted`, a storage parent.
+    pub const DECRYPT: Self = Self(1 << 17);
+    /// `sign` (or `encrypt` of a symmetric key).
+    pub const SIGN: Self = Self(1 << 18);
+    /// `x509sign`: may sign certificates only.
+    pub const X509_SIGN: Self = Self(1 << 19);
+
+    const NAMES: [(Self, &'static str); 12] = [
+        (Self::FIXED_TPM, "fixedTPM"),
+        (Self::ST_CLEAR, "stClear"),
+        (Self::FIXED_PARENT, "fixedParent"),
+        (Self::SENSITIVE_DATA_ORIGIN, "sensitiveDataOrigin"),
+        (Self::USER_WITH_AUTH, "userWithAuth"),
+        (Self::ADMIN_WITH_POLICY, "adminWithPolicy"),
+        (Self::NO_DA, "noDA"),
+        (Self::ENCRYPTED_DUPLICATION, "encryptedDuplication"),
+        (Self::RESTRICTED, "restricted"),
+        (Self::DECRYPT, "decrypt"),
+        (Self::SIGN, "sign"),
+        (Self::X509_SIGN, "x509sign"),
+    ];
+
+    /// Both sets together, usable in constants.
+    #[must_use]
+    pub const fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// This set less the other.
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
+    /// Whether all of `other` is in this set.
+    pub const fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// The 32 bits on the wire.
+    pub const fn bits(self) -> u32 {
+        self.0
+    }
+}
+
+impl BitOr for ObjectAttributes {
+    type Output = Self;
+
+    fn bitor(self, other: Self) -> Self {
+        self.with(other)
+    }
+}
+
+impl TryFrom<u32> for ObjectAttributes {
+    type Error = MarshalError;
+
+    fn try_from(bits: u32) -> Result<Self, MarshalError> {
+        let known = Self::NAMES.iter().fold(Self::default(), |known, (one, _)| known.with(*one));
+        if bits & !known.0 == 0 {
+            Ok(Self(bits))
+        } else {
+            Err(MarshalError::Value { field: "objectAttributes", value: u64::from(bits) })
+        }
+    }
+}
+
+impl fmt::Display for ObjectAttributes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut separator = "";
+        for (attribute, name) in Self::NAMES {
+            if self.contains(attribute) {
+                write!(f, "{separator}{name}")?;
+                separator = "|";
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for ObjectAttributes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ObjectAttributes({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reserved_bits_are_refused() {
+        for bit in [0, 3, 8, 9, 12, 15, 20, 31] {
+            assert!(ObjectAttributes::try_from(1 << bit).is_err(), "bit {bit}");
+        }
+        assert_eq!(ObjectAttributes::try_from(1 << 18), Ok(ObjectAttributes::SIGN));
+    }
+
+    #[test]
+    fn names_are_those_of_the_specification() {
+        let set = ObjectAttributes::FIXED_TPM | ObjectAttributes::SIGN;
+        assert_eq!(set.to_string(), "fixedTPM|sign");
+        assert!(!set.contains(ObjectAttributes::SIGN | ObjectAttributes::DECRYPT));
+        assert_eq!(set.without(ObjectAttributes::SIGN), ObjectAttributes::FIXED_TPM);
+    }
+}

@@ -1,0 +1,84 @@
+//! Names: what a TPM calls an object, whatever handle it has (`TPM2B_NAME`, Part 1, section "Names").
+
+use std::fmt;
+
+use sha2::{Digest, Sha256, Sha384, Sha512};
+
+use crate::constants::{ALG_SHA256, ALG_SHA384, ALG_SHA512};
+use crate::marshal::MarshalError;
+
+/// The Name of an object: its name algorithm (2 bytes, big-endian) followed by the hash of its public area.
+///
+/// Only SHA-256, SHA-384 and SHA-512 Names can be held; this crate recomputes every Name.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Name(Vec<u8>);
+
+impl Name {
+    /// Computes the Name of an object whose name algorithm is SHA-256 from its marshalled `TPMT_PUBLIC`.
+    pub(crate) fn sha256(public_area: &[u8]) -> Self {
+        Self::join(ALG_SHA256, &Sha256::digest(public_area))
+    }
+
+    /// Computes the Name of an object from its marshalled `TPMT_PUBLIC`. `None` if the name algorithm is
+    /// not one this crate can compute.
+    pub(crate) fn compute(name_algorithm: u16, public_area: &[u8]) -> Option<Self> {
+        match name_algorithm {
+            ALG_SHA256 => Some(Self::sha256(public_area)),
+            ALG_SHA384 => Some(Self::join(ALG_SHA384, &Sha384::digest(public_area))),
+            ALG_SHA512 => Some(Self::join(ALG_SHA512, &Sha512::digest(public_area))),
+            _ => None,
+        }
+    }
+
+    fn join(algorithm: u16, digest: &[u8]) -> Self {
+        Self([&algorithm.to_be_bytes(), digest].concat())
+    }
+
+    /// The bytes: algorithm, then digest.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl TryFrom<&[u8]> for Name {
+    type Error = MarshalError;
+
+    fn try_from(bytes: &[u8]) -> Result<Self, MarshalError> {
+        let (algorithm, digest) =
+            bytes.split_first_chunk::<2>().ok_or(MarshalError::Truncated { field: "name" })?;
+        let algorithm = u16::from_be_bytes(*algorithm);
+        match (algorithm, digest.len()) {
+            (ALG_SHA256, 32) | (ALG_SHA384, 48) | (ALG_SHA512, 64) => Ok(Self(bytes.to_vec())),
+            _ => Err(MarshalError::Value { field: "name algorithm", value: u64::from(algorithm) }),
+        }
+    }
+}
+
+impl fmt::Display for Name {
+    /// Lower-case hexadecimal.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Name({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_parse_only_in_their_own_length() {
+        let name = Name::compute(ALG_SHA256, b"public").unwrap();
+        assert_eq!(name.as_bytes().len(), 34);
+        assert_eq!(Name::try_from(name.as_bytes()).unwrap(), name);
+        assert!(Name::try_from(&name.as_bytes()[..33]).is_err());
+        assert!(Name::try_from(&[][..]).is_err());
+        assert!(name.to_string().starts_with("000b"));
+        assert_eq!(Name::compute(0x0004, b"public"), None);
+    }
+}

@@ -1,0 +1,173 @@
+//! Somebody between us and the TPM changes bytes.
+
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use crate::common::keys::{Keys, under};
+use crate::common::swtpm::{Swtpm, soon};
+use device_key_tpm2::{
+    Error, Handle, OsRandom, ResponseClass, RetryPolicy, Tpm, Transport, TransportError,
+};
+
+const DIGEST: [u8; 32] = [0x5a; 32];
+/// Where the digest's ciphertext is in a Sign command: header 10, handle 4, authorization size 4, session
+/// handle 4, nonce 2 + 32, attributes 1, HMAC 2 + 32, size of the digest 2.
+const DIGEST_OFFSET: usize = 93;
+
+/// Changes what passes, as the test says.
+#[derive(Clone, Copy, Debug)]
+enum Plan {
+    Nothing,
+    FlipCommandByte(usize),
+    FlipResponseByteFromEnd(usize),
+    Replay,
+    AnswerRetry(usize),
+}
+
+#[derive(Debug)]
+struct Proxy {
+    inner: Box<dyn Transport>,
+    plan: Arc<Mutex<Plan>>,
+    last: Vec<u8>,
+    sent: Arc<Mutex<Vec<Vec<u8>>>>,
+}
+
+impl Transport for Proxy {
+    fn transact(&mut self, command: &[u8], deadline: Instant) -> Result<Vec<u8>, TransportError> {
+        let mut command = command.to_vec();
+        self.sent.lock().unwrap().push(command.clone());
+        let mut plan = self.plan.lock().unwrap();
+        match *plan {
+            Plan::AnswerRetry(times) if times > 0 => {
+                *plan = Plan::AnswerRetry(times - 1);
+                return Ok(vec![0x80, 1, 0, 0, 0, 10, 0, 0, 0x09, 0x22]);
+            }
+            Plan::Replay => return Ok(self.last.clone()),
+            Plan::FlipCommandByte(at) => command[at] ^= 1,
+            _ => {}
+        }
+        let mut response = self.inner.transact(&command, deadline)?;
+        self.last = response.clone();
+        if let Plan::FlipResponseByteFromEnd(at) = *plan {
+            let place = response.len() - 1 - at;
+            response[place] ^= 1;
+        }
+        Ok(response)
+    }
+}
+
+struct Between {
+    tpm: Tpm,
+    plan: Arc<Mutex<Plan>>,
+    sent: Arc<Mutex<Vec<Vec<u8>>>>,
+}
+
+impl Between {
+    fn new(swtpm: &Swtpm) -> Self {
+        let plan = Arc::new(Mutex::new(Plan::Nothing));
+        let sent = Arc::default();
+        let proxy = Proxy {
+            inner: swtpm.connect(),
+            plan: Arc::clone(&plan),
+            last: Vec::new(),
+            sent: Arc::clone(&sent),
+        };
+        let at_once = RetryPolicy {
+            repetitions: 3,
+            first_pause: std::time::Duration::ZERO,
+            longest_pause: std::time::Duration::ZERO,
+        };
+        let tpm = Tpm::new(Box::new(proxy), Box::new(OsRandom)).with_retry_policy(at_once);
+        Self { tpm, plan, sent }
+    }
+
+    fn plan(&self, plan: Plan) {
+        *self.plan.lock().unwrap() = plan;
+    }
+}
+
+#[test]
+fn a_changed_response_is_noticed_and_ends_the_session() {
+    let swtpm = Swtpm::start();
+    let mut between = Between::new(&swtpm);
+    // From the end: the HMAC's last and first byte, attributes, nonce, then s of the signature.
+    for at in [0, 31, 34, 40, 75] {
+        between.plan(Plan::Nothing);
+        let mut keys = Keys::make(&mut between.tpm, &[], soon());
+        between.plan(Plan::FlipResponseByteFromEnd(at));
+        let error = keys.sign(&mut between.tpm, &DIGEST, soon()).unwrap_err();
+        assert_eq!(error.reason(), "tpm_response_authentication", "byte {at}");
+        between.plan(Plan::Nothing);
+        let after = keys.sign(&mut between.tpm, &DIGEST, soon());
+        assert!(matches!(after, Err(Error::SessionUnusable)));
+        assert!(!keys.session.is_usable());
+        between.tpm.flush_everything(soon()).unwrap();
+    }
+}
+
+#[test]
+fn a_replayed_response_is_noticed() {
+    let swtpm = Swtpm::start();
+    let mut between = Between::new(&swtpm);
+    let mut keys = Keys::make(&mut between.tpm, &[], soon());
+    keys.sign(&mut between.tpm, &DIGEST, soon()).unwrap();
+    between.plan(Plan::Replay);
+    let error = keys.sign(&mut between.tpm, &DIGEST, soon()).unwrap_err();
+    assert_eq!(error.reason(), "tpm_response_authentication");
+}
+
+#[test]
+fn a_changed_command_is_refused_by_the_tpm() {
+    let swtpm = Swtpm::start();
+    let mut between = Between::new(&swtpm);
+    let mut keys = Keys::make(&mut between.tpm, &[], soon());
+    between.plan(Plan::FlipCommandByte(DIGEST_OFFSET));
+    let error = keys.sign(&mut between.tpm, &DIGEST, soon()).unwrap_err();
+    assert_eq!(error.class(), Some(ResponseClass::Authorization));
+    between.plan(Plan::Nothing);
+    let signature = keys.sign(&mut between.tpm, &DIGEST, soon()).unwrap();
+    assert!(keys.verifies(&DIGEST, signature));
+}
+
+#[test]
+fn the_digest_and_the_secret_do_not_travel_in_the_clear() {
+    let swtpm = Swtpm::start();
+    let mut between = Between::new(&swtpm);
+    let mut keys = Keys::make(&mut between.tpm, &[0x77; 32], soon());
+    keys.sign(&mut between.tpm, &DIGEST, soon()).unwrap();
+    let sent = between.sent.lock().unwrap();
+    let appears = |needle: &[u8]| {
+        sent.iter().any(|command| command.windows(needle.len()).any(|window| window == needle))
+    };
+    assert!(appears(keys.created.private.as_bytes()), "the search works");
+    assert!(!appears(&DIGEST[..8]));
+    assert!(!appears(&[0x77; 8]));
+}
+
+#[test]
+fn another_public_area_than_the_name_says_is_refused() {
+    let swtpm = Swtpm::start();
+    let mut between = Between::new(&swtpm);
+    let keys = Keys::make(&mut between.tpm, &[], soon());
+    drop(keys);
+    // From the end of ReadPublic's response: the qualified Name (36 bytes), then the Name's last byte.
+    between.plan(Plan::FlipResponseByteFromEnd(36));
+    let error = between.tpm.read_public(Handle::STORAGE_ROOT_KEY, soon()).unwrap_err();
+    assert_eq!(error.reason(), "tpm_name_mismatch");
+}
+
+#[test]
+fn a_command_is_repeated_as_often_as_the_policy_says() {
+    let swtpm = Swtpm::start();
+    let mut between = Between::new(&swtpm);
+    let mut keys = Keys::make(&mut between.tpm, &[], soon());
+    between.plan(Plan::AnswerRetry(3));
+    keys.sign(&mut between.tpm, &DIGEST, soon()).unwrap();
+    between.plan(Plan::AnswerRetry(4));
+    let error = keys.sign(&mut between.tpm, &DIGEST, soon()).unwrap_err();
+    assert_eq!(error.class(), Some(ResponseClass::Retry));
+    between.plan(Plan::Nothing);
+    let under = under(&keys.parent);
+    let (private, public) = (&keys.created.private, &keys.created.public);
+    between.tpm.load(&mut keys.session, under, private, public, soon()).unwrap();
+}
