@@ -5,7 +5,7 @@
 use base64ct::{Base64, Encoding as _};
 use device_key_types::{
     ALGORITHM, Binding, DeviceKeyId, Field, ProtectionClass, ProtectionPolicy, PublicKey, Reason,
-    SignPayload, Signature,
+    SignPayload, Signature, TpmKind,
     payload::{Admission, Draft},
 };
 use serde::{Deserialize, Serialize};
@@ -93,16 +93,25 @@ pub struct KeyResult {
     public_key_spki_der_base64: String,
     algorithm: &'static str,
     protection_class: ProtectionClass,
+    /// Ours beside the protocol's four: a simulated key must not pass for more than it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tpm_kind: Option<TpmKind>,
 }
 
 impl KeyResult {
     /// Describes a key.
-    pub fn new(key_id: &DeviceKeyId, public_key: &PublicKey, class: ProtectionClass) -> Self {
+    pub fn new(
+        key_id: &DeviceKeyId,
+        public_key: &PublicKey,
+        class: ProtectionClass,
+        tpm_kind: Option<TpmKind>,
+    ) -> Self {
         Self {
             key_id: key_id.to_string(),
             public_key_spki_der_base64: Base64::encode_string(public_key.spki_der()),
             algorithm: ALGORITHM,
             protection_class: class,
+            tpm_kind,
         }
     }
 }

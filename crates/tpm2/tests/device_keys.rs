@@ -2,7 +2,7 @@
 
 use crate::common::cross_check::CrossChecked;
 use crate::common::keys::{Keys, under};
-use crate::common::swtpm::{Swtpm, soon};
+use crate::common::swtpm::{Connect as _, Swtpm, soon};
 use device_key_tpm2::storage_key;
 use device_key_tpm2::{
     AuthValue, AuthorizedObject, CommandCode, EccP256Public, EccP256Template, Handle, OsRandom,
@@ -151,7 +151,7 @@ fn a_cleared_tpm_has_another_storage_key_and_refuses_old_blobs() {
     let keys = Keys::make(&mut tpm, &[], soon());
     tpm.flush_everything(soon()).unwrap();
     drop(tpm);
-    swtpm.tool("tpm2_clear", &[]);
+    swtpm.run_tool("tpm2_clear", &[]);
     let mut tpm = swtpm.tpm();
     let parent = storage_key::provision(&mut tpm, soon()).unwrap();
     assert_ne!(parent.name(), keys.parent.name());

@@ -1,7 +1,7 @@
 //! The storage root key, with tpm2-tools as the second opinion; and full slots.
 
 use crate::common::keys::Keys;
-use crate::common::swtpm::{Swtpm, soon};
+use crate::common::swtpm::{Connect as _, Swtpm, soon};
 use device_key_tpm2::storage_key::{self, Lookup, Residence, WhyTransient};
 use device_key_tpm2::{
     EccP256Template, Handle, HandleRange, Name, ObjectAttributes, PublicArea, ResponseClass, Tpm,
@@ -12,7 +12,7 @@ const SRK: &str = "0x81000001";
 /// The Name that `tpm2_readpublic` prints.
 fn name_by_tool(swtpm: &Swtpm, object: &str) -> String {
     let path = swtpm.path("name");
-    swtpm.tool("tpm2_readpublic", &["-c", object, "-n", &path]);
+    swtpm.run_tool("tpm2_readpublic", &["-c", object, "-n", &path]);
     let bytes = std::fs::read(path).unwrap();
     Name::try_from(&bytes[..]).unwrap().to_string()
 }
@@ -47,7 +47,7 @@ fn tools_load_our_blobs_and_agree_on_the_name() {
     std::fs::write(&private, keys.created.private.to_tpm2b()).unwrap();
     std::fs::write(&public, keys.created.public.to_tpm2b()).unwrap();
     let context = swtpm.path("ctx");
-    swtpm.tool(
+    swtpm.run_tool(
         "tpm2_load",
         &["-C", SRK, "-r", &private, "-u", &public, "-n", &name, "-c", &context],
     );
@@ -60,9 +60,12 @@ fn a_key_of_other_software_without_no_da_is_used_as_it_is() {
     let swtpm = Swtpm::start();
     let context = swtpm.path("primary");
     // tpm2-tools' default storage template with the algorithms of H-2.
-    swtpm.tool("tpm2_createprimary", &["-C", "o", "-G", "ecc256:null:aes128cfb", "-c", &context]);
-    swtpm.tool("tpm2_evictcontrol", &["-C", "o", "-c", &context, SRK]);
-    swtpm.tool("tpm2_flushcontext", &["-t"]);
+    swtpm.run_tool(
+        "tpm2_createprimary",
+        &["-C", "o", "-G", "ecc256:null:aes128cfb", "-c", &context],
+    );
+    swtpm.run_tool("tpm2_evictcontrol", &["-C", "o", "-c", &context, SRK]);
+    swtpm.run_tool("tpm2_flushcontext", &["-t"]);
     let mut tpm = swtpm.tpm();
     let found = storage_key::provision(&mut tpm, soon()).unwrap();
     assert_eq!(found.residence, Residence::Persistent);
@@ -79,9 +82,9 @@ fn a_key_of_other_software_without_no_da_is_used_as_it_is() {
 fn another_key_in_its_place_stays_there() {
     let swtpm = Swtpm::start();
     let context = swtpm.path("primary");
-    swtpm.tool("tpm2_createprimary", &["-C", "o", "-G", "rsa2048", "-c", &context]);
-    swtpm.tool("tpm2_evictcontrol", &["-C", "o", "-c", &context, SRK]);
-    swtpm.tool("tpm2_flushcontext", &["-t"]);
+    swtpm.run_tool("tpm2_createprimary", &["-C", "o", "-G", "rsa2048", "-c", &context]);
+    swtpm.run_tool("tpm2_evictcontrol", &["-C", "o", "-c", &context, SRK]);
+    swtpm.run_tool("tpm2_flushcontext", &["-t"]);
     let mut tpm = swtpm.tpm();
     assert_eq!(storage_key::look_up(&mut tpm, soon()).unwrap(), Lookup::Taken);
     let first = storage_key::provision(&mut tpm, soon()).unwrap();
@@ -101,7 +104,7 @@ fn another_key_in_its_place_stays_there() {
 #[test]
 fn an_owner_with_a_password_keeps_us_from_making_a_key() {
     let swtpm = Swtpm::start();
-    swtpm.tool("tpm2_changeauth", &["-c", "owner", "secret"]);
+    swtpm.run_tool("tpm2_changeauth", &["-c", "owner", "secret"]);
     let mut tpm = swtpm.tpm();
     let error = storage_key::provision(&mut tpm, soon()).unwrap_err();
     assert_eq!(error.class(), Some(ResponseClass::Authorization));

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use crate::common::keys::{Keys, under};
-use crate::common::swtpm::{Swtpm, soon};
+use crate::common::swtpm::{Connect as _, Swtpm, soon};
 use device_key_tpm2::{
     Error, Handle, OsRandom, ResponseClass, RetryPolicy, Tpm, Transport, TransportError,
 };

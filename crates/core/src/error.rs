@@ -1,0 +1,111 @@
+use std::{error::Error, fmt};
+
+use device_key_types::{Field, FieldError, ProtectionClass, Reason};
+
+use crate::{AuthorizeError, BindingStoreError, ProviderError, RandomUnavailable};
+
+/// Why a key operation did not succeed.
+///
+/// [`DeviceKeyError::reason`] is for the client; the chain of sources is for the log.
+#[derive(Debug, thiserror::Error)]
+pub enum DeviceKeyError {
+    /// A field of the request is refused.
+    #[error(transparent)]
+    Field(#[from] FieldError),
+    /// The key is bound to another account or client.
+    #[error("{}", Reason::BindingMismatch.message())]
+    BindingMismatch,
+    /// No such key for this owner.
+    #[error("{}", Reason::KeyNotFound.message())]
+    KeyNotFound,
+    /// No provider gives a class that the caller accepts.
+    #[error("{}", reason.message())]
+    NoProtection {
+        /// Which kind of protection is missing.
+        reason: Reason,
+        /// What a caller with another policy could have.
+        available: Vec<ProtectionClass>,
+    },
+    /// Too many operations wait for this provider.
+    #[error("{}", Reason::Overloaded.message())]
+    Overloaded,
+    /// The operation waited too long for its turn.
+    #[error("{}", Reason::Timeout.message())]
+    WaitedTooLong,
+    /// The provider failed.
+    #[error("provider {name}")]
+    Provider {
+        /// The provider's name.
+        name: &'static str,
+        /// What happened.
+        #[source]
+        source: ProviderError,
+    },
+    /// The binding store failed.
+    #[error(transparent)]
+    Bindings(#[from] BindingStoreError),
+    /// A fault of ours.
+    #[error("internal error")]
+    Internal(#[source] Box<dyn Error + Send + Sync>),
+}
+
+impl DeviceKeyError {
+    /// The stable code.
+    pub fn reason(&self) -> Reason {
+        match self {
+            Self::Field(error) => error.reason,
+            Self::BindingMismatch => Reason::BindingMismatch,
+            Self::KeyNotFound => Reason::KeyNotFound,
+            Self::NoProtection { reason, .. } => *reason,
+            Self::Overloaded => Reason::Overloaded,
+            Self::WaitedTooLong => Reason::Timeout,
+            Self::Provider { source, .. } => source.kind().reason(),
+            Self::Bindings(BindingStoreError::TooNew) => Reason::StateTooNew,
+            Self::Bindings(BindingStoreError::Unavailable(_) | BindingStoreError::Damaged(_)) => {
+                Reason::StateUnavailable
+            }
+            Self::Bindings(BindingStoreError::Conflict | BindingStoreError::NotBegun)
+            | Self::Internal(_) => Reason::Internal,
+        }
+    }
+
+    /// The field that was refused, if it was one field.
+    pub const fn field(&self) -> Option<Field> {
+        match self {
+            Self::Field(error) => Some(error.field),
+            _ => None,
+        }
+    }
+}
+
+impl From<AuthorizeError> for DeviceKeyError {
+    fn from(error: AuthorizeError) -> Self {
+        match error {
+            AuthorizeError::Field(error) => Self::Field(error),
+            AuthorizeError::BindingMismatch => Self::BindingMismatch,
+            AuthorizeError::Unserializable(error) => Self::Internal(error.into()),
+        }
+    }
+}
+
+impl From<RandomUnavailable> for DeviceKeyError {
+    fn from(error: RandomUnavailable) -> Self {
+        Self::Internal(error.into())
+    }
+}
+
+/// Shows an error and what caused it, for the log: `outer: inner: innermost`.
+#[derive(Clone, Copy, Debug)]
+pub struct Chain<'a>(pub &'a (dyn Error + 'static));
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut source = self.0.source();
+        while let Some(error) = source {
+            write!(f, ": {error}")?;
+            source = error.source();
+        }
+        Ok(())
+    }
+}

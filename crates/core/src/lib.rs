@@ -1,0 +1,58 @@
+//! Device keys: P-256 keys that cannot leave the device, each bound to one account and one client,
+//! which sign only structured remote-control statements.
+//!
+//! [`DeviceKeyStore`] is the entry. It is given a [`RemoteControlPolicy`], a [`Clock`], a
+//! [`RandomSource`], a [`DeviceKeyBindingStore`] and providers; it picks none of them itself, and
+//! without a provider every call fails with `hardware_unavailable`. Here are the decisions only:
+//! no socket, no file, no platform call.
+//!
+//! # The flow that gates signing
+//!
+//! ```text
+//! SignPayload ──▶ policy: target, expiry ──▶ binding read from the store ──▶ authorize()
+//!                                                                              │ SigningInput
+//!   answer ◀── expiry and binding again ◀── signature verified ◀── provider.sign(&SigningInput)
+//! ```
+//!
+//! A provider takes nothing but a [`SigningInput`], whose fields are private and which only
+//! [`authorize`] and the constant self-test make. There is no way to sign arbitrary bytes.
+//!
+//! ```
+//! use device_key::{Clock, RemoteControlPolicy, SystemClock};
+//! use device_key_types::payload::Admission;
+//!
+//! let policy = RemoteControlPolicy::default();
+//! let admission = policy.at(SystemClock.now());
+//! assert!(admission.origin(&"https://chatgpt.com".parse()?).is_ok());
+//! assert!(admission.origin(&"https://chatgpt.com.evil.com".parse()?).is_err());
+//! # Ok::<(), device_key_types::Reason>(())
+//! ```
+#![forbid(unsafe_code)]
+
+mod authorize;
+mod binding_store;
+mod clock;
+mod error;
+mod lane;
+mod peer;
+mod policy;
+mod provider;
+mod random;
+mod signing_input;
+mod store;
+
+pub use authorize::{AuthorizeError, authorize};
+pub use binding_store::{
+    AbandonedKey, BindingStoreError, CreatingKey, DeviceKeyBinding, DeviceKeyBindingStore,
+};
+pub use clock::{Clock, SystemClock};
+pub use error::{Chain, DeviceKeyError};
+pub use peer::{LocalPeer, OwnerUid, Peer, Transport};
+pub use policy::{AdmissionAt, MAX_LIFETIME_SECONDS, RemoteControlPolicy};
+pub use provider::{
+    CreatedKey, DeviceKeyProvider, ProviderDescription, ProviderError, ProviderErrorKind,
+    SignatureCheck,
+};
+pub use random::{OsRandom, RandomSource, RandomUnavailable};
+pub use signing_input::{KeyReference, SELF_TEST_MESSAGE, SigningInput};
+pub use store::{DeviceKey, DeviceKeyStore, Parts, ProviderStatus, Recovery, SignedStatement};

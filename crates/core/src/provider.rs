@@ -1,0 +1,145 @@
+use std::{error::Error, fmt};
+
+use device_key_types::{
+    DeviceKeyId, ProtectionClass, PublicKey, Reason, Signature, StorageParentName, TpmKind,
+};
+
+use crate::{KeyReference, SigningInput};
+
+/// Owns key material on one kind of platform, and nothing else: no binding, no account, no policy.
+///
+/// Every method may block for as long as the platform takes; callers run them off the async
+/// threads, and not more than [`ProviderDescription::concurrency`] at a time.
+pub trait DeviceKeyProvider: Send + Sync {
+    /// What the provider is. Constant for its lifetime.
+    fn description(&self) -> ProviderDescription;
+
+    /// What is known about availability without asking the platform. Cheap: it is part of the
+    /// handshake.
+    fn presence(&self) -> Result<(), ProviderError>;
+
+    /// Asks the platform whether keys can be created now.
+    fn availability(&self) -> Result<(), ProviderError>;
+
+    /// Creates a key under this name and stores it durably. On an error nothing is left that
+    /// [`DeviceKeyProvider::delete`] does not remove.
+    fn create(&self, key_id: &DeviceKeyId) -> Result<CreatedKey, ProviderError>;
+
+    /// Loads the key and gives its public part, as the platform holds it.
+    fn public_key(&self, key: &KeyReference) -> Result<PublicKey, ProviderError>;
+
+    /// Signs with exactly the key that the input names; a key whose public part differs from the
+    /// recorded one is [`ProviderErrorKind::KeyLost`].
+    fn sign(&self, input: &SigningInput) -> Result<Signature, ProviderError>;
+
+    /// Removes the key and whatever an interrupted creation left. Not an error if nothing is there.
+    fn delete(&self, key_id: &DeviceKeyId) -> Result<(), ProviderError>;
+
+    /// Names every key that is stored here, in ascending order.
+    fn list(&self) -> Result<Vec<DeviceKeyId>, ProviderError>;
+}
+
+/// What a provider is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProviderDescription {
+    /// Stable name, kept with each key.
+    pub name: &'static str,
+    /// The class of every key that it makes.
+    pub protection_class: ProtectionClass,
+    /// How many operations the platform takes at a time; at least 1.
+    pub concurrency: usize,
+    /// When its signatures are verified before they leave.
+    pub signature_check: SignatureCheck,
+}
+
+/// When a provider's signatures are verified under the recorded public key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SignatureCheck {
+    /// Each one: the key sits in a device that software cannot look into.
+    Each,
+    /// The self-test at creation: the provider compares the loaded public key each time, and a
+    /// verification costs more than the signature.
+    AtCreation,
+}
+
+/// What a provider tells about a key that it created.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CreatedKey {
+    /// The key's public part.
+    pub public_key: PublicKey,
+    /// The kind of TPM, for TPM keys.
+    pub tpm_kind: Option<TpmKind>,
+    /// The storage parent's Name, for TPM keys.
+    pub storage_parent: Option<StorageParentName>,
+}
+
+/// A provider could not do what it was asked. The source is for the log, never for a client.
+#[derive(Debug)]
+pub struct ProviderError {
+    kind: ProviderErrorKind,
+    source: Box<dyn Error + Send + Sync>,
+}
+
+impl ProviderError {
+    /// Classifies a platform error.
+    pub fn new(kind: ProviderErrorKind, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { kind, source: source.into() }
+    }
+
+    /// What happened.
+    pub const fn kind(&self) -> ProviderErrorKind {
+        self.kind
+    }
+}
+
+impl fmt::Display for ProviderError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.kind.reason().message())
+    }
+}
+
+impl Error for ProviderError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&*self.source)
+    }
+}
+
+/// What happened in a provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProviderErrorKind {
+    /// The platform has no such hardware, or it is a simulator that was not allowed.
+    HardwareUnavailable,
+    /// The conditions of the OS-protected class do not hold.
+    OsProtectionUnavailable,
+    /// Another program holds the device.
+    Busy,
+    /// The device is in dictionary-attack lockout.
+    LockedOut,
+    /// The device is gone or restarting.
+    Unavailable,
+    /// The key exists here, but the platform can no longer load it.
+    KeyLost,
+    /// The person at the machine said no.
+    UserDenied,
+    /// The deadline passed.
+    Timeout,
+    /// Anything else.
+    Failed,
+}
+
+impl ProviderErrorKind {
+    /// The code that a client sees.
+    pub const fn reason(self) -> Reason {
+        match self {
+            Self::HardwareUnavailable => Reason::HardwareUnavailable,
+            Self::OsProtectionUnavailable => Reason::OsProtectionUnavailable,
+            Self::Busy => Reason::ProviderBusy,
+            Self::LockedOut => Reason::ProviderLockedOut,
+            Self::Unavailable => Reason::ProviderUnavailable,
+            Self::KeyLost => Reason::KeyLost,
+            Self::UserDenied => Reason::UserDenied,
+            Self::Timeout => Reason::Timeout,
+            Self::Failed => Reason::ProviderFailed,
+        }
+    }
+}

@@ -1,0 +1,120 @@
+use device_key_types::{Binding, DeviceKeyId, ProtectionPolicy, Reason};
+use tracing::{error, warn};
+
+use super::{BlockingHop, DeviceKey, DeviceKeyStore, LanedProvider};
+use crate::{
+    Chain, CreatedKey, CreatingKey, DeviceKeyError, KeyReference, LocalPeer, OwnerUid,
+    SigningInput, lane::Turn,
+};
+
+impl DeviceKeyStore {
+    /// Creates a key for one account and client, owned by the caller's user.
+    ///
+    /// The key is recorded as begun, made and stored by the provider, proved by a signature of a
+    /// constant message, and only then visible. A failure undoes what came before it; what a crash
+    /// leaves is removed by [`DeviceKeyStore::recover`].
+    pub async fn create(
+        &self,
+        peer: &LocalPeer,
+        binding: Binding,
+        policy: ProtectionPolicy,
+    ) -> Result<DeviceKey, DeviceKeyError> {
+        let owner = peer.owner();
+        self.blocking(move |hop| hop.create(owner, binding, policy)).await
+    }
+}
+
+impl BlockingHop {
+    fn create(
+        &self,
+        owner: OwnerUid,
+        binding: Binding,
+        policy: ProtectionPolicy,
+    ) -> Result<DeviceKey, DeviceKeyError> {
+        self.require_any_provider()?;
+        let mut random = [0; 32];
+        self.random.fill(&mut random)?;
+        let key_id = DeviceKeyId::from_random_bytes(random);
+
+        let (provider, turn) = self.choose(policy)?;
+        let description = provider.provider.description();
+        let begun = CreatingKey {
+            key_id,
+            owner,
+            binding,
+            provider: description.name,
+            protection_class: description.protection_class,
+            created_at: self.clock.now(),
+        };
+        self.bindings("begin", self.bindings.begin(&begun))?;
+        let created = self.make(provider, &key_id).inspect_err(|_| self.undo(provider, &key_id))?;
+        drop(turn);
+        Ok(DeviceKey {
+            key_id,
+            public_key: created.public_key,
+            protection_class: description.protection_class,
+            tpm_kind: created.tpm_kind,
+        })
+    }
+
+    /// The first provider that gives an accepted class and can be used now, and our turn with it.
+    fn choose(
+        &self,
+        policy: ProtectionPolicy,
+    ) -> Result<(&LanedProvider, Turn<'_>), DeviceKeyError> {
+        let mut available = Vec::new();
+        for laned in &self.inner.providers {
+            let class = laned.provider.description().protection_class;
+            let turn = laned.lane.enter()?;
+            match laned.call("availability", |provider| provider.availability()) {
+                Ok(()) if policy.accepts(class) => return Ok((laned, turn)),
+                Ok(()) => available.push(class),
+                // Absence is normal: the next provider may be there. One that is there but fails is
+                // reported, or else a fault would turn into a weaker class unnoticed.
+                Err(error) if policy.accepts(class) && !is_absence(error.reason()) => {
+                    return Err(error);
+                }
+                Err(error) => warn!(cause = %Chain(&error), "no key can be created there"),
+            }
+        }
+        let reason = match policy {
+            _ if !available.is_empty() => Reason::DegradedProtectionNotAllowed,
+            ProtectionPolicy::HardwareOnly => Reason::HardwareUnavailable,
+            ProtectionPolicy::AllowOsProtectedNonextractable => Reason::OsProtectionUnavailable,
+        };
+        Err(DeviceKeyError::NoProtection { reason, available })
+    }
+
+    /// From a begun record to a whole key.
+    fn make(
+        &self,
+        provider: &LanedProvider,
+        key_id: &DeviceKeyId,
+    ) -> Result<CreatedKey, DeviceKeyError> {
+        let created = provider.call("create", |provider| provider.create(key_id))?;
+        let probe = SigningInput::self_test(KeyReference {
+            key_id: *key_id,
+            public_key: created.public_key.clone(),
+            storage_parent: created.storage_parent.clone(),
+        });
+        let signature = provider.call("self_test", |provider| provider.sign(&probe))?;
+        provider.verified(&probe, signature)?;
+        let complete = self.bindings.complete(key_id, &created, self.clock.now());
+        self.bindings("complete", complete)?;
+        Ok(created)
+    }
+
+    /// Removes key material first: as long as the record stands, the next start tries again.
+    fn undo(&self, provider: &LanedProvider, key_id: &DeviceKeyId) {
+        let undone = provider
+            .call("delete", |provider| provider.delete(key_id))
+            .and_then(|()| self.bindings("remove", self.bindings.remove(key_id)));
+        if let Err(error) = undone {
+            error!(%key_id, cause = %Chain(&error), "a key that failed could not be removed yet");
+        }
+    }
+}
+
+const fn is_absence(reason: Reason) -> bool {
+    matches!(reason, Reason::HardwareUnavailable | Reason::OsProtectionUnavailable)
+}

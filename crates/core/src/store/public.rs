@@ -1,0 +1,31 @@
+use device_key_types::DeviceKeyId;
+
+use super::{DeviceKey, DeviceKeyStore};
+use crate::{DeviceKeyBinding, DeviceKeyError, LocalPeer};
+
+impl DeviceKeyStore {
+    /// The public part of a key, from its binding alone: the platform is not asked.
+    pub async fn public(
+        &self,
+        peer: &LocalPeer,
+        key_id: &DeviceKeyId,
+    ) -> Result<DeviceKey, DeviceKeyError> {
+        let (owner, key_id) = (peer.owner(), *key_id);
+        self.blocking(move |hop| {
+            hop.require_any_provider()?;
+            hop.binding(&key_id, owner).map(DeviceKey::from)
+        })
+        .await
+    }
+}
+
+impl From<DeviceKeyBinding> for DeviceKey {
+    fn from(binding: DeviceKeyBinding) -> Self {
+        Self {
+            key_id: binding.key_id,
+            public_key: binding.public_key,
+            protection_class: binding.protection_class,
+            tpm_kind: binding.tpm_kind,
+        }
+    }
+}

@@ -1,0 +1,87 @@
+use std::sync::Arc;
+
+use device_key::{
+    DeviceKeyBindingStore, DeviceKeyProvider, DeviceKeyStore, Parts, RandomSource,
+    RemoteControlPolicy,
+};
+
+use crate::{
+    BindingOperation, FixedClock, Hook, HookedBindings, HookedProvider, MemoryBindings, Recorder,
+    SequenceRandom, samples,
+};
+
+/// The parts of a store, held on to by the test: a clock at [`samples::NOW`], ids that count up,
+/// bindings in memory, and a record of everything that was asked of bindings and providers.
+pub struct Assembly {
+    /// The clock of the store.
+    pub clock: Arc<FixedClock>,
+    /// The bindings of the store.
+    pub bindings: Arc<MemoryBindings>,
+    /// What the store asked of its parts.
+    pub recorder: Arc<Recorder>,
+    hooked_bindings: HookedBindings,
+    random: Arc<dyn RandomSource>,
+    providers: Vec<Arc<dyn DeviceKeyProvider>>,
+}
+
+impl Default for Assembly {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Assembly {
+    /// Without any provider.
+    pub fn new() -> Self {
+        let bindings = MemoryBindings::new();
+        let recorder = Recorder::new();
+        let shared: Arc<dyn DeviceKeyBindingStore> = bindings.clone();
+        Self {
+            clock: Arc::new(FixedClock::at(samples::NOW)),
+            hooked_bindings: HookedBindings::new(shared).with(recorder.clone()),
+            bindings,
+            recorder,
+            random: Arc::new(SequenceRandom::default()),
+            providers: Vec::new(),
+        }
+    }
+
+    /// Adds a provider behind those that are there.
+    #[must_use]
+    pub fn provider(self, provider: impl DeviceKeyProvider + 'static) -> Self {
+        self.shared_provider(Arc::new(provider))
+    }
+
+    /// Adds a provider that the test keeps a hold of.
+    #[must_use]
+    pub fn shared_provider(mut self, provider: Arc<dyn DeviceKeyProvider>) -> Self {
+        let recorded = HookedProvider::shared(provider).with(self.recorder.clone());
+        self.providers.push(Arc::new(recorded));
+        self
+    }
+
+    /// Adds a hook to the bindings.
+    #[must_use]
+    pub fn bindings_hook(mut self, hook: impl Hook<BindingOperation> + 'static) -> Self {
+        self.hooked_bindings = self.hooked_bindings.with(hook);
+        self
+    }
+
+    /// Takes key ids from elsewhere.
+    #[must_use]
+    pub fn random(mut self, random: impl RandomSource + 'static) -> Self {
+        self.random = Arc::new(random);
+        self
+    }
+
+    /// Puts the store together.
+    pub fn store(self) -> DeviceKeyStore {
+        DeviceKeyStore::new(Parts {
+            policy: RemoteControlPolicy::default(),
+            clock: self.clock,
+            random: self.random,
+            bindings: Arc::new(self.hooked_bindings),
+            providers: self.providers,
+        })
+    }
+}

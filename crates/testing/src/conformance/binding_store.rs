@@ -1,0 +1,163 @@
+use device_key::{
+    BindingStoreError, CreatedKey, CreatingKey, DeviceKeyBinding, DeviceKeyBindingStore, OwnerUid,
+};
+use device_key_types::{Binding, ProtectionClass, StorageParentName, TpmKind};
+
+use crate::{SequenceRandom, memory_provider::SoftwareKey, samples};
+
+const OWNER: OwnerUid = OwnerUid::new(1000);
+const STRANGER: OwnerUid = OwnerUid::new(1001);
+
+/// What every binding store must do, from an empty store to an empty store. That keys of dead
+/// processes are found is for each implementation to test: it takes a process that dies.
+///
+/// # Panics
+/// When the store does not conform, or is not empty at the start.
+pub async fn binding_store(store: &dyn DeviceKeyBindingStore) {
+    becomes_visible_when_complete(store).await;
+    is_created_once(store).await;
+    completes_only_what_was_begun(store).await;
+    removal_can_be_repeated(store).await;
+    keeps_every_field(store).await;
+    assert_eq!(store.abandoned().await.expect("abandoned"), [], "this process lives");
+}
+
+async fn becomes_visible_when_complete(store: &dyn DeviceKeyBindingStore) {
+    let (begun, created) = (begun(1), created());
+    store.begin(&begun).await.expect("begin");
+    assert_eq!(get(store, &begun, OWNER).await, None, "a begun key is not there yet");
+    assert_eq!(store.abandoned().await.expect("abandoned"), [], "its creator lives");
+    store.complete(&begun.key_id, &created, samples::NOW).await.expect("complete");
+    assert_eq!(get(store, &begun, OWNER).await, Some(whole(&begun, created)));
+    assert_eq!(get(store, &begun, STRANGER).await, None, "it is its owner's alone");
+    store.remove(&begun.key_id).await.expect("remove");
+    assert_eq!(get(store, &begun, OWNER).await, None);
+}
+
+async fn is_created_once(store: &dyn DeviceKeyBindingStore) {
+    let (first, made) = (begun(1), created());
+    let again = CreatingKey { owner: STRANGER, provider: "another", ..begun(1) };
+    store.begin(&first).await.expect("begin");
+    let refused = store.begin(&again).await;
+    assert!(matches!(refused, Err(BindingStoreError::Conflict)), "begun already: {refused:?}");
+    store.complete(&first.key_id, &made, samples::NOW).await.expect("the first can go on");
+    let refused = store.begin(&again).await;
+    assert!(matches!(refused, Err(BindingStoreError::Conflict)), "whole already: {refused:?}");
+    assert_eq!(get(store, &first, OWNER).await, Some(whole(&first, made)), "and untouched");
+    assert_eq!(get(store, &first, STRANGER).await, None);
+    store.remove(&first.key_id).await.expect("remove");
+}
+
+async fn completes_only_what_was_begun(store: &dyn DeviceKeyBindingStore) {
+    let (key, made) = (begun(1), created());
+    let refused = store.complete(&key.key_id, &made, samples::NOW).await;
+    assert!(matches!(refused, Err(BindingStoreError::NotBegun)), "never begun: {refused:?}");
+    store.begin(&key).await.expect("begin");
+    store.complete(&key.key_id, &made, samples::NOW).await.expect("complete");
+    let refused = store.complete(&key.key_id, &created(), samples::NOW).await;
+    assert!(matches!(refused, Err(BindingStoreError::NotBegun)), "whole already: {refused:?}");
+    assert_eq!(get(store, &key, OWNER).await, Some(whole(&key, made)), "and untouched");
+    store.remove(&key.key_id).await.expect("remove");
+}
+
+async fn removal_can_be_repeated(store: &dyn DeviceKeyBindingStore) {
+    let (first, second) = (begun(1), begun(2));
+    store.begin(&first).await.expect("begin");
+    store.begin(&second).await.expect("begin");
+    store.remove(&first.key_id).await.expect("a begun key can be removed");
+    store.remove(&first.key_id).await.expect("and again");
+    store.remove(&begun(3).key_id).await.expect("and one that never was");
+    let made = created();
+    let refused = store.complete(&first.key_id, &made, samples::NOW).await;
+    assert!(matches!(refused, Err(BindingStoreError::NotBegun)), "it is gone: {refused:?}");
+    store.complete(&second.key_id, &made, samples::NOW).await.expect("the other is not");
+    store.begin(&first).await.expect("the name is free again");
+    store.remove(&first.key_id).await.expect("remove");
+    assert_eq!(get(store, &second, OWNER).await, Some(whole(&second, made)));
+    store.remove(&second.key_id).await.expect("remove");
+}
+
+/// Text that databases and encodings like to change, numbers at their ends, nothing where there
+/// may be nothing; two keys at a time, so that a field of one cannot turn up in the other.
+async fn keeps_every_field(store: &dyn DeviceKeyBindingStore) {
+    let texts = [
+        ("zoë", "客户"),
+        // The same letters, composed in another way, are another account.
+        ("zoe\u{308}", "🔑 ' \" \\ % _ --"),
+        (" leading and trailing ", "\u{feff}\u{200b}"),
+        ("A", "a"),
+    ];
+    let kinds = [
+        (ProtectionClass::HardwareTpm, Some(TpmKind::Physical), Some(&b"\0\x0b name"[..])),
+        (ProtectionClass::HardwareTpm, Some(TpmKind::Virtual), Some(&[0xff; 34])),
+        (ProtectionClass::HardwareTpm, Some(TpmKind::Simulated), None),
+        (ProtectionClass::OsProtectedNonextractable, None, None),
+    ];
+    let owners = [OwnerUid::new(0), OWNER, STRANGER, OwnerUid::new(u32::MAX)];
+    let mut expected = Vec::new();
+    let cases = texts.into_iter().zip(kinds).zip(owners);
+    for (nth, (((account, client), (class, tpm_kind, parent)), owner)) in (1..).zip(cases) {
+        let begun = CreatingKey {
+            owner,
+            binding: Binding {
+                account_user_id: account.parse().unwrap(),
+                client_id: client.parse().unwrap(),
+            },
+            protection_class: class,
+            ..begun(nth)
+        };
+        let storage_parent = parent.map(StorageParentName::from_bytes);
+        let created = CreatedKey { tpm_kind, storage_parent, ..created() };
+        store.begin(&begun).await.expect("begin");
+        let later = samples::NOW.saturating_add(7);
+        store.complete(&begun.key_id, &created, later).await.expect("complete");
+        let whole = DeviceKeyBinding { updated_at: later, ..whole(&begun, created) };
+        expected.push((begun, whole));
+    }
+    for (begun, whole) in expected {
+        assert_eq!(get(store, &begun, begun.owner).await, Some(whole));
+        store.remove(&begun.key_id).await.expect("remove");
+    }
+}
+
+async fn get(
+    store: &dyn DeviceKeyBindingStore,
+    key: &CreatingKey,
+    owner: OwnerUid,
+) -> Option<DeviceKeyBinding> {
+    store.get(&key.key_id, owner).await.expect("get")
+}
+
+fn begun(nth: u64) -> CreatingKey {
+    CreatingKey {
+        key_id: SequenceRandom::key_id(nth),
+        owner: OWNER,
+        binding: samples::binding(),
+        provider: "conformance",
+        protection_class: ProtectionClass::HardwareTpm,
+        created_at: samples::NOW,
+    }
+}
+
+fn created() -> CreatedKey {
+    CreatedKey {
+        public_key: SoftwareKey::random().public_key,
+        tpm_kind: Some(TpmKind::Physical),
+        storage_parent: Some(StorageParentName::from_bytes(b"parent")),
+    }
+}
+
+fn whole(begun: &CreatingKey, created: CreatedKey) -> DeviceKeyBinding {
+    DeviceKeyBinding {
+        key_id: begun.key_id,
+        owner: begun.owner,
+        binding: begun.binding.clone(),
+        provider: begun.provider.into(),
+        protection_class: begun.protection_class,
+        tpm_kind: created.tpm_kind,
+        public_key: created.public_key,
+        storage_parent: created.storage_parent,
+        created_at: begun.created_at,
+        updated_at: samples::NOW,
+    }
+}

@@ -1,0 +1,105 @@
+use std::sync::Arc;
+
+use device_key::{
+    DeviceKey, DeviceKeyBinding, DeviceKeyProvider, DeviceKeyStore, OsRandom, ProviderErrorKind,
+};
+use device_key_types::{DeviceKeyId, ProtectionPolicy, Reason};
+
+use crate::{Assembly, MemoryBindings, SequenceRandom, samples};
+
+const PEER: device_key::LocalPeer = samples::peer(1000);
+
+/// What every provider must do, from an empty keystore to an empty keystore. Because only a
+/// [`DeviceKeyStore`] can have something signed, it works through one.
+///
+/// # Panics
+/// When the provider does not conform, or holds keys at the start.
+pub async fn provider(provider: Arc<dyn DeviceKeyProvider>) {
+    let description = provider.description();
+    assert!(description.concurrency >= 1, "a lane has room for one");
+    assert!(!description.name.is_empty(), "keys are found again by the provider's name");
+    provider.presence().expect("present");
+    provider.availability().expect("available");
+    assert_eq!(provider.list().expect("list"), [], "conformance begins with an empty keystore");
+
+    let assembly = Assembly::new().random(OsRandom).shared_provider(Arc::clone(&provider));
+    let bindings = Arc::clone(&assembly.bindings);
+    let store = assembly.store();
+    let first = create(&store).await;
+    let second = create(&store).await;
+    assert_eq!(first.protection_class, description.protection_class);
+    assert_ne!(first.public_key, second.public_key, "each key is a new one");
+
+    let mut both = [first.key_id, second.key_id];
+    both.sort();
+    assert_eq!(provider.list().expect("list"), both, "every key is listed, in ascending order");
+
+    for key in [&first, &second] {
+        let reference = record(&bindings, &key.key_id).reference();
+        assert_eq!(provider.public_key(&reference).expect("public key"), key.public_key);
+        signs(&store, key).await;
+    }
+
+    refuses_a_name_that_is_taken(&*provider, &first);
+    refuses_another_public_key(&store, &bindings, &first, &second).await;
+    signs(&store, &first).await;
+
+    provider.delete(&first.key_id).expect("delete");
+    assert_eq!(provider.list().expect("list"), [second.key_id], "one deletion takes one key");
+    let reference = record(&bindings, &first.key_id).reference();
+    let lost = provider.public_key(&reference).expect_err("a deleted key is not loaded");
+    assert_eq!(lost.kind(), ProviderErrorKind::KeyLost);
+    assert_eq!(refusal(&store, &first.key_id).await, Reason::KeyLost, "nor does it sign");
+    signs(&store, &second).await;
+
+    provider.delete(&first.key_id).expect("deleting again is not an error");
+    provider.delete(&SequenceRandom::key_id(1)).expect("nor is deleting what never was");
+    provider.delete(&second.key_id).expect("delete");
+    assert_eq!(provider.list().expect("list"), [], "nothing stays behind");
+}
+
+async fn create(store: &DeviceKeyStore) -> DeviceKey {
+    // A provider of any class is asked: it is the only one there.
+    let policy = ProtectionPolicy::AllowOsProtectedNonextractable;
+    store.create(&PEER, samples::binding(), policy).await.expect("create")
+}
+
+async fn signs(store: &DeviceKeyStore, key: &DeviceKey) {
+    for payload in [
+        samples::connection_expiring_in(samples::LIFETIME_SECONDS),
+        samples::enrollment_expiring_in(samples::LIFETIME_SECONDS),
+    ] {
+        let bytes = payload.signed_bytes().expect("statements can be written");
+        let signed = store.sign(&PEER, &key.key_id, payload).await.expect("sign");
+        assert_eq!(*signed.signed_bytes, *bytes);
+        key.public_key.verify(&bytes, &signed.signature).expect("the signature verifies");
+    }
+}
+
+async fn refusal(store: &DeviceKeyStore, key_id: &DeviceKeyId) -> Reason {
+    let payload = samples::connection_expiring_in(samples::LIFETIME_SECONDS);
+    store.sign(&PEER, key_id, payload).await.expect_err("not signed").reason()
+}
+
+/// A key is never replaced: creating under a name that is taken leaves the first one.
+fn refuses_a_name_that_is_taken(provider: &dyn DeviceKeyProvider, taken: &DeviceKey) {
+    provider.create(&taken.key_id).expect_err("a name is given once");
+}
+
+/// A key whose public part is not the recorded one is lost, whichever key lies there.
+async fn refuses_another_public_key(
+    store: &DeviceKeyStore,
+    bindings: &MemoryBindings,
+    key: &DeviceKey,
+    other: &DeviceKey,
+) {
+    let honest = record(bindings, &key.key_id);
+    let public_key = other.public_key.clone();
+    bindings.put(DeviceKeyBinding { public_key, ..honest.clone() });
+    assert_eq!(refusal(store, &key.key_id).await, Reason::KeyLost);
+    bindings.put(honest);
+}
+
+fn record(bindings: &MemoryBindings, key_id: &DeviceKeyId) -> DeviceKeyBinding {
+    bindings.whole(key_id).expect("the key was made whole")
+}

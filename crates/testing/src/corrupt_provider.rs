@@ -1,0 +1,87 @@
+use std::sync::{Arc, Mutex};
+
+use device_key::{
+    CreatedKey, DeviceKeyProvider, KeyReference, ProviderDescription, ProviderError, SigningInput,
+};
+use device_key_types::{DeviceKeyId, PublicKey, Signature};
+
+use crate::memory_provider::SoftwareKey;
+
+/// A provider that answers honestly until it is told to lie.
+pub struct CorruptProvider {
+    inner: Arc<dyn DeviceKeyProvider>,
+    other: SoftwareKey,
+    corruption: Mutex<Option<Corruption>>,
+}
+
+/// How it lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Corruption {
+    /// Signs the right bytes with another key.
+    SignatureByAnotherKey,
+    /// Names another public key, when a key is created and when it is loaded.
+    AnotherPublicKey,
+}
+
+impl CorruptProvider {
+    /// Wraps a provider; honest at first.
+    pub fn new(inner: impl DeviceKeyProvider + 'static) -> Arc<Self> {
+        Arc::new(Self {
+            inner: Arc::new(inner),
+            other: SoftwareKey::random(),
+            corruption: Mutex::new(None),
+        })
+    }
+
+    /// Lies from here on.
+    pub fn lie(&self, corruption: Corruption) {
+        *self.corruption.lock().unwrap() = Some(corruption);
+    }
+
+    fn lies(&self, corruption: Corruption) -> bool {
+        *self.corruption.lock().unwrap() == Some(corruption)
+    }
+}
+
+impl DeviceKeyProvider for CorruptProvider {
+    fn description(&self) -> ProviderDescription {
+        self.inner.description()
+    }
+
+    fn presence(&self) -> Result<(), ProviderError> {
+        self.inner.presence()
+    }
+
+    fn availability(&self) -> Result<(), ProviderError> {
+        self.inner.availability()
+    }
+
+    fn create(&self, key_id: &DeviceKeyId) -> Result<CreatedKey, ProviderError> {
+        let mut created = self.inner.create(key_id)?;
+        if self.lies(Corruption::AnotherPublicKey) {
+            created.public_key = self.other.public_key.clone();
+        }
+        Ok(created)
+    }
+
+    fn public_key(&self, key: &KeyReference) -> Result<PublicKey, ProviderError> {
+        let public_key = self.inner.public_key(key)?;
+        let lies = self.lies(Corruption::AnotherPublicKey);
+        Ok(if lies { self.other.public_key.clone() } else { public_key })
+    }
+
+    fn sign(&self, input: &SigningInput) -> Result<Signature, ProviderError> {
+        if self.lies(Corruption::SignatureByAnotherKey) {
+            return Ok(self.other.sign(input));
+        }
+        self.inner.sign(input)
+    }
+
+    fn delete(&self, key_id: &DeviceKeyId) -> Result<(), ProviderError> {
+        self.inner.delete(key_id)
+    }
+
+    fn list(&self) -> Result<Vec<DeviceKeyId>, ProviderError> {
+        self.inner.list()
+    }
+}

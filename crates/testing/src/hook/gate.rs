@@ -1,0 +1,100 @@
+use std::{
+    sync::{Arc, Condvar, Mutex},
+    time::Duration,
+};
+
+use tokio::{sync::watch, time::timeout};
+
+use super::Hook;
+use crate::{Moment, Operation};
+
+/// A call that has not come by then never will; only a test that fails waits for so long.
+const ARRIVAL_DEADLINE: Duration = Duration::from_secs(20);
+
+/// Holds every call of one operation until it is opened: a provider that takes a minute, without
+/// the minute. This is the test's end of it, which opens when dropped, so that a test that fails
+/// does not hang.
+pub struct Gate<O> {
+    barrier: Arc<Barrier<O>>,
+}
+
+struct Barrier<O> {
+    operation: O,
+    is_open: Mutex<bool>,
+    opened: Condvar,
+    arrived: watch::Sender<usize>,
+}
+
+impl<O: Operation> Gate<O> {
+    /// A closed gate in front of `operation`.
+    pub fn closed(operation: O) -> Self {
+        Self::new(operation, false)
+    }
+
+    /// An open one, to be closed later.
+    pub fn opened(operation: O) -> Self {
+        Self::new(operation, true)
+    }
+
+    fn new(operation: O, is_open: bool) -> Self {
+        Self {
+            barrier: Arc::new(Barrier {
+                operation,
+                is_open: Mutex::new(is_open),
+                opened: Condvar::new(),
+                arrived: watch::Sender::new(0),
+            }),
+        }
+    }
+
+    /// The provider's or the binding store's end of it.
+    pub fn hook(&self) -> impl Hook<O> + 'static {
+        Arc::clone(&self.barrier)
+    }
+
+    /// Waits until `calls` calls in all have come to the gate. Needs Tokio's timer.
+    ///
+    /// # Panics
+    /// When they do not come.
+    pub async fn arrived(&self, calls: usize) {
+        let mut arrived = self.barrier.arrived.subscribe();
+        let arrival = arrived.wait_for(|arrived| *arrived >= calls);
+        let in_time = timeout(ARRIVAL_DEADLINE, arrival).await;
+        in_time.expect("the operation is called").expect("the sender is in self");
+    }
+
+    /// How many calls have come to the gate in all.
+    pub fn calls(&self) -> usize {
+        *self.barrier.arrived.borrow()
+    }
+
+    /// Holds whoever comes from now on.
+    pub fn close(&self) {
+        *self.barrier.is_open.lock().unwrap() = false;
+    }
+}
+
+impl<O> Gate<O> {
+    /// Lets through whoever waits and whoever comes.
+    pub fn open(&self) {
+        *self.barrier.is_open.lock().unwrap() = true;
+        self.barrier.opened.notify_all();
+    }
+}
+
+impl<O> Drop for Gate<O> {
+    fn drop(&mut self) {
+        self.open();
+    }
+}
+
+impl<O: Operation> Hook<O> for Barrier<O> {
+    fn pass(&self, moment: Moment, operation: O) -> Result<(), O::Error> {
+        if moment == Moment::Before && operation == self.operation {
+            self.arrived.send_modify(|arrived| *arrived += 1);
+            let is_open = self.is_open.lock().unwrap();
+            drop(self.opened.wait_while(is_open, |is_open| !*is_open).unwrap());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,77 @@
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use device_key::{
+    AbandonedKey, BindingStoreError, CreatedKey, CreatingKey, DeviceKeyBinding,
+    DeviceKeyBindingStore, OwnerUid,
+};
+use device_key_types::{DeviceKeyId, UnixTime};
+
+use crate::{
+    BindingOperation::{self, Abandoned, Begin, Complete, Get, Remove},
+    Hook, Moment,
+    hook::Hooks,
+};
+
+/// Any binding store, with hooks around its operations.
+pub struct HookedBindings {
+    inner: Arc<dyn DeviceKeyBindingStore>,
+    hooks: Hooks<BindingOperation>,
+}
+
+impl HookedBindings {
+    /// Wraps a store; without hooks it behaves as that store.
+    pub const fn new(inner: Arc<dyn DeviceKeyBindingStore>) -> Self {
+        Self { inner, hooks: Hooks::none() }
+    }
+
+    /// Adds a hook behind those that are there.
+    #[must_use]
+    pub fn with(mut self, hook: impl Hook<BindingOperation> + 'static) -> Self {
+        self.hooks.push(hook);
+        self
+    }
+
+    async fn run<T>(
+        &self,
+        operation: BindingOperation,
+        call: impl Future<Output = Result<T, BindingStoreError>>,
+    ) -> Result<T, BindingStoreError> {
+        self.hooks.pass(Moment::Before, operation)?;
+        let value = call.await?;
+        self.hooks.pass(Moment::After, operation)?;
+        Ok(value)
+    }
+}
+
+#[async_trait]
+impl DeviceKeyBindingStore for HookedBindings {
+    async fn begin(&self, key: &CreatingKey) -> Result<(), BindingStoreError> {
+        self.run(Begin, self.inner.begin(key)).await
+    }
+
+    async fn complete(
+        &self,
+        key_id: &DeviceKeyId,
+        created: &CreatedKey,
+        now: UnixTime,
+    ) -> Result<(), BindingStoreError> {
+        self.run(Complete, self.inner.complete(key_id, created, now)).await
+    }
+
+    async fn get(
+        &self,
+        key_id: &DeviceKeyId,
+        owner: OwnerUid,
+    ) -> Result<Option<DeviceKeyBinding>, BindingStoreError> {
+        self.run(Get, self.inner.get(key_id, owner)).await
+    }
+
+    async fn remove(&self, key_id: &DeviceKeyId) -> Result<(), BindingStoreError> {
+        self.run(Remove, self.inner.remove(key_id)).await
+    }
+
+    async fn abandoned(&self) -> Result<Vec<AbandonedKey>, BindingStoreError> {
+        self.run(Abandoned, self.inner.abandoned()).await
+    }
+}

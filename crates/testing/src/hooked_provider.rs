@@ -1,0 +1,82 @@
+use std::sync::Arc;
+
+use device_key::{
+    CreatedKey, DeviceKeyProvider, KeyReference, ProviderDescription, ProviderError, SigningInput,
+};
+use device_key_types::{DeviceKeyId, PublicKey, Signature};
+
+use crate::{
+    Hook, Moment,
+    ProviderOperation::{self, Availability, Create, Delete, List, Presence, Sign},
+    hook::Hooks,
+};
+
+/// Any provider, with hooks around its operations.
+pub struct HookedProvider {
+    inner: Arc<dyn DeviceKeyProvider>,
+    hooks: Hooks<ProviderOperation>,
+}
+
+impl HookedProvider {
+    /// Wraps a provider; without hooks it behaves as that provider.
+    pub fn new(inner: impl DeviceKeyProvider + 'static) -> Self {
+        Self::shared(Arc::new(inner))
+    }
+
+    /// Wraps a provider that the test keeps a hold of.
+    pub const fn shared(inner: Arc<dyn DeviceKeyProvider>) -> Self {
+        Self { inner, hooks: Hooks::none() }
+    }
+
+    /// Adds a hook behind those that are there.
+    #[must_use]
+    pub fn with(mut self, hook: impl Hook<ProviderOperation> + 'static) -> Self {
+        self.hooks.push(hook);
+        self
+    }
+
+    fn run<T>(
+        &self,
+        operation: ProviderOperation,
+        call: impl FnOnce(&dyn DeviceKeyProvider) -> Result<T, ProviderError>,
+    ) -> Result<T, ProviderError> {
+        self.hooks.pass(Moment::Before, operation)?;
+        let value = call(&*self.inner)?;
+        self.hooks.pass(Moment::After, operation)?;
+        Ok(value)
+    }
+}
+
+impl DeviceKeyProvider for HookedProvider {
+    fn description(&self) -> ProviderDescription {
+        self.inner.description()
+    }
+
+    fn presence(&self) -> Result<(), ProviderError> {
+        self.run(Presence, |inner| inner.presence())
+    }
+
+    fn availability(&self) -> Result<(), ProviderError> {
+        self.run(Availability, |inner| inner.availability())
+    }
+
+    fn create(&self, key_id: &DeviceKeyId) -> Result<CreatedKey, ProviderError> {
+        self.run(Create, |inner| inner.create(key_id))
+    }
+
+    fn public_key(&self, key: &KeyReference) -> Result<PublicKey, ProviderError> {
+        self.run(ProviderOperation::PublicKey, |inner| inner.public_key(key))
+    }
+
+    fn sign(&self, input: &SigningInput) -> Result<Signature, ProviderError> {
+        self.run(Sign, |inner| inner.sign(input))
+    }
+
+    fn delete(&self, key_id: &DeviceKeyId) -> Result<(), ProviderError> {
+        self.run(Delete, |inner| inner.delete(key_id))
+    }
+
+    fn list(&self) -> Result<Vec<DeviceKeyId>, ProviderError> {
+        self.run(List, |inner| inner.list())
+    }
+}

@@ -1,0 +1,57 @@
+//! Test doubles of device-key and the suite that every provider and binding store must pass. Only
+//! ever a development dependency.
+//!
+//! - Doubles: [`MemoryProvider`], [`MemoryBindings`], [`FixedClock`], [`SequenceRandom`].
+//! - Interference: [`HookedProvider`] and [`HookedBindings`] wrap any implementation and run hooks
+//!   around each operation: [`Recorder`], [`Faults`], [`Gate`], [`StopAt`], or a closure.
+//!   [`CorruptProvider`] lies.
+//! - [`conformance`] is the contract of the two traits, as code; [`vectors`] are the shared data.
+//! - [`Assembly`] puts a store together from all this; [`samples`] are statements that it signs.
+//!
+//! ```
+//! use device_key::ProviderErrorKind;
+//! use device_key_testing::{
+//!     Assembly, Faults, HookedProvider, IntoProviderError as _, MemoryProvider, ProviderOperation,
+//! };
+//!
+//! let busy = Faults::always(ProviderOperation::Sign, || ProviderErrorKind::Busy.into_error());
+//! let provider = HookedProvider::new(MemoryProvider::hardware()).with(busy);
+//! let store = Assembly::new().provider(provider).store();
+//! assert_eq!(store.providers().len(), 1);
+//! ```
+#![forbid(unsafe_code)]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    reason = "a double or a check that cannot go on must fail the test that uses it"
+)]
+
+mod assembly;
+mod clock;
+pub mod conformance;
+mod corrupt_provider;
+mod hook;
+mod hooked_bindings;
+mod hooked_provider;
+mod memory_bindings;
+mod memory_provider;
+mod operation;
+mod random;
+pub mod samples;
+mod swtpm;
+pub mod vectors;
+
+pub use assembly::Assembly;
+pub use clock::FixedClock;
+pub use corrupt_provider::{CorruptProvider, Corruption};
+pub use hook::{Event, Faults, Gate, Hook, Recorder, StopAt, UnknownStop};
+pub use hooked_bindings::HookedBindings;
+pub use hooked_provider::HookedProvider;
+pub use memory_bindings::MemoryBindings;
+pub use memory_provider::MemoryProvider;
+pub use operation::{
+    BindingOperation, IntoProviderError, Moment, Operation, ProviderOperation, unavailable,
+};
+pub use random::{BrokenRandom, SequenceRandom};
+pub use swtpm::Swtpm;

@@ -1,0 +1,178 @@
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, MutexGuard},
+};
+
+use device_key::{
+    CreatedKey, DeviceKeyProvider, KeyReference, ProviderDescription, ProviderError,
+    ProviderErrorKind, SignatureCheck, SigningInput,
+};
+use device_key_types::{
+    DeviceKeyId, ProtectionClass, PublicKey, Sha256Digest, Signature, StorageParentName, TpmKind,
+};
+use p256::{
+    ecdsa::{self, SigningKey, signature::Signer as _},
+    pkcs8::EncodePublicKey as _,
+};
+
+/// P-256 keys in plain memory. It protects nothing and claims whatever class it is told to.
+pub struct MemoryProvider {
+    description: ProviderDescription,
+    seed: Option<u64>,
+    keys: Mutex<BTreeMap<DeviceKeyId, SoftwareKey>>,
+}
+
+impl MemoryProvider {
+    /// Poses as a TPM: name `memory_tpm`, one operation at a time, each signature checked.
+    pub fn hardware() -> Self {
+        Self::describing(ProviderDescription {
+            name: "memory_tpm",
+            protection_class: ProtectionClass::HardwareTpm,
+            concurrency: 1,
+            signature_check: SignatureCheck::Each,
+        })
+    }
+
+    /// Poses as the OS-protected keystore: name `memory_os`, four at a time, checked at creation.
+    pub fn os_protected() -> Self {
+        Self::describing(ProviderDescription {
+            name: "memory_os",
+            protection_class: ProtectionClass::OsProtectedNonextractable,
+            concurrency: 4,
+            signature_check: SignatureCheck::AtCreation,
+        })
+    }
+
+    /// Poses as whatever is described.
+    pub fn describing(description: ProviderDescription) -> Self {
+        Self { description, seed: None, keys: Mutex::default() }
+    }
+
+    /// With another name.
+    #[must_use]
+    pub const fn named(mut self, name: &'static str) -> Self {
+        self.description.name = name;
+        self
+    }
+
+    /// With room for so many operations at a time.
+    #[must_use]
+    pub const fn concurrency(mut self, concurrency: usize) -> Self {
+        self.description.concurrency = concurrency;
+        self
+    }
+
+    /// With signatures checked at other times.
+    #[must_use]
+    pub const fn checked(mut self, signature_check: SignatureCheck) -> Self {
+        self.description.signature_check = signature_check;
+        self
+    }
+
+    /// Makes the same key for the same id each time, instead of random ones.
+    #[must_use]
+    pub const fn seeded(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    fn keys(&self) -> MutexGuard<'_, BTreeMap<DeviceKeyId, SoftwareKey>> {
+        self.keys.lock().unwrap()
+    }
+
+    fn load(&self, key_id: &DeviceKeyId) -> Result<SoftwareKey, ProviderError> {
+        let lost = || ProviderError::new(ProviderErrorKind::KeyLost, "no such key in memory");
+        self.keys().get(key_id).cloned().ok_or_else(lost)
+    }
+}
+
+impl DeviceKeyProvider for MemoryProvider {
+    fn description(&self) -> ProviderDescription {
+        self.description
+    }
+
+    fn presence(&self) -> Result<(), ProviderError> {
+        Ok(())
+    }
+
+    fn availability(&self) -> Result<(), ProviderError> {
+        Ok(())
+    }
+
+    fn create(&self, key_id: &DeviceKeyId) -> Result<CreatedKey, ProviderError> {
+        let key = match self.seed {
+            Some(seed) => SoftwareKey::derived(seed, key_id),
+            None => SoftwareKey::random(),
+        };
+        let public_key = key.public_key.clone();
+        let mut keys = self.keys();
+        if keys.contains_key(key_id) {
+            return Err(ProviderError::new(ProviderErrorKind::Failed, "a key of that name exists"));
+        }
+        keys.insert(*key_id, key);
+        let is_tpm = self.description.protection_class == ProtectionClass::HardwareTpm;
+        Ok(CreatedKey {
+            public_key,
+            tpm_kind: is_tpm.then_some(TpmKind::Simulated),
+            storage_parent: is_tpm.then(|| StorageParentName::from_bytes(b"memory storage parent")),
+        })
+    }
+
+    fn public_key(&self, key: &KeyReference) -> Result<PublicKey, ProviderError> {
+        Ok(self.load(&key.key_id)?.public_key)
+    }
+
+    fn sign(&self, input: &SigningInput) -> Result<Signature, ProviderError> {
+        let key = self.load(&input.key().key_id)?;
+        if key.public_key != input.key().public_key {
+            return Err(ProviderError::new(ProviderErrorKind::KeyLost, "another public key"));
+        }
+        Ok(key.sign(input))
+    }
+
+    fn delete(&self, key_id: &DeviceKeyId) -> Result<(), ProviderError> {
+        self.keys().remove(key_id);
+        Ok(())
+    }
+
+    fn list(&self) -> Result<Vec<DeviceKeyId>, ProviderError> {
+        Ok(self.keys().keys().copied().collect())
+    }
+}
+
+/// A key that anybody can read.
+#[derive(Clone)]
+pub(crate) struct SoftwareKey {
+    signing_key: SigningKey,
+    pub(crate) public_key: PublicKey,
+}
+
+impl SoftwareKey {
+    pub(crate) fn random() -> Self {
+        let mut scalar = [0; 32];
+        loop {
+            getrandom::fill(&mut scalar).expect("the operating system gives random bytes");
+            // All but about one in 2^32 of such numbers are below the group order.
+            if let Ok(signing_key) = SigningKey::from_slice(&scalar) {
+                return Self::new(signing_key);
+            }
+        }
+    }
+
+    fn derived(seed: u64, key_id: &DeviceKeyId) -> Self {
+        let scalar = Sha256Digest::of(format!("{seed} {key_id}").as_bytes());
+        Self::new(SigningKey::from_slice(scalar.as_bytes()).expect("a seed that gives a scalar"))
+    }
+
+    fn new(signing_key: SigningKey) -> Self {
+        let der = signing_key.verifying_key().to_public_key_der().expect("a key has a DER form");
+        let public_key = PublicKey::from_spki_der(der.as_bytes()).expect("p256 writes P-256 keys");
+        Self { signing_key, public_key }
+    }
+
+    pub(crate) fn sign(&self, input: &SigningInput) -> Signature {
+        let signature: ecdsa::Signature = self.signing_key.sign(input.message());
+        let (r, s) = signature.split_bytes();
+        Signature::from_scalars(r.into(), s.into()).expect("p256 writes P-256 signatures")
+    }
+}

@@ -1,0 +1,127 @@
+use std::fmt;
+
+use device_key::{BindingStoreError, ProviderError, ProviderErrorKind};
+
+/// Before an operation reaches the wrapped implementation, or after it succeeded there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// Nothing was done yet.
+    Before,
+    /// The work is done, the caller does not know it yet.
+    After,
+}
+
+impl Moment {
+    /// Both, in order.
+    pub const ALL: &[Self] = &[Self::Before, Self::After];
+
+    /// The moment's name in a crash point.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Before => "before",
+            Self::After => "after",
+        }
+    }
+}
+
+/// The operations of one trait, and how it fails.
+pub trait Operation: Copy + PartialEq + fmt::Debug + Send + Sync + 'static {
+    /// The trait's error.
+    type Error;
+    /// Every operation.
+    const ALL: &[Self];
+
+    /// The operation's name in a crash point.
+    fn as_str(self) -> &'static str;
+}
+
+/// Operations of a [`device_key::DeviceKeyProvider`] that may reach the platform.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProviderOperation {
+    /// `presence`
+    Presence,
+    /// `availability`
+    Availability,
+    /// `create`
+    Create,
+    /// `public_key`
+    PublicKey,
+    /// `sign`
+    Sign,
+    /// `delete`
+    Delete,
+    /// `list`
+    List,
+}
+
+impl Operation for ProviderOperation {
+    type Error = ProviderError;
+    const ALL: &[Self] = &[
+        Self::Presence,
+        Self::Availability,
+        Self::Create,
+        Self::PublicKey,
+        Self::Sign,
+        Self::Delete,
+        Self::List,
+    ];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Presence => "presence",
+            Self::Availability => "availability",
+            Self::Create => "create",
+            Self::PublicKey => "public_key",
+            Self::Sign => "sign",
+            Self::Delete => "delete",
+            Self::List => "list",
+        }
+    }
+}
+
+/// Operations of a [`device_key::DeviceKeyBindingStore`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BindingOperation {
+    /// `begin`
+    Begin,
+    /// `complete`
+    Complete,
+    /// `get`
+    Get,
+    /// `remove`
+    Remove,
+    /// `abandoned`
+    Abandoned,
+}
+
+impl Operation for BindingOperation {
+    type Error = BindingStoreError;
+    const ALL: &[Self] = &[Self::Begin, Self::Complete, Self::Get, Self::Remove, Self::Abandoned];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Begin => "begin",
+            Self::Complete => "complete",
+            Self::Get => "get",
+            Self::Remove => "remove",
+            Self::Abandoned => "abandoned",
+        }
+    }
+}
+
+/// Makes an error of a kind, for tests that do not care what caused it.
+pub trait IntoProviderError {
+    /// The error, with a made-up cause.
+    fn into_error(self) -> ProviderError;
+}
+
+impl IntoProviderError for ProviderErrorKind {
+    fn into_error(self) -> ProviderError {
+        ProviderError::new(self, "injected fault")
+    }
+}
+
+/// A binding store that cannot be used, with a made-up cause.
+pub fn unavailable() -> BindingStoreError {
+    BindingStoreError::Unavailable("injected fault".into())
+}

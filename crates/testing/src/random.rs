@@ -1,0 +1,42 @@
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use device_key::{RandomSource, RandomUnavailable};
+use device_key_types::DeviceKeyId;
+
+/// Counts up from 1, so that a test can name the keys that will be created.
+#[derive(Debug, Default)]
+pub struct SequenceRandom(AtomicU64);
+
+impl SequenceRandom {
+    /// The id of the `nth` key, counted from 1.
+    pub fn key_id(nth: u64) -> DeviceKeyId {
+        let mut bytes = [0; 32];
+        write(nth, &mut bytes);
+        DeviceKeyId::from_random_bytes(bytes)
+    }
+}
+
+impl RandomSource for SequenceRandom {
+    fn fill(&self, buffer: &mut [u8]) -> Result<(), RandomUnavailable> {
+        write(self.0.fetch_add(1, Ordering::SeqCst) + 1, buffer);
+        Ok(())
+    }
+}
+
+/// Writes the number at the end, big-endian.
+fn write(number: u64, buffer: &mut [u8]) {
+    buffer.fill(0);
+    for (byte, digit) in buffer.iter_mut().rev().zip(number.to_le_bytes()) {
+        *byte = digit;
+    }
+}
+
+/// Never gives anything.
+#[derive(Clone, Copy, Debug)]
+pub struct BrokenRandom;
+
+impl RandomSource for BrokenRandom {
+    fn fill(&self, _: &mut [u8]) -> Result<(), RandomUnavailable> {
+        Err(RandomUnavailable)
+    }
+}

@@ -1,0 +1,79 @@
+//! Values that a default policy accepts at [`NOW`].
+
+use device_key::{LocalPeer, OwnerUid, Transport};
+use device_key_types::{
+    Binding, Nonce, Sha256Digest, SignPayload, UnixTime,
+    payload::{Connection, Enrollment, Target},
+};
+
+/// When all this happens.
+pub const NOW: UnixTime = UnixTime::from_seconds(1_700_000_000);
+
+/// How long the statements below live, in seconds.
+pub const LIFETIME_SECONDS: i64 = 60;
+
+/// The account and client that the statements below speak for.
+pub fn binding() -> Binding {
+    Binding {
+        account_user_id: "account-user-1".parse().unwrap(),
+        client_id: "cli_123".parse().unwrap(),
+    }
+}
+
+/// A local process of this user.
+pub const fn peer(uid: u32) -> LocalPeer {
+    LocalPeer::from_transport(OwnerUid::new(uid), Transport::InProcess)
+}
+
+/// A connection statement that is good at [`NOW`].
+pub fn connection() -> Connection {
+    let Binding { account_user_id, client_id } = binding();
+    Connection {
+        nonce: nonce(),
+        session_id: "wssess_123".parse().unwrap(),
+        target: target("https://chatgpt.com", "/api/codex/remote/control/client"),
+        account_user_id,
+        client_id,
+        token_sha256: Sha256Digest::of(b"token"),
+        token_expires_at: NOW.saturating_add(LIFETIME_SECONDS),
+    }
+}
+
+/// An enrollment statement that is good at [`NOW`].
+pub fn enrollment() -> Enrollment {
+    let Binding { account_user_id, client_id } = binding();
+    Enrollment {
+        nonce: nonce(),
+        challenge_id: "rch_123".parse().unwrap(),
+        target: target("https://chatgpt.com", "/wham/remote/control/client/enroll"),
+        account_user_id,
+        client_id,
+        device_identity_sha256: Sha256Digest::of(b"device"),
+        challenge_expires_at: NOW.saturating_add(LIFETIME_SECONDS),
+    }
+}
+
+/// The connection, with an expiry so many seconds from [`NOW`].
+pub fn connection_expiring_in(seconds: i64) -> SignPayload {
+    SignPayload::Connection(Connection {
+        token_expires_at: NOW.saturating_add(seconds),
+        ..connection()
+    })
+}
+
+/// The enrollment, with an expiry so many seconds from [`NOW`].
+pub fn enrollment_expiring_in(seconds: i64) -> SignPayload {
+    SignPayload::Enrollment(Enrollment {
+        challenge_expires_at: NOW.saturating_add(seconds),
+        ..enrollment()
+    })
+}
+
+/// An endpoint.
+pub fn target(origin: &str, path: &str) -> Target {
+    Target { origin: origin.parse().unwrap(), path: path.parse().unwrap() }
+}
+
+fn nonce() -> Nonce {
+    "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA".parse().unwrap()
+}

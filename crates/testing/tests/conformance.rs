@@ -1,0 +1,21 @@
+//! The doubles keep the contract that they stand in for.
+
+use std::sync::Arc;
+
+use device_key_testing::{
+    HookedBindings, HookedProvider, MemoryBindings, MemoryProvider, conformance,
+};
+
+#[tokio::test]
+async fn memory_providers() {
+    conformance::provider(Arc::new(MemoryProvider::hardware())).await;
+    conformance::provider(Arc::new(MemoryProvider::os_protected())).await;
+    conformance::provider(Arc::new(MemoryProvider::hardware().seeded(7))).await;
+    conformance::provider(Arc::new(HookedProvider::new(MemoryProvider::hardware()))).await;
+}
+
+#[tokio::test]
+async fn memory_bindings() {
+    conformance::binding_store(&*MemoryBindings::new()).await;
+    conformance::binding_store(&HookedBindings::new(MemoryBindings::new())).await;
+}
