@@ -1,0 +1,74 @@
+//! Which keys were begun by processes that live no more.
+
+use std::collections::BTreeMap;
+
+use device_key::AbandonedKey;
+use device_key_private_fs::{FileName, PrivateFsError};
+use rusqlite::Connection;
+use tracing::warn;
+
+use crate::{error::DatabaseError, record, runtime::StateRuntime};
+
+/// The first condition is the one of the partial index, word for word.
+const UNFINISHED: &str = "\
+    SELECT key_id, provider, creator_lease FROM device_key_bindings \
+    WHERE phase <> 'ready' AND phase = 'creating' ORDER BY key_id";
+
+const STILL_BEGUN: &str = "\
+    SELECT EXISTS (SELECT 1 FROM device_key_bindings \
+    WHERE key_id = ?1 AND phase = 'creating' AND creator_lease = ?2)";
+
+struct Unfinished {
+    key: AbandonedKey,
+    lease: FileName,
+}
+
+impl StateRuntime {
+    /// Changes nothing, neither a record nor a lease.
+    pub(crate) fn abandoned_keys(
+        &self,
+        is_held: impl Fn(&FileName) -> Result<bool, PrivateFsError>,
+    ) -> Result<Vec<AbandonedKey>, DatabaseError> {
+        let unfinished = self.read(unfinished)?;
+        let mut holders: BTreeMap<FileName, bool> = BTreeMap::new();
+        let mut abandoned = Vec::new();
+        for Unfinished { key, lease } in unfinished {
+            let alive = *holders.entry(lease.clone()).or_insert_with(|| {
+                is_held(&lease).unwrap_or_else(|error| {
+                    warn!(%error, "a lease cannot be looked at, its keys are left alone");
+                    true
+                })
+            });
+            // The holder may have completed the key and then ended, after the record was read. Now
+            // that it is gone, nobody completes the key any more.
+            if !alive && self.read(|connection| still_begun(connection, &key, &lease))? {
+                abandoned.push(key);
+            }
+        }
+        Ok(abandoned)
+    }
+}
+
+fn unfinished(connection: &Connection) -> Result<Vec<Unfinished>, DatabaseError> {
+    let mut select = connection.prepare(UNFINISHED)?;
+    let mut rows = select.query(())?;
+    let mut unfinished = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (key_id, provider) = (record::key_id(row, 0)?, record::provider(row, 1)?);
+        let lease = record::creator_lease(row, 2)?;
+        unfinished.push(Unfinished { key: AbandonedKey { key_id, provider }, lease });
+    }
+    Ok(unfinished)
+}
+
+fn still_begun(
+    connection: &Connection,
+    key: &AbandonedKey,
+    lease: &FileName,
+) -> Result<bool, DatabaseError> {
+    let mut exists = connection.prepare_cached(STILL_BEGUN)?;
+    Ok(exists.query_row((key.key_id.to_string(), lease.as_str()), |row| row.get(0))?)
+}
+
+#[cfg(test)]
+mod tests;

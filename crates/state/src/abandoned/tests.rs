@@ -1,0 +1,117 @@
+use std::{fs, os::unix::fs::PermissionsExt};
+
+use device_key::DeviceKeyBindingStore;
+use device_key_types::DeviceKeyId;
+
+use super::*;
+use crate::{
+    child,
+    sample::{OWNER, block_on, created, creating, home, impatient, key_id, modes, raw, ready},
+};
+
+fn abandoned(state: &StateRuntime) -> Vec<DeviceKeyId> {
+    block_on(state.abandoned()).unwrap().into_iter().map(|key| key.key_id).collect()
+}
+
+#[test]
+fn a_killed_process_abandons_the_key_that_it_had_begun() {
+    let (_scratch, home) = home();
+    let (child, lease) = child::start("abandoned::tests::child_begins_keys", &home, "077");
+    let state = impatient(&home);
+    assert!(abandoned(&state).is_empty(), "its process lives");
+    state.sweep_leases().unwrap();
+    assert_eq!(modes(&home.path().join("lock")), [(lease.clone(), 0o600)]);
+
+    child::kill(child);
+    let before = fs::read(home.path().join("state.sqlite-wal")).unwrap();
+    let expected = [AbandonedKey { key_id: key_id(2), provider: "tpm2".into() }];
+    for state in [&state, &impatient(&home)] {
+        assert_eq!(block_on(state.abandoned()).unwrap(), expected);
+    }
+    assert_eq!(fs::read(home.path().join("state.sqlite-wal")).unwrap(), before);
+    assert_eq!(modes(&home.path().join("lock")), [(lease, 0o600)], "a look removes nothing");
+    assert!(state.get_binding(&key_id(1), OWNER).unwrap().is_some(), "a whole key stays");
+
+    block_on(state.remove(&key_id(2))).unwrap();
+    assert!(abandoned(&state).is_empty());
+    assert!(modes(&home.path().join("lock")).is_empty(), "nothing is left behind");
+}
+
+#[test]
+#[ignore = "runs in a process of its own, which is killed"]
+fn child_begins_keys() {
+    let Some(home) = child::home() else { return };
+    let state = StateRuntime::open(&home).unwrap();
+    block_on(state.begin(&creating(1))).unwrap();
+    block_on(state.complete(&key_id(1), &created(), ready(1).updated_at)).unwrap();
+    block_on(state.begin(&creating(2))).unwrap();
+    child::ready(state.leases().taken().unwrap().as_str());
+}
+
+#[test]
+fn own_keys_are_not_abandoned_until_the_runtime_is_gone() {
+    let (_scratch, home) = home();
+    let (one, other) = (impatient(&home), impatient(&home));
+    block_on(one.begin(&creating(1))).unwrap();
+    assert!(abandoned(&one).is_empty());
+    assert!(abandoned(&other).is_empty());
+    drop(one);
+    assert_eq!(abandoned(&other), [key_id(1)]);
+}
+
+/// The holder completes the key and ends between the look at the record and the look at the lease.
+#[test]
+fn a_key_that_was_completed_meanwhile_is_not_abandoned() {
+    let (_scratch, home) = home();
+    let (creator, sweeper) = (impatient(&home), impatient(&home));
+    block_on(creator.begin(&creating(1))).unwrap();
+    let found = sweeper.abandoned_keys(|_| {
+        block_on(creator.complete(&key_id(1), &created(), ready(1).updated_at)).unwrap();
+        Ok(false)
+    });
+    assert_eq!(found.unwrap(), []);
+    assert!(sweeper.get_binding(&key_id(1), OWNER).unwrap().is_some());
+}
+
+#[test]
+fn a_lease_that_cannot_be_looked_at_keeps_its_keys() {
+    let (_scratch, home) = home();
+    let (creator, sweeper) = (impatient(&home), impatient(&home));
+    block_on(creator.begin(&creating(1))).unwrap();
+    let lease = home.path().join("lock").join(creator.leases().taken().unwrap().as_str());
+    drop(creator);
+    fs::write(&lease, "").unwrap();
+    fs::set_permissions(&lease, fs::Permissions::from_mode(0o644)).unwrap();
+    assert!(abandoned(&sweeper).is_empty());
+    fs::set_permissions(&lease, fs::Permissions::from_mode(0o600)).unwrap();
+    assert_eq!(abandoned(&sweeper), [key_id(1)]);
+}
+
+#[test]
+fn the_first_begin_removes_leases_of_the_dead_and_nothing_else() {
+    let (_scratch, home) = home();
+    let (live, next) = (impatient(&home), impatient(&home));
+    block_on(live.begin(&creating(1))).unwrap();
+    let lock = home.path().join("lock");
+    let litter = ["0123456789abcdef0123456789abcdef", "state-preparing", "tpm", "0123"];
+    for name in litter {
+        fs::write(lock.join(name), "").unwrap();
+        fs::set_permissions(lock.join(name), fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    block_on(next.begin(&creating(2))).unwrap();
+    let mut expected: Vec<String> = vec!["0123".into(), "tpm".into()];
+    expected.extend([&live, &next].map(|state| state.leases().taken().unwrap().to_string()));
+    expected.sort();
+    let left: Vec<String> = modes(&lock).into_iter().map(|(name, _)| name).collect();
+    assert_eq!(left, expected);
+}
+
+#[test]
+fn the_sweep_reads_unfinished_records_only() {
+    let (_scratch, home) = home();
+    drop(impatient(&home));
+    let plan: String = raw(&home)
+        .query_row(&format!("EXPLAIN QUERY PLAN {UNFINISHED}"), (), |row| row.get(3))
+        .unwrap();
+    assert!(plan.contains("USING INDEX device_key_bindings_unfinished (phase=?)"), "{plan}");
+}

@@ -1,0 +1,212 @@
+//! The table `device_key_bindings`, as methods that block.
+
+use device_key::{BindingStoreError, CreatedKey, CreatingKey, DeviceKeyBinding, OwnerUid};
+use device_key_types::{DeviceKeyId, StorageParentName, TpmKind, UnixTime};
+use rusqlite::{OptionalExtension, named_params};
+use tracing::warn;
+
+use crate::{
+    error::DatabaseError,
+    record::{self, binding_columns},
+    runtime::StateRuntime,
+};
+
+const LOOK_UP: &str = concat!(
+    "SELECT ",
+    binding_columns!(),
+    " FROM device_key_bindings WHERE key_id = ?1 AND owner_uid = ?2 AND phase = 'ready'"
+);
+
+/// `key_id > ''` is every key.
+const PAGE: &str = concat!(
+    "SELECT ",
+    binding_columns!(),
+    ", key_id FROM device_key_bindings WHERE owner_uid = ?1 AND key_id > ?2 AND phase = 'ready' \
+     ORDER BY key_id LIMIT ?3"
+);
+
+const BEGIN: &str = "\
+    INSERT INTO device_key_bindings (key_id, owner_uid, account_user_id, client_id, created_at, \
+    updated_at, phase, provider, protection_class, creator_lease) VALUES (:key_id, :owner_uid, \
+    :account_user_id, :client_id, :created_at, :created_at, 'creating', :provider, \
+    :protection_class, :creator_lease)";
+
+/// Only what this very runtime has begun: the lease is its own.
+const COMPLETE: &str = "\
+    UPDATE device_key_bindings SET phase = 'ready', creator_lease = NULL, updated_at = :now, \
+    public_key_spki_der = :public_key, tpm_kind = :tpm_kind, storage_parent_name = :storage_parent \
+    WHERE key_id = :key_id AND phase = 'creating' AND creator_lease = :creator_lease";
+
+const PUT: &str = "\
+    INSERT INTO device_key_bindings (key_id, owner_uid, account_user_id, client_id, created_at, \
+    updated_at, phase, provider, protection_class, tpm_kind, public_key_spki_der, \
+    storage_parent_name) VALUES (:key_id, :owner_uid, :account_user_id, :client_id, :created_at, \
+    :updated_at, 'ready', :provider, :protection_class, :tpm_kind, :public_key, :storage_parent)";
+
+const DELETE: &str = "DELETE FROM device_key_bindings WHERE key_id = ?1 RETURNING creator_lease";
+
+const KEY_IDS: &str = "SELECT key_id FROM device_key_bindings";
+
+const COUNT: &str = "\
+    SELECT count(*) FILTER (WHERE phase = 'creating'), count(*) FILTER (WHERE phase = 'ready'), \
+    count(*) FILTER (WHERE phase = 'deleting') FROM device_key_bindings";
+
+/// How many keys are in which phase.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PhaseCounts {
+    /// Begun, by processes that live or not.
+    pub creating: u64,
+    /// Whole.
+    pub ready: u64,
+    /// Being removed. This version removes keys in one step and makes no such record.
+    pub deleting: u64,
+}
+
+/// These block for as long as the disk takes; a write also while another process writes, up to
+/// [`Options::busy_timeout`](crate::Options::busy_timeout).
+impl StateRuntime {
+    /// The binding of a whole key of this owner.
+    pub fn get_binding(
+        &self,
+        key_id: &DeviceKeyId,
+        owner: OwnerUid,
+    ) -> Result<Option<DeviceKeyBinding>, BindingStoreError> {
+        let found = self.read(|connection| {
+            let mut look_up = connection.prepare_cached(LOOK_UP)?;
+            let mut rows = look_up.query((key_id.to_string(), owner.as_raw()))?;
+            rows.next()?.map(|row| record::binding(row, *key_id, owner)).transpose()
+        })?;
+        Ok(found)
+    }
+
+    /// Records a whole key. An existing key of that name is [`BindingStoreError::Conflict`], and
+    /// stays as it is.
+    pub fn put_binding(&self, key: &DeviceKeyBinding) -> Result<(), BindingStoreError> {
+        self.write(|transaction| {
+            transaction.prepare_cached(PUT)?.execute(named_params! {
+                ":key_id": key.key_id.to_string(),
+                ":owner_uid": key.owner.as_raw(),
+                ":account_user_id": key.binding.account_user_id.as_str(),
+                ":client_id": key.binding.client_id.as_str(),
+                ":created_at": key.created_at.as_seconds(),
+                ":updated_at": key.updated_at.as_seconds(),
+                ":provider": key.provider,
+                ":protection_class": key.protection_class.as_str(),
+                ":tpm_kind": key.tpm_kind.map(TpmKind::as_str),
+                ":public_key": key.public_key.spki_der(),
+                ":storage_parent": key.storage_parent.as_ref().map(StorageParentName::as_bytes),
+            })?;
+            Ok(())
+        })?;
+        Ok(())
+    }
+
+    /// At most `limit` whole keys of this owner that come behind `after`, ascending by the text of
+    /// the key id (byte by byte, which is not the order of [`DeviceKeyId`] values).
+    ///
+    /// Give the last id of a page as `after` to get the next one. Keys created or removed meanwhile
+    /// neither repeat nor hide others.
+    pub fn list_bindings(
+        &self,
+        owner: OwnerUid,
+        after: Option<&DeviceKeyId>,
+        limit: u32,
+    ) -> Result<Vec<DeviceKeyBinding>, BindingStoreError> {
+        let after = after.map_or_else(String::new, ToString::to_string);
+        let page = self.read(|connection| {
+            let mut page = connection.prepare_cached(PAGE)?;
+            let mut rows = page.query((owner.as_raw(), after, limit))?;
+            let mut bindings = Vec::new();
+            while let Some(row) = rows.next()? {
+                bindings.push(record::binding(row, record::key_id(row, 9)?, owner)?);
+            }
+            Ok(bindings)
+        })?;
+        Ok(page)
+    }
+
+    /// Forgets a key, whole or begun; says whether there was one.
+    pub fn delete_binding(&self, key_id: &DeviceKeyId) -> Result<bool, BindingStoreError> {
+        let deleted: Option<Option<String>> = self.write(|transaction| {
+            let mut delete = transaction.prepare_cached(DELETE)?;
+            Ok(delete.query_row([key_id.to_string()], |row| row.get(0)).optional()?)
+        })?;
+        if let Some(Some(lease)) = &deleted
+            && self.leases().taken().is_none_or(|own| own.as_str() != lease)
+        {
+            // The record is gone, which was asked for; the file is found again by the next sweep.
+            if let Err(error) = self.leases().sweep() {
+                warn!(%error, "lease files of dead processes are still there");
+            }
+        }
+        Ok(deleted.is_some())
+    }
+
+    /// The id of every key, of all owners and in any phase, to compare with what a provider holds.
+    pub fn key_ids(&self) -> Result<Vec<DeviceKeyId>, BindingStoreError> {
+        let ids = self.read(|connection| {
+            let mut all = connection.prepare_cached(KEY_IDS)?;
+            let mut rows = all.query(())?;
+            let mut ids = Vec::new();
+            while let Some(row) = rows.next()? {
+                ids.push(record::key_id(row, 0)?);
+            }
+            Ok(ids)
+        })?;
+        Ok(ids)
+    }
+
+    /// How many keys are in which phase, of all owners. Reads every record.
+    pub fn count_by_phase(&self) -> Result<PhaseCounts, BindingStoreError> {
+        let counts = self.read(|connection| {
+            let mut count = connection.prepare_cached(COUNT)?;
+            let counts: [i64; 3] =
+                count.query_row((), |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?]))?;
+            let [creating, ready, deleting] = counts.map(i64::unsigned_abs);
+            Ok(PhaseCounts { creating, ready, deleting })
+        })?;
+        Ok(counts)
+    }
+
+    pub(crate) fn begin_key(&self, key: &CreatingKey) -> Result<(), DatabaseError> {
+        // First the lease, then its name in a record: whoever reads the name finds it locked.
+        let lease = self.leases().take()?;
+        self.write(|transaction| {
+            transaction.prepare_cached(BEGIN)?.execute(named_params! {
+                ":key_id": key.key_id.to_string(),
+                ":owner_uid": key.owner.as_raw(),
+                ":account_user_id": key.binding.account_user_id.as_str(),
+                ":client_id": key.binding.client_id.as_str(),
+                ":created_at": key.created_at.as_seconds(),
+                ":provider": key.provider,
+                ":protection_class": key.protection_class.as_str(),
+                ":creator_lease": lease.as_str(),
+            })?;
+            Ok(())
+        })
+    }
+
+    pub(crate) fn complete_key(
+        &self,
+        key_id: &DeviceKeyId,
+        created: &CreatedKey,
+        now: UnixTime,
+    ) -> Result<(), BindingStoreError> {
+        let lease = self.leases().taken().ok_or(BindingStoreError::NotBegun)?;
+        let changed = self.write(|transaction| {
+            let changed = transaction.prepare_cached(COMPLETE)?.execute(named_params! {
+                ":key_id": key_id.to_string(),
+                ":now": now.as_seconds(),
+                ":public_key": created.public_key.spki_der(),
+                ":tpm_kind": created.tpm_kind.map(TpmKind::as_str),
+                ":storage_parent": created.storage_parent.as_ref().map(StorageParentName::as_bytes),
+                ":creator_lease": lease.as_str(),
+            })?;
+            Ok(changed)
+        })?;
+        if changed == 1 { Ok(()) } else { Err(BindingStoreError::NotBegun) }
+    }
+}
+
+#[cfg(test)]
+mod tests;

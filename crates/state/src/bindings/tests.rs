@@ -1,0 +1,193 @@
+use std::collections::BTreeSet;
+
+use device_key::DeviceKeyBindingStore;
+use rusqlite::params;
+
+use super::*;
+use crate::sample::{
+    OWNER, block_on, created, creating, home, impatient, key_id, kind, raw, ready,
+};
+
+fn plan(state: &StateRuntime, sql: &str, count: usize) -> String {
+    state
+        .read(|connection| {
+            let mut explain = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}"))?;
+            let given = vec!["1"; count];
+            let details = explain
+                .query_map(rusqlite::params_from_iter(given), |row| row.get::<_, String>(3))?
+                .collect::<Result<Vec<_>, _>>()?;
+            Ok(details.join("; "))
+        })
+        .unwrap()
+}
+
+#[test]
+fn each_query_searches_its_index() {
+    let (_scratch, home) = home();
+    let state = impatient(&home);
+    let table = "SEARCH device_key_bindings USING";
+    let by_key = format!("{table} PRIMARY KEY (key_id=?)");
+    assert_eq!(plan(&state, LOOK_UP, 2), by_key);
+    assert_eq!(plan(&state, COMPLETE, 6), by_key);
+    assert_eq!(plan(&state, DELETE, 1), by_key);
+    let by_owner = format!("{table} INDEX device_key_bindings_of_owner (owner_uid=? AND key_id>?)");
+    assert_eq!(plan(&state, PAGE, 3), by_owner);
+}
+
+#[test]
+fn conforms() {
+    let (_scratch, home) = home();
+    let state = impatient(&home);
+    block_on(device_key_testing::conformance::binding_store(&state));
+    assert_eq!(state.count_by_phase().unwrap(), PhaseCounts::default());
+}
+
+#[test]
+fn a_key_is_seen_when_it_is_complete_and_by_its_owner_only() {
+    let (_scratch, home) = home();
+    let state = impatient(&home);
+    let (id, now) = (key_id(1), ready(1).updated_at);
+    block_on(state.begin(&creating(1))).unwrap();
+    assert_eq!(state.get_binding(&id, OWNER).unwrap(), None);
+    block_on(state.complete(&id, &created(), now)).unwrap();
+    assert_eq!(state.get_binding(&id, OWNER).unwrap(), Some(ready(1)));
+    assert_eq!(state.get_binding(&id, OwnerUid::new(1001)).unwrap(), None);
+    assert_eq!(state.list_bindings(OwnerUid::new(1001), None, 9).unwrap(), []);
+    assert_eq!(kind(block_on(state.complete(&id, &created(), now))), "not_begun");
+    assert!(state.delete_binding(&id).unwrap());
+    assert!(!state.delete_binding(&id).unwrap());
+    assert_eq!(state.get_binding(&id, OWNER).unwrap(), None);
+}
+
+#[test]
+fn only_the_runtime_that_began_a_key_completes_it() {
+    let (_scratch, home) = home();
+    let (one, other) = (impatient(&home), impatient(&home));
+    let now = ready(1).updated_at;
+    block_on(one.begin(&creating(1))).unwrap();
+    assert_eq!(kind(block_on(other.complete(&key_id(1), &created(), now))), "not_begun");
+    block_on(other.begin(&creating(2))).unwrap();
+    assert_eq!(kind(block_on(other.complete(&key_id(1), &created(), now))), "not_begun");
+    block_on(one.complete(&key_id(1), &created(), now)).unwrap();
+}
+
+#[test]
+fn a_conflict_leaves_the_first_record() {
+    let (_scratch, home) = home();
+    let state = impatient(&home);
+    state.put_binding(&ready(1)).unwrap();
+    let mut second = creating(1);
+    second.owner = OwnerUid::new(7);
+    assert_eq!(kind(block_on(state.begin(&second))), "conflict");
+    let mut second = ready(1);
+    second.binding.client_id = "another".parse().unwrap();
+    assert_eq!(kind(state.put_binding(&second)), "conflict");
+    assert_eq!(state.get_binding(&key_id(1), OWNER).unwrap(), Some(ready(1)));
+    block_on(state.begin(&creating(2))).unwrap();
+    assert_eq!(kind(state.put_binding(&ready(2))), "conflict");
+    let counts = PhaseCounts { creating: 1, ready: 1, deleting: 0 };
+    assert_eq!(state.count_by_phase().unwrap(), counts);
+}
+
+#[test]
+fn optional_columns_and_extreme_values_come_back() {
+    let (_scratch, home) = home();
+    let state = impatient(&home);
+    let mut key = ready(1);
+    key.owner = OwnerUid::new(u32::MAX);
+    key.tpm_kind = None;
+    key.storage_parent = None;
+    key.created_at = UnixTime::from_seconds(i64::MIN);
+    key.binding.account_user_id = "é".repeat(256).parse().unwrap();
+    state.put_binding(&key).unwrap();
+    assert_eq!(state.get_binding(&key.key_id, key.owner).unwrap(), Some(key));
+}
+
+#[test]
+fn pages_cover_every_key_of_the_owner_once() {
+    let (_scratch, home) = home();
+    let state = impatient(&home);
+    for number in 0..25 {
+        let mut key = ready(number * 10);
+        key.owner = OwnerUid::new(u32::from(number % 5 == 4));
+        state.put_binding(&key).unwrap();
+    }
+    block_on(state.begin(&creating(255))).unwrap();
+    let (mut seen, mut after) = (Vec::new(), None);
+    loop {
+        let page = state.list_bindings(OwnerUid::new(0), after.as_ref(), 7).unwrap();
+        let Some(last) = page.last() else { break };
+        assert!(page.len() <= 7);
+        after = Some(last.key_id);
+        seen.extend(page.iter().map(|key| key.key_id.to_string()));
+    }
+    assert!(seen.is_sorted());
+    assert_eq!(seen.iter().collect::<BTreeSet<_>>().len(), 20);
+    assert_eq!(seen.len(), 20);
+}
+
+#[test]
+fn a_record_that_does_not_parse_is_damaged_and_not_shown() {
+    let secret = "do not show this";
+    for (column, value) in [
+        ("account_user_id", "do not show this\u{7}"),
+        ("client_id", ""),
+        ("protection_class", secret),
+        ("tpm_kind", secret),
+    ] {
+        assert_damaged(column, &value);
+    }
+    assert_damaged("public_key_spki_der", &secret.as_bytes());
+    assert_damaged("provider", &b"do not show this\xff".as_slice());
+}
+
+fn assert_damaged(column: &str, value: &dyn rusqlite::ToSql) {
+    let (_scratch, home) = home();
+    let state = impatient(&home);
+    state.put_binding(&ready(1)).unwrap();
+    let raw = raw(&home);
+    raw.pragma_update(None, "ignore_check_constraints", true).unwrap();
+    let cast = if column == "public_key_spki_der" { "BLOB" } else { "TEXT" };
+    let update = format!("UPDATE device_key_bindings SET {column} = CAST(?1 AS {cast})");
+    raw.execute(&update, params![value]).unwrap();
+    assert_eq!(kind(state.list_bindings(OWNER, None, 1)), "damaged", "{column}");
+    let error = state.get_binding(&key_id(1), OWNER).unwrap_err();
+    let BindingStoreError::Damaged(source) = &error else { panic!("{column}: {error:?}") };
+    let source = source.downcast_ref::<DatabaseError>().unwrap();
+    assert!(matches!(source, DatabaseError::Record { column: found } if *found == column));
+    assert!(!format!("{error:?} {error} {source}").contains("show"), "{column}");
+}
+
+#[test]
+fn the_schema_refuses_what_the_types_would_not_write() {
+    let (_scratch, home) = home();
+    let state = impatient(&home);
+    state.put_binding(&ready(1)).unwrap();
+    block_on(state.begin(&creating(2))).unwrap();
+    let (raw, long) = (raw(&home), "x".repeat(513));
+    let long = format!("account_user_id = '{long}'");
+    for set in [
+        "key_id = 'dk_short'",
+        "key_id = replace(key_id, 'dk_', 'xx_')",
+        "key_id = substr(key_id, 1, 45) || '/'",
+        "key_id = substr(key_id, 1, 45) || 'é'",
+        long.as_str(),
+        "client_id = ''",
+        "owner_uid = -1",
+        "owner_uid = 4294967296",
+        "created_at = 'now'",
+        "phase = 'done'",
+        "phase = CASE phase WHEN 'ready' THEN 'creating' ELSE 'ready' END",
+        "creator_lease = '../state.sqlite'",
+        "creator_lease = CASE phase WHEN 'ready' THEN hex(zeroblob(16)) END",
+        "public_key_spki_der = CASE phase WHEN 'creating' THEN x'00' END",
+    ] {
+        let refused = raw.execute(&format!("UPDATE device_key_bindings SET {set}"), ());
+        let code = refused.unwrap_err().sqlite_error_code();
+        assert_eq!(code, Some(rusqlite::ErrorCode::ConstraintViolation), "{set}");
+    }
+    raw.execute("UPDATE device_key_bindings SET phase = 'deleting' WHERE phase = 'ready'", ())
+        .unwrap();
+    assert_eq!(state.get_binding(&key_id(1), OWNER).unwrap(), None);
+    assert_eq!(state.count_by_phase().unwrap().deleting, 1);
+}

@@ -1,0 +1,50 @@
+//! Processes of their own: the test binary runs one of its ignored tests again.
+
+use std::{
+    env,
+    io::{self, BufRead, BufReader, Read},
+    path::Path,
+    process::{Child, Command, Stdio},
+};
+
+use device_key_private_fs::PrivateDir;
+
+const HOME: &str = "STATE_TEST_HOME";
+const SAID: &str = "child: ";
+
+/// The test binary, about to run this ignored test in this home, under this umask.
+fn command(test: &str, home: &Path, umask: &str) -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", r#"umask "$1"; shift; exec "$@""#, "sh", umask]);
+    command.arg(env::current_exe().unwrap()).args([test, "--exact", "--ignored", "--nocapture"]);
+    command.env(HOME, home).stdin(Stdio::piped()).stdout(Stdio::piped());
+    command
+}
+
+/// A child that has reached [`ready`], and what it said there.
+pub(crate) fn start(test: &str, home: &PrivateDir, umask: &str) -> (Child, String) {
+    let mut child = command(test, home.path(), umask).spawn().unwrap();
+    let said = BufReader::new(child.stdout.as_mut().unwrap())
+        .lines()
+        .map_while(Result::ok)
+        .find_map(|line| Some(line.split_once(SAID)?.1.to_owned()))
+        .expect("the child failed before it was ready");
+    (child, said)
+}
+
+/// `SIGKILL`.
+pub(crate) fn kill(mut child: Child) {
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+/// In the child: the home. Nothing if somebody runs all ignored tests by hand.
+pub(crate) fn home() -> Option<PrivateDir> {
+    Some(PrivateDir::open_or_create(Path::new(&env::var_os(HOME)?)).unwrap())
+}
+
+/// In the child: says this, then waits until the parent lets go or kills.
+pub(crate) fn ready(said: &str) {
+    println!("\n{SAID}{said}");
+    io::stdin().read_to_end(&mut Vec::new()).unwrap();
+}

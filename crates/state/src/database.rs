@@ -1,0 +1,173 @@
+//! The database file: checked, opened, brought to the current schema.
+
+use std::{
+    fs,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
+};
+
+use device_key_private_fs::{FileName, PrivateDir, PrivateFsError};
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, config::DbConfig};
+
+use crate::{
+    error::DatabaseError,
+    leases,
+    migrations::{Schema, migrate, schema},
+};
+
+const DATABASE: &str = "state.sqlite";
+const WRITE_AHEAD_LOG: &str = "state.sqlite-wal";
+const OTHER_SIBLINGS: [&str; 2] = ["state.sqlite-shm", "state.sqlite-journal"];
+
+/// How long to wait between two looks at what another process is doing.
+const POLL: Duration = Duration::from_millis(2);
+
+/// `cell_size_check` finds a damaged page when it is read rather than later. The cache is in KiB;
+/// it is an upper bound, pages that were never read take no memory.
+const FOR_BOTH: &str = "PRAGMA cell_size_check = ON; PRAGMA cache_size = -1024;";
+const FOR_READING: &str = "PRAGMA query_only = ON;";
+const FOR_WRITING: &str = "PRAGMA synchronous = FULL;";
+
+/// Where the database is, and which file it was when it was opened.
+#[derive(Debug)]
+pub(crate) struct Database {
+    path: PathBuf,
+    file: FileIdentity,
+    busy_timeout: Duration,
+}
+
+/// Device and inode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct FileIdentity(u64, u64);
+
+/// What opening gives: a connection to read with, and one to write with if it was needed already.
+pub(crate) struct Opened {
+    pub(crate) database: Database,
+    pub(crate) reader: Connection,
+    pub(crate) writer: Option<Connection>,
+}
+
+pub(crate) fn path(home: &PrivateDir) -> PathBuf {
+    home.path().join(DATABASE)
+}
+
+/// A name that is known to be one.
+pub(crate) fn file_name(text: &str) -> Result<FileName, PrivateFsError> {
+    text.parse().map_err(|_| PrivateFsError::InvalidPath { path: text.into() })
+}
+
+/// Opens the database, and creates or migrates it if it is not of the current schema.
+pub(crate) fn open(home: &PrivateDir, busy_timeout: Duration) -> Result<Opened, DatabaseError> {
+    // Before SQLite opens anything: it would create the database with a mode of its own, and give
+    // its siblings the mode and owner of the database.
+    home.ensure_file(&file_name(DATABASE)?)?;
+    let had_log = home.check_file_if_present(&file_name(WRITE_AHEAD_LOG)?)?;
+    for sibling in OTHER_SIBLINGS {
+        home.check_file_if_present(&file_name(sibling)?)?;
+    }
+    let path = path(home);
+    let file = identity(&path)?;
+    let database = Database { path, file, busy_timeout };
+
+    let reader = database.connect(FOR_READING)?;
+    let schema = schema(&reader).inspect_err(|error| {
+        if had_log && matches!(error, DatabaseError::TooNew { .. }) {
+            // Closing would move a newer version's log into its database.
+            let _ = reader.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+        }
+    })?;
+    let prepared = schema == Schema::Current && journal_mode(&reader)? == "wal";
+    let writer = if prepared { None } else { Some(database.prepare(home)?) };
+    Ok(Opened { database, reader, writer })
+}
+
+impl Database {
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Opens a connection to write with.
+    pub(crate) fn writer(&self) -> Result<Connection, DatabaseError> {
+        let mut writer = self.connect(FOR_WRITING)?;
+        writer.set_transaction_behavior(TransactionBehavior::Immediate);
+        // The path is walked again: the same name must still lead to the file that is read from.
+        if identity(&self.path)? == self.file { Ok(writer) } else { Err(DatabaseError::Replaced) }
+    }
+
+    fn connect(&self, pragmas: &str) -> Result<Connection, DatabaseError> {
+        // No CREATE: the file was made with its mode. No MUTEX: each connection has one of ours.
+        // NOFOLLOW refuses a link in any component (sqlite3_open_v2). An absolute path never
+        // begins with `file:`, so it is not taken for a URI.
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_NOFOLLOW
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(&self.path, flags)?;
+        connection.busy_timeout(self.busy_timeout)?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, true)?;
+        connection.execute_batch(FOR_BOTH)?;
+        connection.execute_batch(pragmas)?;
+        Ok(connection)
+    }
+
+    /// Makes the database one of ours, one process at a time.
+    ///
+    /// Neither the change to a write-ahead log nor the migration library stands another process
+    /// doing the same, so whoever holds this lease goes first and the others look again after it.
+    fn prepare(&self, home: &PrivateDir) -> Result<Connection, DatabaseError> {
+        let deadline = Instant::now() + self.busy_timeout;
+        let lock = leases::folder(home)?;
+        let name = file_name(leases::PREPARING)?;
+        let _turn = until(deadline, || match lock.lease(&name) {
+            Err(PrivateFsError::Held { .. }) => Err(DatabaseError::BeingPrepared),
+            other => Ok(other?),
+        })?;
+        until(deadline, || {
+            let mut writer = self.writer()?;
+            let schema = schema(&writer)?;
+            let mode: String =
+                writer.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
+            if mode != "wal" {
+                return Err(DatabaseError::NoWriteAheadLog);
+            }
+            if schema == Schema::Older {
+                migrate(&mut writer)?;
+            }
+            Ok(writer)
+        })
+    }
+}
+
+/// Tries again while another process is in the way.
+fn until<T>(
+    deadline: Instant,
+    mut attempt: impl FnMut() -> Result<T, DatabaseError>,
+) -> Result<T, DatabaseError> {
+    loop {
+        let error = match attempt() {
+            Ok(done) => return Ok(done),
+            Err(error) => error,
+        };
+        let in_the_way = matches!(error, DatabaseError::BeingPrepared)
+            || error.code() == Some(ErrorCode::DatabaseBusy);
+        if !in_the_way || Instant::now() >= deadline {
+            return Err(error);
+        }
+        thread::sleep(POLL);
+    }
+}
+
+fn journal_mode(connection: &Connection) -> Result<String, DatabaseError> {
+    Ok(connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?)
+}
+
+fn identity(path: &Path) -> Result<FileIdentity, DatabaseError> {
+    let metadata = fs::symlink_metadata(path).map_err(|_| DatabaseError::Replaced)?;
+    Ok(FileIdentity(metadata.dev(), metadata.ino()))
+}
+
+#[cfg(test)]
+mod tests;

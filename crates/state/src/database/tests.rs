@@ -1,0 +1,230 @@
+use std::{
+    fs::{self, Permissions, hard_link},
+    os::unix::fs::{PermissionsExt, symlink},
+    sync::Barrier,
+    thread,
+};
+
+use device_key::DeviceKeyBindingStore;
+
+use super::*;
+use crate::{
+    StateError, StateErrorKind, StateRuntime, child,
+    migrations::KNOWN,
+    sample::{self, OWNER, block_on, home, key_id, kind, modes, ready},
+};
+
+fn refused(home: &PrivateDir) -> StateError {
+    StateRuntime::open(home).expect_err("the state was opened")
+}
+
+#[test]
+fn files_are_private_under_any_umask() {
+    for umask in ["000", "022", "177"] {
+        let (_scratch, home) = home();
+        let test = "database::tests::child_begins_a_key";
+        let (mut child, lease) = child::start(test, &home, umask);
+        let private = |name: &str| (name.to_owned(), 0o600);
+        let files = ["state.sqlite", "state.sqlite-shm", "state.sqlite-wal"].map(private);
+        let mut expected = vec![("lock".to_owned(), 0o700)];
+        expected.extend(files);
+        assert_eq!(modes(home.path()), expected, "umask {umask}");
+        assert_eq!(modes(&home.path().join("lock")), [private(&lease)], "umask {umask}");
+        drop(child.stdin.take());
+        assert!(child.wait().unwrap().success());
+        assert!(modes(&home.path().join("lock")).is_empty());
+    }
+}
+
+#[test]
+#[ignore = "runs in a process of its own, because the umask is the process's"]
+fn child_begins_a_key() {
+    let Some(home) = child::home() else { return };
+    let state = StateRuntime::open(&home).unwrap();
+    block_on(state.begin(&sample::creating(1))).unwrap();
+    child::ready(state.leases().taken().unwrap().as_str());
+}
+
+#[test]
+fn a_database_that_is_not_private_is_refused_and_left_alone() {
+    let (scratch, home) = home();
+    drop(StateRuntime::open(&home).unwrap());
+    let (database, elsewhere) = (sample::database(&home), scratch.path().join("elsewhere"));
+    let bytes = fs::read(&database).unwrap();
+
+    fs::set_permissions(&database, Permissions::from_mode(0o644)).unwrap();
+    let error = refused(&home);
+    assert!(matches!(&error, StateError::Folder(PrivateFsError::WrongMode { .. })), "{error:?}");
+    assert_eq!(error.kind().as_str(), "state_folder");
+    fs::set_permissions(&database, Permissions::from_mode(0o600)).unwrap();
+
+    hard_link(&database, &elsewhere).unwrap();
+    assert!(matches!(refused(&home), StateError::Folder(PrivateFsError::Linked { .. })));
+
+    fs::remove_file(&database).unwrap();
+    symlink(&elsewhere, &database).unwrap();
+    assert!(matches!(refused(&home), StateError::Folder(PrivateFsError::SymbolicLink { .. })));
+    assert_eq!(fs::read(&elsewhere).unwrap(), bytes);
+    assert_eq!(modes(home.path()).len(), 2, "neither log nor index was made");
+}
+
+#[test]
+fn a_sibling_that_is_not_private_is_refused() {
+    for name in ["state.sqlite-wal", "state.sqlite-shm", "state.sqlite-journal"] {
+        let (scratch, home) = home();
+        let elsewhere = scratch.path().join("elsewhere");
+        fs::write(&elsewhere, "untouched").unwrap();
+        symlink(&elsewhere, home.path().join(name)).unwrap();
+        let error = refused(&home);
+        assert!(matches!(error, StateError::Folder(PrivateFsError::SymbolicLink { .. })), "{name}");
+        assert_eq!(fs::read(&elsewhere).unwrap(), b"untouched");
+    }
+}
+
+#[test]
+fn a_newer_database_is_refused_untouched() {
+    let (_scratch, home) = home();
+    drop(StateRuntime::open(&home).unwrap());
+    let newer = sample::raw(&home);
+    newer.pragma_update(None, "user_version", KNOWN + 1).unwrap();
+    let log = home.path().join(WRITE_AHEAD_LOG);
+    let bytes = || (fs::read(sample::database(&home)).unwrap(), fs::read(&log).ok());
+    // First with the newer version running, its change still in the log; then killed, so that we
+    // would be the last to close the log; then ended, without a log.
+    let before = bytes();
+    assert!(before.1.as_ref().is_some_and(|log| !log.is_empty()));
+    let error = refused(&home);
+    let StateError::TooNew { found, known, .. } = error else { panic!("{error:?}") };
+    assert_eq!((found, known), (KNOWN + 1, KNOWN));
+    assert_eq!(bytes(), before);
+
+    newer.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).unwrap();
+    drop(newer);
+    assert_eq!(bytes(), before);
+    assert_eq!(refused(&home).kind(), StateErrorKind::TooNew);
+    assert_eq!(bytes(), before);
+
+    drop(sample::raw(&home).query_row("SELECT count(*) FROM sqlite_schema", (), |_| Ok(())));
+    let before = bytes();
+    assert_eq!(before.1, None);
+    assert_eq!(refused(&home).kind(), StateErrorKind::TooNew);
+    assert_eq!(bytes(), before);
+}
+
+#[test]
+fn what_is_no_database_of_ours_is_damaged() {
+    let (_scratch, home) = home();
+    let path = sample::database(&home);
+    fs::write(&path, "not a database, but long enough for one header: ".repeat(100)).unwrap();
+    fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+    let before = fs::read(&path).unwrap();
+    assert_eq!(refused(&home).kind(), StateErrorKind::Damaged);
+    assert_eq!(fs::read(&path).unwrap(), before);
+
+    fs::write(&path, "").unwrap();
+    sample::raw(&home).pragma_update(None, "user_version", -1).unwrap();
+    assert_eq!(refused(&home).kind(), StateErrorKind::Damaged);
+
+    // The version promises a table that is not there.
+    sample::raw(&home).pragma_update(None, "user_version", KNOWN).unwrap();
+    let state = StateRuntime::open(&home).unwrap();
+    assert_eq!(kind(state.get_binding(&key_id(1), OWNER)), "damaged");
+}
+
+#[test]
+fn another_journal_mode_is_changed_back() {
+    let (_scratch, home) = home();
+    StateRuntime::open(&home).unwrap().put_binding(&ready(1)).unwrap();
+    sample::raw(&home).pragma_update(None, "journal_mode", "delete").unwrap();
+    let state = StateRuntime::open(&home).unwrap();
+    assert_eq!(state.get_binding(&key_id(1), OWNER).unwrap(), Some(ready(1)));
+    assert_eq!(state.read(journal_mode).unwrap(), "wal");
+}
+
+#[test]
+fn a_fresh_home_is_opened_by_many_at_once() {
+    for _ in 0..10 {
+        let (_scratch, home) = home();
+        let barrier = Barrier::new(8);
+        thread::scope(|scope| {
+            for number in 0..8 {
+                let (home, barrier) = (&home, &barrier);
+                scope.spawn(move || {
+                    barrier.wait();
+                    StateRuntime::open(home).unwrap().put_binding(&ready(number)).unwrap();
+                });
+            }
+        });
+        let state = StateRuntime::open(&home).unwrap();
+        assert_eq!(state.list_bindings(OWNER, None, 10).unwrap().len(), 8);
+        assert!(modes(&home.path().join("lock")).is_empty());
+    }
+}
+
+#[test]
+fn a_fresh_home_is_opened_by_processes_at_once() {
+    let (_scratch, home) = home();
+    let test = "database::tests::child_begins_a_key_of_its_own";
+    thread::scope(|scope| {
+        let children = [(); 4].map(|()| scope.spawn(|| child::start(test, &home, "077").0));
+        for child in children {
+            let mut child = child.join().unwrap();
+            drop(child.stdin.take());
+            assert!(child.wait().unwrap().success());
+        }
+    });
+    assert_eq!(StateRuntime::open(&home).unwrap().count_by_phase().unwrap().ready, 4);
+}
+
+#[test]
+#[ignore = "runs in a process of its own"]
+fn child_begins_a_key_of_its_own() {
+    let Some(home) = child::home() else { return };
+    let state = StateRuntime::open(&home).unwrap();
+    let mut key = ready(0);
+    let mut random = [0; 32];
+    getrandom::fill(&mut random).unwrap();
+    key.key_id = device_key_types::DeviceKeyId::from_random_bytes(random);
+    state.put_binding(&key).unwrap();
+    child::ready("");
+}
+
+#[test]
+fn a_writer_in_another_process_holds_up_writes_only() {
+    let (_scratch, home) = home();
+    StateRuntime::open(&home).unwrap().put_binding(&ready(1)).unwrap();
+    let test = "database::tests::child_holds_the_write_lock";
+    let (mut child, _) = child::start(test, &home, "077");
+
+    // No time to wait is given, so whatever waited would fail.
+    let state = sample::impatient(&home);
+    assert_eq!(state.get_binding(&key_id(1), OWNER).unwrap(), Some(ready(1)));
+    assert!(block_on(state.abandoned()).unwrap().is_empty());
+    assert_eq!(kind(block_on(state.begin(&sample::creating(2)))), "unavailable");
+    assert_eq!(kind(state.put_binding(&ready(3))), "unavailable");
+
+    drop(child.stdin.take());
+    assert!(child.wait().unwrap().success());
+    block_on(state.begin(&sample::creating(2))).unwrap();
+}
+
+#[test]
+#[ignore = "runs in a process of its own"]
+fn child_holds_the_write_lock() {
+    let Some(home) = child::home() else { return };
+    let other = sample::raw(&home);
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    child::ready("");
+}
+
+#[test]
+fn a_replaced_database_is_not_written() {
+    let (_scratch, home) = home();
+    drop(StateRuntime::open(&home).unwrap());
+    let state = StateRuntime::open(&home).unwrap();
+    let path = sample::database(&home);
+    let copy = path.with_extension("copy");
+    fs::copy(&path, &copy).unwrap();
+    fs::rename(&copy, &path).unwrap();
+    assert_eq!(kind(state.put_binding(&ready(1))), "unavailable");
+}

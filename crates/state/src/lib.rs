@@ -1,0 +1,42 @@
+//! `SQLite` state of device-key: which key exists, whose it is and what it speaks for.
+//!
+//! [`StateRuntime`] is the [`DeviceKeyBindingStore`](device_key::DeviceKeyBindingStore) of the
+//! service. It keeps the table `device_key_bindings` in `state.sqlite` of a private folder, with a
+//! write-ahead log and `synchronous = FULL`: what was answered survives a loss of power. A key that
+//! is being created names a lease, a locked file in `lock/`; once its process is dead, however it
+//! died, the key is reported as abandoned, and never before.
+//!
+//! It holds no key material and decides nothing. Accounts and clients are stored as they are: the
+//! folder keeps other users out, nothing else does.
+//!
+//! ```
+//! use device_key::OwnerUid;
+//! use device_key_private_fs::PrivateDir;
+//! use device_key_state::StateRuntime;
+//!
+//! # let scratch = tempfile::tempdir()?;
+//! let home = PrivateDir::open_or_create(&scratch.path().join("device-key"))?;
+//! let state = StateRuntime::open(&home)?;
+//! assert!(state.list_bindings(OwnerUid::new(1000), None, 10)?.is_empty());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+#![forbid(unsafe_code)]
+
+mod abandoned;
+mod binding_store;
+mod bindings;
+mod database;
+mod error;
+mod leases;
+mod migrations;
+mod record;
+mod runtime;
+
+#[cfg(test)]
+mod child;
+#[cfg(test)]
+mod sample;
+
+pub use bindings::PhaseCounts;
+pub use error::{DatabaseError, StateError, StateErrorKind};
+pub use runtime::{Options, StateRuntime};

@@ -1,0 +1,66 @@
+//! The schema's versions, each a file that never changes once it has landed.
+
+use rusqlite::Connection;
+use rusqlite_migration::{M, Migrations};
+
+use crate::error::DatabaseError;
+
+const BINDINGS: &str = include_str!("../migrations/0001_device_key_bindings.sql");
+
+const STEPS: &[M<'_>] = &[M::up(BINDINGS)];
+const MIGRATIONS: Migrations<'_> = Migrations::from_slice(STEPS);
+
+/// The schema version after the last step.
+pub(crate) const KNOWN: u32 = 1;
+
+/// Where a database stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Schema {
+    Current,
+    Older,
+}
+
+/// Compares the database's version with ours; one page is read, nothing is locked for writing.
+pub(crate) fn schema(connection: &Connection) -> Result<Schema, DatabaseError> {
+    let found: i64 = connection
+        .prepare_cached("PRAGMA user_version")
+        .and_then(|mut version| version.query_row((), |row| row.get(0)))?;
+    let found = u32::try_from(found).map_err(|_| DatabaseError::ForeignVersion)?;
+    match found {
+        0..KNOWN => Ok(Schema::Older),
+        KNOWN => Ok(Schema::Current),
+        _ => Err(DatabaseError::TooNew { found, known: KNOWN }),
+    }
+}
+
+/// Brings the database to our version in one transaction.
+///
+/// The version is read before the transaction begins, so two processes must not do this at once.
+pub(crate) fn migrate(connection: &mut Connection) -> Result<(), DatabaseError> {
+    Ok(MIGRATIONS.to_latest(connection)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use device_key_types::Sha256Digest;
+
+    use super::*;
+
+    /// A database in the field has run these very bytes. Add a step; never change one.
+    #[test]
+    fn landed_steps_do_not_change() {
+        let digest = |step: &str| {
+            let digest = Sha256Digest::of(step.as_bytes());
+            digest.as_bytes().map(|byte| format!("{byte:02x}")).concat()
+        };
+        let landed = ["e0578025317971d6dcc25daeeb4b8a7f134fd1abf93a4466ddeb68b5291ee1df"];
+        assert_eq!([digest(BINDINGS)], landed);
+        assert_eq!(STEPS, [M::up(BINDINGS)]);
+    }
+
+    #[test]
+    fn every_step_is_counted() {
+        assert_eq!(u32::try_from(STEPS.len()), Ok(KNOWN));
+        MIGRATIONS.validate().unwrap();
+    }
+}

@@ -1,0 +1,103 @@
+//! From columns back to the types, through their parsers.
+
+use std::str::FromStr;
+
+use device_key::{DeviceKeyBinding, OwnerUid};
+use device_key_private_fs::FileName;
+use device_key_types::{Binding, DeviceKeyId, PublicKey, StorageParentName, UnixTime};
+use rusqlite::{Row, types::ValueRef};
+
+use crate::error::DatabaseError;
+
+/// The columns of a whole key, in the order in which [`binding`] reads them.
+macro_rules! binding_columns {
+    () => {
+        "account_user_id, client_id, provider, protection_class, tpm_kind, public_key_spki_der, \
+         storage_parent_name, created_at, updated_at"
+    };
+}
+pub(crate) use binding_columns;
+
+/// Reads [`binding_columns`].
+pub(crate) fn binding(
+    row: &Row<'_>,
+    key_id: DeviceKeyId,
+    owner: OwnerUid,
+) -> Result<DeviceKeyBinding, DatabaseError> {
+    let public_key = Column(row, 5, "public_key_spki_der");
+    let tpm_kind = Column(row, 4, "tpm_kind");
+    let storage_parent = Column(row, 6, "storage_parent_name");
+    Ok(DeviceKeyBinding {
+        key_id,
+        owner,
+        binding: Binding {
+            account_user_id: Column(row, 0, "account_user_id").parse()?,
+            client_id: Column(row, 1, "client_id").parse()?,
+        },
+        provider: Column(row, 2, "provider").text()?.into(),
+        protection_class: Column(row, 3, "protection_class").parse()?,
+        tpm_kind: tpm_kind.if_present(Column::parse)?,
+        public_key: PublicKey::from_spki_der(public_key.bytes()?)
+            .map_err(|_| public_key.damaged())?,
+        storage_parent: storage_parent
+            .if_present(|column| Ok(StorageParentName::from_bytes(column.bytes()?)))?,
+        created_at: Column(row, 7, "created_at").time()?,
+        updated_at: Column(row, 8, "updated_at").time()?,
+    })
+}
+
+/// Reads `key_id` at this place.
+pub(crate) fn key_id(row: &Row<'_>, index: usize) -> Result<DeviceKeyId, DatabaseError> {
+    Column(row, index, "key_id").parse()
+}
+
+/// Reads `provider` at this place.
+pub(crate) fn provider(row: &Row<'_>, index: usize) -> Result<Box<str>, DatabaseError> {
+    Ok(Column(row, index, "provider").text()?.into())
+}
+
+/// Reads `creator_lease` at this place.
+pub(crate) fn creator_lease(row: &Row<'_>, index: usize) -> Result<FileName, DatabaseError> {
+    Column(row, index, "creator_lease").parse()
+}
+
+/// One value of a record: where it is, and the name by which it is called if it does not parse.
+#[derive(Clone, Copy)]
+struct Column<'row, 'statement>(&'row Row<'statement>, usize, &'static str);
+
+impl<'row> Column<'row, '_> {
+    fn damaged(self) -> DatabaseError {
+        DatabaseError::Record { column: self.2 }
+    }
+
+    fn value(self) -> Result<ValueRef<'row>, DatabaseError> {
+        self.0.get_ref(self.1).map_err(|_| self.damaged())
+    }
+
+    fn text(self) -> Result<&'row str, DatabaseError> {
+        self.value()?.as_str().map_err(|_| self.damaged())
+    }
+
+    fn bytes(self) -> Result<&'row [u8], DatabaseError> {
+        self.value()?.as_blob().map_err(|_| self.damaged())
+    }
+
+    fn time(self) -> Result<UnixTime, DatabaseError> {
+        let seconds = self.value()?.as_i64().map_err(|_| self.damaged())?;
+        Ok(UnixTime::from_seconds(seconds))
+    }
+
+    fn parse<T: FromStr>(self) -> Result<T, DatabaseError> {
+        self.text()?.parse().map_err(|_| self.damaged())
+    }
+
+    fn if_present<T>(
+        self,
+        read: impl FnOnce(Self) -> Result<T, DatabaseError>,
+    ) -> Result<Option<T>, DatabaseError> {
+        match self.value()? {
+            ValueRef::Null => Ok(None),
+            _ => read(self).map(Some),
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! [`StateRuntime`]: the open database.
+
+use std::{
+    fmt,
+    path::Path,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use device_key_private_fs::PrivateDir;
+use rusqlite::{Connection, Transaction};
+
+use crate::{
+    database::{self, Database, Opened},
+    error::{DatabaseError, StateError},
+    leases::Leases,
+    migrations::{Schema, schema},
+};
+
+/// How the state is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// How long a write waits for another process that is writing. Reads do not wait for writers.
+    pub busy_timeout: Duration,
+}
+
+impl Default for Options {
+    /// Two seconds: a write of ours takes milliseconds, so who holds the lock longer is not ours.
+    fn default() -> Self {
+        Self { busy_timeout: Duration::from_secs(2) }
+    }
+}
+
+/// The state of one home: which key exists, whose it is and what it speaks for.
+///
+/// One connection reads and another writes, each behind a mutex, so a look-up never waits for a
+/// write and its `fsync`. The second is opened with the first write: a process that only signs does
+/// without it. Several processes may have the same home open.
+pub struct StateRuntime {
+    database: Database,
+    reader: Mutex<Connection>,
+    writer: Mutex<Option<Connection>>,
+    leases: Leases,
+}
+
+impl StateRuntime {
+    /// Opens `state.sqlite` in this folder, and creates or migrates it if need be.
+    ///
+    /// An up-to-date database is opened without any lock that another process could hold.
+    pub fn open(home: &PrivateDir) -> Result<Self, StateError> {
+        Self::open_with(home, Options::default())
+    }
+
+    /// As [`open`](Self::open), with options.
+    pub fn open_with(home: &PrivateDir, options: Options) -> Result<Self, StateError> {
+        let Opened { database, reader, writer } = database::open(home, options.busy_timeout)
+            .map_err(StateError::at(database::path(home)))?;
+        Ok(Self {
+            database,
+            reader: Mutex::new(reader),
+            writer: Mutex::new(writer),
+            leases: Leases::new(home.clone()),
+        })
+    }
+
+    /// Where the database is, for messages.
+    pub fn path(&self) -> &Path {
+        self.database.path()
+    }
+
+    /// Removes the lease files of processes that live no more. Recovery does so for the keys that
+    /// it removes; this is for those that died with nothing begun.
+    pub fn sweep_leases(&self) -> Result<(), StateError> {
+        self.leases.sweep().map_err(StateError::Folder)
+    }
+
+    pub(crate) fn leases(&self) -> &Leases {
+        &self.leases
+    }
+
+    pub(crate) fn read<T>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, DatabaseError>,
+    ) -> Result<T, DatabaseError> {
+        work(&locked(&self.reader))
+    }
+
+    /// Does the work in one transaction: wholly, or not at all.
+    pub(crate) fn write<T>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, DatabaseError>,
+    ) -> Result<T, DatabaseError> {
+        let mut slot = locked(&self.writer);
+        let connection = match slot.take() {
+            Some(connection) => connection,
+            None => self.database.writer()?,
+        };
+        let connection = slot.insert(connection);
+        let outcome = transact(connection, work);
+        if !connection.is_autocommit() {
+            // The transaction could not even be rolled back; closing the connection does.
+            *slot = None;
+        }
+        outcome
+    }
+}
+
+/// A panic while a mutex was held leaves no half-done work: statements are reset and transactions
+/// rolled back while unwinding.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn transact<T>(
+    connection: &mut Connection,
+    work: impl FnOnce(&Transaction<'_>) -> Result<T, DatabaseError>,
+) -> Result<T, DatabaseError> {
+    let transaction = connection.transaction()?;
+    // A newer version may have migrated the database since it was opened.
+    if schema(&transaction)? != Schema::Current {
+        return Err(DatabaseError::ForeignVersion);
+    }
+    let done = work(&transaction)?;
+    transaction.commit()?;
+    Ok(done)
+}
+
+impl fmt::Debug for StateRuntime {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("StateRuntime").field("path", &self.path()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;
