@@ -1,0 +1,109 @@
+use der::{
+    Decode as _, Encode as _, Sequence,
+    asn1::{ObjectIdentifier, OctetStringRef},
+    pem::{self, LineEnding},
+};
+use device_key_tpm2::{EccP256Public, EccP256Template, MarshalError, PrivateBlob};
+
+const LABEL: &str = "TSS2 PRIVATE KEY";
+/// `id-loadablekey` (TCG OID registry; draft "ASN.1 Specification for TPM 2.0 Key Files", section 3.1).
+const LOADABLE_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.23.133.10.1.3");
+
+/// Longest file accepted, in bytes. A P-256 key takes about 500.
+pub(crate) const MAX_FILE_BYTES: usize = 4096;
+
+/// A loadable key as other TPM software reads it: a PEM file of `TPMKey` (draft "ASN.1 Specification
+/// for TPM 2.0 Key Files"), with an empty authorization value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyFile {
+    /// Where its parent is found.
+    pub parent: Parent,
+    /// The public area.
+    pub public: EccP256Public,
+    /// The private part, encrypted to the parent.
+    pub private: PrivateBlob,
+}
+
+/// Where the parent of a key is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parent {
+    /// At the handle for storage root keys, 0x81000001.
+    Persistent,
+    /// Derived in the owner hierarchy, 0x40000001, from the standard template.
+    OwnerHierarchy,
+}
+
+/// The file is not a key that we made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidKeyFile {
+    /// Not PEM, or with another label.
+    #[error("the key file is not a TSS2 PRIVATE KEY in PEM")]
+    Pem(#[source] pem::Error),
+    /// Not the ASN.1 of a loadable key, or with options that our keys do not have.
+    #[error("the key file is not a loadable TPM key")]
+    Asn1(#[source] der::Error),
+    /// A type, parent, authorization, attribute or spelling that our keys do not have.
+    #[error("the key file describes a key that is not one of ours")]
+    Foreign,
+    /// The TPM structures in it do not parse.
+    #[error("the TPM structures in the key file are damaged")]
+    Structure(#[from] MarshalError),
+}
+
+#[derive(Sequence)]
+struct TpmKey<'a> {
+    key_type: ObjectIdentifier,
+    #[asn1(context_specific = "0", tag_mode = "EXPLICIT", optional = "true")]
+    empty_auth: Option<bool>,
+    parent: u32,
+    public: &'a OctetStringRef,
+    private: &'a OctetStringRef,
+}
+
+impl Parent {
+    const fn handle(self) -> u32 {
+        match self {
+            Self::Persistent => 0x8100_0001,
+            Self::OwnerHierarchy => 0x4000_0001,
+        }
+    }
+}
+
+impl KeyFile {
+    /// Writes the file.
+    pub fn to_pem(&self) -> Result<String, InvalidKeyFile> {
+        let (public, private) = (self.public.to_tpm2b(), self.private.to_tpm2b());
+        let key = TpmKey {
+            key_type: LOADABLE_KEY,
+            empty_auth: Some(true),
+            parent: self.parent.handle(),
+            public: OctetStringRef::new(&public).map_err(InvalidKeyFile::Asn1)?,
+            private: OctetStringRef::new(&private).map_err(InvalidKeyFile::Asn1)?,
+        };
+        let der = key.to_der().map_err(InvalidKeyFile::Asn1)?;
+        pem::encode_string(LABEL, LineEnding::LF, &der).map_err(InvalidKeyFile::Pem)
+    }
+
+    /// Reads a file that [`KeyFile::to_pem`] wrote.
+    pub fn from_pem(bytes: &[u8]) -> Result<Self, InvalidKeyFile> {
+        let (label, der) = pem::decode_vec(bytes).map_err(InvalidKeyFile::Pem)?;
+        let key = TpmKey::from_der(&der).map_err(InvalidKeyFile::Asn1)?;
+        let parent = [Parent::Persistent, Parent::OwnerHierarchy]
+            .into_iter()
+            .find(|parent| parent.handle() == key.parent)
+            .ok_or(InvalidKeyFile::Foreign)?;
+        if label != LABEL || key.key_type != LOADABLE_KEY || key.empty_auth != Some(true) {
+            return Err(InvalidKeyFile::Foreign);
+        }
+        let file = Self {
+            parent,
+            public: EccP256Public::from_tpm2b(key.public.as_bytes())?,
+            private: PrivateBlob::from_tpm2b(key.private.as_bytes())?,
+        };
+        // One key, one spelling: PEM alone would allow text around it and other line ends.
+        let is_ours = *file.public.template() == EccP256Template::device_key()
+            && file.to_pem()?.as_bytes() == bytes;
+        if is_ours { Ok(file) } else { Err(InvalidKeyFile::Foreign) }
+    }
+}

@@ -1,0 +1,35 @@
+//! Device keys in a TPM 2.0: the `hardware_tpm` class.
+//!
+//! A [`TpmProvider`] makes P-256 keys under the TPM's storage root key and keeps them as TSS2 PRIVATE
+//! KEY files that only this TPM can load. It talks to `/dev/tpmrm0`, `/dev/tpm0` or, for a simulator,
+//! `unix:PATH`, in a salted and encrypted session. Where there is no resource manager it takes turns
+//! with other programs: the connection is given back, flushed, when it is idle or was held long.
+//!
+//! It knows nothing of accounts, clients or policy. A simulator is refused unless
+//! [`TpmSettings::allow_simulated`] says otherwise. What the TPM says about its make is not
+//! authenticated, so [`TpmKind`](device_key_types::TpmKind) is a hint; only attestation proves it.
+//!
+//! ```no_run
+//! use device_key_private_fs::PrivateDir;
+//! use device_key_provider_tpm::{TpmProvider, TpmSettings};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let keys = PrivateDir::open_or_create("/var/lib/device-key/keys".as_ref())?;
+//! let provider = TpmProvider::new(TpmSettings::at("/dev/tpmrm0".parse()?), keys);
+//! # Ok(())
+//! # }
+//! ```
+#![forbid(unsafe_code)]
+
+mod error;
+mod key_file;
+mod kind;
+mod link;
+mod provider;
+mod settings;
+mod turns;
+
+pub use device_key_tpm2::{AddressError, TpmAddress};
+pub use key_file::{InvalidKeyFile, KeyFile, Parent};
+pub use provider::{PROVIDER_NAME, TpmFacts, TpmProvider};
+pub use settings::TpmSettings;

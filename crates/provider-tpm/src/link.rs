@@ -1,0 +1,230 @@
+use std::time::{Duration, Instant};
+
+use device_key_tpm2::{
+    AuthValue, AuthorizedObject, EccP256Public, EccP256Template, Error as TpmError, Handle, Object,
+    OsRandom, Session, Tpm, TransportError,
+    storage_key::{self, Residence, StorageKey},
+};
+use device_key_types::{DeviceKeyId, PublicKey, Signature, StorageParentName, TpmKind};
+
+use crate::{KeyFile, Parent, TpmSettings, error::OperationError, kind};
+
+/// How long cleaning up may take. What a TPM that does not answer keeps is flushed at the next turn.
+const FLUSH_DEADLINE: Duration = Duration::from_secs(1);
+
+/// An open connection: the storage root key, one session, and the key that was used last.
+///
+/// That is two of the three object slots and one of the three session slots that a TPM must have
+/// (PC Client Platform TPM Profile). A persistent parent takes a slot too while a command uses it, and
+/// so does a key while it is being created, for which the one that was used last makes room.
+pub(crate) struct Link {
+    tpm: Tpm,
+    kind: TpmKind,
+    parent: StorageKey,
+    session: Session,
+    loaded: Option<Loaded>,
+}
+
+struct Loaded {
+    key_id: DeviceKeyId,
+    public_key: PublicKey,
+    object: Object,
+}
+
+/// What is ours in a TPM that did not answer when it was to be flushed. Without a resource manager it
+/// would stay there and take the place of others.
+#[derive(Debug, Default)]
+pub(crate) struct Leftovers(Vec<Handle>);
+
+impl Leftovers {
+    fn flush(&mut self, tpm: &mut Tpm, deadline: Instant) -> Result<(), OperationError> {
+        while let Some(handle) = self.0.last() {
+            match tpm.flush(*handle, deadline) {
+                // A TPM that restarted has forgotten it already.
+                Ok(()) | Err(TpmError::Refused { .. }) => self.0.pop(),
+                Err(error) => return Err(error.into()),
+            };
+        }
+        Ok(())
+    }
+}
+
+/// What the TPM says of itself.
+#[derive(Clone, Debug)]
+pub(crate) struct Make {
+    pub(crate) manufacturer: String,
+    pub(crate) vendor: String,
+    pub(crate) firmware_version: u64,
+}
+
+impl Link {
+    /// Connects, judges the kind of TPM, finds the storage root key and opens a session.
+    pub(crate) fn open(
+        settings: &TpmSettings,
+        leftovers: &mut Leftovers,
+        deadline: Instant,
+    ) -> Result<Self, OperationError> {
+        if settings.is_surely_simulated() && !settings.allow_simulated {
+            return Err(OperationError::Simulated);
+        }
+        let transport = settings.address.connect(deadline).map_err(TpmError::from)?;
+        let mut tpm = Tpm::new(transport, Box::new(OsRandom));
+        if !settings.has_resource_manager() {
+            // The first command waits until the program that was served before us has gone.
+            tpm.startup(deadline).map_err(no_turn)?;
+            leftovers.flush(&mut tpm, deadline)?;
+        }
+        let kind = if settings.is_surely_simulated() {
+            TpmKind::Simulated
+        } else {
+            kind::of(&tpm.properties(deadline)?)
+        };
+        if kind == TpmKind::Simulated && !settings.allow_simulated {
+            return Err(OperationError::Simulated);
+        }
+        match Self::prepare(&mut tpm, deadline) {
+            // A program that was killed left the TPM full. On a simulator that serves us alone, what
+            // is loaded now is nobody's.
+            Err(error) if error.is_full() && settings.is_surely_simulated() => {
+                tpm.flush_everything(deadline)?;
+                Self::prepare(&mut tpm, deadline)
+            }
+            prepared => prepared,
+        }
+        .map(|(parent, session)| Self { tpm, kind, parent, session, loaded: None })
+    }
+
+    fn prepare(tpm: &mut Tpm, deadline: Instant) -> Result<(StorageKey, Session), OperationError> {
+        let parent = storage_key::provision(tpm, deadline)?;
+        match tpm.start_session(parent.object.handle, &parent.public, deadline) {
+            Ok(session) => Ok((parent, session)),
+            Err(error) => {
+                flush_parent(tpm, &parent);
+                Err(error.into())
+            }
+        }
+    }
+
+    pub(crate) fn kind(&self) -> TpmKind {
+        self.kind
+    }
+
+    pub(crate) fn residence(&self) -> Residence {
+        self.parent.residence
+    }
+
+    pub(crate) fn parent_name(&self) -> StorageParentName {
+        StorageParentName::from_bytes(self.parent.name().as_bytes())
+    }
+
+    pub(crate) fn make(&mut self, deadline: Instant) -> Result<Make, OperationError> {
+        let properties = self.tpm.properties(deadline)?;
+        Ok(Make {
+            manufacturer: properties.manufacturer,
+            vendor: properties.vendor,
+            firmware_version: properties.firmware_version,
+        })
+    }
+
+    /// Creates a key. It is not loaded, and exists nowhere but in the result.
+    pub(crate) fn create(&mut self, deadline: Instant) -> Result<KeyFile, OperationError> {
+        self.unload(deadline)?;
+        let empty = AuthValue::empty();
+        let under = AuthorizedObject { object: &self.parent.object, auth_value: &empty };
+        let template = EccP256Template::device_key();
+        let created = self.tpm.create(&mut self.session, under, &template, &empty, deadline)?;
+        Ok(KeyFile {
+            parent: match self.parent.residence {
+                Residence::Persistent => Parent::Persistent,
+                Residence::Transient(_) => Parent::OwnerHierarchy,
+            },
+            public: created.public,
+            private: created.private,
+        })
+    }
+
+    /// Loads a key, in the place of the one that was used last.
+    pub(crate) fn load(
+        &mut self,
+        key_id: DeviceKeyId,
+        file: &KeyFile,
+        deadline: Instant,
+    ) -> Result<(), OperationError> {
+        self.unload(deadline)?;
+        let public_key = public_key(&file.public)?;
+        let empty = AuthValue::empty();
+        let under = AuthorizedObject { object: &self.parent.object, auth_value: &empty };
+        let object = self
+            .tpm
+            .load(&mut self.session, under, &file.private, &file.public, deadline)
+            .map_err(OperationError::Unloadable)?;
+        self.loaded = Some(Loaded { key_id, public_key, object });
+        Ok(())
+    }
+
+    /// The public key of this key, if it is the one that is loaded.
+    pub(crate) fn loaded(&self, key_id: &DeviceKeyId) -> Option<&PublicKey> {
+        self.loaded.as_ref().filter(|loaded| loaded.key_id == *key_id).map(|key| &key.public_key)
+    }
+
+    /// Signs with the loaded key.
+    pub(crate) fn sign(
+        &mut self,
+        digest: &[u8; 32],
+        deadline: Instant,
+    ) -> Result<Signature, OperationError> {
+        let loaded = self.loaded.as_ref().ok_or(OperationError::OtherKey)?;
+        let empty = AuthValue::empty();
+        let with = AuthorizedObject { object: &loaded.object, auth_value: &empty };
+        let signature = self.tpm.sign(&mut self.session, with, digest, deadline)?;
+        Ok(Signature::from_scalars(signature.r, signature.s)?)
+    }
+
+    /// Flushes the key that was used last.
+    pub(crate) fn unload(&mut self, deadline: Instant) -> Result<(), OperationError> {
+        match self.loaded.take() {
+            Some(loaded) => Ok(self.tpm.flush(loaded.object.handle, deadline)?),
+            None => Ok(()),
+        }
+    }
+
+    /// Flushes all that is ours and ends the connection. Returns what the TPM did not answer for.
+    ///
+    /// On a connection that has failed already this takes no time: nothing more is sent on it.
+    pub(crate) fn close(mut self) -> Leftovers {
+        let mut leftovers = Leftovers(vec![self.session.handle()]);
+        leftovers.0.extend(self.loaded.map(|loaded| loaded.object.handle));
+        if let Residence::Transient(_) = self.parent.residence {
+            leftovers.0.push(self.parent.object.handle);
+        }
+        // What fails stays in the list.
+        let _ = leftovers.flush(&mut self.tpm, Instant::now() + FLUSH_DEADLINE);
+        leftovers
+    }
+
+    /// Flushes everything, whoever made it, and ends the connection. Only for a simulator that serves
+    /// us alone.
+    pub(crate) fn flush_everything(mut self, deadline: Instant) -> Result<(), OperationError> {
+        self.tpm.flush_everything(deadline)?;
+        Ok(())
+    }
+}
+
+pub(crate) fn public_key(public: &EccP256Public) -> Result<PublicKey, OperationError> {
+    Ok(PublicKey::from_coordinates(&public.point().x(), &public.point().y())?)
+}
+
+fn flush_parent(tpm: &mut Tpm, parent: &StorageKey) {
+    if let Residence::Transient(_) = parent.residence {
+        // The connection ends next; there is nobody to report a failure to.
+        let _ = tpm.flush(parent.object.handle, Instant::now() + FLUSH_DEADLINE);
+    }
+}
+
+/// Silence on a fresh connection means that the TPM serves somebody else.
+fn no_turn(error: TpmError) -> OperationError {
+    match error {
+        TpmError::Transport(TransportError::TimedOut) => OperationError::NoTurn(error),
+        error => OperationError::Tpm(error),
+    }
+}

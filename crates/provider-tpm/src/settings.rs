@@ -1,0 +1,45 @@
+use std::time::Duration;
+
+use device_key_tpm2::TpmAddress;
+
+/// Which TPM, and how it is used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TpmSettings {
+    /// Where it is.
+    pub address: TpmAddress,
+    /// Whether a simulator will do. Its keys are marked as simulated for good.
+    pub allow_simulated: bool,
+    /// How long one operation may take, waiting for the TPM included. Default 15 s: slow discrete
+    /// TPMs need some seconds to create a key, and another program may hold the device first.
+    pub deadline: Duration,
+}
+
+impl TpmSettings {
+    /// A TPM that is not a simulator, with the default deadline.
+    pub const fn at(address: TpmAddress) -> Self {
+        Self { address, allow_simulated: false, deadline: Duration::from_secs(15) }
+    }
+
+    /// `unix:` always leads to a simulator; a device is judged by what it says of itself.
+    pub(crate) const fn is_surely_simulated(&self) -> bool {
+        matches!(self.address, TpmAddress::Unix(_))
+    }
+
+    /// Whether the kernel shares the device among programs and cleans up behind each.
+    pub(crate) fn has_resource_manager(&self) -> bool {
+        match &self.address {
+            TpmAddress::Device(path) => path
+                .as_path()
+                .file_name()
+                .is_some_and(|name| name.as_encoded_bytes().starts_with(b"tpmrm")),
+            TpmAddress::Unix(_) => false,
+        }
+    }
+
+    pub(crate) fn is_present(&self) -> bool {
+        match &self.address {
+            TpmAddress::Device(path) => path.as_path().exists(),
+            TpmAddress::Unix(path) => path.as_path().exists(),
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! What the tests share: a provider over a swtpm, and keys whose signatures are verified.
+
+pub(crate) mod proxy;
+
+use std::{
+    fs,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use device_key::{
+    CreatedKey, DeviceKeyBinding, DeviceKeyProvider as _, KeyReference, OwnerUid, ProviderError,
+    ProviderErrorKind, RemoteControlPolicy, SigningInput, authorize,
+};
+use device_key_private_fs::PrivateDir;
+use device_key_provider_tpm::{KeyFile, PROVIDER_NAME, TpmProvider, TpmSettings};
+use device_key_testing::{SequenceRandom, Swtpm, samples};
+use device_key_tpm2::{HandleRange, OsRandom, Tpm, TpmAddress};
+use device_key_types::{DeviceKeyId, ProtectionClass, Signature};
+use tempfile::TempDir;
+
+pub(crate) const SRK: &str = "0x81000001";
+
+/// The deadline where one is to pass.
+pub(crate) const SHORT: Duration = Duration::from_secs(2);
+
+pub(crate) fn soon() -> Instant {
+    Instant::now() + Duration::from_secs(30)
+}
+
+/// A provider with a key folder of its own.
+pub(crate) struct Keystore {
+    pub(crate) provider: Arc<TpmProvider>,
+    folder: TempDir,
+}
+
+impl Keystore {
+    pub(crate) fn at(address: &str) -> Self {
+        Self::with(settings(address))
+    }
+
+    /// For a TPM that will not answer in time.
+    pub(crate) fn impatient(address: &str) -> Self {
+        Self::with(TpmSettings { deadline: SHORT, ..settings(address) })
+    }
+
+    pub(crate) fn with(settings: TpmSettings) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let keys = PrivateDir::open_or_create(&folder.path().join("keys")).unwrap();
+        Self { provider: Arc::new(TpmProvider::new(settings, keys)), folder }
+    }
+
+    pub(crate) fn create(&self, number: u64) -> Key {
+        let id = SequenceRandom::key_id(number);
+        Key { id, created: self.provider.create(&id).unwrap() }
+    }
+
+    pub(crate) fn file(&self, key: &Key) -> PathBuf {
+        self.folder.path().join("keys").join(format!("{}.pem", key.id))
+    }
+
+    pub(crate) fn read(&self, key: &Key) -> KeyFile {
+        KeyFile::from_pem(&fs::read(self.file(key)).unwrap()).unwrap()
+    }
+
+    pub(crate) fn sign(&self, key: &Key) -> Result<Signature, ProviderErrorKind> {
+        self.provider.sign(&key.input()).map_err(|error| error.kind())
+    }
+
+    /// Signs and verifies.
+    pub(crate) fn assert_signs(&self, key: &Key) {
+        let signature = self.sign(key).unwrap();
+        key.created.public_key.verify(key.input().message(), &signature).unwrap();
+    }
+}
+
+/// Seconds are plenty: the deadline is no part of what most tests are about.
+pub(crate) fn settings(address: &str) -> TpmSettings {
+    TpmSettings {
+        allow_simulated: true,
+        deadline: Duration::from_secs(30),
+        ..TpmSettings::at(address.parse().unwrap())
+    }
+}
+
+/// A key and what its binding would record.
+pub(crate) struct Key {
+    pub(crate) id: DeviceKeyId,
+    pub(crate) created: CreatedKey,
+}
+
+impl Key {
+    pub(crate) fn reference(&self) -> KeyReference {
+        self.binding().reference()
+    }
+
+    pub(crate) fn input(&self) -> SigningInput {
+        let statement = samples::connection_expiring_in(samples::LIFETIME_SECONDS);
+        let policy = RemoteControlPolicy::default();
+        authorize(&policy, samples::NOW, &self.binding(), &statement).unwrap()
+    }
+
+    fn binding(&self) -> DeviceKeyBinding {
+        DeviceKeyBinding {
+            key_id: self.id,
+            owner: OwnerUid::new(1000),
+            binding: samples::binding(),
+            provider: PROVIDER_NAME.into(),
+            protection_class: ProtectionClass::HardwareTpm,
+            tpm_kind: self.created.tpm_kind,
+            public_key: self.created.public_key.clone(),
+            storage_parent: self.created.storage_parent.clone(),
+            created_at: samples::NOW,
+            updated_at: samples::NOW,
+        }
+    }
+}
+
+pub(crate) fn kind<T>(result: Result<T, ProviderError>) -> ProviderErrorKind {
+    result.map(drop).unwrap_err().kind()
+}
+
+/// A client of our own, as another program would be.
+pub(crate) fn client(swtpm: &Swtpm) -> Tpm {
+    let address: TpmAddress = swtpm.address().parse().unwrap();
+    Tpm::new(address.connect(soon()).unwrap(), Box::new(OsRandom))
+}
+
+/// Is served once the provider has given its connection back, and finds nothing of it.
+pub(crate) fn assert_nothing_left(swtpm: &Swtpm) {
+    let mut tpm = client(swtpm);
+    for range in [HandleRange::Transient, HandleRange::LoadedSessions, HandleRange::SavedSessions] {
+        assert_eq!(tpm.handles(range, soon()).unwrap(), [], "{range:?}");
+    }
+}
+
+/// Puts another key where the storage root key belongs.
+pub(crate) fn put_storage_key(swtpm: &Swtpm, algorithm: &str) {
+    let context = swtpm.path("primary");
+    swtpm.run_tool("tpm2_createprimary", &["-C", "o", "-G", algorithm, "-c", &context]);
+    swtpm.run_tool("tpm2_evictcontrol", &["-C", "o", "-c", &context, SRK]);
+    swtpm.run_tool("tpm2_flushcontext", &["-t"]);
+}
+
+/// The H-2 storage key as others make it: without `noDA`.
+pub(crate) const WITHOUT_NO_DA: &str = "ecc256:null:aes128cfb";

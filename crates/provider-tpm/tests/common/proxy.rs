@@ -1,0 +1,99 @@
+//! Stands between the provider and swtpm and sees each command before swtpm does.
+
+use std::{
+    io::{self, Read, Write},
+    os::unix::net::{UnixListener, UnixStream},
+    path::Path,
+    thread,
+};
+
+use device_key_testing::Swtpm;
+use device_key_tpm2::CommandCode;
+use tempfile::TempDir;
+
+/// A command that is about to be passed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Seen {
+    /// Counts connections.
+    pub(crate) connection: usize,
+    pub(crate) code: u32,
+}
+
+impl Seen {
+    pub(crate) fn is(self, code: CommandCode) -> bool {
+        self.code == code.value()
+    }
+}
+
+/// It serves one connection after the other, as swtpm does, until the test's process ends.
+pub(crate) struct Proxy {
+    folder: TempDir,
+}
+
+impl Proxy {
+    pub(crate) fn start(swtpm: &Swtpm, mut before: impl FnMut(Seen) + Send + 'static) -> Self {
+        let folder = tempfile::Builder::new().prefix("proxy-").tempdir_in("/tmp").unwrap();
+        let listener = UnixListener::bind(folder.path().join("sock")).unwrap();
+        let to = swtpm.socket();
+        thread::spawn(move || {
+            for (connection, client) in listener.incoming().enumerate() {
+                // Either side may go at any time; then the other one's stream is dropped too.
+                let _ = serve(client.unwrap(), &to, |code| before(Seen { connection, code }));
+            }
+        });
+        Self { folder }
+    }
+
+    pub(crate) fn address(&self) -> String {
+        format!("unix:{}", self.folder.path().join("sock").display())
+    }
+}
+
+fn serve(mut client: UnixStream, to: &Path, mut before: impl FnMut(u32)) -> io::Result<()> {
+    let mut tpm = UnixStream::connect(to)?;
+    loop {
+        let command = message(&mut client)?;
+        before(u32::from_be_bytes(command[6..10].try_into().unwrap()));
+        tpm.write_all(&command)?;
+        // A client that has given up must not keep us.
+        let response = loop {
+            tpm.set_read_timeout(Some(std::time::Duration::from_millis(20)))?;
+            let mut first = [0];
+            match tpm.read(&mut first) {
+                Ok(0) => return Ok(()),
+                Ok(_) => {
+                    tpm.set_read_timeout(None)?;
+                    break rest_of_message(first.to_vec(), &mut tpm)?;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => has_gone(&client)?,
+                Err(error) => return Err(error),
+            }
+        };
+        client.write_all(&response)?;
+    }
+}
+
+fn has_gone(client: &UnixStream) -> io::Result<()> {
+    client.set_nonblocking(true)?;
+    let read = (&mut &*client).read(&mut [0]);
+    client.set_nonblocking(false)?;
+    match read {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
+        _ => Err(io::ErrorKind::BrokenPipe.into()),
+    }
+}
+
+fn message(from: &mut UnixStream) -> io::Result<Vec<u8>> {
+    rest_of_message(Vec::new(), from)
+}
+
+/// Bytes 2 to 5 are the size of a command as of a response.
+fn rest_of_message(mut message: Vec<u8>, from: &mut UnixStream) -> io::Result<Vec<u8>> {
+    let read = message.len();
+    message.resize(10, 0);
+    from.read_exact(&mut message[read..])?;
+    let size = u32::from_be_bytes(message[2..6].try_into().unwrap());
+    message.resize(usize::try_from(size).unwrap(), 0);
+    from.read_exact(&mut message[10..])?;
+    Ok(message)
+}

@@ -1,0 +1,98 @@
+//! Keys that this TPM can no longer load.
+
+use std::fs;
+
+use device_key::{DeviceKeyProvider as _, ProviderErrorKind};
+use device_key_provider_tpm::KeyFile;
+use device_key_testing::Swtpm;
+use device_key_tpm2::PrivateBlob;
+
+use crate::common::{Key, Keystore, kind};
+
+fn assert_lost(keystore: &Keystore, key: &Key) {
+    // Whatever is loaded on a kept connection is not what this is about.
+    keystore.assert_signs(&keystore.create(99));
+    let lost = kind(keystore.provider.public_key(&key.reference()));
+    assert_eq!(lost, ProviderErrorKind::KeyLost);
+    assert_eq!(keystore.sign(key), Err(ProviderErrorKind::KeyLost));
+    keystore.provider.delete(&device_key_testing::SequenceRandom::key_id(99)).unwrap();
+}
+
+#[test]
+fn a_cleared_tpm_has_lost_its_keys_and_makes_new_ones() {
+    let swtpm = Swtpm::start();
+    let keystore = Keystore::at(&swtpm.address());
+    let key = keystore.create(1);
+    swtpm.run_tool("tpm2_clear", &[]);
+    assert_lost(&keystore, &key);
+    // Also where nobody compares the parent: the blob itself is of another seed.
+    let mut moved = key;
+    moved.created.storage_parent = keystore.create(2).created.storage_parent;
+    assert_lost(&keystore, &moved);
+}
+
+#[test]
+fn a_key_of_another_tpm_is_lost() {
+    let (here, elsewhere) = (Swtpm::start(), Swtpm::start());
+    let (ours, theirs) = (Keystore::at(&here.address()), Keystore::at(&elsewhere.address()));
+    let (key, foreign) = (ours.create(1), theirs.create(1));
+    fs::copy(theirs.file(&foreign), ours.file(&key)).unwrap();
+    assert_lost(&ours, &foreign);
+    assert_lost(&ours, &key);
+    let foreign_here = Key {
+        created: device_key::CreatedKey {
+            storage_parent: key.created.storage_parent.clone(),
+            ..foreign.created
+        },
+        ..foreign
+    };
+    assert_lost(&ours, &foreign_here);
+}
+
+#[test]
+fn a_damaged_missing_or_exchanged_file_is_a_lost_key() {
+    let swtpm = Swtpm::start();
+    let keystore = Keystore::at(&swtpm.address());
+    let (key, other) = (keystore.create(1), keystore.create(2));
+    let path = keystore.file(&key);
+    let whole = fs::read(&path).unwrap();
+    for damaged in [&b""[..], &whole[..whole.len() / 2], &[b'x'; 5000]] {
+        fs::write(&path, damaged).unwrap();
+        assert_lost(&keystore, &key);
+    }
+    fs::copy(keystore.file(&other), &path).unwrap();
+    assert_lost(&keystore, &key);
+    fs::remove_file(&path).unwrap();
+    assert_lost(&keystore, &key);
+    fs::write(&path, &whole).unwrap();
+    let mut permissions = fs::metadata(&path).unwrap().permissions();
+    std::os::unix::fs::PermissionsExt::set_mode(&mut permissions, 0o600);
+    fs::set_permissions(&path, permissions).unwrap();
+    keystore.assert_signs(&key);
+}
+
+/// Wherever the private part is damaged, its length and inner sizes included.
+#[test]
+fn a_private_part_with_any_byte_changed_is_a_lost_key() {
+    let swtpm = Swtpm::start();
+    let keystore = Keystore::at(&swtpm.address());
+    let key = keystore.create(1);
+    let path = keystore.file(&key);
+    let file = keystore.read(&key);
+    let whole = file.private.as_bytes().to_vec();
+    let one_byte_changed = (0..whole.len()).map(|position| {
+        let mut bytes = whole.clone();
+        bytes[position] ^= 0x81;
+        bytes
+    });
+    let cut_or_longer = [whole[..1].to_vec(), whole[..40].to_vec(), [&whole[..], &[0]].concat()];
+    for bytes in one_byte_changed.chain(cut_or_longer) {
+        let private = PrivateBlob::try_from(&bytes[..]).unwrap();
+        let damaged = KeyFile { private, ..file.clone() };
+        fs::write(&path, damaged.to_pem().unwrap()).unwrap();
+        // No loaded key of that name is in the way: signing with another takes its place.
+        keystore.provider.delete(&device_key_testing::SequenceRandom::key_id(3)).unwrap();
+        keystore.create(3);
+        assert_eq!(keystore.sign(&key), Err(ProviderErrorKind::KeyLost), "{bytes:02x?}");
+    }
+}

@@ -1,0 +1,17 @@
+//! The provider on a real swtpm. swtpm, tpm2-tools and OpenSSL with its tpm2 provider must be
+//! installed; a test that misses them fails.
+
+#[cfg(test)]
+mod common;
+#[cfg(test)]
+mod faults;
+#[cfg(test)]
+mod key_files;
+#[cfg(test)]
+mod lost_keys;
+#[cfg(test)]
+mod provider;
+#[cfg(test)]
+mod residue;
+#[cfg(test)]
+mod tools;

@@ -1,0 +1,129 @@
+//! The contract, taking turns, and what a key is pinned to.
+
+use std::{
+    sync::{Arc, Mutex},
+    thread,
+    time::{Duration, Instant},
+};
+
+use device_key::{DeviceKeyProvider as _, ProviderErrorKind};
+use device_key_provider_tpm::{Parent, TpmSettings};
+use device_key_testing::{SequenceRandom, Swtpm, conformance};
+use device_key_tpm2::CommandCode;
+use device_key_types::{StorageParentName, TpmKind};
+
+use crate::common::{Keystore, proxy::Proxy, put_storage_key, settings};
+
+#[tokio::test]
+async fn the_provider_conforms() {
+    let swtpm = Swtpm::start();
+    let keystore = Keystore::at(&swtpm.address());
+    conformance::provider(keystore.provider.clone()).await;
+}
+
+#[tokio::test]
+async fn the_provider_conforms_with_a_transient_parent() {
+    let swtpm = Swtpm::start();
+    put_storage_key(&swtpm, "rsa2048");
+    let keystore = Keystore::at(&swtpm.address());
+    conformance::provider(keystore.provider.clone()).await;
+}
+
+#[test]
+fn a_simulator_says_so() {
+    let swtpm = Swtpm::start();
+    let keystore = Keystore::at(&swtpm.address());
+    let facts = keystore.provider.facts().unwrap();
+    assert_eq!(
+        (facts.manufacturer.trim(), facts.vendor.trim(), facts.kind, facts.has_persistent_parent),
+        ("IBM", "SW   TPM", TpmKind::Simulated, true)
+    );
+    let key = keystore.create(1);
+    assert_eq!(key.created.tpm_kind, Some(TpmKind::Simulated));
+    assert_eq!(keystore.read(&key).parent, Parent::Persistent);
+}
+
+#[test]
+fn two_providers_take_turns() {
+    const KEYS: u64 = 4;
+    const SIGNATURES: usize = 100;
+    let swtpm = Swtpm::start();
+    let address = swtpm.address();
+    let started = Instant::now();
+    let work = |keystore: &Keystore| {
+        for number in 1..=KEYS {
+            let key = keystore.create(number);
+            for _ in 0..SIGNATURES {
+                keystore.assert_signs(&key);
+            }
+        }
+        started.elapsed()
+    };
+    let (first, second) = (Keystore::at(&address), Keystore::at(&address));
+    let took = thread::scope(|scope| {
+        let threads = [scope.spawn(|| work(&first)), scope.spawn(|| work(&second))];
+        threads.map(|thread| thread.join().unwrap())
+    });
+    println!("two providers with {KEYS} keys and {SIGNATURES} signatures each: {took:?}");
+    assert!(took.iter().all(|took| *took < Duration::from_mins(1)), "{took:?}");
+}
+
+/// One that never rests gives way to one that wants a single signature.
+#[test]
+fn a_busy_provider_does_not_starve_another() {
+    let swtpm = Swtpm::start();
+    let busy = Keystore::at(&swtpm.address());
+    let other = Keystore::with(TpmSettings {
+        deadline: Duration::from_secs(10),
+        ..settings(&swtpm.address())
+    });
+    let (key, wanted) = (busy.create(1), other.create(1));
+    let is_done = Mutex::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !*is_done.lock().unwrap() {
+                busy.assert_signs(&key);
+            }
+        });
+        let results: Vec<_> = (0..3).map(|_| other.sign(&wanted)).collect();
+        *is_done.lock().unwrap() = true;
+        assert!(results.iter().all(Result::is_ok), "{results:?}");
+    });
+}
+
+#[test]
+fn under_another_parent_the_key_is_lost_and_not_even_loaded() {
+    let swtpm = Swtpm::start();
+    let loads = Arc::new(Mutex::new(0));
+    let counter = Arc::clone(&loads);
+    let proxy = Proxy::start(&swtpm, move |seen| {
+        *counter.lock().unwrap() += usize::from(seen.is(CommandCode::Load));
+    });
+    let maker = Keystore::at(&proxy.address());
+    let mut key = maker.create(1);
+    assert_eq!(*loads.lock().unwrap(), 1, "creation proves that the key loads");
+    let recorded = key.created.storage_parent.take().unwrap();
+    for other in [None, Some(StorageParentName::from_bytes(&[0; 34]))] {
+        key.created.storage_parent = other;
+        assert_eq!(maker.sign(&key), Err(ProviderErrorKind::KeyLost));
+        let error = maker.provider.public_key(&key.reference()).unwrap_err();
+        assert_eq!(error.kind(), ProviderErrorKind::KeyLost);
+    }
+    assert_eq!(*loads.lock().unwrap(), 1);
+    key.created.storage_parent = Some(recorded);
+    maker.assert_signs(&key);
+}
+
+#[test]
+fn what_an_interrupted_creation_left_is_deleted() {
+    let swtpm = Swtpm::start();
+    let keystore = Keystore::at(&swtpm.address());
+    let key = keystore.create(1);
+    let whole = keystore.file(&key);
+    let id = SequenceRandom::key_id(2);
+    let partial = whole.with_file_name(format!(".{id}.pem.partial"));
+    std::fs::rename(&whole, &partial).unwrap();
+    assert_eq!(keystore.provider.list().unwrap(), []);
+    keystore.provider.delete(&id).unwrap();
+    assert!(!partial.exists());
+}
