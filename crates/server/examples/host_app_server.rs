@@ -1,0 +1,71 @@
+//! A host that mounts a method of its own beside `device/key/*` and talks to itself in process.
+//!
+//! `cargo run --example host_app_server`. The parts are the test doubles of this project, to keep the
+//! example short: a product gives `DeviceKeyStore` the `SQLite` store and a real provider instead.
+
+use std::{error::Error, sync::Arc};
+
+use device_key::{DeviceKeyStore, OsRandom, Parts, RemoteControlPolicy, SystemClock};
+use device_key_server::{AppServer, Methods, ServerDescription};
+use device_key_testing::{MemoryBindings, MemoryProvider};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+#[derive(Deserialize)]
+struct GreetParams {
+    name: String,
+}
+
+fn host() -> Result<AppServer, Box<dyn Error>> {
+    let store = DeviceKeyStore::new(Parts {
+        policy: RemoteControlPolicy::default(),
+        clock: Arc::new(SystemClock),
+        random: Arc::new(OsRandom),
+        bindings: MemoryBindings::new(),
+        providers: vec![Arc::new(MemoryProvider::hardware())],
+    });
+    // A local method: over a remote transport it would be refused before its params are read.
+    let methods = Methods::new().local("host/greet", |_peer, params| async move {
+        let GreetParams { name } = params.read()?;
+        Ok(json!({"greeting": format!("hello, {name}")}))
+    })?;
+    let description = ServerDescription {
+        name: "example-host".to_owned(),
+        version: "0.1.0".to_owned(),
+        home: "/var/lib/example-host".into(),
+    };
+    Ok(AppServer::new(description, store, methods)?)
+}
+
+/// Sends three requests over one connection and gives their answers.
+pub async fn talk_to_host() -> Result<Vec<Value>, Box<dyn Error>> {
+    let (mut connection, mut answers) = host()?.connect_in_process();
+    let client_info = json!({"name": "example", "version": "0.1.0"});
+    let requests = [
+        json!({"id": 0, "method": "initialize", "params": {"clientInfo": client_info}}),
+        json!({"id": 1, "method": "host/greet", "params": {"name": "example"}}),
+        json!({
+            "id": 2,
+            "method": "device/key/create",
+            "params": {"accountUserId": "account-user-1", "clientId": "cli_123"},
+        }),
+    ];
+    for request in requests {
+        connection.feed(format!("{request}\n").as_bytes()).await?;
+    }
+    // The input ends; every request is answered all the same.
+    connection.finish().await?;
+    let mut transcript = Vec::new();
+    while let Some(answer) = answers.next().await {
+        transcript.push(serde_json::from_slice(answer.as_bytes())?);
+    }
+    Ok(transcript)
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn Error>> {
+    for answer in talk_to_host().await? {
+        println!("{answer}");
+    }
+    Ok(())
+}

@@ -1,0 +1,119 @@
+//! A provider that waits, as for a prompt, delays nobody but those who wait for it.
+
+use std::{collections::HashSet, sync::Arc};
+
+use device_key_testing::{Gate, HookedProvider, MemoryProvider, ProviderOperation, samples};
+use device_key_types::payload::Statement;
+use serde_json::{Value, json};
+
+use crate::client::{Client, reason, server};
+
+fn sign_request(id: usize, key_id: &str) -> Value {
+    let payload = json!({
+        "type": Statement::Connection.as_str(),
+        "nonce": "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8",
+        "audience": "remote_control_client_websocket",
+        "sessionId": "s",
+        "targetOrigin": "https://chatgpt.com",
+        "targetPath": "/wham/remote/control/client",
+        "accountUserId": "a",
+        "clientId": "c",
+        "tokenSha256Base64url": "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU",
+        "tokenExpiresAt": samples::NOW.as_seconds() + 60,
+        "scopes": ["remote_control_controller_websocket"],
+    });
+    json!({"id": id, "method": "device/key/sign", "params": {"keyId": key_id, "payload": payload}})
+}
+
+#[tokio::test]
+async fn others_are_served_meanwhile_and_the_end_of_input_waits() {
+    let gate = Gate::opened(ProviderOperation::Sign);
+    let provider = HookedProvider::new(MemoryProvider::hardware()).with(gate.hook());
+    let (server, _) = server(vec![Arc::new(provider)]);
+    let mut client = Client::initialized(&server).await;
+    let key_id = client.create("a", "c").await;
+    gate.close();
+    for id in 0..5 {
+        client.send(format!("{}\n", sign_request(id, &key_id)).as_bytes()).await;
+    }
+    let public = client.call("device/key/public", json!({"keyId": key_id})).await;
+    assert_eq!(public["result"]["keyId"], key_id.as_str());
+    let mut other = Client::initialized(&server).await;
+    let public = other.call("device/key/public", json!({"keyId": key_id})).await;
+    assert_eq!(public["result"]["keyId"], key_id.as_str());
+
+    let finishing = tokio::spawn(client.finish());
+    tokio::task::yield_now().await;
+    assert!(!finishing.is_finished(), "requests in flight are answered first");
+    gate.open();
+    let answers = finishing.await.unwrap();
+    assert!(answers.iter().all(|answer| answer["result"]["signatureDerBase64"].is_string()));
+    let ids: HashSet<u64> = answers.iter().map(|answer| answer["id"].as_u64().unwrap()).collect();
+    assert_eq!((answers.len(), ids), (5, (0..5).collect()), "each is answered once");
+}
+
+#[tokio::test]
+async fn what_waits_is_bounded() {
+    let gate = Gate::opened(ProviderOperation::Sign);
+    let provider = HookedProvider::new(MemoryProvider::hardware()).with(gate.hook());
+    let (server, _) = server(vec![Arc::new(provider)]);
+    let mut client = Client::initialized(&server).await;
+    let key_id = client.create("a", "c").await;
+    gate.close();
+    let sent = 600;
+    let (mut connection, mut answers) = client.into_parts();
+    let reading = tokio::spawn(async move {
+        let mut all: Vec<Value> = Vec::new();
+        while let Some(answer) = answers.next().await {
+            all.push(serde_json::from_slice(answer.as_bytes()).unwrap());
+        }
+        all
+    });
+    for id in 0..sent {
+        let line = format!("{}\n", sign_request(id, &key_id));
+        connection.feed(line.as_bytes()).await.unwrap();
+    }
+    gate.open();
+    connection.finish().await.unwrap();
+    let answers = reading.await.unwrap();
+    let refused = answers.iter().filter(|answer| answer["error"].is_object());
+    let refused: Vec<&str> = refused.map(reason).collect();
+    assert_eq!(answers.len(), sent);
+    assert!(refused.len() > 50 && refused.iter().all(|reason| *reason == "overloaded"));
+    assert!(refused.len() < sent);
+}
+
+#[tokio::test]
+async fn a_provider_that_panics_is_an_answer_too() {
+    let panics = |_, operation| {
+        assert!(operation != ProviderOperation::Sign, "the platform's library has a bug");
+        Ok(())
+    };
+    let provider = HookedProvider::new(MemoryProvider::os_protected()).with(panics);
+    let (server, _) = server(vec![Arc::new(provider)]);
+    let mut client = Client::initialized(&server).await;
+    let params = json!({
+        "accountUserId": "a", "clientId": "c",
+        "protectionPolicy": "allow_os_protected_nonextractable",
+    });
+    let answer = client.call("device/key/create", params.clone()).await;
+    assert_eq!((reason(&answer), &answer["error"]["code"]), ("internal", &json!(-32603)));
+    let degraded = client.call("device/key/create", json!({"accountUserId": "a", "clientId": "c"}));
+    let degraded = degraded.await;
+    assert_eq!(reason(&degraded), "degraded_protection_not_allowed");
+    assert_eq!(degraded["error"]["data"]["available"], json!(["os_protected_nonextractable"]));
+}
+
+#[tokio::test]
+async fn without_a_provider_every_call_says_so() {
+    let (server, _) = server(Vec::new());
+    let mut client = Client::initialized(&server).await;
+    let unknown = "dk_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+    for (method, params) in [
+        ("device/key/create", json!({"accountUserId": "a", "clientId": "c"})),
+        ("device/key/public", json!({"keyId": unknown})),
+        ("device/key/sign", sign_request(0, unknown)["params"].clone()),
+    ] {
+        assert_eq!(reason(&client.call(method, params).await), "hardware_unavailable", "{method}");
+    }
+}
