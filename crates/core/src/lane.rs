@@ -36,10 +36,10 @@ impl Lane {
         }
     }
 
-    /// A turn, if one is free at once.
+    /// A turn, if one is free at once and nobody waits for it.
     pub(crate) fn try_enter(&self) -> Option<Turn<'_>> {
         let mut state = self.lock();
-        (state.running < self.concurrency).then(|| {
+        (state.running < self.concurrency && state.waiting == 0).then(|| {
             state.running += 1;
             Turn { lane: self }
         })

@@ -21,11 +21,13 @@ pub trait DeviceKeyProvider: Send + Sync {
     /// Asks the platform whether keys can be created now.
     fn availability(&self) -> Result<(), ProviderError>;
 
-    /// Creates a key under this name and stores it durably. On an error nothing is left that
-    /// [`DeviceKeyProvider::delete`] does not remove.
+    /// Creates a key under this name and stores it durably. A name that is taken is an error, and
+    /// the key there stays. On any other error nothing is left that [`DeviceKeyProvider::delete`]
+    /// does not remove.
     fn create(&self, key_id: &DeviceKeyId) -> Result<CreatedKey, ProviderError>;
 
-    /// Loads the key and gives its public part, as the platform holds it.
+    /// Loads the key and gives its public part, as the platform holds it; a provider may answer
+    /// [`ProviderErrorKind::KeyLost`] if that is not the recorded one.
     fn public_key(&self, key: &KeyReference) -> Result<PublicKey, ProviderError>;
 
     /// Signs with exactly the key that the input names; a key whose public part differs from the

@@ -9,7 +9,7 @@ use std::{fmt, sync::Arc};
 
 use device_key_types::{DeviceKeyId, ProtectionClass, PublicKey, Reason, TpmKind};
 use tokio::runtime::Handle;
-use tracing::{Span, info_span};
+use tracing::{Span, debug_span, info_span};
 
 pub use recover::Recovery;
 pub use sign::SignedStatement;
@@ -168,7 +168,7 @@ impl BlockingHop {
         operation: &'static str,
         call: impl Future<Output = Result<T, crate::BindingStoreError>>,
     ) -> Result<T, DeviceKeyError> {
-        let _span = info_span!("bindings", operation).entered();
+        let _span = debug_span!("bindings", operation).entered();
         Ok(self.runtime.block_on(call)?)
     }
 

@@ -250,3 +250,15 @@ async fn a_key_of_a_provider_that_is_not_there_waits_for_it() {
     assert_eq!(without.recover().await.unwrap(), Recovery { removed: 0, left: 1 });
     assert_eq!(bindings.key_ids(), [SequenceRandom::key_id(1)]);
 }
+
+#[tokio::test]
+async fn a_panic_in_the_provider_is_undone() {
+    let provider = Arc::new(MemoryProvider::hardware());
+    let panics = |moment: Moment, operation: ProviderOperation| {
+        let is_made = (moment, operation) == (Moment::After, ProviderOperation::Create);
+        assert!(!is_made, "the platform's library has a bug");
+        Ok::<(), ProviderError>(())
+    };
+    let assembly = Assembly::new().provider(hooked(&provider, panics));
+    leaves_nothing(assembly, &*provider, Reason::Internal).await;
+}

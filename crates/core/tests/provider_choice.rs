@@ -5,8 +5,8 @@ use device_key::{
     DeviceKeyBindingStore as _, DeviceKeyError, DeviceKeyStore, LocalPeer, ProviderErrorKind,
 };
 use device_key_testing::{
-    Assembly, Faults, HookedProvider, IntoProviderError as _, MemoryProvider, ProviderOperation,
-    SequenceRandom, samples,
+    Assembly, Faults, Gate, HookedProvider, IntoProviderError as _, MemoryProvider,
+    ProviderOperation, SequenceRandom, samples,
 };
 use device_key_types::{
     ProtectionClass,
@@ -180,4 +180,20 @@ async fn the_status_is_told_without_asking_the_platform() {
         .collect();
     let expected = [("memory_tpm", Some(Reason::HardwareUnavailable)), ("memory_os", None)];
     assert_eq!(status, expected);
+}
+
+#[tokio::test]
+async fn a_weaker_provider_that_is_busy_delays_no_refusal() {
+    let gate = Gate::closed(ProviderOperation::Availability);
+    let os = HookedProvider::new(MemoryProvider::os_protected().concurrency(1)).with(gate.hook());
+    let store = Assembly::new().provider(os).store();
+    let busy = tokio::spawn({
+        let store = store.clone();
+        async move { class(&store, AllowOsProtectedNonextractable).await }
+    });
+    gate.arrived(1).await;
+    let refusal = class(&store, HardwareOnly).await.unwrap_err();
+    assert_eq!(refusal.reason(), Reason::DegradedProtectionNotAllowed);
+    gate.open();
+    assert_eq!(busy.await.unwrap().unwrap(), OsProtectedNonextractable);
 }

@@ -121,7 +121,6 @@ fn drafts_hide_their_text() {
 }
 
 #[test]
-#[ignore = "known defect: the source of MalformedDraft quotes text of the payload"]
 fn errors_of_malformed_drafts_hide_their_text() {
     let payload = connection_json();
     for malformed in [

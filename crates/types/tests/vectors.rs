@@ -1,57 +1,45 @@
 //! Every shared vector that concerns a value alone.
 
-use device_key_types::{AccountUserId, ClientId, DeviceKeyId, Origin};
-use serde_json::Value;
-
-fn vectors(file: &str) -> Vec<Value> {
-    let path = format!("{}/../../testdata/vectors/{file}", env!("CARGO_MANIFEST_DIR"));
-    let vectors: Vec<Value> =
-        serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-    assert!(!vectors.is_empty());
-    vectors
-}
+use device_key_testing::vectors;
+use device_key_types::{AccountUserId, ClientId, DeviceKeyId, Origin, Reason};
 
 #[test]
 fn key_ids() {
-    for vector in vectors("key_ids.json") {
-        let text = vector["key_id"].as_str().unwrap();
-        let parsed = text.parse::<DeviceKeyId>();
-        if vector["valid"].as_bool().unwrap() {
-            assert_eq!(parsed.unwrap().to_string(), text);
+    for vector in vectors::key_ids() {
+        let parsed = vector.key_id.parse::<DeviceKeyId>();
+        if vector.valid {
+            assert_eq!(parsed.unwrap().to_string(), vector.key_id);
         } else {
-            assert_eq!(parsed.unwrap_err().as_str(), vector["reason"], "{vector}");
+            assert_eq!(parsed.map_err(Reason::as_str).err(), vector.reason.as_deref());
         }
     }
 }
 
 #[test]
 fn origins_are_canonical_or_refused() {
-    for vector in vectors("origins.json") {
-        let text = vector["origin"].as_str().unwrap();
-        let parsed = text.parse::<Origin>();
-        if vector["reason"] == "origin_not_canonical" {
-            assert_eq!(parsed.unwrap_err().as_str(), vector["reason"], "{vector}");
+    for vector in vectors::origins() {
+        let parsed = vector.origin.parse::<Origin>();
+        if vector.reason.as_deref() == Some(Reason::OriginNotCanonical.as_str()) {
+            assert_eq!(parsed.err(), Some(Reason::OriginNotCanonical), "{}", vector.origin);
         } else {
-            assert_eq!(parsed.unwrap().as_str(), text);
+            assert_eq!(parsed.unwrap().as_str(), vector.origin);
         }
     }
 }
 
 #[test]
 fn bindings() {
-    for vector in vectors("bindings.json") {
-        let account = vector["accountUserId"].as_str().unwrap().parse::<AccountUserId>();
-        let client = vector["clientId"].as_str().unwrap().parse::<ClientId>();
-        let refused = account
-            .map(|_| ())
-            .map_err(|reason| ("accountUserId", reason))
-            .and_then(|()| client.map(|_| ()).map_err(|reason| ("clientId", reason)));
-        if vector["valid"].as_bool().unwrap() {
-            assert_eq!(refused, Ok(()), "{vector}");
-        } else {
-            let (field, reason) = refused.unwrap_err();
-            assert_eq!(field, vector["field"], "{vector}");
-            assert_eq!(reason.as_str(), vector["reason"], "{vector}");
-        }
+    for vector in vectors::bindings() {
+        let account = vector.account_user_id.parse::<AccountUserId>().map(|_| ());
+        let client = vector.client_id.parse::<ClientId>().map(|_| ());
+        let parsed = account
+            .map_err(|reason| ("accountUserId", reason.as_str()))
+            .and_then(|()| client.map_err(|reason| ("clientId", reason.as_str())));
+        let expected = match (&vector.field, &vector.reason) {
+            (Some(field), Some(reason)) => Err((field.as_str(), reason.as_str())),
+            _ => Ok(()),
+        };
+        assert_eq!(parsed, expected, "{}", vector.comment);
+        assert_eq!(parsed.is_ok(), vector.valid);
     }
 }

@@ -47,7 +47,9 @@ impl BlockingHop {
             created_at: self.clock.now(),
         };
         self.bindings("begin", self.bindings.begin(&begun))?;
-        let created = self.make(provider, &key_id).inspect_err(|_| self.undo(provider, &key_id))?;
+        let unfinished = Unfinished { hop: self, provider, key_id };
+        let created = self.make(provider, &key_id)?;
+        unfinished.keep();
         drop(turn);
         Ok(DeviceKey {
             key_id,
@@ -65,15 +67,19 @@ impl BlockingHop {
         let mut available = Vec::new();
         for laned in &self.inner.providers {
             let class = laned.provider.description().protection_class;
+            if !policy.accepts(class) {
+                // Only to tell what another policy would have given: not worth a wait.
+                if laned.provider.presence().is_ok() {
+                    available.push(class);
+                }
+                continue;
+            }
             let turn = laned.lane.enter()?;
             match laned.call("availability", |provider| provider.availability()) {
-                Ok(()) if policy.accepts(class) => return Ok((laned, turn)),
-                Ok(()) => available.push(class),
+                Ok(()) => return Ok((laned, turn)),
                 // Absence is normal: the next provider may be there. One that is there but fails is
                 // reported, or else a fault would turn into a weaker class unnoticed.
-                Err(error) if policy.accepts(class) && !is_absence(error.reason()) => {
-                    return Err(error);
-                }
+                Err(error) if !is_absence(error.reason()) => return Err(error),
                 Err(error) => warn!(cause = %Chain(&error), "no key can be created there"),
             }
         }
@@ -103,12 +109,28 @@ impl BlockingHop {
         self.bindings("complete", complete)?;
         Ok(created)
     }
+}
 
+/// A key that was begun; removed when dropped, be it by an error or a panic.
+struct Unfinished<'a> {
+    hop: &'a BlockingHop,
+    provider: &'a LanedProvider,
+    key_id: DeviceKeyId,
+}
+
+impl Unfinished<'_> {
+    fn keep(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Unfinished<'_> {
     /// Removes key material first: as long as the record stands, the next start tries again.
-    fn undo(&self, provider: &LanedProvider, key_id: &DeviceKeyId) {
+    fn drop(&mut self) {
+        let Self { hop, provider, key_id } = self;
         let undone = provider
             .call("delete", |provider| provider.delete(key_id))
-            .and_then(|()| self.bindings("remove", self.bindings.remove(key_id)));
+            .and_then(|()| hop.bindings("remove", hop.bindings.remove(key_id)));
         if let Err(error) = undone {
             error!(%key_id, cause = %Chain(&error), "a key that failed could not be removed yet");
         }

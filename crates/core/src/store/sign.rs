@@ -87,7 +87,8 @@ impl BlockingHop {
         signed_with: &DeviceKeyBinding,
     ) -> Result<(), DeviceKeyError> {
         payload.unexpired(&self.policy.at(self.clock.now()))?;
-        if self.binding(&signed_with.key_id, owner)? == *signed_with {
+        let now = self.binding(&signed_with.key_id, owner)?;
+        if now.binding == signed_with.binding && now.reference() == signed_with.reference() {
             Ok(())
         } else {
             Err(DeviceKeyError::BindingMismatch)
