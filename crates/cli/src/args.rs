@@ -1,0 +1,66 @@
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, builder::BoolishValueParser};
+use device_key_provider_tpm::TpmAddress;
+
+/// Keys that cannot leave this device, for controlling it remotely.
+#[derive(Debug, Parser)]
+#[command(name = "device-key", version, about)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serve JSON-RPC over standard input and output.
+    AppServer(AppServerArguments),
+    /// Check what device keys need on this machine, and say how to mend what fails.
+    Doctor(DoctorArguments),
+    /// Create a key, sign with it, verify with OpenSSL, and try what must be refused.
+    Demo(DemoArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AppServerArguments {
+    #[command(flatten)]
+    pub(crate) platform: PlatformArguments,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArguments {
+    #[command(flatten)]
+    pub(crate) platform: PlatformArguments,
+
+    /// Print JSON instead of a table.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArguments {
+    #[command(flatten)]
+    pub(crate) platform: PlatformArguments,
+}
+
+/// Where state and keys are.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct PlatformArguments {
+    /// Folder for state and keys [default: $XDG_STATE_HOME/device-key, or
+    /// ~/.local/state/device-key; `demo` uses a temporary one]
+    #[arg(long, env = "DEVICE_KEY_HOME", value_name = "FOLDER")]
+    pub(crate) home: Option<PathBuf>,
+
+    /// The TPM: a device such as /dev/tpmrm0, or unix:PATH for a simulator [default: /dev/tpmrm0,
+    /// or /dev/tpm0 where only that exists]
+    #[arg(long, env = "DEVICE_KEY_TPM", value_name = "DEVICE")]
+    pub(crate) tpm: Option<TpmAddress>,
+
+    /// Accept a simulated TPM. It protects nothing; its keys are marked as simulated for good.
+    #[arg(
+        long,
+        env = "DEVICE_KEY_ALLOW_SIMULATED_TPM",
+        value_parser = BoolishValueParser::new(),
+    )]
+    pub(crate) allow_simulated_tpm: bool,
+}

@@ -1,0 +1,95 @@
+//! The one place that names concrete parts: `SQLite`, the TPM, the system's clock and randomness.
+
+use std::{path::Path, sync::Arc};
+
+use device_key::{
+    Chain, DeviceKeyBindingStore, DeviceKeyProvider, DeviceKeyStore, OsRandom, Parts,
+    RemoteControlPolicy, SystemClock,
+};
+use device_key_private_fs::{FileName, InvalidFileName, PrivateDir};
+use device_key_provider_tpm::{AddressError, TpmAddress, TpmProvider, TpmSettings};
+use device_key_state::{StateError, StateErrorKind, StateRuntime};
+
+use crate::{
+    args::PlatformArguments,
+    exit::{Exit, Failure},
+    home,
+};
+
+/// Through the kernel's resource manager, so that the TPM is shared.
+const SHARED_DEVICE: &str = "/dev/tpmrm0";
+/// Kernels before 4.12 have only this one.
+const RAW_DEVICE: &str = "/dev/tpm0";
+
+/// The product, put together, and the state under it.
+pub(crate) struct Composition {
+    pub(crate) store: DeviceKeyStore,
+    pub(crate) state: Arc<StateRuntime>,
+}
+
+/// Puts the product together.
+pub(crate) fn compose(
+    platform: &PlatformArguments,
+    home: &PrivateDir,
+) -> Result<Composition, Failure> {
+    let state = Arc::new(StateRuntime::open(home).map_err(|error| state_failure(&error))?);
+    let tpm: Arc<dyn DeviceKeyProvider> = Arc::new(tpm_provider(platform, home)?);
+    let bindings: Arc<dyn DeviceKeyBindingStore> = state.clone();
+    let store = DeviceKeyStore::new(Parts {
+        policy: RemoteControlPolicy::default(),
+        clock: Arc::new(SystemClock),
+        random: Arc::new(OsRandom),
+        bindings,
+        providers: vec![tpm],
+    });
+    Ok(Composition { store, state })
+}
+
+/// The TPM that was asked for, or the machine's own.
+pub(crate) fn tpm_address(platform: &PlatformArguments) -> Result<TpmAddress, AddressError> {
+    match &platform.tpm {
+        Some(address) => Ok(address.clone()),
+        None if Path::new(RAW_DEVICE).exists() && !Path::new(SHARED_DEVICE).exists() => {
+            RAW_DEVICE.parse()
+        }
+        None => SHARED_DEVICE.parse(),
+    }
+}
+
+/// The TPM provider, with its folder for key files.
+pub(crate) fn tpm_provider(
+    platform: &PlatformArguments,
+    home: &PrivateDir,
+) -> Result<TpmProvider, Failure> {
+    let address = tpm_address(platform).map_err(|error| Failure::system("no TPM", &error))?;
+    let settings =
+        TpmSettings { allow_simulated: platform.allow_simulated_tpm, ..TpmSettings::at(address) };
+    let folder = |parent: &PrivateDir, name: &str| {
+        let name: FileName = name
+            .parse()
+            .map_err(|error: InvalidFileName| Failure::system("no key folder", &error))?;
+        parent.subdir(&name).map_err(|error| home::unusable(&error))
+    };
+    let keys = folder(&folder(home, "keys")?, "tpm")?;
+    Ok(TpmProvider::new(settings, keys))
+}
+
+/// What happened to the state, and what to do about it.
+pub(crate) fn state_failure(error: &StateError) -> Failure {
+    if let StateError::Folder(error) = error {
+        return home::unusable(error);
+    }
+    let cure = match error.kind() {
+        StateErrorKind::TooNew => "install the newer device-key again",
+        StateErrorKind::Damaged => {
+            "restore state.sqlite from a copy, or move it away and create the keys anew"
+        }
+        _ => "see who holds the database, or what fills the disk, and start again",
+    };
+    Failure {
+        exit: Exit::StateUnusable,
+        what: "the state cannot be used".to_owned(),
+        cause: Chain(error).to_string(),
+        cure: Some(cure.to_owned()),
+    }
+}

@@ -1,0 +1,240 @@
+//! Checks what device keys need, by the steps that a start takes: on a new machine it makes the home
+//! folder, the database and, where allowed, the persistent storage root key.
+
+use std::collections::BTreeSet;
+
+use device_key::{Chain, DeviceKeyProvider as _, ProviderError, ProviderErrorKind};
+use device_key_private_fs::PrivateDir;
+use device_key_provider_tpm::{TpmFacts, TpmProvider};
+use device_key_state::StateRuntime;
+use device_key_types::{DeviceKeyId, TpmKind};
+use serde::Serialize;
+
+use crate::{
+    args::{DoctorArguments, PlatformArguments},
+    compose,
+    exit::{Exit, Failure},
+    home,
+    report::{Verdict, heading, row},
+};
+
+/// One thing that was looked at.
+#[derive(Debug, Serialize)]
+struct Check {
+    name: &'static str,
+    verdict: Verdict,
+    found: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cure: Option<String>,
+}
+
+impl Check {
+    fn pass(name: &'static str, found: impl Into<String>) -> Self {
+        Self { name, verdict: Verdict::Pass, found: found.into(), cure: None }
+    }
+
+    fn warn(name: &'static str, found: impl Into<String>, cure: impl Into<String>) -> Self {
+        Self { name, verdict: Verdict::Warn, found: found.into(), cure: Some(cure.into()) }
+    }
+
+    fn fail(name: &'static str, failure: &Failure) -> Self {
+        Self {
+            name,
+            verdict: Verdict::Fail,
+            found: format!("{}: {}", failure.what, failure.cause),
+            cure: failure.cure.clone(),
+        }
+    }
+}
+
+/// Runs every check and prints what was found.
+pub(crate) fn run(arguments: &DoctorArguments) -> Result<Exit, Failure> {
+    let checks = examine(&arguments.platform);
+    if arguments.json {
+        let json = serde_json::to_string_pretty(&serde_json::json!({ "checks": checks }))
+            .map_err(|error| Failure::system("cannot write JSON", &error))?;
+        anstream::println!("{json}");
+    } else {
+        print(&checks);
+    }
+    let all_pass = checks.iter().all(|check| check.verdict != Verdict::Fail);
+    Ok(if all_pass { Exit::Success } else { Exit::NotAsExpected })
+}
+
+fn print(checks: &[Check]) {
+    heading("What device keys need on this machine");
+    let width = checks.iter().map(|check| check.name.len()).max().unwrap_or_default();
+    for check in checks {
+        row(check.verdict, check.name, width, &check.found);
+        if let Some(cure) = &check.cure {
+            anstream::println!("{:width$}to mend it: {cure}", "", width = width + 10);
+        }
+    }
+}
+
+fn examine(platform: &PlatformArguments) -> Vec<Check> {
+    let home = match home::open(platform.home.as_ref()) {
+        Ok(home) => home,
+        Err(failure) => return vec![Check::fail("home folder", &failure)],
+    };
+    let mut checks = vec![Check::pass("home folder", home.path().display().to_string())];
+    let state = StateRuntime::open(&home).map_err(|error| compose::state_failure(&error));
+    match &state {
+        Ok(state) => checks.push(database(state)),
+        Err(failure) => checks.push(Check::fail("state database", failure)),
+    }
+    match compose::tpm_provider(platform, &home) {
+        Ok(tpm) => {
+            if let Ok(state) = &state {
+                checks.push(key_files(state, &tpm));
+            }
+            checks.extend(hardware(platform, &home, &tpm));
+        }
+        Err(failure) => checks.push(Check::fail("key folder", &failure)),
+    }
+    checks
+}
+
+fn database(state: &StateRuntime) -> Check {
+    match state.count_by_phase() {
+        Ok(counts) if counts.creating + counts.deleting > 0 => Check::warn(
+            "state database",
+            format!(
+                "{} keys, {} half-made, {} half-deleted",
+                counts.ready, counts.creating, counts.deleting
+            ),
+            "they are swept when the app-server starts next, unless it is at work on them now",
+        ),
+        Ok(counts) => Check::pass("state database", format!("{} keys", counts.ready)),
+        Err(error) => {
+            Check::fail("state database", &Failure::system("cannot be read", &Chain(&error)))
+        }
+    }
+}
+
+/// Every key file has a record and every record its file, or else nobody can use the key any more.
+fn key_files(state: &StateRuntime, tpm: &TpmProvider) -> Check {
+    let name = "key files";
+    let Comparison { files, unknown, missing } = match compare(state, tpm) {
+        Ok(comparison) => comparison,
+        Err(failure) => return Check::fail(name, &failure),
+    };
+    if unknown + missing > 0 {
+        return Check::warn(
+            name,
+            format!(
+                "{files} key files, {unknown} of them without a record, and {missing} records \
+                 without a file"
+            ),
+            "restore what is missing, the state database or files in keys/tpm, from the same copy; \
+             a key whose file is lost has to be created and enrolled anew",
+        );
+    }
+    Check::pass(name, format!("{files} key files, each with its record"))
+}
+
+struct Comparison {
+    files: usize,
+    unknown: usize,
+    missing: usize,
+}
+
+/// An app-server beside us may be at work: records are read before the files, for a record comes
+/// before its file, and again after them, for the files that came in between.
+fn compare(state: &StateRuntime, tpm: &TpmProvider) -> Result<Comparison, Failure> {
+    let unreadable = |error| Failure::system("records cannot be read", &Chain(&error));
+    let before = state.key_ids().map_err(unreadable)?;
+    let half_made = state.count_by_phase().map_err(unreadable)?.creating;
+    let files: BTreeSet<DeviceKeyId> = tpm
+        .list()
+        .map_err(|error| Failure::system("key files cannot be listed", &Chain(&error)))?
+        .into_iter()
+        .collect();
+    let after: BTreeSet<DeviceKeyId> = state.key_ids().map_err(unreadable)?.into_iter().collect();
+    let without_file = before.iter().filter(|key_id| !files.contains(key_id)).count();
+    Ok(Comparison {
+        files: files.len(),
+        unknown: files.difference(&after).count(),
+        missing: without_file.saturating_sub(usize::try_from(half_made).unwrap_or(usize::MAX)),
+    })
+}
+
+fn hardware(platform: &PlatformArguments, home: &PrivateDir, tpm: &TpmProvider) -> Vec<Check> {
+    let address = compose::tpm_address(platform)
+        .map_or_else(|error| error.to_string(), |address| address.to_string());
+    match tpm.facts() {
+        Ok(facts) => vec![
+            Check::pass("TPM 2.0", format!("{address}: {}", described(&facts))),
+            kind(&facts),
+            parent(&facts),
+        ],
+        Err(error) => vec![Check {
+            name: "TPM 2.0",
+            verdict: Verdict::Fail,
+            found: format!("{address}: {}", Chain(&error)),
+            cure: Some(cure(&error, &address, home)),
+        }],
+    }
+}
+
+fn described(facts: &TpmFacts) -> String {
+    let trimmed = |text: &str| text.trim_matches([' ', '\0']).to_owned();
+    format!(
+        "{} {}, firmware {:#x}",
+        trimmed(&facts.manufacturer),
+        trimmed(&facts.vendor),
+        facts.firmware_version
+    )
+}
+
+fn kind(facts: &TpmFacts) -> Check {
+    let name = "kind of TPM";
+    match facts.kind {
+        TpmKind::Physical => Check::pass(name, "physical, as it says of itself"),
+        TpmKind::Virtual => Check::warn(
+            name,
+            "virtual, or of unknown make",
+            "nothing, if the machine is virtual; its keys are as safe as its host",
+        ),
+        TpmKind::Simulated => Check::warn(
+            name,
+            "simulated: it protects nothing, and its keys are marked so for good",
+            "use a real TPM for anything but tests",
+        ),
+    }
+}
+
+fn parent(facts: &TpmFacts) -> Check {
+    let name = "storage root key";
+    if facts.has_persistent_parent {
+        Check::pass(name, "persistent at 0x81000001")
+    } else {
+        Check::warn(
+            name,
+            "derived anew for each connection, which takes longer",
+            "none needed; where allowed, it is kept at 0x81000001",
+        )
+    }
+}
+
+fn cure(error: &ProviderError, address: &str, home: &PrivateDir) -> String {
+    match error.kind() {
+        ProviderErrorKind::HardwareUnavailable if address.starts_with("unix:") => {
+            "give --allow-simulated-tpm if this is a test, or name a real TPM with --tpm".to_owned()
+        }
+        ProviderErrorKind::HardwareUnavailable => format!(
+            "enable the TPM in the firmware, name another with --tpm, or let this user open \
+             {address} (group tss)"
+        ),
+        ProviderErrorKind::Busy | ProviderErrorKind::Timeout => {
+            "see which other program holds the TPM, and try again".to_owned()
+        }
+        ProviderErrorKind::LockedOut => {
+            "wait, or reset the lockout with the lockout authorization: tpm2_dictionarylockout \
+             --clear-lockout"
+                .to_owned()
+        }
+        ProviderErrorKind::Unavailable => "start the TPM again, then try again".to_owned(),
+        _ => format!("see the log; keys and state are in {}", home.path().display()),
+    }
+}

@@ -1,0 +1,57 @@
+use std::{fmt, process::ExitCode};
+
+/// How the command ends. Documented in the README; 2 is `clap`'s code for wrong usage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// All is well. The app-server: its input ended and every request was answered.
+    Success = 0,
+    /// `doctor` found a failing check, or `demo` an outcome that is not the expected one.
+    NotAsExpected = 1,
+    /// The home folder or the state in it cannot be used.
+    StateUnusable = 3,
+    /// Standard input or output failed.
+    TransportFailed = 4,
+    /// The operating system refused something that every command needs.
+    System = 5,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Success => 0,
+            Exit::NotAsExpected => 1,
+            Exit::StateUnusable => 3,
+            Exit::TransportFailed => 4,
+            Exit::System => 5,
+        })
+    }
+}
+
+/// Why the command could not do its work: what happened, why, and what to do next.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) exit: Exit,
+    pub(crate) what: String,
+    pub(crate) cause: String,
+    pub(crate) cure: Option<String>,
+}
+
+impl Failure {
+    pub(crate) fn exit(&self) -> Exit {
+        self.exit
+    }
+
+    pub(crate) fn system(what: &str, cause: &dyn fmt::Display) -> Self {
+        Self { exit: Exit::System, what: what.to_owned(), cause: cause.to_string(), cure: None }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "device-key: {}: {}", self.what, self.cause)?;
+        match &self.cure {
+            Some(cure) => write!(f, "\n  to mend it: {cure}"),
+            None => Ok(()),
+        }
+    }
+}

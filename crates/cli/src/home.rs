@@ -1,0 +1,53 @@
+use std::{env, path::PathBuf};
+
+use device_key_private_fs::{PrivateDir, PrivateFsError};
+
+use crate::exit::{Exit, Failure};
+
+/// The home folder that was asked for, or the user's default (XDG Base Directory Specification).
+pub(crate) fn locate(asked: Option<&PathBuf>) -> Result<PathBuf, Failure> {
+    let absolute = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    asked
+        .cloned()
+        .or_else(|| Some(absolute("XDG_STATE_HOME")?.join("device-key")))
+        .or_else(|| Some(absolute("HOME")?.join(".local/state/device-key")))
+        .ok_or_else(|| Failure {
+            exit: Exit::StateUnusable,
+            what: "no home folder".to_owned(),
+            cause: "neither XDG_STATE_HOME nor HOME names one".to_owned(),
+            cure: Some("give --home FOLDER or set DEVICE_KEY_HOME".to_owned()),
+        })
+}
+
+/// Opens the home folder and makes it if it is not there.
+pub(crate) fn open(asked: Option<&PathBuf>) -> Result<PrivateDir, Failure> {
+    PrivateDir::open_or_create(&locate(asked)?).map_err(|error| unusable(&error))
+}
+
+/// A folder or file that is not as it must be.
+pub(crate) fn unusable(error: &PrivateFsError) -> Failure {
+    Failure {
+        exit: Exit::StateUnusable,
+        what: "the home folder cannot be used".to_owned(),
+        cause: device_key::Chain(error).to_string(),
+        cure: cure(error),
+    }
+}
+
+fn cure(error: &PrivateFsError) -> Option<String> {
+    Some(match error {
+        PrivateFsError::WrongMode { path, expected, .. } => {
+            format!("chmod {expected:04o} '{}'", path.display())
+        }
+        PrivateFsError::WrongOwner { path, expected, .. } => {
+            format!("chown {expected} '{}', or choose another --home", path.display())
+        }
+        PrivateFsError::SymbolicLink { path, .. } | PrivateFsError::NotDirectory { path, .. } => {
+            format!("choose a --home that is a folder itself, not '{}'", path.display())
+        }
+        PrivateFsError::Io { path, .. } => {
+            format!("make '{}' readable and writable for this user", path.display())
+        }
+        _ => return None,
+    })
+}

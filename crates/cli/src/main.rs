@@ -1,0 +1,36 @@
+//! The `device-key` command: the app-server, a doctor and a demo.
+//!
+//! Standard output carries protocol or results only; logs go to standard error, chosen by
+//! `RUST_LOG`. Exit codes are those of [`exit::Exit`].
+#![forbid(unsafe_code)]
+
+mod app_server;
+mod args;
+mod compose;
+mod demo;
+mod doctor;
+mod exit;
+mod home;
+mod report;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::{args::Command, exit::Failure};
+
+fn main() -> ExitCode {
+    let arguments = args::Arguments::parse();
+    let outcome = match arguments.command {
+        Command::AppServer(server) => app_server::run(&server),
+        Command::Doctor(doctor) => doctor::run(&doctor),
+        Command::Demo(demo) => demo::run(&demo),
+    };
+    match outcome {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            anstream::eprintln!("{failure}");
+            Failure::exit(&failure).into()
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! A process killed between any two steps of a creation, and one that is in the middle of it.
+
+use std::{
+    collections::BTreeSet,
+    env,
+    io::{BufRead as _, BufReader, Write as _, stderr, stdin},
+    os::unix::process::ExitStatusExt as _,
+    path::Path,
+    process::{Command, Stdio},
+    sync::Arc,
+};
+
+use device_key::{
+    DeviceKeyBindingStore, DeviceKeyStore, LocalPeer, OsRandom, OwnerUid, Parts, ProviderError,
+    RemoteControlPolicy, SystemClock, Transport,
+};
+use device_key_private_fs::PrivateDir;
+use device_key_provider_tpm::{TpmProvider, TpmSettings};
+use device_key_state::StateRuntime;
+use device_key_testing::{
+    BindingOperation, HookedBindings, HookedProvider, Moment, Operation, ProviderOperation, StopAt,
+    Swtpm,
+};
+use device_key_types::{Binding, ProtectionPolicy};
+use serde_json::json;
+
+use crate::{
+    home::Home,
+    program::{Program, run},
+    server::{Server, reason},
+};
+
+const HOME: &str = "E2E_VICTIM_HOME";
+const TPM: &str = "E2E_VICTIM_TPM";
+/// Where to be killed: `provider:before:create`, `bindings:after:begin`, or [`WAIT`].
+const STOP: &str = "E2E_VICTIM_STOP";
+/// Be killed nowhere, but wait for a line when the provider has made its key.
+const WAIT: &str = "wait";
+const ACCOUNT: &str = "account";
+const CLIENT: &str = "client";
+
+/// The steps of a creation that reach a part, in their order.
+const STEPS: [&str; 5] = [
+    "provider:availability",
+    "bindings:begin",
+    "provider:create",
+    "provider:sign",
+    "bindings:complete",
+];
+
+fn victim_on(home: &Path, tpm: &str, stop: &str) -> Command {
+    let mut command = Command::new(env::current_exe().unwrap());
+    command.args(["--exact", "crash::victim", "--ignored"]);
+    command.env(HOME, home).env(TPM, tpm).env(STOP, stop);
+    command
+}
+
+/// Every point of both parts, as text.
+fn points() -> Vec<String> {
+    let provider = StopAt::<ProviderOperation>::all().map(|stop| format!("provider:{stop}"));
+    let bindings = StopAt::<BindingOperation>::all().map(|stop| format!("bindings:{stop}"));
+    provider.chain(bindings).collect()
+}
+
+#[test]
+fn killed_at_any_step_there_is_a_whole_key_or_none() {
+    let swtpm = Swtpm::start();
+    let mut reached = BTreeSet::new();
+    for point in points() {
+        let home = Home::new();
+        let victim = run(&mut victim_on(&home.path(), &swtpm.address(), &point));
+        match victim.status.signal() {
+            Some(9) => assert!(reached.insert(point.clone())),
+            signal => assert!(signal.is_none() && victim.status.success(), "{point}: {victim:?}"),
+        }
+        home.recover();
+        let ready = home.assert_at_rest();
+        // Only from its last step on is a key whole.
+        let is_whole = !reached.contains(&point) || point == "bindings:after:complete";
+        assert_eq!(ready.len(), usize::from(is_whole), "{point}");
+        // What the killed process left in the TPM is in nobody's way, and a whole key signs.
+        let mut server = Server::start(&mut home.app_server(&swtpm.address()));
+        let key = server.create(ACCOUNT, CLIENT);
+        server.prove(&key);
+        for id in ready {
+            let existing = server.existing(ACCOUNT, CLIENT, &id);
+            server.prove(&existing);
+        }
+        server.finish_well();
+    }
+    let expected: BTreeSet<String> = STEPS
+        .iter()
+        .map(|step| step.split_once(':').unwrap())
+        .flat_map(|(part, operation)| {
+            ["before", "after"].map(|moment| format!("{part}:{moment}:{operation}"))
+        })
+        .collect();
+    assert_eq!(reached, expected, "these are the steps of a creation");
+}
+
+#[test]
+fn a_creation_of_a_live_process_is_left_alone() {
+    let swtpm = Swtpm::start();
+    let home = Home::new();
+    let mut command = victim_on(&home.path(), &swtpm.address(), WAIT);
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut living = Program::spawn(&mut command);
+    let mut input = living.child.stdin.take().unwrap();
+    let mut output = BufReader::new(living.child.stderr.take().unwrap());
+    let mut line = String::new();
+    output.read_line(&mut line).unwrap();
+    assert_eq!(line.trim_end(), WAIT);
+    let (begun, files, leases) = (home.records("creating"), home.key_files(), home.leases());
+    assert_eq!((begun.len(), &files, leases.len()), (1, &begun, 1));
+
+    home.recover();
+    let mut server = Server::start(&mut home.app_server(&swtpm.address()));
+    let other = server.create(ACCOUNT, CLIENT);
+    assert_eq!(home.records("creating"), begun);
+    assert!(home.key_files().is_superset(&files) && home.leases().is_superset(&leases));
+    let id = begun.first().unwrap();
+    let public = server.call("device/key/public", &json!({"keyId": id}));
+    assert_eq!(reason(&public), "key_not_found", "it is not whole yet");
+
+    input.write_all(b"go on\n").unwrap();
+    assert!(living.wait().success());
+    let existing = server.existing(ACCOUNT, CLIENT, id);
+    server.prove(&existing);
+    server.finish_well();
+    assert_eq!(home.assert_at_rest(), BTreeSet::from([id.clone(), other.id]));
+}
+
+/// The same parts as the program's, with a hook around each.
+#[test]
+#[ignore = "the child process of the tests above"]
+fn victim() {
+    let Ok(stop) = env::var(STOP) else { return };
+    let home = PrivateDir::open_or_create(env::var_os(HOME).unwrap().as_ref()).unwrap();
+    let keys = home.subdir(&"keys".parse().unwrap()).unwrap();
+    let keys = keys.subdir(&"tpm".parse().unwrap()).unwrap();
+    let address = env::var(TPM).unwrap().parse().unwrap();
+    let settings = TpmSettings { allow_simulated: true, ..TpmSettings::at(address) };
+    let state: Arc<dyn DeviceKeyBindingStore> = Arc::new(StateRuntime::open(&home).unwrap());
+
+    let mut provider = HookedProvider::new(TpmProvider::new(settings, keys));
+    let mut bindings = HookedBindings::new(state);
+    if let Some(stop) = stop.strip_prefix("provider:") {
+        provider = provider.with(point::<ProviderOperation>(stop));
+    } else if let Some(stop) = stop.strip_prefix("bindings:") {
+        bindings = bindings.with(point::<BindingOperation>(stop));
+    } else {
+        assert_eq!(stop, WAIT);
+        provider = provider.with(wait_when_made);
+    }
+    let store = DeviceKeyStore::new(Parts {
+        policy: RemoteControlPolicy::default(),
+        clock: Arc::new(SystemClock),
+        random: Arc::new(OsRandom),
+        bindings: Arc::new(bindings),
+        providers: vec![Arc::new(provider)],
+    });
+    let owner = OwnerUid::new(rustix::process::geteuid().as_raw());
+    let peer = LocalPeer::from_transport(owner, Transport::InProcess);
+    let binding =
+        Binding { account_user_id: ACCOUNT.parse().unwrap(), client_id: CLIENT.parse().unwrap() };
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(store.create(&peer, binding, ProtectionPolicy::HardwareOnly)).unwrap();
+}
+
+fn point<O: Operation>(stop: &str) -> StopAt<O> {
+    stop.parse().unwrap_or_else(|_| panic!("{stop} is no point"))
+}
+
+/// Says so past the test harness, which captures what tests print.
+#[expect(clippy::unnecessary_wraps, reason = "the shape of a hook")]
+fn wait_when_made(moment: Moment, operation: ProviderOperation) -> Result<(), ProviderError> {
+    if (moment, operation) == (Moment::After, ProviderOperation::Create) {
+        stderr().write_all(format!("{WAIT}\n").as_bytes()).unwrap();
+        let mut line = String::new();
+        stdin().lock().read_line(&mut line).unwrap();
+    }
+    Ok(())
+}

@@ -1,0 +1,139 @@
+//! The commands for people.
+
+use std::{collections::BTreeMap, fs, process::Output};
+
+use device_key_testing::Swtpm;
+use serde_json::Value;
+
+use crate::{
+    home::Home,
+    program::{ABSENT, device_key, on, run},
+    server::Server,
+};
+
+const NOT_AS_EXPECTED: Option<i32> = Some(1);
+
+/// The verdict of each check of `doctor --json`. What is not well says how to mend it.
+fn verdicts(output: &Output) -> BTreeMap<String, String> {
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let text = |check: &Value, member: &str| check[member].as_str().unwrap().to_owned();
+    let checks = report["checks"].as_array().unwrap();
+    for check in checks {
+        assert!(!text(check, "found").is_empty(), "{check}");
+        let cure = check["cure"].as_str().unwrap_or_default();
+        assert_eq!(cure.is_empty(), check["verdict"] == "pass", "{check}");
+    }
+    let verdicts: BTreeMap<_, _> =
+        checks.iter().map(|check| (text(check, "name"), text(check, "verdict"))).collect();
+    assert_eq!(verdicts.len(), checks.len(), "each thing once");
+    verdicts
+}
+
+fn expected(verdicts: &[(&str, &str)]) -> BTreeMap<String, String> {
+    verdicts.iter().map(|&(name, verdict)| (name.to_owned(), verdict.to_owned())).collect()
+}
+
+#[test]
+fn doctor_passes_on_what_is_well_and_changes_nothing() {
+    let swtpm = Swtpm::start();
+    let home = Home::new();
+    let mut server = Server::start(&mut home.app_server(&swtpm.address()));
+    let key = server.create("account", "client");
+    // Beside a server at work.
+    let report = run(on("doctor", &home.path(), &swtpm.address()).arg("--json"));
+    assert_eq!(report.status.code(), Some(0));
+    let well = expected(&[
+        ("home folder", "pass"),
+        ("state database", "pass"),
+        ("key files", "pass"),
+        ("TPM 2.0", "pass"),
+        ("kind of TPM", "warn"),
+        ("storage root key", "pass"),
+    ]);
+    assert_eq!(verdicts(&report), well);
+    server.prove(&key);
+    server.finish_well();
+    let table = run(&mut on("doctor", &home.path(), &swtpm.address()));
+    let table_text = String::from_utf8(table.stdout).unwrap();
+    assert_eq!(table.status.code(), Some(0));
+    for name in well.keys() {
+        assert!(table_text.contains(name.as_str()), "{name} is missing in {table_text}");
+    }
+    assert!(!table_text.contains('\u{1b}'), "no colour in a pipe");
+    assert_eq!(home.assert_at_rest().len(), 1);
+}
+
+#[test]
+fn doctor_fails_without_a_tpm_that_is_allowed() {
+    let swtpm = Swtpm::start();
+    let home = Home::new();
+    let mut not_allowed = device_key("doctor");
+    not_allowed.arg("--home").arg(home.path()).args(["--tpm", &swtpm.address()]);
+    for mut command in [on("doctor", &home.path(), ABSENT), not_allowed] {
+        assert_eq!(run(&mut command).status.code(), NOT_AS_EXPECTED);
+        let report = run(command.arg("--json"));
+        assert_eq!(report.status.code(), NOT_AS_EXPECTED);
+        let failing = [
+            ("home folder", "pass"),
+            ("state database", "pass"),
+            ("key files", "pass"),
+            ("TPM 2.0", "fail"),
+        ];
+        assert_eq!(verdicts(&report), expected(&failing));
+    }
+}
+
+#[test]
+fn doctor_sees_key_files_that_nobody_knows() {
+    let swtpm = Swtpm::start();
+    let home = Home::new();
+    let mut server = Server::start(&mut home.app_server(&swtpm.address()));
+    let key = server.create("account", "client");
+    server.finish_well();
+    fs::remove_file(home.database()).unwrap();
+    let report = run(on("doctor", &home.path(), &swtpm.address()).arg("--json"));
+    assert_eq!(verdicts(&report)["key files"], "warn");
+    assert_eq!(report.status.code(), Some(0));
+    assert!(home.key_files().contains(&key.id), "it is not the doctor's to remove");
+}
+
+/// A key that has lost its file can no longer sign.
+#[test]
+fn doctor_sees_keys_whose_file_is_gone() {
+    let swtpm = Swtpm::start();
+    let home = Home::new();
+    let mut server = Server::start(&mut home.app_server(&swtpm.address()));
+    let key = server.create("account", "client");
+    server.finish_well();
+    fs::remove_file(home.path().join("keys/tpm").join(format!("{}.pem", key.id))).unwrap();
+    let report = run(on("doctor", &home.path(), &swtpm.address()).arg("--json"));
+    assert_eq!(verdicts(&report)["key files"], "warn");
+}
+
+#[test]
+fn everything_under_the_home_is_private() {
+    let swtpm = Swtpm::start();
+    let home = Home::new();
+    let mut server = Server::start(&mut home.app_server(&swtpm.address()));
+    let key = server.create("account", "client");
+    server.prove(&key);
+    // The folders home, keys, tpm and lock; database, log, index, key and lease.
+    assert_eq!(home.assert_private(), 9);
+    server.finish_well();
+    assert!(home.assert_private() >= 6);
+}
+
+#[test]
+fn the_demo_goes_as_expected() {
+    let swtpm = Swtpm::start();
+    let home = Home::new();
+    let mut command = device_key("demo");
+    command.args(["--tpm", &swtpm.address(), "--allow-simulated-tpm"]);
+    let output = run(&mut command);
+    let shown = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{shown}");
+    let output = run(&mut on("demo", &home.path(), &swtpm.address()));
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(home.assert_at_rest().len(), 1, "the demo's key is kept where a home is named");
+    assert_eq!(run(&mut on("demo", &home.path(), ABSENT)).status.code(), NOT_AS_EXPECTED);
+}

@@ -1,0 +1,24 @@
+//! The built `device-key` program as its users run it, on a simulated TPM (`swtpm`).
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on fails"
+)]
+
+mod concurrency;
+mod configuration;
+mod crash;
+mod doctor;
+mod home;
+mod killed;
+mod program;
+mod proof;
+mod redaction;
+mod server;
+mod start_failures;
+mod streams;
+mod tpm_faults;
+mod transport;
+mod vectors;

@@ -1,0 +1,110 @@
+//! The program under test, run to its end within bounds.
+
+use std::{
+    ffi::OsStr,
+    io::Read,
+    path::Path,
+    process::{Child, Command, ExitStatus, Output, Stdio},
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    process::{Pid, PidfdFlags, pidfd_open},
+};
+
+/// How long anything may take before a test gives it up. Far above what a busy machine needs.
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
+
+/// An address where there is no TPM.
+pub(crate) const ABSENT: &str = "/dev/tpm-that-is-absent";
+
+/// What would make the outcome depend on who runs the tests.
+const SETTINGS: [&str; 6] = [
+    "DEVICE_KEY_ALLOW_SIMULATED_TPM",
+    "DEVICE_KEY_HOME",
+    "DEVICE_KEY_TPM",
+    "HOME",
+    "RUST_LOG",
+    "XDG_STATE_HOME",
+];
+
+/// A subcommand, without any setting from the environment.
+pub(crate) fn device_key(subcommand: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_device-key"));
+    for setting in SETTINGS {
+        command.env_remove(setting);
+    }
+    command.arg(subcommand);
+    command
+}
+
+/// A subcommand on this home and TPM, which may be a simulated one.
+pub(crate) fn on(subcommand: &str, home: &Path, tpm: &str) -> Command {
+    let mut command = device_key(subcommand);
+    command.arg("--home").arg(home).args(["--tpm", tpm, "--allow-simulated-tpm"]);
+    command
+}
+
+/// A child process; killed when it is dropped before it has ended.
+pub(crate) struct Program {
+    pub(crate) child: Child,
+}
+
+impl Program {
+    pub(crate) fn spawn(command: &mut Command) -> Self {
+        Self { child: command.spawn().unwrap() }
+    }
+
+    /// Waits until it has ended.
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        if let Some(status) = self.child.try_wait().unwrap() {
+            return status;
+        }
+        let process = pidfd_open(Pid::from_child(&self.child), PidfdFlags::empty()).unwrap();
+        let patience = Timespec::try_from(PATIENCE).unwrap();
+        let mut ended = [PollFd::new(&process, PollFlags::IN)];
+        assert_eq!(poll(&mut ended, Some(&patience)), Ok(1), "the program does not end");
+        self.child.wait().unwrap()
+    }
+
+    /// Kills it as suddenly as a power cut.
+    pub(crate) fn kill(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Runs a program on an empty input, until it ends.
+pub(crate) fn run(command: &mut Command) -> Output {
+    run_on(command, Stdio::null())
+}
+
+/// Runs a program on this input, until it ends.
+pub(crate) fn run_on(command: &mut Command, input: impl Into<Stdio>) -> Output {
+    command.stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut program = Program::spawn(command);
+    // Some keep a copy of the parent's end; it must not keep the child waiting.
+    command.stdin(Stdio::null());
+    let stdout = collect(program.child.stdout.take().unwrap());
+    let stderr = collect(program.child.stderr.take().unwrap());
+    let status = program.wait();
+    Output { status, stdout: stdout.join().unwrap(), stderr: stderr.join().unwrap() }
+}
+
+/// Reads a stream to its end on a thread.
+pub(crate) fn collect(mut stream: impl Read + Send + 'static) -> JoinHandle<Vec<u8>> {
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).unwrap();
+        bytes
+    })
+}

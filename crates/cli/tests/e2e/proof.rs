@@ -1,0 +1,104 @@
+//! Keys as a client knows them, and signatures verified by what shares no code with the program.
+
+use std::{
+    fs,
+    process::Command,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use base64ct::{Base64, Encoding as _};
+use p256::{
+    ecdsa::{DerSignature, VerifyingKey, signature::Verifier as _},
+    pkcs8::DecodePublicKey as _,
+};
+use serde_json::{Value, json};
+
+/// 36 bytes.
+pub(crate) const NONCE: &str = "bm9uY2Utbm9uY2Utbm9uY2Utbm9uY2Utbm9uY2Utbm9uY2Ut";
+pub(crate) const DIGEST: &str = "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU";
+
+#[derive(Clone)]
+pub(crate) struct Key {
+    pub(crate) id: String,
+    account: String,
+    client: String,
+    spki: Vec<u8>,
+    public: VerifyingKey,
+}
+
+impl Key {
+    /// From the answer to `device/key/create`.
+    pub(crate) fn new(account: &str, client: &str, answer: &Value) -> Self {
+        let result = &answer["result"];
+        assert_eq!(result["algorithm"], "ecdsa_p256_sha256", "{answer}");
+        assert_eq!(result["protectionClass"], "hardware_tpm", "{answer}");
+        let spki = decoded(&result["publicKeySpkiDerBase64"]);
+        Self {
+            id: result["keyId"].as_str().unwrap().to_owned(),
+            account: account.to_owned(),
+            client: client.to_owned(),
+            public: VerifyingKey::from_public_key_der(&spki).unwrap(),
+            spki,
+        }
+    }
+
+    /// A connection statement that lives for a minute from now.
+    pub(crate) fn payload(&self) -> Value {
+        json!({
+            "type": "remoteControlClientConnection",
+            "nonce": NONCE,
+            "audience": "remote_control_client_websocket",
+            "sessionId": "session",
+            "targetOrigin": "https://chatgpt.com",
+            "targetPath": "/wham/remote/control/client",
+            "accountUserId": self.account,
+            "clientId": self.client,
+            "tokenSha256Base64url": DIGEST,
+            "tokenExpiresAt": unix_seconds() + 60,
+            "scopes": ["remote_control_controller_websocket"],
+        })
+    }
+
+    pub(crate) fn sign_params(&self) -> Value {
+        json!({"keyId": self.id, "payload": self.payload()})
+    }
+
+    /// Verifies an answer to `device/key/sign` with the `p256` crate, and gives the signed bytes.
+    pub(crate) fn verify(&self, answer: &Value) -> Vec<u8> {
+        let result = &answer["result"];
+        assert_eq!(result["algorithm"], "ecdsa_p256_sha256", "{answer}");
+        let message = decoded(&result["signedPayloadBase64"]);
+        let signature = DerSignature::from_bytes(&decoded(&result["signatureDerBase64"])).unwrap();
+        self.public.verify(&message, &signature).unwrap();
+        message
+    }
+
+    /// Whether `openssl dgst -sha256 -verify` accepts the answer's signature over these bytes.
+    pub(crate) fn openssl_verifies(&self, answer: &Value, message: &[u8]) -> bool {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, bytes: &[u8]| {
+            let path = folder.path().join(name);
+            fs::write(&path, bytes).unwrap();
+            path
+        };
+        let signature = decoded(&answer["result"]["signatureDerBase64"]);
+        let verification = Command::new("openssl")
+            .args(["dgst", "-sha256", "-keyform", "DER", "-verify"])
+            .arg(file("key", &self.spki))
+            .arg("-signature")
+            .arg(file("signature", &signature))
+            .arg(file("message", message))
+            .output()
+            .expect("openssl is installed");
+        verification.status.success()
+    }
+}
+
+pub(crate) fn unix_seconds() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    i64::try_from(since.as_secs()).unwrap()
+}
+
+fn decoded(value: &Value) -> Vec<u8> {
+    Base64::decode_vec(value.as_str().unwrap_or_else(|| panic!("no base64: {value}"))).unwrap()
+}
