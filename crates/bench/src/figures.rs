@@ -1,0 +1,73 @@
+use std::time::Duration;
+
+/// Samples of one thing, in the order in which they were taken.
+#[derive(Default)]
+pub(crate) struct Samples(Vec<Duration>);
+
+impl Samples {
+    pub(crate) fn push(&mut self, sample: Duration) {
+        self.0.push(sample);
+    }
+
+    /// The quantile `percent`, from 0 to 100, in microseconds.
+    pub(crate) fn percentile(&self, percent: usize) -> f64 {
+        let mut sorted = self.0.clone();
+        sorted.sort_unstable();
+        let index = sorted.len().saturating_sub(1) * percent / 100;
+        sorted.get(index).map_or(f64::NAN, |sample| sample.as_secs_f64() * 1e6)
+    }
+
+    pub(crate) fn median(&self) -> f64 {
+        self.percentile(50)
+    }
+
+    pub(crate) fn describe(&self) -> String {
+        format!(
+            "p50 {:.1} µs, p10 {:.1}, p90 {:.1}, n {}",
+            self.median(),
+            self.percentile(10),
+            self.percentile(90),
+            self.0.len()
+        )
+    }
+}
+
+/// What was measured, beside its goal.
+#[derive(Default)]
+pub(crate) struct Figures {
+    rows: Vec<(String, f64, f64, &'static str)>,
+    details: Vec<String>,
+}
+
+impl Figures {
+    /// A figure that should be at most `goal`.
+    pub(crate) fn add(
+        &mut self,
+        what: impl Into<String>,
+        value: f64,
+        goal: f64,
+        unit: &'static str,
+    ) {
+        self.rows.push((what.into(), value, goal, unit));
+    }
+
+    /// What a figure was made from.
+    pub(crate) fn detail(&mut self, what: &str, samples: &Samples) {
+        self.details.push(format!("{what}: {}", samples.describe()));
+    }
+
+    /// A line beside the figures.
+    pub(crate) fn note(&mut self, text: String) {
+        self.details.push(text);
+    }
+
+    pub(crate) fn print(&self) {
+        println!("{:<64} {:>10} {:>10}", "figure", "measured", "goal");
+        for (what, value, goal, unit) in &self.rows {
+            let verdict = if value <= goal { "" } else { "  over" };
+            println!("{what:<64} {value:>8.2}{unit:<2} {goal:>8.2}{unit:<2}{verdict}");
+        }
+        println!("\nmedians and spread");
+        self.details.iter().for_each(|detail| println!("  {detail}"));
+    }
+}

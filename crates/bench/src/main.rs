@@ -1,0 +1,88 @@
+//! Measures device-key against the least that its work needs, interleaved in one run.
+//!
+//! Machines are noisy, so figures are ratios, or differences, of medians that were taken side by side.
+//! `cargo xtask bench` builds everything, starts a simulator and calls this program, which also plays
+//! the children that are measured: an echo, and an app-server on the memory provider.
+#![forbid(unsafe_code)]
+
+mod child;
+mod figures;
+mod lookup;
+mod memoized;
+mod overhead;
+mod spawn;
+mod statement;
+mod tpm;
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand, ValueEnum};
+
+#[derive(Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Everything, printed as a table.
+    All {
+        /// The release build of the product.
+        #[arg(long)]
+        device_key: PathBuf,
+        /// The socket of a simulator that nobody else uses.
+        #[arg(long)]
+        tpm: PathBuf,
+        /// A folder on tmpfs: a sync of a disk would be most of a `create`.
+        #[arg(long)]
+        scratch: PathBuf,
+        /// Only this part; may be given again.
+        #[arg(long, value_enum)]
+        only: Vec<Part>,
+    },
+    /// Child: gives each line back.
+    Echo,
+    /// Child: gives each line back after one hop to a blocking thread, as the app-server must take.
+    HopEcho,
+    /// Child: an app-server on the memory provider, with tracing as in the product.
+    MemoryServer {
+        #[arg(long)]
+        home: PathBuf,
+    },
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    Spawn,
+    Lookup,
+    Overhead,
+    Tpm,
+}
+
+fn main() -> Result<()> {
+    match Arguments::parse().command {
+        Command::Echo => overhead::echo(),
+        Command::HopEcho => overhead::hop_echo(),
+        Command::MemoryServer { home } => overhead::memory_server(&home),
+        Command::All { device_key, tpm, scratch, only } => {
+            let mut figures = figures::Figures::default();
+            let is_wanted = |part| only.is_empty() || only.contains(&part);
+            if is_wanted(Part::Spawn) {
+                spawn::measure(&mut figures, &device_key, &scratch)?;
+            }
+            if is_wanted(Part::Lookup) {
+                lookup::measure(&mut figures, &scratch)?;
+            }
+            if is_wanted(Part::Overhead) {
+                overhead::measure(&mut figures, &scratch)?;
+            }
+            if is_wanted(Part::Tpm) {
+                tpm::measure(&mut figures, &device_key, &tpm, &scratch)?;
+            }
+            figures.print();
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,63 @@
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+};
+
+use device_key::{
+    CreatedKey, DeviceKeyProvider, KeyReference, ProviderDescription, ProviderError, SigningInput,
+};
+use device_key_testing::MemoryProvider;
+use device_key_types::{DeviceKeyId, PublicKey, Sha256Digest, Signature};
+
+/// The memory provider, which signs each message once and then gives the same signature again.
+pub(crate) struct Memoized {
+    provider: MemoryProvider,
+    signatures: Mutex<HashMap<(DeviceKeyId, Sha256Digest), Signature>>,
+}
+
+impl Memoized {
+    pub(crate) fn new(provider: MemoryProvider) -> Self {
+        Self { provider, signatures: Mutex::default() }
+    }
+}
+
+impl DeviceKeyProvider for Memoized {
+    fn description(&self) -> ProviderDescription {
+        self.provider.description()
+    }
+
+    fn presence(&self) -> Result<(), ProviderError> {
+        self.provider.presence()
+    }
+
+    fn availability(&self) -> Result<(), ProviderError> {
+        self.provider.availability()
+    }
+
+    fn create(&self, key_id: &DeviceKeyId) -> Result<CreatedKey, ProviderError> {
+        self.provider.create(key_id)
+    }
+
+    fn public_key(&self, key: &KeyReference) -> Result<PublicKey, ProviderError> {
+        self.provider.public_key(key)
+    }
+
+    fn sign(&self, input: &SigningInput) -> Result<Signature, ProviderError> {
+        let mut signatures = self.signatures.lock().unwrap_or_else(PoisonError::into_inner);
+        let signed = (input.key().key_id, *input.sha256());
+        if let Some(signature) = signatures.get(&signed) {
+            return Ok(signature.clone());
+        }
+        let signature = self.provider.sign(input)?;
+        signatures.insert(signed, signature.clone());
+        Ok(signature)
+    }
+
+    fn delete(&self, key_id: &DeviceKeyId) -> Result<(), ProviderError> {
+        self.provider.delete(key_id)
+    }
+
+    fn list(&self) -> Result<Vec<DeviceKeyId>, ProviderError> {
+        self.provider.list()
+    }
+}

@@ -1,0 +1,56 @@
+use std::{fs, path::Path, process::Command, time::Instant};
+
+use anyhow::{Context as _, Result};
+
+use crate::{
+    child::LineServer,
+    figures::{Figures, Samples},
+};
+
+const RUNS: usize = 40;
+
+/// Time from spawn to the answer of `initialize`, memory then, and the size of the binary.
+pub(crate) fn measure(figures: &mut Figures, device_key: &Path, scratch: &Path) -> Result<()> {
+    let home = scratch.join("spawn");
+    let mut ready = Samples::default();
+    let mut bare = Samples::default();
+    let mut resident = 0.0_f64;
+    for run in 0..=RUNS {
+        let started = Instant::now();
+        Command::new("/bin/true").status()?;
+        bare.push(started.elapsed());
+
+        let started = Instant::now();
+        let mut server = LineServer::spawn(
+            Command::new(device_key)
+                .args(["app-server", "--tpm", "/dev/tpmrm0", "--home"])
+                .arg(&home),
+        )?;
+        server.initialize()?;
+        // The first run creates the state; a start finds it.
+        if run > 0 {
+            ready.push(started.elapsed());
+            resident = resident.max(resident_megabytes(server.id())?);
+        }
+        server.finish()?;
+    }
+    figures.add("spawn to initialize answer, existing state", ready.median() / 1e3, 5.0, "ms");
+    figures.add("resident memory after start, largest", resident, 8.0, "MB");
+    let size = u32::try_from(fs::metadata(device_key)?.len())?;
+    figures.add("stripped static binary", f64::from(size) / 1e6, 10.0, "MB");
+    figures.detail("spawn to initialize", &ready);
+    figures.detail("spawn and exit of /bin/true", &bare);
+    Ok(())
+}
+
+fn resident_megabytes(process: u32) -> Result<f64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status"))?;
+    let kibibytes: f64 = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .and_then(|rest| rest.trim().strip_suffix(" kB"))
+        .context("VmRSS")?
+        .trim()
+        .parse()?;
+    Ok(kibibytes * 1024.0 / 1e6)
+}

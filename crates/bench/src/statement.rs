@@ -1,0 +1,32 @@
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::Result;
+use serde_json::{Value, json};
+
+pub(crate) const ACCOUNT: &str = "bench-account";
+pub(crate) const CLIENT: &str = "bench-client";
+
+/// A request to sign a connection statement that lives for ten minutes, as a line.
+pub(crate) fn sign_line(key_id: &str) -> Result<Vec<u8>> {
+    let now = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs())?;
+    let payload = json!({
+        "type": "remoteControlClientConnection",
+        "nonce": "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8",
+        "audience": "remote_control_client_websocket",
+        "sessionId": "wssess_0123456789",
+        "targetOrigin": "https://chatgpt.com",
+        "targetPath": "/api/codex/remote/control/client",
+        "accountUserId": ACCOUNT,
+        "clientId": CLIENT,
+        "tokenSha256Base64url": "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU",
+        "tokenExpiresAt": now + 600,
+        "scopes": ["remote_control_controller_websocket"],
+    });
+    let params = json!({"keyId": key_id, "payload": payload});
+    let request = json!({"id": 1, "method": "device/key/sign", "params": params});
+    Ok(format!("{request}\n").into_bytes())
+}
+
+pub(crate) fn binding() -> Value {
+    json!({"accountUserId": ACCOUNT, "clientId": CLIENT})
+}

@@ -1,0 +1,31 @@
+//! The benchmarks of the release build, on a simulated TPM of their own.
+
+use std::{path::Path, process::Command};
+
+use anyhow::ensure;
+
+use crate::{release, run, setup, swtpm::Swtpm, workspace::Workspace};
+
+/// A file system in memory: a sync of a disk would be most of what is measured.
+const MEMORY: &str = "/dev/shm";
+
+/// Builds everything first, so that nothing but the benchmarks runs while they measure.
+pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> anyhow::Result<()> {
+    setup::install()?;
+    let binary = release::binary(workspace)?;
+    let benchmarks = release::benchmarks(workspace)?;
+    ensure!(Path::new(MEMORY).is_dir(), "{MEMORY} is needed as a file system in memory");
+    let scratch = tempfile::Builder::new().prefix("device-key-bench-").tempdir_in(MEMORY)?;
+    let tpm = Swtpm::start()?;
+    run::shown(
+        Command::new(benchmarks)
+            .arg("all")
+            .arg("--device-key")
+            .arg(binary)
+            .arg("--tpm")
+            .arg(tpm.socket())
+            .arg("--scratch")
+            .arg(scratch.path())
+            .args(arguments),
+    )
+}

@@ -1,0 +1,114 @@
+//! The doctor and the demo of the release binary, on this machine's TPM or on a simulated one.
+
+use std::{
+    ffi::OsString,
+    fs::OpenOptions,
+    io,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::Context as _;
+
+use crate::{release, run, setup, swtpm::Swtpm, workspace::Workspace};
+
+/// The kernel's resource manager, which programs may share (Linux 4.12 and later).
+const TPM_DEVICE: &str = "/dev/tpmrm0";
+
+/// Runs both, and fails if either finds something that is not as expected.
+pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<()> {
+    setup::install()?;
+    let binary = release::binary(workspace)?;
+    let folder = tempfile::Builder::new().prefix("device-key-demo-").tempdir()?;
+    let home = folder.path().join("home");
+    let tpm = Tpm::choose(Path::new(TPM_DEVICE))?;
+    for subcommand in ["doctor", "demo"] {
+        let mut command = Command::new(&binary);
+        command.arg(subcommand).arg("--home").arg(&home).args(tpm.arguments());
+        // Ours are arguments; a setting of the caller must not change what is shown.
+        for variable in ["DEVICE_KEY_HOME", "DEVICE_KEY_TPM", "DEVICE_KEY_ALLOW_SIMULATED_TPM"] {
+            command.env_remove(variable);
+        }
+        run::shown(&mut command).context("not everything was as expected")?;
+    }
+    eprintln!("\ndemo: everything was as expected, on {}", tpm.name());
+    Ok(())
+}
+
+enum Tpm {
+    Device(PathBuf),
+    Simulated(Swtpm),
+}
+
+impl Tpm {
+    fn choose(device: &Path) -> anyhow::Result<Self> {
+        let Err(error) = OpenOptions::new().read(true).write(true).open(device) else {
+            return Ok(Self::Device(device.to_path_buf()));
+        };
+        eprintln!("\n{}", why_simulated(device, &error));
+        Ok(Self::Simulated(Swtpm::start()?))
+    }
+
+    fn arguments(&self) -> Vec<OsString> {
+        match self {
+            Self::Device(device) => vec!["--tpm".into(), device.into()],
+            Self::Simulated(tpm) => {
+                let mut address = OsString::from("unix:");
+                address.push(tpm.socket());
+                vec!["--tpm".into(), address, "--allow-simulated-tpm".into()]
+            }
+        }
+    }
+
+    fn name(&self) -> String {
+        match self {
+            Self::Device(device) => device.display().to_string(),
+            Self::Simulated(_) => "a simulated TPM".to_owned(),
+        }
+    }
+}
+
+fn why_simulated(device: &Path, error: &io::Error) -> String {
+    let device = device.display();
+    let reason = if error.kind() == io::ErrorKind::NotFound {
+        format!("This machine has no {device}")
+    } else {
+        format!("{device} cannot be opened ({error})")
+    };
+    format!("{reason}, so the demo uses a simulated TPM (swtpm), which protects nothing.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_that_opens_is_used_and_needs_no_leave_to_simulate() {
+        let device = tempfile::NamedTempFile::new().unwrap();
+        let tpm = Tpm::choose(device.path()).unwrap();
+        assert_eq!(tpm.arguments(), [OsString::from("--tpm"), device.path().into()]);
+    }
+
+    #[test]
+    fn without_a_device_a_simulated_tpm_is_used_with_leave() {
+        let folder = tempfile::tempdir().unwrap();
+        let tpm = Tpm::choose(&folder.path().join("tpmrm0")).unwrap();
+        let arguments = tpm.arguments();
+        assert_eq!(arguments[0], "--tpm");
+        let address = arguments[1].to_str().unwrap();
+        let socket = address.strip_prefix("unix:").unwrap();
+        assert!(Path::new(socket).exists(), "{address}");
+        assert_eq!(arguments[2], "--allow-simulated-tpm");
+    }
+
+    #[test]
+    fn the_reason_for_simulating_is_told() {
+        let tell = |kind: io::ErrorKind| why_simulated(Path::new("/dev/tpmrm0"), &kind.into());
+        assert!(tell(io::ErrorKind::NotFound).starts_with("This machine has no /dev/tpmrm0,"));
+        let denied = tell(io::ErrorKind::PermissionDenied);
+        assert!(
+            denied.starts_with("/dev/tpmrm0 cannot be opened (permission denied),"),
+            "{denied}"
+        );
+    }
+}

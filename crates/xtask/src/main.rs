@@ -1,0 +1,104 @@
+//! Developer commands, run as `cargo xtask COMMAND`. CI runs these same commands.
+//!
+//! The crate depends on no other crate of the workspace: it runs `cargo` and the built binary as
+//! child processes, so it still works while the others do not compile.
+//!
+//! A command that fails because a program failed exits with the code of that program.
+#![forbid(unsafe_code)]
+
+mod bench;
+mod demo;
+mod deny;
+mod release;
+mod run;
+mod setup;
+mod swtpm;
+mod test;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::workspace::Workspace;
+
+/// Developer commands of this workspace.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Install the tools that tests and the demo need, or print how to.
+    Setup {
+        /// Only report what is missing; fail if anything is.
+        #[arg(long)]
+        check: bool,
+    },
+    /// Formatting, file lengths, lints, documentation and all tests.
+    Test {
+        /// More arguments for `cargo test`, such as part of a test's name.
+        #[arg(last = true, value_name = "ARGS")]
+        arguments: Vec<String>,
+    },
+    /// Build the static binary, then run its doctor and its demo on this machine's TPM, or on a
+    /// simulated one where there is none.
+    Demo,
+    /// Measure speed and memory beside their goals, on a simulated TPM and tmpfs. Not a test.
+    Bench {
+        /// Arguments for the benchmarks, such as `--only tpm`.
+        #[arg(last = true, value_name = "ARGS")]
+        arguments: Vec<String>,
+    },
+    /// Check the dependencies: bans, licences and sources.
+    Deny,
+    /// Check the dependencies for published advisories; exits with 3 if the advisory database
+    /// cannot be fetched. Not part of CI, because its answer changes without a commit.
+    Advisories,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match dispatch(&arguments.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            run::exit_code(&error)
+        }
+    }
+}
+
+fn dispatch(command: &Command) -> anyhow::Result<()> {
+    let workspace = Workspace::locate()?;
+    match command {
+        Command::Setup { check: true } => setup::check(),
+        Command::Setup { check: false } => setup::install(),
+        Command::Test { arguments } => test::run(&workspace, arguments),
+        Command::Demo => demo::run(&workspace),
+        Command::Bench { arguments } => bench::run(&workspace, arguments),
+        Command::Deny => deny::check(&workspace),
+        Command::Advisories => deny::advisories(&workspace),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn arguments_after_two_dashes_are_for_cargo_test() {
+        let parsed = Arguments::parse_from(["xtask", "test", "--", "name", "--", "--nocapture"]);
+        let Command::Test { arguments } = parsed.command else { panic!("{parsed:?}") };
+        assert_eq!(arguments, ["name", "--", "--nocapture"]);
+    }
+}

@@ -1,0 +1,70 @@
+//! The release build of the `device-key` command: static and stripped, so that it can be copied to
+//! another machine and measured without that machine's C library.
+
+use std::{env, ffi::OsStr, path::PathBuf, process::Command};
+
+use anyhow::Context as _;
+
+use crate::{run, workspace::Workspace};
+
+/// Builds the command and returns its path.
+pub(crate) fn binary(workspace: &Workspace) -> anyhow::Result<PathBuf> {
+    program(workspace, "device-key-cli", "device-key")
+}
+
+/// Builds the benchmarks as the command is built and returns their path.
+pub(crate) fn benchmarks(workspace: &Workspace) -> anyhow::Result<PathBuf> {
+    program(workspace, "device-key-bench", "device-key-bench")
+}
+
+fn program(workspace: &Workspace, package: &str, name: &str) -> anyhow::Result<PathBuf> {
+    let version = run::output(Command::new("rustc").arg("-vV"))?;
+    let triple = host_triple(&version).context("`rustc -vV` names no host")?;
+    // Without --target the flags would hold for procedural macros too, which rustc has to load and
+    // which therefore cannot be static. Stripping is set in the release profile.
+    run::shown(
+        workspace
+            .cargo()
+            .args(["build", "--locked", "--release", "--package", package, "--target", triple])
+            // Said, because a setting of the caller could place it elsewhere.
+            .arg("--target-dir")
+            .arg(workspace.target())
+            .env("RUSTFLAGS", with_static_c_library(env::var_os("RUSTFLAGS").as_deref()))
+            // Cargo prefers this one; it would hide ours.
+            .env_remove("CARGO_ENCODED_RUSTFLAGS"),
+    )?;
+    Ok(workspace.target().join(triple).join("release").join(name))
+}
+
+fn host_triple(version: &str) -> Option<&str> {
+    version.lines().find_map(|line| line.strip_prefix("host: ")).map(str::trim)
+}
+
+fn with_static_c_library(flags: Option<&OsStr>) -> String {
+    const STATIC: &str = "-Ctarget-feature=+crt-static";
+    match flags.map(OsStr::to_string_lossy) {
+        Some(flags) if !flags.trim().is_empty() => format!("{flags} {STATIC}"),
+        _ => STATIC.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_host_is_read_from_the_compilers_version() {
+        let version = "rustc 1.95.0 (59807616e 2026-04-14)\nbinary: rustc\n\
+                       host: aarch64-unknown-linux-gnu\nrelease: 1.95.0\n";
+        assert_eq!(host_triple(version), Some("aarch64-unknown-linux-gnu"));
+        assert_eq!(host_triple("rustc 1.95.0\nno host: here\n"), None);
+    }
+
+    #[test]
+    fn flags_of_the_caller_are_kept() {
+        let flags = with_static_c_library(Some(OsStr::new("-Ctarget-cpu=native")));
+        assert_eq!(flags, "-Ctarget-cpu=native -Ctarget-feature=+crt-static");
+        assert_eq!(with_static_c_library(None), "-Ctarget-feature=+crt-static");
+        assert_eq!(with_static_c_library(Some(OsStr::new(" "))), "-Ctarget-feature=+crt-static");
+    }
+}

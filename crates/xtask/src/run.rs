@@ -1,0 +1,183 @@
+//! Running other programs: the command line is shown first, and a failure keeps the program's exit
+//! code.
+
+use std::{
+    ffi::OsStr,
+    fmt::{self, Write as _},
+    os::unix::process::ExitStatusExt as _,
+    process::{Command, ExitCode, ExitStatus, Stdio},
+};
+
+use anyhow::Context as _;
+
+/// A program ran and failed.
+#[derive(Debug)]
+pub(crate) struct Failed {
+    line: String,
+    status: ExitStatus,
+}
+
+impl Failed {
+    /// The program's exit code, or what a shell reports for a signal: 128 and its number.
+    fn code(&self) -> u8 {
+        let code = self.status.code().or_else(|| self.status.signal().map(|number| 128 + number));
+        code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
+    }
+}
+
+impl fmt::Display for Failed {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "`{}` failed ({})", self.line, self.status)
+    }
+}
+
+impl std::error::Error for Failed {}
+
+/// The exit code for `error`: that of [`Failed`] or of [`Exit`] where one caused it, else 1.
+pub(crate) fn exit_code(error: &anyhow::Error) -> ExitCode {
+    let code = error
+        .downcast_ref::<Failed>()
+        .map(Failed::code)
+        .or_else(|| error.downcast_ref::<Exit>().map(|exit| exit.code));
+    ExitCode::from(code.unwrap_or(1))
+}
+
+/// An error with an exit code of its own, for scripts that must tell it from other failures.
+#[derive(Debug)]
+pub(crate) struct Exit {
+    pub(crate) code: u8,
+    pub(crate) message: &'static str,
+}
+
+impl fmt::Display for Exit {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.message)
+    }
+}
+
+impl std::error::Error for Exit {}
+
+/// Shows the command line, then runs it with our own input and output.
+pub(crate) fn shown(command: &mut Command) -> anyhow::Result<()> {
+    eprintln!("\n$ {}", line(command));
+    let status = command.status().with_context(|| cannot_run(command))?;
+    succeeded(command, status)
+}
+
+/// Runs the command without output; its output is part of the error if it fails.
+pub(crate) fn quiet(command: &mut Command) -> anyhow::Result<()> {
+    let output = command.stdin(Stdio::null()).output().with_context(|| cannot_run(command))?;
+    succeeded(command, output.status).with_context(|| {
+        let said = [output.stdout, output.stderr].concat();
+        String::from_utf8_lossy(&said).trim_end().to_owned()
+    })
+}
+
+/// What the command prints on standard output; its standard error is ours.
+pub(crate) fn output(command: &mut Command) -> anyhow::Result<String> {
+    let output = command
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .with_context(|| cannot_run(command))?;
+    succeeded(command, output.status)?;
+    String::from_utf8(output.stdout)
+        .with_context(|| format!("`{}` printed text that is not UTF-8", line(command)))
+}
+
+/// Whether the command can be run and succeeds; what it prints is dropped.
+pub(crate) fn succeeds(command: &mut Command) -> bool {
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
+}
+
+/// The command as it could be typed into a shell.
+pub(crate) fn line(command: &Command) -> String {
+    let mut line = String::new();
+    for (name, value) in command.get_envs() {
+        if let Some(value) = value {
+            // Writing to a String cannot fail.
+            let _ = write!(line, "{}={} ", name.display(), quoted(value));
+        }
+    }
+    line.push_str(&quoted(command.get_program()));
+    for argument in command.get_args() {
+        line.push(' ');
+        line.push_str(&quoted(argument));
+    }
+    line
+}
+
+fn quoted(word: &OsStr) -> String {
+    let word = word.to_string_lossy();
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_=+/.,:@%".contains(letter);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.into_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+fn succeeded(command: &Command, status: ExitStatus) -> anyhow::Result<()> {
+    if status.success() {
+        return Ok(());
+    }
+    Err(Failed { line: line(command), status }.into())
+}
+
+fn cannot_run(command: &Command) -> String {
+    format!("cannot run `{}`", command.get_program().display())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        command
+    }
+
+    fn code(error: &anyhow::Error) -> String {
+        format!("{:?}", exit_code(error))
+    }
+
+    #[test]
+    fn a_failure_keeps_the_exit_code_under_added_context() {
+        let error = quiet(&mut shell("exit 42")).context("outer").unwrap_err();
+        assert_eq!(code(&error), format!("{:?}", ExitCode::from(42)));
+    }
+
+    #[test]
+    fn a_signal_becomes_the_code_that_a_shell_reports() {
+        let error = quiet(&mut shell("kill -TERM $$")).unwrap_err();
+        assert_eq!(code(&error), format!("{:?}", ExitCode::from(128 + 15)));
+    }
+
+    #[test]
+    fn other_errors_exit_with_1_and_chosen_codes_are_kept() {
+        let other = anyhow::anyhow!("other");
+        assert_eq!(code(&other), format!("{:?}", ExitCode::from(1)));
+        let chosen = anyhow::Error::from(Exit { code: 3, message: "chosen" });
+        assert_eq!(code(&chosen), format!("{:?}", ExitCode::from(3)));
+    }
+
+    #[test]
+    fn a_quiet_failure_tells_what_the_program_said() {
+        let error = quiet(&mut shell("echo out; echo err >&2; exit 1")).unwrap_err();
+        let told = format!("{error:#}");
+        assert!(told.contains("out\nerr"), "{told}");
+    }
+
+    #[test]
+    fn a_line_can_be_typed_into_a_shell() {
+        let mut command = Command::new("cargo");
+        command.env("RUSTDOCFLAGS", "-D warnings").env_remove("CARGO_PKG_NAME");
+        command.args(["doc", "it's", "--no-deps", ""]);
+        assert_eq!(line(&command), r"RUSTDOCFLAGS='-D warnings' cargo doc 'it'\''s' --no-deps ''");
+    }
+}

@@ -1,0 +1,123 @@
+//! Tools that are not Rust: found by what they provide, and installed where we may.
+
+mod install;
+mod requirement;
+
+use std::{
+    env,
+    ffi::{OsStr, OsString},
+    process::Command,
+};
+
+use anyhow::bail;
+
+use crate::run;
+use install::{PackageManager, Privilege};
+use requirement::Requirement;
+
+/// Reports what is missing, and fails if anything is.
+pub(crate) fn check() -> anyhow::Result<()> {
+    let missing = Missing::on(&search_path());
+    if missing.is_empty() {
+        eprintln!("setup: nothing is missing");
+        return Ok(());
+    }
+    bail!("{}", missing.advice(PackageManager::on(&search_path())))
+}
+
+/// Installs what is missing. Where that is not allowed, fails with the commands to run.
+pub(crate) fn install() -> anyhow::Result<()> {
+    let path = search_path();
+    let missing = Missing::on(&path);
+    if missing.is_empty() {
+        eprintln!("setup: nothing is missing");
+        return Ok(());
+    }
+    let manager = PackageManager::on(&path);
+    if !missing.requirements.is_empty() {
+        let (Some(manager), Some(privilege)) = (manager, Privilege::available()) else {
+            bail!("{}", missing.advice(manager));
+        };
+        let names: Vec<_> = missing.requirements.iter().map(|missing| missing.name).collect();
+        eprintln!("setup: installing what is missing: {}", names.join(", "));
+        install::run(&manager.steps(&missing.requirements), privilege)?;
+    }
+    if !missing.components.is_empty() {
+        if requirement::executable("rustup", &path).is_none() {
+            bail!("{}", missing.advice(manager));
+        }
+        run::shown(Command::new("rustup").args(["component", "add"]).args(&missing.components))?;
+    }
+    check()
+}
+
+struct Missing {
+    requirements: Vec<&'static Requirement>,
+    /// Of the Rust toolchain, by the names that rustup knows.
+    components: Vec<&'static str>,
+}
+
+impl Missing {
+    fn on(path: &OsStr) -> Self {
+        let components = [("rustfmt", "fmt"), ("clippy", "clippy")];
+        let absent = |subcommand: &str| {
+            !run::succeeds(Command::new("cargo").args([subcommand, "--version"]))
+        };
+        Self {
+            requirements: requirement::missing(path),
+            components: components
+                .into_iter()
+                .filter(|(_, subcommand)| absent(subcommand))
+                .map(|(component, _)| component)
+                .collect(),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.requirements.is_empty() && self.components.is_empty()
+    }
+
+    /// What is missing, and what a person would type to get it.
+    fn advice(&self, manager: Option<PackageManager>) -> String {
+        let mut lines = vec!["these tools are missing:".to_owned()];
+        lines.extend(self.requirements.iter().map(|missing| format!("  {}", missing.name)));
+        lines.extend(self.components.iter().map(|component| format!("  {component}")));
+        lines.push("to install them, run:".to_owned());
+        if !self.requirements.is_empty() {
+            lines.push(match manager {
+                Some(manager) => {
+                    format!("  {}", install::line(&manager.steps(&self.requirements)))
+                }
+                None => "  your system's package manager (neither apt-get nor dnf is here)".into(),
+            });
+        }
+        if !self.components.is_empty() {
+            lines.push(format!("  rustup component add {}", self.components.join(" ")));
+        }
+        lines.join("\n")
+    }
+}
+
+fn search_path() -> OsString {
+    env::var_os("PATH").unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn advice_names_each_missing_tool_and_the_commands() {
+        let missing = Missing {
+            requirements: requirement::missing(OsStr::new("")),
+            components: vec!["clippy"],
+        };
+        let advice = missing.advice(Some(PackageManager::AptGet));
+        for expected in
+            ["\n  swtpm_setup\n", "sudo apt-get update && ", "\n  rustup component add clippy"]
+        {
+            assert!(advice.contains(expected), "{expected:?} is not in:\n{advice}");
+        }
+        assert!(!missing.advice(None).contains("apt-get update"));
+    }
+}

@@ -1,0 +1,193 @@
+//! What tests and the demo need, how to see that it is there, and which packages bring it.
+
+use std::{
+    env,
+    ffi::OsStr,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use crate::run;
+
+/// Something that must be on the machine.
+#[derive(Debug)]
+pub(crate) struct Requirement {
+    pub(crate) name: &'static str,
+    evidence: Evidence,
+    /// Of Debian and Ubuntu.
+    pub(crate) debian: &'static str,
+    pub(crate) fedora: &'static str,
+}
+
+#[derive(Debug)]
+enum Evidence {
+    /// A program on the search path.
+    Executable(&'static str),
+    /// A provider that OpenSSL can load, by its file name. Loading it instead would not do: the
+    /// tpm2 provider refuses to start on a machine without a TPM.
+    OpensslModule(&'static str),
+    /// A library that the C compiler finds, by its file name.
+    Library(&'static str),
+}
+
+const REQUIREMENTS: [Requirement; 7] = [
+    tool("cc", "gcc", "gcc"),
+    // The static release build links it. Debian's compilers bring it, Fedora's do not.
+    Requirement {
+        name: "static C library",
+        evidence: Evidence::Library("libc.a"),
+        debian: "libc6-dev",
+        fedora: "glibc-static",
+    },
+    tool("openssl", "openssl", "openssl"),
+    tool("swtpm", "swtpm", "swtpm"),
+    tool("swtpm_setup", "swtpm-tools", "swtpm-tools"),
+    tool("tpm2_load", "tpm2-tools", "tpm2-tools"),
+    Requirement {
+        name: "OpenSSL's tpm2 provider",
+        evidence: Evidence::OpensslModule("tpm2.so"),
+        debian: "tpm2-openssl",
+        fedora: "tpm2-openssl",
+    },
+];
+
+const fn tool(name: &'static str, debian: &'static str, fedora: &'static str) -> Requirement {
+    Requirement { name, evidence: Evidence::Executable(name), debian, fedora }
+}
+
+/// What cannot be found with this search path.
+pub(crate) fn missing(path: &OsStr) -> Vec<&'static Requirement> {
+    REQUIREMENTS.iter().filter(|requirement| !requirement.evidence.is_on(path)).collect()
+}
+
+/// The program that a shell with this search path would run.
+pub(crate) fn executable(name: &str, path: &OsStr) -> Option<PathBuf> {
+    env::split_paths(path).map(|folder| folder.join(name)).find(|file| is_executable(file))
+}
+
+impl Evidence {
+    fn is_on(&self, path: &OsStr) -> bool {
+        match self {
+            Self::Executable(name) => executable(name, path).is_some(),
+            Self::OpensslModule(file) => {
+                answer("openssl", &["version", "-m"], path).is_some_and(|answer| {
+                    modules_folder(&answer).is_some_and(|folder| folder.join(file).is_file())
+                })
+            }
+            // A compiler that knows no such file repeats the bare name.
+            Self::Library(file) => answer("cc", &[&format!("-print-file-name={file}")], path)
+                .is_some_and(|answer| {
+                    let found = Path::new(answer.trim());
+                    found.is_absolute() && found.is_file()
+                }),
+        }
+    }
+}
+
+fn answer(program: &str, arguments: &[&str], path: &OsStr) -> Option<String> {
+    let program = executable(program, path)?;
+    run::output(Command::new(program).args(arguments)).ok()
+}
+
+/// The folder in `MODULESDIR: "/usr/lib/ossl-modules"`.
+fn modules_folder(answer: &str) -> Option<&Path> {
+    let quoted = answer.trim().strip_prefix("MODULESDIR:")?.trim();
+    Some(Path::new(quoted.trim_matches('"')))
+}
+
+fn is_executable(file: &Path) -> bool {
+    file.metadata()
+        .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeSet, fs};
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    fn names(path: &Path) -> Vec<&'static str> {
+        missing(path.as_os_str()).iter().map(|missing| missing.name).collect()
+    }
+
+    fn install(folder: &Path, name: &str, script: &str) {
+        // Written by a child: had we the file open for writing while another test starts a
+        // program, that program would hold it for a moment, and running it would fail (ETXTBSY).
+        let write = r#"printf '#!/bin/sh\n%s\n' "$2" > "$1" && chmod 755 "$1""#;
+        let mut shell = Command::new("sh");
+        shell.args(["-c", write, "sh"]).arg(folder.join(name)).arg(script);
+        assert!(shell.status().unwrap().success(), "{name}");
+    }
+
+    fn machine_with_everything() -> TempDir {
+        let machine = tempfile::tempdir().unwrap();
+        let folder = machine.path();
+        for name in ["swtpm", "swtpm_setup", "tpm2_load"] {
+            install(folder, name, "exit 1");
+        }
+        let shown = folder.display();
+        install(folder, "openssl", &format!("echo 'MODULESDIR: \"{shown}\"'"));
+        install(folder, "cc", &format!("echo '{shown}/libc.a'"));
+        fs::write(folder.join("tpm2.so"), "").unwrap();
+        fs::write(folder.join("libc.a"), "").unwrap();
+        machine
+    }
+
+    #[test]
+    fn nothing_is_missing_where_all_is_there() {
+        assert_eq!(names(machine_with_everything().path()), [""; 0]);
+    }
+
+    #[test]
+    fn everything_is_missing_on_an_empty_path() {
+        assert_eq!(missing(OsStr::new("")).len(), REQUIREMENTS.len());
+    }
+
+    #[test]
+    fn each_tool_is_missed_alone() {
+        for name in ["swtpm", "swtpm_setup", "tpm2_load"] {
+            let machine = machine_with_everything();
+            fs::remove_file(machine.path().join(name)).unwrap();
+            assert_eq!(names(machine.path()), [name]);
+        }
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_executed_and_a_folder_are_no_tools() {
+        let machine = machine_with_everything();
+        let swtpm = machine.path().join("swtpm");
+        fs::set_permissions(&swtpm, fs::Permissions::from_mode(0o644)).unwrap();
+        assert_eq!(names(machine.path()), ["swtpm"]);
+        fs::remove_file(&swtpm).unwrap();
+        fs::create_dir(&swtpm).unwrap();
+        assert_eq!(names(machine.path()), ["swtpm"]);
+    }
+
+    #[test]
+    fn the_provider_is_missed_by_its_file_and_with_openssl() {
+        let machine = machine_with_everything();
+        fs::remove_file(machine.path().join("tpm2.so")).unwrap();
+        assert_eq!(names(machine.path()), ["OpenSSL's tpm2 provider"]);
+        fs::remove_file(machine.path().join("openssl")).unwrap();
+        assert_eq!(names(machine.path()), ["openssl", "OpenSSL's tpm2 provider"]);
+    }
+
+    #[test]
+    fn a_library_that_the_compiler_only_repeats_is_missing() {
+        let machine = machine_with_everything();
+        install(machine.path(), "cc", "echo libc.a");
+        assert_eq!(names(machine.path()), ["static C library"]);
+    }
+
+    #[test]
+    fn each_requirement_has_packages_of_its_own() {
+        let packages = |of: fn(&Requirement) -> &'static str| {
+            REQUIREMENTS.iter().map(of).collect::<BTreeSet<_>>().len()
+        };
+        assert_eq!(packages(|requirement| requirement.debian), REQUIREMENTS.len());
+        assert_eq!(packages(|requirement| requirement.fedora), REQUIREMENTS.len());
+    }
+}
