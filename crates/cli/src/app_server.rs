@@ -14,6 +14,9 @@ use crate::{
     home,
 };
 
+/// Bounds memory under a flood. More than may wait for the one provider, so that look-ups go on.
+const BLOCKING_THREADS: usize = 192;
+
 /// Serves until the input ends.
 pub(crate) fn run(arguments: &AppServerArguments) -> Result<Exit, Failure> {
     log_to_stderr();
@@ -29,6 +32,7 @@ pub(crate) fn run(arguments: &AppServerArguments) -> Result<Exit, Failure> {
     // One thread moves lines; key operations run on the blocking pool beside it.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
+        .max_blocking_threads(BLOCKING_THREADS)
         .build()
         .map_err(|error| Failure::system("cannot start the runtime", &error))?;
     let outcome = runtime.block_on(async {

@@ -2,6 +2,7 @@
 
 use std::{collections::HashSet, sync::Arc};
 
+use device_key_server::AppServer;
 use device_key_testing::{Gate, HookedProvider, MemoryProvider, ProviderOperation, samples};
 use device_key_types::payload::Statement;
 use serde_json::{Value, json};
@@ -25,11 +26,17 @@ fn sign_request(id: usize, key_id: &str) -> Value {
     json!({"id": id, "method": "device/key/sign", "params": {"keyId": key_id, "payload": payload}})
 }
 
-#[tokio::test]
-async fn others_are_served_meanwhile_and_the_end_of_input_waits() {
+/// A server whose provider signs when the gate is open, as it is at first.
+fn gated_server() -> (AppServer, Gate<ProviderOperation>) {
     let gate = Gate::opened(ProviderOperation::Sign);
     let provider = HookedProvider::new(MemoryProvider::hardware()).with(gate.hook());
     let (server, _) = server(vec![Arc::new(provider)]);
+    (server, gate)
+}
+
+#[tokio::test]
+async fn others_are_served_meanwhile_and_the_end_of_input_waits() {
+    let (server, gate) = gated_server();
     let mut client = Client::initialized(&server).await;
     let key_id = client.create("a", "c").await;
     gate.close();
@@ -54,9 +61,7 @@ async fn others_are_served_meanwhile_and_the_end_of_input_waits() {
 
 #[tokio::test]
 async fn what_waits_is_bounded() {
-    let gate = Gate::opened(ProviderOperation::Sign);
-    let provider = HookedProvider::new(MemoryProvider::hardware()).with(gate.hook());
-    let (server, _) = server(vec![Arc::new(provider)]);
+    let (server, gate) = gated_server();
     let mut client = Client::initialized(&server).await;
     let key_id = client.create("a", "c").await;
     gate.close();
