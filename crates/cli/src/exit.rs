@@ -4,15 +4,15 @@ use std::{fmt, process::ExitCode};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
     /// All is well. The app-server: its input ended and every request was answered.
-    Success = 0,
+    Success,
     /// `doctor` found a failing check, or `demo` an outcome that is not the expected one.
-    NotAsExpected = 1,
+    NotAsExpected,
     /// The home folder or the state in it cannot be used.
-    StateUnusable = 3,
+    StateUnusable,
     /// Standard input or output failed.
-    TransportFailed = 4,
+    TransportFailed,
     /// The operating system refused something that every command needs.
-    System = 5,
+    System,
 }
 
 impl From<Exit> for ExitCode {
@@ -37,10 +37,6 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
-    pub(crate) fn exit(&self) -> Exit {
-        self.exit
-    }
-
     pub(crate) fn system(what: &str, cause: &dyn fmt::Display) -> Self {
         Self { exit: Exit::System, what: what.to_owned(), cause: cause.to_string(), cure: None }
     }

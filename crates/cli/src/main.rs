@@ -17,7 +17,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use crate::{args::Command, exit::Failure};
+use crate::args::Command;
 
 fn main() -> ExitCode {
     let arguments = args::Arguments::parse();
@@ -30,7 +30,7 @@ fn main() -> ExitCode {
         Ok(exit) => exit.into(),
         Err(failure) => {
             anstream::eprintln!("{failure}");
-            Failure::exit(&failure).into()
+            failure.exit.into()
         }
     }
 }

@@ -184,12 +184,13 @@ impl BlockingHop {
 
     /// The provider that made a key, or its absence as the reason that its class has for that.
     fn provider(&self, binding: &DeviceKeyBinding) -> Result<&LanedProvider, DeviceKeyError> {
-        self.inner
-            .providers
-            .iter()
-            .map(|laned| &**laned)
-            .find(|laned| *laned.provider.description().name == *binding.provider)
+        self.provider_named(&binding.provider)
             .ok_or_else(|| no_protection(binding.protection_class))
+    }
+
+    fn provider_named(&self, name: &str) -> Option<&LanedProvider> {
+        let mut providers = self.inner.providers.iter().map(|laned| &**laned);
+        providers.find(|laned| laned.provider.description().name == name)
     }
 
     /// Without any provider nothing works here, and every call says so in the same way.

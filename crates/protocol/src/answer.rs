@@ -4,7 +4,7 @@ use device_key_types::{Field, FieldError, ProtectionClass, Reason};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::{ErrorCode, RequestId, Version, error_code, params::payload_field};
+use crate::{ErrorCode, RequestId, Version, error_code};
 
 /// One line to send, with its line feed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,7 +89,7 @@ impl RpcError {
     /// Refuses a field of the params' payload.
     #[must_use]
     pub fn in_payload(error: FieldError) -> Self {
-        Self { field: Some(payload_field(error.field).into()), ..error.reason.into() }
+        Self { field: Some(format!("payload.{}", error.field).into()), ..error.reason.into() }
     }
 
     /// Adds the classes that another protection policy would have given.

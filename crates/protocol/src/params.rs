@@ -1,4 +1,4 @@
-use device_key_types::{Field, Reason, strict_json::Object};
+use device_key_types::{Reason, strict_json::Object};
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
@@ -27,9 +27,4 @@ impl std::fmt::Debug for Params {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Params(…)")
     }
-}
-
-/// The path of a payload's field in `device/key/sign` params.
-pub(crate) fn payload_field(field: Field) -> String {
-    format!("payload.{field}")
 }

@@ -2,7 +2,7 @@ use std::time::{Duration, Instant};
 
 use device_key_tpm2::{
     AuthValue, AuthorizedObject, EccP256Public, EccP256Template, Error as TpmError, Handle, Object,
-    OsRandom, Session, Tpm, TransportError,
+    OsRandom, Session, Tpm, TpmProperties, TransportError,
     storage_key::{self, Residence, StorageKey},
 };
 use device_key_types::{DeviceKeyId, PublicKey, Signature, StorageParentName, TpmKind};
@@ -47,14 +47,6 @@ impl Leftovers {
         }
         Ok(())
     }
-}
-
-/// What the TPM says of itself.
-#[derive(Clone, Debug)]
-pub(crate) struct Make {
-    pub(crate) manufacturer: String,
-    pub(crate) vendor: String,
-    pub(crate) firmware_version: u64,
 }
 
 impl Link {
@@ -117,13 +109,12 @@ impl Link {
         StorageParentName::from_bytes(self.parent.name().as_bytes())
     }
 
-    pub(crate) fn make(&mut self, deadline: Instant) -> Result<Make, OperationError> {
-        let properties = self.tpm.properties(deadline)?;
-        Ok(Make {
-            manufacturer: properties.manufacturer,
-            vendor: properties.vendor,
-            firmware_version: properties.firmware_version,
-        })
+    /// What the TPM says of itself.
+    pub(crate) fn properties(
+        &mut self,
+        deadline: Instant,
+    ) -> Result<TpmProperties, OperationError> {
+        Ok(self.tpm.properties(deadline)?)
     }
 
     /// Creates a key. It is not loaded, and exists nowhere but in the result.

@@ -51,11 +51,11 @@ impl TpmProvider {
     /// Connects and reports what the TPM is.
     pub fn facts(&self) -> Result<TpmFacts, ProviderError> {
         Ok(self.turns.run(|link, deadline| {
-            let make = link.make(deadline)?;
+            let properties = link.properties(deadline)?;
             Ok(TpmFacts {
-                manufacturer: make.manufacturer,
-                vendor: make.vendor,
-                firmware_version: make.firmware_version,
+                manufacturer: properties.manufacturer,
+                vendor: properties.vendor,
+                firmware_version: properties.firmware_version,
                 kind: link.kind(),
                 has_persistent_parent: link.residence() == Residence::Persistent,
             })
@@ -119,7 +119,7 @@ impl DeviceKeyProvider for TpmProvider {
 
     fn availability(&self) -> Result<(), ProviderError> {
         // A kept connection proves nothing until it is used.
-        Ok(self.turns.run(|link, deadline| link.make(deadline).map(drop))?)
+        Ok(self.turns.run(|link, deadline| link.properties(deadline).map(drop))?)
     }
 
     fn create(&self, key_id: &DeviceKeyId) -> Result<CreatedKey, ProviderError> {

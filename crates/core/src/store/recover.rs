@@ -40,12 +40,8 @@ impl BlockingHop {
     }
 
     fn remove_abandoned(&self, abandoned: &AbandonedKey) -> Result<(), DeviceKeyError> {
-        let provider = self
-            .inner
-            .providers
-            .iter()
-            .find(|laned| *laned.provider.description().name == *abandoned.provider)
-            .ok_or(DeviceKeyError::KeyNotFound)?;
+        let provider =
+            self.provider_named(&abandoned.provider).ok_or(DeviceKeyError::KeyNotFound)?;
         let _turn: Turn<'_> = provider.lane.enter()?;
         provider.call("delete", |provider| provider.delete(&abandoned.key_id))?;
         self.bindings("remove", self.bindings.remove(&abandoned.key_id))
