@@ -4,7 +4,8 @@ use std::{
 };
 
 use device_key::{
-    CreatedKey, DeviceKeyProvider, KeyReference, ProviderDescription, ProviderError, SigningInput,
+    CreatedKey, DeviceKeyProvider, KeyReference, LocalPeer, ProviderDescription, ProviderError,
+    SigningInput,
 };
 use device_key_testing::MemoryProvider;
 use device_key_types::{DeviceKeyId, PublicKey, Sha256Digest, Signature};
@@ -26,12 +27,16 @@ impl DeviceKeyProvider for Memoized {
         self.provider.description()
     }
 
-    fn presence(&self) -> Result<(), ProviderError> {
-        self.provider.presence()
+    fn presence(&self, caller: &LocalPeer) -> Result<(), ProviderError> {
+        self.provider.presence(caller)
     }
 
-    fn availability(&self) -> Result<(), ProviderError> {
-        self.provider.availability()
+    fn availability(&self, caller: &LocalPeer) -> Result<(), ProviderError> {
+        self.provider.availability(caller)
+    }
+
+    fn serves(&self, caller: &LocalPeer) -> Result<(), ProviderError> {
+        self.provider.serves(caller)
     }
 
     fn create(&self, key_id: &DeviceKeyId) -> Result<CreatedKey, ProviderError> {

@@ -1,6 +1,6 @@
 use std::{error::Error, fmt};
 
-use device_key_types::{Field, FieldError, ProtectionClass, Reason};
+use device_key_types::{Field, FieldError, OsProtectionCondition, ProtectionClass, Reason};
 
 use crate::{AuthorizeError, BindingStoreError, ProviderError, RandomUnavailable};
 
@@ -25,6 +25,8 @@ pub enum DeviceKeyError {
         reason: Reason,
         /// What a caller with another policy could have.
         available: Vec<ProtectionClass>,
+        /// Which condition of the OS-protected class does not hold, if that is what is missing.
+        cause: Option<OsProtectionCondition>,
     },
     /// Too many operations wait for this provider.
     #[error("{}", Reason::Overloaded.message())]
@@ -66,6 +68,15 @@ impl DeviceKeyError {
             }
             Self::Bindings(BindingStoreError::Conflict | BindingStoreError::NotBegun)
             | Self::Internal(_) => Reason::Internal,
+        }
+    }
+
+    /// The condition of the OS-protected class that does not hold, if that is the reason.
+    pub fn os_protection_condition(&self) -> Option<OsProtectionCondition> {
+        match self {
+            Self::NoProtection { cause, .. } => *cause,
+            Self::Provider { source, .. } => source.kind().os_protection_condition(),
+            _ => None,
         }
     }
 

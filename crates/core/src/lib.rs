@@ -47,7 +47,7 @@ pub use binding_store::{
 };
 pub use clock::{Clock, SystemClock};
 pub use error::{Chain, DeviceKeyError};
-pub use peer::{LocalPeer, OwnerUid, Peer, Transport};
+pub use peer::{ConnectionId, LocalPeer, OwnerUid, Peer, Transport};
 pub use policy::{AdmissionAt, MAX_LIFETIME_SECONDS, RemoteControlPolicy};
 pub use provider::{
     CreatedKey, DeviceKeyProvider, ProviderDescription, ProviderError, ProviderErrorKind,

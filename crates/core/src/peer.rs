@@ -25,17 +25,51 @@ impl Peer {
 pub struct LocalPeer {
     owner: OwnerUid,
     transport: Transport,
+    connection: ConnectionId,
+}
+
+/// Tells connections apart, so that one cannot crowd out another. Unique within a server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ConnectionId(u64);
+
+impl ConnectionId {
+    /// Numbers a connection.
+    pub const fn new(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// The number.
+    pub const fn as_raw(self) -> u64 {
+        self.0
+    }
 }
 
 impl LocalPeer {
     /// Records what a transport learned from the kernel.
     pub const fn from_transport(owner: OwnerUid, transport: Transport) -> Self {
-        Self { owner, transport }
+        Self { owner, transport, connection: ConnectionId(0) }
+    }
+
+    /// The same peer, on this connection. Without it, a peer shares its turns with every other one
+    /// of its user that has none.
+    #[must_use]
+    pub const fn on_connection(self, connection: ConnectionId) -> Self {
+        Self { connection, ..self }
     }
 
     /// The user whose keys this peer may use.
     pub const fn owner(&self) -> OwnerUid {
         self.owner
+    }
+
+    /// How it is connected.
+    pub const fn transport(&self) -> Transport {
+        self.transport
+    }
+
+    /// Which connection it is on.
+    pub const fn connection(&self) -> ConnectionId {
+        self.connection
     }
 }
 
@@ -47,6 +81,8 @@ pub enum Transport {
     Stdio,
     /// A Rust host in the same process.
     InProcess,
+    /// A Unix domain socket; the kernel tells the peer's user.
+    UnixSocket,
 }
 
 impl Transport {
@@ -55,12 +91,13 @@ impl Transport {
         match self {
             Self::Stdio => "stdio",
             Self::InProcess => "in_process",
+            Self::UnixSocket => "unix",
         }
     }
 }
 
 /// The numeric user id that owns a key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct OwnerUid(u32);
 
 impl OwnerUid {

@@ -1,10 +1,11 @@
 use std::{error::Error, fmt};
 
 use device_key_types::{
-    DeviceKeyId, ProtectionClass, PublicKey, Reason, Signature, StorageParentName, TpmKind,
+    DeviceKeyId, OsProtectionCondition, ProtectionClass, PublicKey, Reason, Signature,
+    StorageParentName, TpmKind,
 };
 
-use crate::{KeyReference, SigningInput};
+use crate::{KeyReference, LocalPeer, SigningInput};
 
 /// Owns key material on one kind of platform, and nothing else: no binding, no account, no policy.
 ///
@@ -14,12 +15,17 @@ pub trait DeviceKeyProvider: Send + Sync {
     /// What the provider is. Constant for its lifetime.
     fn description(&self) -> ProviderDescription;
 
-    /// What is known about availability without asking the platform. Cheap: it is part of the
-    /// handshake.
-    fn presence(&self) -> Result<(), ProviderError>;
+    /// What is known about availability for this caller without asking a key device. It is part of
+    /// the handshake of every connection, so it takes well under a millisecond.
+    fn presence(&self, caller: &LocalPeer) -> Result<(), ProviderError>;
 
-    /// Asks the platform whether keys can be created now.
-    fn availability(&self) -> Result<(), ProviderError>;
+    /// Asks the platform whether keys can be created for this caller now.
+    fn availability(&self, caller: &LocalPeer) -> Result<(), ProviderError>;
+
+    /// Whether keys of this provider may be used for this caller, as far as that is known from
+    /// [`presence`](Self::presence) and [`availability`](Self::availability). Asked for every
+    /// signature, so it makes no system call.
+    fn serves(&self, caller: &LocalPeer) -> Result<(), ProviderError>;
 
     /// Creates a key under this name and stores it durably. A name that is taken is an error, and
     /// the key there stays. On any other error nothing is left that [`DeviceKeyProvider::delete`]
@@ -111,8 +117,8 @@ impl Error for ProviderError {
 pub enum ProviderErrorKind {
     /// The platform has no such hardware, or it is a simulator that was not allowed.
     HardwareUnavailable,
-    /// The conditions of the OS-protected class do not hold.
-    OsProtectionUnavailable,
+    /// A condition of the OS-protected class does not hold.
+    OsProtectionUnavailable(OsProtectionCondition),
     /// Another program holds the device.
     Busy,
     /// The device is in dictionary-attack lockout.
@@ -130,11 +136,19 @@ pub enum ProviderErrorKind {
 }
 
 impl ProviderErrorKind {
+    /// The condition that does not hold, if that is what happened.
+    pub const fn os_protection_condition(self) -> Option<OsProtectionCondition> {
+        match self {
+            Self::OsProtectionUnavailable(condition) => Some(condition),
+            _ => None,
+        }
+    }
+
     /// The code that a client sees.
     pub const fn reason(self) -> Reason {
         match self {
             Self::HardwareUnavailable => Reason::HardwareUnavailable,
-            Self::OsProtectionUnavailable => Reason::OsProtectionUnavailable,
+            Self::OsProtectionUnavailable(_) => Reason::OsProtectionUnavailable,
             Self::Busy => Reason::ProviderBusy,
             Self::LockedOut => Reason::ProviderLockedOut,
             Self::Unavailable => Reason::ProviderUnavailable,

@@ -7,7 +7,9 @@ mod sign;
 
 use std::{fmt, sync::Arc};
 
-use device_key_types::{DeviceKeyId, ProtectionClass, PublicKey, Reason, TpmKind};
+use device_key_types::{
+    DeviceKeyId, OsProtectionCondition, ProtectionClass, PublicKey, Reason, TpmKind,
+};
 use tokio::runtime::Handle;
 use tracing::{Span, debug_span, info_span};
 
@@ -15,8 +17,9 @@ pub use recover::Recovery;
 pub use sign::SignedStatement;
 
 use crate::{
-    Clock, DeviceKeyBinding, DeviceKeyBindingStore, DeviceKeyError, DeviceKeyProvider, OwnerUid,
-    ProviderDescription, ProviderError, RandomSource, RemoteControlPolicy, lane::Lane,
+    Clock, DeviceKeyBinding, DeviceKeyBindingStore, DeviceKeyError, DeviceKeyProvider, LocalPeer,
+    OwnerUid, ProviderDescription, ProviderError, ProviderErrorKind, RandomSource,
+    RemoteControlPolicy, lane::Lane,
 };
 
 /// What a [`DeviceKeyStore`] is put together from.
@@ -56,13 +59,13 @@ pub struct DeviceKey {
     pub tpm_kind: Option<TpmKind>,
 }
 
-/// Whether a provider can be used, as far as that is known without asking the platform.
+/// Whether a caller can use a provider, as far as that is known without asking the platform.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProviderStatus {
     /// What the provider is.
     pub provider: ProviderDescription,
     /// `None` if nothing speaks against it.
-    pub unavailable: Option<Reason>,
+    pub unavailable: Option<ProviderErrorKind>,
 }
 
 struct Inner {
@@ -119,11 +122,11 @@ impl DeviceKeyStore {
         &*self.inner.clock
     }
 
-    /// What is known of each provider without asking its platform.
-    pub fn providers(&self) -> Vec<ProviderStatus> {
+    /// What is known of each provider for this caller without asking its key device.
+    pub fn providers(&self, peer: &LocalPeer) -> Vec<ProviderStatus> {
         let status = |laned: &Arc<LanedProvider>| ProviderStatus {
             provider: laned.provider.description(),
-            unavailable: laned.provider.presence().err().map(|error| error.kind().reason()),
+            unavailable: laned.provider.presence(peer).err().map(|error| error.kind()),
         };
         self.inner.providers.iter().map(status).collect()
     }
@@ -143,7 +146,9 @@ impl DeviceKeyStore {
 
 impl fmt::Debug for DeviceKeyStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DeviceKeyStore").field("providers", &self.providers()).finish()
+        let name = |laned: &Arc<LanedProvider>| laned.provider.description().name;
+        let providers: Vec<_> = self.inner.providers.iter().map(name).collect();
+        f.debug_struct("DeviceKeyStore").field("providers", &providers).finish_non_exhaustive()
     }
 }
 
@@ -208,5 +213,6 @@ fn no_protection(class: ProtectionClass) -> DeviceKeyError {
     } else {
         Reason::OsProtectionUnavailable
     };
-    DeviceKeyError::NoProtection { reason, available: Vec::new() }
+    let cause = (!class.is_hardware()).then_some(OsProtectionCondition::NotConfigured);
+    DeviceKeyError::NoProtection { reason, available: Vec::new(), cause }
 }

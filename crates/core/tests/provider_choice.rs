@@ -9,7 +9,7 @@ use device_key_testing::{
     ProviderOperation, SequenceRandom, samples,
 };
 use device_key_types::{
-    ProtectionClass,
+    OsProtectionCondition, ProtectionClass,
     ProtectionClass::{HardwareTpm, OsProtectedNonextractable},
     ProtectionPolicy,
     ProtectionPolicy::{AllowOsProtectedNonextractable, HardwareOnly},
@@ -39,7 +39,7 @@ fn refused(
     outcome: Result<ProtectionClass, DeviceKeyError>,
 ) -> (Reason, Option<Vec<ProtectionClass>>) {
     match outcome.unwrap_err() {
-        DeviceKeyError::NoProtection { reason, available } => (reason, Some(available)),
+        DeviceKeyError::NoProtection { reason, available, .. } => (reason, Some(available)),
         other => (other.reason(), None),
     }
 }
@@ -56,11 +56,16 @@ async fn without_any_provider_every_call_says_so() {
         store.public(&PEER, &key_id).await.unwrap_err(),
         store.sign(&PEER, &key_id, samples::connection_expiring_in(60)).await.unwrap_err(),
     ];
-    for error in errors {
-        assert_eq!(error.reason(), Reason::HardwareUnavailable);
-    }
+    let reasons = errors.map(|error| (error.reason(), error.os_protection_condition()));
+    let expected = [
+        (Reason::HardwareUnavailable, None),
+        (Reason::OsProtectionUnavailable, Some(OsProtectionCondition::NotConfigured)),
+        (Reason::HardwareUnavailable, None),
+        (Reason::HardwareUnavailable, None),
+    ];
+    assert_eq!(reasons, expected);
     assert_eq!(recorder.take(), [], "and nothing is asked");
-    assert_eq!(store.providers(), []);
+    assert_eq!(store.providers(&PEER), []);
 }
 
 #[tokio::test]
@@ -96,7 +101,7 @@ async fn the_weaker_class_is_given_only_to_who_accepts_it() {
 
 #[tokio::test]
 async fn with_nothing_available_the_reason_is_that_of_the_policy() {
-    let kind = ProviderErrorKind::OsProtectionUnavailable;
+    let kind = ProviderErrorKind::OsProtectionUnavailable(OsProtectionCondition::SameUser);
     let stores = [
         Assembly::new().provider(absent_hardware()).store(),
         Assembly::new()
@@ -110,6 +115,9 @@ async fn with_nothing_available_the_reason_is_that_of_the_policy() {
         let either = refused(class(&store, AllowOsProtectedNonextractable).await);
         assert_eq!(either, (Reason::OsProtectionUnavailable, Some(vec![])));
     }
+    let store = Assembly::new().provider(failing(MemoryProvider::os_protected(), kind)).store();
+    let error = class(&store, AllowOsProtectedNonextractable).await.unwrap_err();
+    assert_eq!(error.os_protection_condition(), Some(OsProtectionCondition::SameUser));
 }
 
 #[tokio::test]
@@ -174,11 +182,12 @@ async fn the_status_is_told_without_asking_the_platform() {
         Assembly::new().provider(absent_hardware()).provider(MemoryProvider::os_protected());
     let status: Vec<_> = assembly
         .store()
-        .providers()
+        .providers(&PEER)
         .into_iter()
         .map(|status| (status.provider.name, status.unavailable))
         .collect();
-    let expected = [("memory_tpm", Some(Reason::HardwareUnavailable)), ("memory_os", None)];
+    let expected =
+        [("memory_tpm", Some(ProviderErrorKind::HardwareUnavailable)), ("memory_os", None)];
     assert_eq!(status, expected);
 }
 

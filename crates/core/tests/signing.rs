@@ -13,7 +13,7 @@ use device_key_testing::{
     IntoProviderError as _, MemoryBindings, MemoryProvider, Moment, ProviderOperation, samples,
     unavailable,
 };
-use device_key_types::{DeviceKeyId, ProtectionPolicy, Reason, SignPayload};
+use device_key_types::{DeviceKeyId, OsProtectionCondition, ProtectionPolicy, Reason, SignPayload};
 
 const PEER: LocalPeer = samples::peer(1000);
 
@@ -163,7 +163,7 @@ async fn every_kind_of_provider_error_has_its_reason() {
         (HardwareUnavailable, "hardware_unavailable"),
         (KeyLost, "key_lost"),
         (LockedOut, "provider_locked_out"),
-        (OsProtectionUnavailable, "os_protection_unavailable"),
+        (OsProtectionUnavailable(OsProtectionCondition::Dumpable), "os_protection_unavailable"),
         (Timeout, "timeout"),
         (Unavailable, "provider_unavailable"),
         (UserDenied, "user_denied"),

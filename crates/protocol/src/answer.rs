@@ -1,6 +1,6 @@
 use std::borrow::Cow;
 
-use device_key_types::{Field, FieldError, ProtectionClass, Reason};
+use device_key_types::{Field, FieldError, OsProtectionCondition, ProtectionClass, Reason};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -29,6 +29,7 @@ impl Answer {
                     reason: error.reason,
                     field: error.field.as_deref(),
                     available: error.available.as_deref(),
+                    cause: error.cause,
                 },
             },
             id: id.map(RequestId::as_json),
@@ -67,6 +68,7 @@ pub struct RpcError {
     message: Cow<'static, str>,
     field: Option<Cow<'static, str>>,
     available: Option<Vec<ProtectionClass>>,
+    cause: Option<OsProtectionCondition>,
 }
 
 impl RpcError {
@@ -99,6 +101,13 @@ impl RpcError {
         self
     }
 
+    /// Adds the condition of the OS-protected class that does not hold.
+    #[must_use]
+    pub fn with_cause(mut self, cause: Option<OsProtectionCondition>) -> Self {
+        self.cause = cause;
+        self
+    }
+
     /// Replaces the text for people.
     #[must_use]
     pub fn with_message(mut self, message: impl Into<Cow<'static, str>>) -> Self {
@@ -109,7 +118,7 @@ impl RpcError {
 
 impl From<Reason> for RpcError {
     fn from(reason: Reason) -> Self {
-        Self { reason, message: reason.message().into(), field: None, available: None }
+        Self { reason, message: reason.message().into(), field: None, available: None, cause: None }
     }
 }
 
@@ -143,4 +152,6 @@ struct ErrorData<'a> {
     field: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     available: Option<&'a [ProtectionClass]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cause: Option<OsProtectionCondition>,
 }

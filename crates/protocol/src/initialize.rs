@@ -1,6 +1,6 @@
 //! The handshake, first on every connection.
 
-use device_key_types::{ProtectionClass, Reason, strict_json::Object};
+use device_key_types::{OsProtectionCondition, ProtectionClass, Reason, strict_json::Object};
 use serde::{Deserialize, Serialize};
 
 /// The method's name.
@@ -87,4 +87,7 @@ pub struct ProviderInfo {
     /// What speaks against it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
+    /// Which condition of the OS-protected class does not hold, if that speaks against it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cause: Option<OsProtectionCondition>,
 }

@@ -1,7 +1,7 @@
 use std::io;
 
 use device_key::{
-    CreatedKey, DeviceKeyProvider, KeyReference, ProviderDescription, ProviderError,
+    CreatedKey, DeviceKeyProvider, KeyReference, LocalPeer, ProviderDescription, ProviderError,
     ProviderErrorKind, SignatureCheck, SigningInput,
 };
 use device_key_private_fs::{FileName, PrivateDir, PrivateFsError};
@@ -105,7 +105,7 @@ impl DeviceKeyProvider for TpmProvider {
         }
     }
 
-    fn presence(&self) -> Result<(), ProviderError> {
+    fn presence(&self, _: &LocalPeer) -> Result<(), ProviderError> {
         let settings = self.turns.settings();
         if settings.is_surely_simulated() && !settings.allow_simulated {
             return Err(OperationError::Simulated.into());
@@ -117,7 +117,12 @@ impl DeviceKeyProvider for TpmProvider {
         Ok(())
     }
 
-    fn availability(&self) -> Result<(), ProviderError> {
+    /// Every local caller: the TPM is the same for all.
+    fn serves(&self, _: &LocalPeer) -> Result<(), ProviderError> {
+        Ok(())
+    }
+
+    fn availability(&self, _: &LocalPeer) -> Result<(), ProviderError> {
         // A kept connection proves nothing until it is used.
         Ok(self.turns.run(|link, deadline| link.properties(deadline).map(drop))?)
     }

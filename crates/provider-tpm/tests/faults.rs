@@ -8,7 +8,7 @@ use std::{
 
 use device_key::{DeviceKeyProvider as _, ProviderErrorKind};
 use device_key_provider_tpm::TpmSettings;
-use device_key_testing::{SequenceRandom, Swtpm};
+use device_key_testing::{SequenceRandom, Swtpm, samples};
 use device_key_tpm2::{CommandCode, EccP256Template, Tpm, storage_key};
 
 use crate::common::{
@@ -17,6 +17,8 @@ use crate::common::{
     put_storage_key, settings, soon,
 };
 
+const PEER: device_key::LocalPeer = samples::peer(1000);
+
 /// Cleaning up may take a second more than the deadline; the rest is for a slow machine.
 const SLACK: Duration = Duration::from_secs(10);
 
@@ -24,8 +26,8 @@ const SLACK: Duration = Duration::from_secs(10);
 fn a_missing_tpm_is_unavailable_hardware() {
     let keystore = Keystore::impatient("unix:/nonexistent/tpm");
     let id = SequenceRandom::key_id(1);
-    assert_eq!(kind(keystore.provider.presence()), ProviderErrorKind::HardwareUnavailable);
-    assert_eq!(kind(keystore.provider.availability()), ProviderErrorKind::HardwareUnavailable);
+    assert_eq!(kind(keystore.provider.presence(&PEER)), ProviderErrorKind::HardwareUnavailable);
+    assert_eq!(kind(keystore.provider.availability(&PEER)), ProviderErrorKind::HardwareUnavailable);
     assert_eq!(kind(keystore.provider.create(&id)), ProviderErrorKind::HardwareUnavailable);
     assert_eq!(keystore.provider.list().unwrap(), []);
 }
@@ -38,8 +40,8 @@ fn a_simulator_that_is_not_allowed_is_not_even_connected_to() {
     let address = format!("unix:{}", folder.path().join("sock").display());
     let keystore = Keystore::with(TpmSettings { allow_simulated: false, ..settings(&address) });
     let id = SequenceRandom::key_id(1);
-    assert_eq!(kind(keystore.provider.presence()), ProviderErrorKind::HardwareUnavailable);
-    assert_eq!(kind(keystore.provider.availability()), ProviderErrorKind::HardwareUnavailable);
+    assert_eq!(kind(keystore.provider.presence(&PEER)), ProviderErrorKind::HardwareUnavailable);
+    assert_eq!(kind(keystore.provider.availability(&PEER)), ProviderErrorKind::HardwareUnavailable);
     assert_eq!(kind(keystore.provider.create(&id)), ProviderErrorKind::HardwareUnavailable);
     assert_eq!(listener.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
 }
@@ -101,7 +103,7 @@ fn a_tpm_that_dies_in_mid_command_is_unavailable_until_it_is_back() {
     let started = Instant::now();
     assert_eq!(keystore.sign(&key), Err(ProviderErrorKind::Unavailable));
     assert!(started.elapsed() < SHORT, "nobody waits for a dead process");
-    assert_eq!(kind(keystore.provider.availability()), ProviderErrorKind::Unavailable);
+    assert_eq!(kind(keystore.provider.availability(&PEER)), ProviderErrorKind::Unavailable);
     *must_die.lock().unwrap() = false;
     swtpm.lock().unwrap().restart();
     keystore.assert_signs(&key);

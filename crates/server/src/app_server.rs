@@ -1,6 +1,6 @@
 use std::{path::PathBuf, sync::Arc};
 
-use device_key::{DeviceKeyStore, LocalPeer, OwnerUid, Peer, Transport};
+use device_key::{DeviceKeyStore, LocalPeer, OwnerUid, Peer, ProviderErrorKind, Transport};
 use device_key_protocol::initialize::{
     DeviceKeyCapabilities, InitializeResult, ProviderInfo, ServerInfo,
 };
@@ -60,29 +60,34 @@ impl AppServer {
     /// The answer to `initialize`. No platform is asked: it is on the path of every start.
     pub(crate) fn initialize_result(&self, peer: Peer) -> InitializeResult {
         let ServerDescription { name, version, home } = &self.inner.description;
-        let is_local = matches!(peer, Peer::Local(_));
+        let local = match peer {
+            Peer::Local(peer) => Some(peer),
+            Peer::Remote => None,
+        };
         InitializeResult {
             user_agent: format!(
                 "{name}/{version} ({}; {})",
                 std::env::consts::OS,
                 std::env::consts::ARCH
             ),
-            codex_home: if is_local { home.display().to_string() } else { "/".to_owned() },
+            codex_home: if local.is_some() { home.display().to_string() } else { "/".to_owned() },
             platform_family: std::env::consts::FAMILY,
             platform_os: std::env::consts::OS,
             server_info: ServerInfo { name: name.clone(), version: version.clone() },
-            device_key: is_local.then(|| DeviceKeyCapabilities { providers: self.providers() }),
+            device_key: local
+                .map(|peer| DeviceKeyCapabilities { providers: self.providers(&peer) }),
         }
     }
 
-    fn providers(&self) -> Vec<ProviderInfo> {
+    pub(crate) fn providers(&self, peer: &LocalPeer) -> Vec<ProviderInfo> {
         let info = |status: device_key::ProviderStatus| ProviderInfo {
             name: status.provider.name.to_owned(),
             protection_class: status.provider.protection_class,
             available: status.unavailable.is_none(),
-            reason: status.unavailable,
+            reason: status.unavailable.map(ProviderErrorKind::reason),
+            cause: status.unavailable.and_then(ProviderErrorKind::os_protection_condition),
         };
-        self.inner.store.providers().into_iter().map(info).collect()
+        self.inner.store.providers(peer).into_iter().map(info).collect()
     }
 }
 

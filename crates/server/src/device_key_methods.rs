@@ -61,11 +61,12 @@ fn answer(error: DeviceKeyError, in_field: impl FnOnce(FieldError) -> RpcError) 
     } else {
         debug!(%reason, cause = %Chain(&error), "request refused");
     }
+    let cause = error.os_protection_condition();
     match error {
         DeviceKeyError::Field(error) => in_field(error),
         DeviceKeyError::NoProtection { available, .. } if !available.is_empty() => {
             RpcError::from(reason).with_available(available)
         }
-        _ => reason.into(),
+        _ => RpcError::from(reason).with_cause(cause),
     }
 }

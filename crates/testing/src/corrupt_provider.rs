@@ -1,7 +1,8 @@
 use std::sync::{Arc, Mutex};
 
 use device_key::{
-    CreatedKey, DeviceKeyProvider, KeyReference, ProviderDescription, ProviderError, SigningInput,
+    CreatedKey, DeviceKeyProvider, KeyReference, LocalPeer, ProviderDescription, ProviderError,
+    SigningInput,
 };
 use device_key_types::{DeviceKeyId, PublicKey, Signature};
 
@@ -48,12 +49,16 @@ impl DeviceKeyProvider for CorruptProvider {
         self.inner.description()
     }
 
-    fn presence(&self) -> Result<(), ProviderError> {
-        self.inner.presence()
+    fn presence(&self, caller: &LocalPeer) -> Result<(), ProviderError> {
+        self.inner.presence(caller)
     }
 
-    fn availability(&self) -> Result<(), ProviderError> {
-        self.inner.availability()
+    fn availability(&self, caller: &LocalPeer) -> Result<(), ProviderError> {
+        self.inner.availability(caller)
+    }
+
+    fn serves(&self, caller: &LocalPeer) -> Result<(), ProviderError> {
+        self.inner.serves(caller)
     }
 
     fn create(&self, key_id: &DeviceKeyId) -> Result<CreatedKey, ProviderError> {

@@ -1,7 +1,8 @@
 use std::sync::Arc;
 
 use device_key::{
-    CreatedKey, DeviceKeyProvider, KeyReference, ProviderDescription, ProviderError, SigningInput,
+    CreatedKey, DeviceKeyProvider, KeyReference, LocalPeer, ProviderDescription, ProviderError,
+    SigningInput,
 };
 use device_key_types::{DeviceKeyId, PublicKey, Signature};
 
@@ -52,12 +53,17 @@ impl DeviceKeyProvider for HookedProvider {
         self.inner.description()
     }
 
-    fn presence(&self) -> Result<(), ProviderError> {
-        self.run(Presence, |inner| inner.presence())
+    fn presence(&self, caller: &LocalPeer) -> Result<(), ProviderError> {
+        self.run(Presence, |inner| inner.presence(caller))
     }
 
-    fn availability(&self) -> Result<(), ProviderError> {
-        self.run(Availability, |inner| inner.availability())
+    fn availability(&self, caller: &LocalPeer) -> Result<(), ProviderError> {
+        self.run(Availability, |inner| inner.availability(caller))
+    }
+
+    /// Not a step of its own: it does no work that could fail or be interrupted.
+    fn serves(&self, caller: &LocalPeer) -> Result<(), ProviderError> {
+        self.inner.serves(caller)
     }
 
     fn create(&self, key_id: &DeviceKeyId) -> Result<CreatedKey, ProviderError> {

@@ -12,12 +12,13 @@
 //! use device_key::ProviderErrorKind;
 //! use device_key_testing::{
 //!     Assembly, Faults, HookedProvider, IntoProviderError as _, MemoryProvider, ProviderOperation,
+//!     samples,
 //! };
 //!
 //! let busy = Faults::always(ProviderOperation::Sign, || ProviderErrorKind::Busy.into_error());
 //! let provider = HookedProvider::new(MemoryProvider::hardware()).with(busy);
 //! let store = Assembly::new().provider(provider).store();
-//! assert_eq!(store.providers().len(), 1);
+//! assert_eq!(store.providers(&samples::peer(1000)).len(), 1);
 //! ```
 #![forbid(unsafe_code)]
 #![expect(

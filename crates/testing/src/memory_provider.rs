@@ -4,7 +4,7 @@ use std::{
 };
 
 use device_key::{
-    CreatedKey, DeviceKeyProvider, KeyReference, ProviderDescription, ProviderError,
+    CreatedKey, DeviceKeyProvider, KeyReference, LocalPeer, ProviderDescription, ProviderError,
     ProviderErrorKind, SignatureCheck, SigningInput,
 };
 use device_key_types::{
@@ -91,11 +91,15 @@ impl DeviceKeyProvider for MemoryProvider {
         self.description
     }
 
-    fn presence(&self) -> Result<(), ProviderError> {
+    fn presence(&self, _: &LocalPeer) -> Result<(), ProviderError> {
         Ok(())
     }
 
-    fn availability(&self) -> Result<(), ProviderError> {
+    fn availability(&self, _: &LocalPeer) -> Result<(), ProviderError> {
+        Ok(())
+    }
+
+    fn serves(&self, _: &LocalPeer) -> Result<(), ProviderError> {
         Ok(())
     }
 

@@ -1,10 +1,10 @@
-use device_key_types::{Binding, DeviceKeyId, ProtectionPolicy, Reason};
+use device_key_types::{Binding, DeviceKeyId, OsProtectionCondition, ProtectionPolicy, Reason};
 use tracing::{error, warn};
 
 use super::{BlockingHop, DeviceKey, DeviceKeyStore, LanedProvider};
 use crate::{
-    Chain, CreatedKey, CreatingKey, DeviceKeyError, KeyReference, LocalPeer, OwnerUid,
-    SigningInput, lane::Turn,
+    Chain, CreatedKey, CreatingKey, DeviceKeyError, KeyReference, LocalPeer, SigningInput,
+    lane::Turn,
 };
 
 impl DeviceKeyStore {
@@ -19,28 +19,27 @@ impl DeviceKeyStore {
         binding: Binding,
         policy: ProtectionPolicy,
     ) -> Result<DeviceKey, DeviceKeyError> {
-        let owner = peer.owner();
-        self.blocking(move |hop| hop.create(owner, binding, policy)).await
+        let peer = *peer;
+        self.blocking(move |hop| hop.create(&peer, binding, policy)).await
     }
 }
 
 impl BlockingHop {
     fn create(
         &self,
-        owner: OwnerUid,
+        peer: &LocalPeer,
         binding: Binding,
         policy: ProtectionPolicy,
     ) -> Result<DeviceKey, DeviceKeyError> {
-        self.require_any_provider()?;
         let mut random = [0; 32];
         self.random.fill(&mut random)?;
         let key_id = DeviceKeyId::from_random_bytes(random);
 
-        let (provider, turn) = self.choose(policy)?;
+        let (provider, turn) = self.choose(peer, policy)?;
         let description = provider.provider.description();
         let begun = CreatingKey {
             key_id,
-            owner,
+            owner: peer.owner(),
             binding,
             provider: description.name,
             protection_class: description.protection_class,
@@ -62,25 +61,30 @@ impl BlockingHop {
     /// The first provider that gives an accepted class and can be used now, and our turn with it.
     fn choose(
         &self,
+        peer: &LocalPeer,
         policy: ProtectionPolicy,
     ) -> Result<(&LanedProvider, Turn<'_>), DeviceKeyError> {
         let mut available = Vec::new();
+        let mut cause = OsProtectionCondition::NotConfigured;
         for laned in &self.inner.providers {
             let class = laned.provider.description().protection_class;
             if !policy.accepts(class) {
                 // Only to tell what another policy would have given: not worth a wait.
-                if laned.provider.presence().is_ok() {
+                if laned.provider.presence(peer).is_ok() {
                     available.push(class);
                 }
                 continue;
             }
             let turn = laned.lane.enter()?;
-            match laned.call("availability", |provider| provider.availability()) {
+            match laned.call("availability", |provider| provider.availability(peer)) {
                 Ok(()) => return Ok((laned, turn)),
                 // Absence is normal: the next provider may be there. One that is there but fails is
                 // reported, or else a fault would turn into a weaker class unnoticed.
                 Err(error) if !is_absence(error.reason()) => return Err(error),
-                Err(error) => warn!(cause = %Chain(&error), "no key can be created there"),
+                Err(error) => {
+                    warn!(cause = %Chain(&error), "no key can be created there");
+                    cause = error.os_protection_condition().unwrap_or(cause);
+                }
             }
         }
         let reason = match policy {
@@ -88,7 +92,8 @@ impl BlockingHop {
             ProtectionPolicy::HardwareOnly => Reason::HardwareUnavailable,
             ProtectionPolicy::AllowOsProtectedNonextractable => Reason::OsProtectionUnavailable,
         };
-        Err(DeviceKeyError::NoProtection { reason, available })
+        let cause = (reason == Reason::OsProtectionUnavailable).then_some(cause);
+        Err(DeviceKeyError::NoProtection { reason, available, cause })
     }
 
     /// From a begun record to a whole key.

@@ -36,20 +36,21 @@ impl DeviceKeyStore {
         key_id: &DeviceKeyId,
         payload: SignPayload,
     ) -> Result<SignedStatement, DeviceKeyError> {
-        let (owner, key_id) = (peer.owner(), *key_id);
-        self.blocking(move |hop| hop.sign(owner, &key_id, &payload)).await
+        let (peer, key_id) = (*peer, *key_id);
+        self.blocking(move |hop| hop.sign(&peer, &key_id, &payload)).await
     }
 }
 
 impl BlockingHop {
     fn sign(
         &self,
-        owner: OwnerUid,
+        peer: &LocalPeer,
         key_id: &DeviceKeyId,
         payload: &SignPayload,
     ) -> Result<SignedStatement, DeviceKeyError> {
         payload.admitted(&self.policy.at(self.clock.now()))?;
         self.require_any_provider()?;
+        let owner = peer.owner();
         let (mut binding, mut input) = self.authorized(owner, key_id, payload)?;
         let provider = self.provider(&binding)?;
         let turn = provider.lane.try_enter();
@@ -61,6 +62,7 @@ impl BlockingHop {
             (binding, input) = self.authorized(owner, key_id, payload)?;
             turn
         };
+        provider.call("serves", |provider| provider.serves(peer))?;
         let signature = provider.signature(&input)?;
         drop(turn);
         self.still_valid(owner, payload, &binding)?;

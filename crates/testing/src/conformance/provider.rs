@@ -18,8 +18,9 @@ pub async fn provider(provider: Arc<dyn DeviceKeyProvider>) {
     let description = provider.description();
     assert!(description.concurrency >= 1, "a lane has room for one");
     assert!(!description.name.is_empty(), "keys are found again by the provider's name");
-    provider.presence().expect("present");
-    provider.availability().expect("available");
+    provider.presence(&PEER).expect("present");
+    provider.availability(&PEER).expect("available");
+    provider.serves(&PEER).expect("serves");
     assert_eq!(provider.list().expect("list"), [], "conformance begins with an empty keystore");
 
     let assembly = Assembly::new().random(OsRandom).shared_provider(Arc::clone(&provider));
