@@ -10,7 +10,8 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use device_key::{
-    DeviceKeyStore, LocalPeer, OsRandom, Parts, RemoteControlPolicy, SignatureCheck, SystemClock,
+    DeviceKeyStore, Limits, LocalPeer, OsRandom, Parts, RemoteControlPolicy, SignatureCheck,
+    SystemClock,
 };
 use device_key_private_fs::PrivateDir;
 use device_key_server::{AppServer, Methods, ServerDescription, serve_stdio};
@@ -91,7 +92,7 @@ pub(crate) fn hop_echo() -> Result<()> {
         io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
         net::unix::pipe,
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let input = io::stdin().as_fd().try_clone_to_owned()?;
         let output = io::stdout().as_fd().try_clone_to_owned()?;
@@ -131,6 +132,7 @@ pub(crate) fn memory_server(home: &Path) -> Result<()> {
     let provider = Memoized::new(MemoryProvider::hardware().checked(SignatureCheck::AtCreation));
     let store = DeviceKeyStore::new(Parts {
         policy: RemoteControlPolicy::default(),
+        limits: Limits::default(),
         clock: Arc::new(SystemClock),
         random: Arc::new(OsRandom),
         bindings: Arc::new(StateRuntime::open(&home)?),
@@ -147,7 +149,7 @@ pub(crate) fn memory_server(home: &Path) -> Result<()> {
     };
     let methods = Methods::new().local("bench/provider", share)?;
     let server = AppServer::new(description, store, methods)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     Ok(runtime.block_on(serve_stdio(&server))?)
 }
 

@@ -14,8 +14,9 @@ use crate::{
     home,
 };
 
-/// Bounds memory under a flood. More than may wait for the one provider, so that look-ups go on.
-const BLOCKING_THREADS: usize = 192;
+/// Bounds memory under a flood. Nothing waits for its turn on a thread, so there are only as many
+/// at work as there are turns.
+const BLOCKING_THREADS: usize = 32;
 
 /// Serves until the input ends.
 pub(crate) fn run(arguments: &AppServerArguments) -> Result<Exit, Failure> {
@@ -31,7 +32,7 @@ pub(crate) fn run(arguments: &AppServerArguments) -> Result<Exit, Failure> {
         .map_err(|error| Failure::system("cannot set up the methods", &error))?;
     // One thread moves lines; key operations run on the blocking pool beside it.
     let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_io()
+        .enable_all()
         .max_blocking_threads(BLOCKING_THREADS)
         .build()
         .map_err(|error| Failure::system("cannot start the runtime", &error))?;

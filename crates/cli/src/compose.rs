@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc};
 
 use device_key::{
-    Chain, DeviceKeyBindingStore, DeviceKeyProvider, DeviceKeyStore, OsRandom, Parts,
+    Chain, DeviceKeyBindingStore, DeviceKeyProvider, DeviceKeyStore, Limits, OsRandom, Parts,
     RemoteControlPolicy, SystemClock,
 };
 use device_key_private_fs::{FileName, InvalidFileName, PrivateDir};
@@ -37,6 +37,7 @@ pub(crate) fn compose(
     let bindings: Arc<dyn DeviceKeyBindingStore> = state.clone();
     let store = DeviceKeyStore::new(Parts {
         policy: RemoteControlPolicy::default(),
+        limits: Limits::default(),
         clock: Arc::new(SystemClock),
         random: Arc::new(OsRandom),
         bindings,

@@ -144,7 +144,8 @@ struct Comparison {
 fn compare(state: &StateRuntime, tpm: &TpmProvider) -> Result<Comparison, Failure> {
     let unreadable = |error| Failure::system("records cannot be read", &Chain(&error));
     let before = state.key_ids().map_err(unreadable)?;
-    let half_made = state.count_by_phase().map_err(unreadable)?.creating;
+    let counts = state.count_by_phase().map_err(unreadable)?;
+    let half_made = counts.creating + counts.deleting;
     let files: BTreeSet<DeviceKeyId> = tpm
         .list()
         .map_err(|error| Failure::system("key files cannot be listed", &Chain(&error)))?

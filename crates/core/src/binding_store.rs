@@ -2,7 +2,8 @@ use std::error::Error;
 
 use async_trait::async_trait;
 use device_key_types::{
-    Binding, DeviceKeyId, ProtectionClass, PublicKey, StorageParentName, TpmKind, UnixTime,
+    AccountUserId, Binding, ClientId, DeviceKeyId, ProtectionClass, PublicKey, StorageParentName,
+    TpmKind, UnixTime,
 };
 
 use crate::{CreatedKey, KeyReference, OwnerUid};
@@ -13,9 +14,11 @@ use crate::{CreatedKey, KeyReference, OwnerUid};
 /// implementation on an embedded database may simply do its work when first polled.
 #[async_trait]
 pub trait DeviceKeyBindingStore: Send + Sync {
-    /// Records that this process is about to create a key. An existing key of that name is
+    /// Records that this process is about to create a key, unless its owner has
+    /// `keys_per_owner` of them, in whatever phase: then it is
+    /// [`BindingStoreError::QuotaExceeded`]. An existing key of that name is
     /// [`BindingStoreError::Conflict`], and stays as it is.
-    async fn begin(&self, key: &CreatingKey) -> Result<(), BindingStoreError>;
+    async fn begin(&self, key: &CreatingKey, keys_per_owner: u32) -> Result<(), BindingStoreError>;
 
     /// Makes a key that was begun visible, with what the provider told about it.
     async fn complete(
@@ -32,11 +35,29 @@ pub trait DeviceKeyBindingStore: Send + Sync {
         owner: OwnerUid,
     ) -> Result<Option<DeviceKeyBinding>, BindingStoreError>;
 
-    /// Forgets a key, whole or begun. Not an error if there is none.
+    /// Whole keys of this owner, ascending by the text of the key id.
+    async fn list(
+        &self,
+        owner: OwnerUid,
+        page: &Page,
+    ) -> Result<Vec<DeviceKeyBinding>, BindingStoreError>;
+
+    /// Hides a whole key of this owner for good, before its material is removed: no other call
+    /// finds it but [`remove`](Self::remove) and [`abandoned`](Self::abandoned). `None` if there is
+    /// no such key.
+    async fn begin_deletion(
+        &self,
+        key_id: &DeviceKeyId,
+        owner: OwnerUid,
+        now: UnixTime,
+    ) -> Result<Option<DeviceKeyBinding>, BindingStoreError>;
+
+    /// Forgets a key in any phase. Not an error if there is none.
     async fn remove(&self, key_id: &DeviceKeyId) -> Result<(), BindingStoreError>;
 
-    /// Keys that were begun by processes that live no more. A key that a live process is creating
-    /// is never among them.
+    /// Keys that were begun by processes that live no more, and keys whose deletion was begun, by
+    /// whomever: deleting twice does no harm. A key that a live process is creating is never among
+    /// them.
     async fn abandoned(&self) -> Result<Vec<AbandonedKey>, BindingStoreError>;
 }
 
@@ -93,7 +114,20 @@ impl DeviceKeyBinding {
     }
 }
 
-/// What an interrupted creation left in the store.
+/// Which keys to list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// Only keys of this account.
+    pub account_user_id: Option<AccountUserId>,
+    /// Only keys of this client.
+    pub client_id: Option<ClientId>,
+    /// Only keys behind this one.
+    pub after: Option<DeviceKeyId>,
+    /// At most so many.
+    pub limit: u32,
+}
+
+/// What an interrupted creation or deletion left in the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AbandonedKey {
     /// The key's name.
@@ -108,6 +142,9 @@ pub enum BindingStoreError {
     /// A key of that name exists.
     #[error("a key of that name exists")]
     Conflict,
+    /// The owner has as many keys as one may have.
+    #[error("the owner has as many keys as one may have")]
+    QuotaExceeded,
     /// The key that should be completed was not begun here.
     #[error("the key was not begun")]
     NotBegun,

@@ -31,9 +31,9 @@ pub enum DeviceKeyError {
     /// Too many operations wait for this provider.
     #[error("{}", Reason::Overloaded.message())]
     Overloaded,
-    /// The operation waited too long for its turn.
+    /// The operation did not come to its end in time.
     #[error("{}", Reason::Timeout.message())]
-    WaitedTooLong,
+    TimedOut,
     /// The provider failed.
     #[error("provider {name}")]
     Provider {
@@ -60,8 +60,9 @@ impl DeviceKeyError {
             Self::KeyNotFound => Reason::KeyNotFound,
             Self::NoProtection { reason, .. } => *reason,
             Self::Overloaded => Reason::Overloaded,
-            Self::WaitedTooLong => Reason::Timeout,
+            Self::TimedOut => Reason::Timeout,
             Self::Provider { source, .. } => source.kind().reason(),
+            Self::Bindings(BindingStoreError::QuotaExceeded) => Reason::QuotaExceeded,
             Self::Bindings(BindingStoreError::TooNew) => Reason::StateTooNew,
             Self::Bindings(BindingStoreError::Unavailable(_) | BindingStoreError::Damaged(_)) => {
                 Reason::StateUnavailable

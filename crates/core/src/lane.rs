@@ -1,73 +1,88 @@
-use std::{
-    sync::{Condvar, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
-};
+//! A bounded number of operations in one provider, and a bounded number waiting, in a fair order.
 
-use crate::DeviceKeyError;
+mod fair_queue;
 
-/// How many operations may wait for one provider. Each waits on a thread of the blocking pool, so
-/// this must stay well below the pool's size for other work to go on.
-const MAX_WAITING: usize = 128;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// How long an operation waits for its turn: longer than a prompt that a person answers.
-const MAX_WAIT: Duration = Duration::from_secs(90);
+use tokio::sync::oneshot;
 
-/// Lets a bounded number of operations into one provider, and a bounded number wait.
+use crate::{DeviceKeyError, LocalPeer};
+use fair_queue::FairQueue;
+
+pub(crate) use fair_queue::Claimant;
+
+/// How many may wait for a lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct WaitingLimits {
+    pub(crate) in_all: usize,
+    pub(crate) per_owner: usize,
+}
+
+/// Lets a bounded number of operations in at a time. Who waits holds no thread.
 ///
-/// A slow provider thereby slows only itself.
+/// A slow provider thereby slows only itself, and who floods it only himself.
 pub(crate) struct Lane {
     concurrency: usize,
+    limits: WaitingLimits,
     state: Mutex<State>,
-    turn_given_back: Condvar,
 }
 
 #[derive(Default)]
 struct State {
     running: usize,
-    waiting: usize,
+    waiting: FairQueue<oneshot::Sender<Turn>>,
+}
+
+/// The right to go in; handed to who is next when dropped.
+pub(crate) struct Turn {
+    /// Taken out of a turn that could not be handed on.
+    lane: Option<Arc<Lane>>,
+}
+
+impl Claimant {
+    pub(crate) const fn of(peer: &LocalPeer) -> Self {
+        Self { owner: Some(peer.owner()), connection: peer.connection() }
+    }
+
+    pub(crate) fn service() -> Self {
+        Self { owner: None, connection: crate::ConnectionId::default() }
+    }
 }
 
 impl Lane {
-    pub(crate) fn new(concurrency: usize) -> Self {
-        Self {
-            concurrency: concurrency.max(1),
-            state: Mutex::default(),
-            turn_given_back: Condvar::new(),
-        }
+    pub(crate) fn new(concurrency: usize, limits: WaitingLimits) -> Arc<Self> {
+        Arc::new(Self { concurrency: concurrency.max(1), limits, state: Mutex::default() })
     }
 
-    /// A turn, if one is free at once and nobody waits for it.
-    pub(crate) fn try_enter(&self) -> Option<Turn<'_>> {
-        let mut state = self.lock();
-        (state.running < self.concurrency && state.waiting == 0).then(|| {
-            state.running += 1;
-            Turn { lane: self }
-        })
+    /// A turn, if there is room. Then nobody waits: a turn that is given back goes to who waits.
+    pub(crate) fn try_enter(self: &Arc<Self>) -> Option<Turn> {
+        self.lock().take_room(self.concurrency).then(|| self.turn())
     }
 
-    /// Blocks until it is this operation's turn.
-    pub(crate) fn enter(&self) -> Result<Turn<'_>, DeviceKeyError> {
-        let deadline = Instant::now() + MAX_WAIT;
-        let mut state = self.lock();
-        if state.running >= self.concurrency && state.waiting >= MAX_WAITING {
-            return Err(DeviceKeyError::Overloaded);
-        }
-        state.waiting += 1;
-        while state.running >= self.concurrency {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                state.waiting -= 1;
-                return Err(DeviceKeyError::WaitedTooLong);
+    /// Waits for a turn. Dropping the future gives the place up.
+    pub(crate) async fn enter(self: &Arc<Self>, who: Claimant) -> Result<Turn, DeviceKeyError> {
+        let waiting = {
+            let mut state = self.lock();
+            if state.take_room(self.concurrency) {
+                return Ok(self.turn());
             }
-            state = self
-                .turn_given_back
-                .wait_timeout(state, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
-        }
-        state.waiting -= 1;
-        state.running += 1;
-        Ok(Turn { lane: self })
+            if !state.admits(who, self.limits) {
+                // Some may have given up meanwhile.
+                state.waiting.retain(|waiter| !waiter.is_closed());
+                if !state.admits(who, self.limits) {
+                    return Err(DeviceKeyError::Overloaded);
+                }
+            }
+            let (sender, receiver) = oneshot::channel();
+            state.waiting.push(who, sender);
+            receiver
+        };
+        // The sender lies in the queue of this very lane until it is used.
+        waiting.await.map_err(|closed| DeviceKeyError::Internal(closed.into()))
+    }
+
+    fn turn(self: &Arc<Self>) -> Turn {
+        Turn { lane: Some(Arc::clone(self)) }
     }
 
     /// The counters stay right whatever panicked elsewhere: they change only in here.
@@ -76,14 +91,29 @@ impl Lane {
     }
 }
 
-/// The right to use the provider; given back when dropped.
-pub(crate) struct Turn<'a> {
-    lane: &'a Lane,
+impl State {
+    fn take_room(&mut self, concurrency: usize) -> bool {
+        let has_room = self.running < concurrency;
+        self.running += usize::from(has_room);
+        has_room
+    }
+
+    fn admits(&self, who: Claimant, limits: WaitingLimits) -> bool {
+        self.waiting.len() < limits.in_all && self.waiting.len_of(who.owner) < limits.per_owner
+    }
 }
 
-impl Drop for Turn<'_> {
+impl Drop for Turn {
     fn drop(&mut self) {
-        self.lane.lock().running -= 1;
-        self.lane.turn_given_back.notify_one();
+        let Some(lane) = self.lane.take() else { return };
+        let mut state = lane.lock();
+        while let Some(next) = state.waiting.pop() {
+            match next.send(lane.turn()) {
+                Ok(()) => return,
+                // Given up: the turn is this one still, and must not be given back twice.
+                Err(mut turn) => drop(turn.lane.take()),
+            }
+        }
+        state.running = state.running.saturating_sub(1);
     }
 }

@@ -43,7 +43,7 @@ mod store;
 
 pub use authorize::{AuthorizeError, authorize};
 pub use binding_store::{
-    AbandonedKey, BindingStoreError, CreatingKey, DeviceKeyBinding, DeviceKeyBindingStore,
+    AbandonedKey, BindingStoreError, CreatingKey, DeviceKeyBinding, DeviceKeyBindingStore, Page,
 };
 pub use clock::{Clock, SystemClock};
 pub use error::{Chain, DeviceKeyError};
@@ -55,4 +55,6 @@ pub use provider::{
 };
 pub use random::{OsRandom, RandomSource, RandomUnavailable};
 pub use signing_input::{KeyReference, SELF_TEST_MESSAGE, SigningInput};
-pub use store::{DeviceKey, DeviceKeyStore, Parts, ProviderStatus, Recovery, SignedStatement};
+pub use store::{
+    DeviceKey, DeviceKeyStore, KeyPage, Limits, Parts, ProviderStatus, Recovery, SignedStatement,
+};

@@ -1,6 +1,9 @@
 //! [`DeviceKeyStore`]: one operation a file.
 
 mod create;
+mod delete;
+mod limits;
+mod list;
 mod public;
 mod recover;
 mod sign;
@@ -10,22 +13,30 @@ use std::{fmt, sync::Arc};
 use device_key_types::{
     DeviceKeyId, OsProtectionCondition, ProtectionClass, PublicKey, Reason, TpmKind,
 };
-use tokio::runtime::Handle;
+use tokio::{
+    runtime::Handle,
+    time::{Instant, timeout_at},
+};
 use tracing::{Span, debug_span, info_span};
 
+pub use limits::Limits;
+pub use list::KeyPage;
 pub use recover::Recovery;
 pub use sign::SignedStatement;
 
 use crate::{
-    Clock, DeviceKeyBinding, DeviceKeyBindingStore, DeviceKeyError, DeviceKeyProvider, LocalPeer,
-    OwnerUid, ProviderDescription, ProviderError, ProviderErrorKind, RandomSource,
-    RemoteControlPolicy, lane::Lane,
+    BindingStoreError, Clock, DeviceKeyBinding, DeviceKeyBindingStore, DeviceKeyError,
+    DeviceKeyProvider, LocalPeer, OwnerUid, ProviderDescription, ProviderError, ProviderErrorKind,
+    RandomSource, RemoteControlPolicy,
+    lane::{Claimant, Lane, Turn},
 };
 
 /// What a [`DeviceKeyStore`] is put together from.
 pub struct Parts {
     /// Which statements may go where.
     pub policy: RemoteControlPolicy,
+    /// How much one may have at a time.
+    pub limits: Limits,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Where key ids come from.
@@ -38,9 +49,10 @@ pub struct Parts {
 
 /// Creates device keys and signs structured statements with them. Cheap to clone.
 ///
-/// The synchronous work of a request, from binding to provider, runs in one hop to the blocking
-/// pool of the Tokio runtime it is called on, so a provider that takes a minute holds nothing up
-/// but its own lane.
+/// The synchronous work of a request, from binding to provider, runs on the blocking pool of the
+/// Tokio runtime it is called on, whose time driver must be enabled. Who has to wait, for a
+/// provider or for the bindings, waits in a fair order and holds no thread, so a provider that
+/// takes a minute holds nothing up but its own lane.
 #[derive(Clone)]
 pub struct DeviceKeyStore {
     inner: Arc<Inner>,
@@ -70,18 +82,25 @@ pub struct ProviderStatus {
 
 struct Inner {
     policy: RemoteControlPolicy,
+    limits: Limits,
     clock: Arc<dyn Clock>,
     random: Arc<dyn RandomSource>,
     bindings: Arc<dyn DeviceKeyBindingStore>,
+    look_ups: Arc<Lane>,
     providers: Vec<Arc<LanedProvider>>,
 }
 
 struct LanedProvider {
     provider: Arc<dyn DeviceKeyProvider>,
-    lane: Lane,
+    lane: Arc<Lane>,
 }
 
 impl LanedProvider {
+    fn new(provider: Arc<dyn DeviceKeyProvider>, limits: &Limits) -> Arc<Self> {
+        let lane = Lane::new(provider.description().concurrency, limits.waiting_for_provider());
+        Arc::new(Self { provider, lane })
+    }
+
     /// Runs one platform call in a span of its own.
     fn call<T>(
         &self,
@@ -97,19 +116,12 @@ impl LanedProvider {
 impl DeviceKeyStore {
     /// Puts a store together.
     pub fn new(parts: Parts) -> Self {
-        let laned = |provider: Arc<dyn DeviceKeyProvider>| {
-            let lane = Lane::new(provider.description().concurrency);
-            Arc::new(LanedProvider { provider, lane })
-        };
-        Self {
-            inner: Arc::new(Inner {
-                policy: parts.policy,
-                clock: parts.clock,
-                random: parts.random,
-                bindings: parts.bindings,
-                providers: parts.providers.into_iter().map(laned).collect(),
-            }),
-        }
+        let Parts { policy, limits, clock, random, bindings, providers } = parts;
+        let laned = |provider| LanedProvider::new(provider, &limits);
+        let providers = providers.into_iter().map(laned).collect();
+        let look_ups = Lane::new(limits::LOOK_UPS, limits::WAITING_FOR_LOOK_UPS);
+        let inner = Inner { policy, limits, clock, random, bindings, look_ups, providers };
+        Self { inner: Arc::new(inner) }
     }
 
     /// The policy, for parsing payloads in the order of checks.
@@ -131,7 +143,27 @@ impl DeviceKeyStore {
         self.inner.providers.iter().map(status).collect()
     }
 
-    /// Runs the synchronous work of a request off the async threads, in the caller's span.
+    /// Runs an operation up to its deadline. What it had begun on a thread goes on there, keeps its
+    /// turn until it is done, and gives nothing out.
+    async fn in_time<T>(
+        &self,
+        operation: impl AsyncFnOnce(Instant) -> Result<T, DeviceKeyError>,
+    ) -> Result<T, DeviceKeyError> {
+        let deadline = Instant::now() + self.inner.limits.operation;
+        timeout_at(deadline, operation(deadline)).await.unwrap_or(Err(DeviceKeyError::TimedOut))
+    }
+
+    /// Runs synchronous work that looks bindings up, in turn with everybody else's.
+    async fn looking_up<T: Send + 'static>(
+        &self,
+        peer: &LocalPeer,
+        work: impl FnOnce(&BlockingHop, Turn) -> Result<T, DeviceKeyError> + Send + 'static,
+    ) -> Result<T, DeviceKeyError> {
+        let turn = self.inner.look_ups.enter(Claimant::of(peer)).await?;
+        self.blocking(move |hop| work(hop, turn)).await
+    }
+
+    /// Runs synchronous work off the async threads, in the caller's span.
     async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&BlockingHop) -> Result<T, DeviceKeyError> + Send + 'static,
@@ -171,7 +203,7 @@ impl BlockingHop {
     fn bindings<T>(
         &self,
         operation: &'static str,
-        call: impl Future<Output = Result<T, crate::BindingStoreError>>,
+        call: impl Future<Output = Result<T, BindingStoreError>>,
     ) -> Result<T, DeviceKeyError> {
         let _span = debug_span!("bindings", operation).entered();
         Ok(self.runtime.block_on(call)?)
@@ -186,21 +218,22 @@ impl BlockingHop {
         self.bindings("get", self.inner.bindings.get(key_id, owner))?
             .ok_or(DeviceKeyError::KeyNotFound)
     }
+}
 
+impl Inner {
     /// The provider that made a key, or its absence as the reason that its class has for that.
-    fn provider(&self, binding: &DeviceKeyBinding) -> Result<&LanedProvider, DeviceKeyError> {
+    fn provider(&self, binding: &DeviceKeyBinding) -> Result<&Arc<LanedProvider>, DeviceKeyError> {
         self.provider_named(&binding.provider)
             .ok_or_else(|| no_protection(binding.protection_class))
     }
 
-    fn provider_named(&self, name: &str) -> Option<&LanedProvider> {
-        let mut providers = self.inner.providers.iter().map(|laned| &**laned);
-        providers.find(|laned| laned.provider.description().name == name)
+    fn provider_named(&self, name: &str) -> Option<&Arc<LanedProvider>> {
+        self.providers.iter().find(|laned| laned.provider.description().name == name)
     }
 
     /// Without any provider nothing works here, and every call says so in the same way.
     fn require_any_provider(&self) -> Result<(), DeviceKeyError> {
-        if self.inner.providers.is_empty() {
+        if self.providers.is_empty() {
             return Err(no_protection(ProtectionClass::HardwareTpm));
         }
         Ok(())

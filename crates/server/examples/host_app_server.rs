@@ -5,7 +5,7 @@
 
 use std::{error::Error, sync::Arc};
 
-use device_key::{DeviceKeyStore, OsRandom, Parts, RemoteControlPolicy, SystemClock};
+use device_key::{DeviceKeyStore, Limits, OsRandom, Parts, RemoteControlPolicy, SystemClock};
 use device_key_server::{AppServer, Methods, ServerDescription};
 use device_key_testing::{MemoryBindings, MemoryProvider};
 use serde::Deserialize;
@@ -19,6 +19,7 @@ struct GreetParams {
 fn host() -> Result<AppServer, Box<dyn Error>> {
     let store = DeviceKeyStore::new(Parts {
         policy: RemoteControlPolicy::default(),
+        limits: Limits::default(),
         clock: Arc::new(SystemClock),
         random: Arc::new(OsRandom),
         bindings: MemoryBindings::new(),

@@ -13,7 +13,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use device_key::{DeviceKeyStore, OsRandom, Parts, RemoteControlPolicy};
+use device_key::{DeviceKeyStore, Limits, OsRandom, Parts, RemoteControlPolicy};
 use device_key_server::{AppServer, Methods, ServerDescription};
 use device_key_testing::{FixedClock, MemoryBindings, MemoryProvider, samples};
 use opentelemetry::trace::{SpanId, TracerProvider as _};
@@ -27,6 +27,7 @@ const PARENT: &str = "00f067aa0ba902b7";
 fn server() -> AppServer {
     let store = DeviceKeyStore::new(Parts {
         policy: RemoteControlPolicy::default(),
+        limits: Limits::default(),
         clock: Arc::new(FixedClock::at(samples::NOW)),
         random: Arc::new(OsRandom),
         bindings: MemoryBindings::new(),

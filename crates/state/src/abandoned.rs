@@ -1,4 +1,4 @@
-//! Which keys were begun by processes that live no more.
+//! Which keys were begun by processes that live no more, and which are half deleted.
 
 use std::collections::BTreeMap;
 
@@ -9,10 +9,11 @@ use tracing::warn;
 
 use crate::{error::DatabaseError, record, runtime::StateRuntime};
 
-/// The first condition is the one of the partial index, word for word.
+/// The first condition is the one of the partial index, word for word. The lease is NULL where a
+/// deletion was begun.
 const UNFINISHED: &str = "\
     SELECT key_id, provider, creator_lease FROM device_key_bindings \
-    WHERE phase <> 'ready' AND phase = 'creating' ORDER BY key_id";
+    WHERE phase <> 'ready' AND phase IN ('creating', 'deleting') ORDER BY key_id";
 
 const STILL_BEGUN: &str = "\
     SELECT EXISTS (SELECT 1 FROM device_key_bindings \
@@ -20,7 +21,8 @@ const STILL_BEGUN: &str = "\
 
 struct Unfinished {
     key: AbandonedKey,
-    lease: FileName,
+    /// Of who creates it. Who deletes it need not be asked: deleting twice does no harm.
+    lease: Option<FileName>,
 }
 
 impl StateRuntime {
@@ -33,6 +35,10 @@ impl StateRuntime {
         let mut holders: BTreeMap<FileName, bool> = BTreeMap::new();
         let mut abandoned = Vec::new();
         for Unfinished { key, lease } in unfinished {
+            let Some(lease) = lease else {
+                abandoned.push(key);
+                continue;
+            };
             let alive = *holders.entry(lease.clone()).or_insert_with(|| {
                 is_held(&lease).unwrap_or_else(|error| {
                     warn!(%error, "a lease cannot be looked at, its keys are left alone");

@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 use device_key::{
     AbandonedKey, BindingStoreError, CreatedKey, CreatingKey, DeviceKeyBinding,
-    DeviceKeyBindingStore, OwnerUid,
+    DeviceKeyBindingStore, OwnerUid, Page,
 };
 use device_key_types::{DeviceKeyId, UnixTime};
 
@@ -11,8 +11,8 @@ use crate::runtime::StateRuntime;
 /// a thread that may block.
 #[async_trait]
 impl DeviceKeyBindingStore for StateRuntime {
-    async fn begin(&self, key: &CreatingKey) -> Result<(), BindingStoreError> {
-        Ok(self.begin_key(key)?)
+    async fn begin(&self, key: &CreatingKey, keys_per_owner: u32) -> Result<(), BindingStoreError> {
+        self.begin_key(key, keys_per_owner)
     }
 
     async fn complete(
@@ -30,6 +30,23 @@ impl DeviceKeyBindingStore for StateRuntime {
         owner: OwnerUid,
     ) -> Result<Option<DeviceKeyBinding>, BindingStoreError> {
         self.get_binding(key_id, owner)
+    }
+
+    async fn list(
+        &self,
+        owner: OwnerUid,
+        page: &Page,
+    ) -> Result<Vec<DeviceKeyBinding>, BindingStoreError> {
+        self.list_bindings(owner, page)
+    }
+
+    async fn begin_deletion(
+        &self,
+        key_id: &DeviceKeyId,
+        owner: OwnerUid,
+        now: UnixTime,
+    ) -> Result<Option<DeviceKeyBinding>, BindingStoreError> {
+        Ok(self.begin_deletion_of(key_id, owner, now)?)
     }
 
     async fn remove(&self, key_id: &DeviceKeyId) -> Result<(), BindingStoreError> {

@@ -1,7 +1,9 @@
 //! The table `device_key_bindings`, as methods that block.
 
-use device_key::{BindingStoreError, CreatedKey, CreatingKey, DeviceKeyBinding, OwnerUid};
-use device_key_types::{DeviceKeyId, StorageParentName, TpmKind, UnixTime};
+use device_key::{BindingStoreError, CreatedKey, CreatingKey, DeviceKeyBinding, OwnerUid, Page};
+use device_key_types::{
+    AccountUserId, ClientId, DeviceKeyId, StorageParentName, TpmKind, UnixTime,
+};
 use rusqlite::{OptionalExtension, named_params};
 use tracing::warn;
 
@@ -17,13 +19,24 @@ const LOOK_UP: &str = concat!(
     " FROM device_key_bindings WHERE key_id = ?1 AND owner_uid = ?2 AND phase = 'ready'"
 );
 
-/// `key_id > ''` is every key.
+/// `key_id > ''` is every key; a filter that is NULL lets every key pass.
 const PAGE: &str = concat!(
     "SELECT ",
     binding_columns!(),
     ", key_id FROM device_key_bindings WHERE owner_uid = ?1 AND key_id > ?2 AND phase = 'ready' \
+     AND (?4 IS NULL OR account_user_id = ?4) AND (?5 IS NULL OR client_id = ?5) \
      ORDER BY key_id LIMIT ?3"
 );
+
+/// One condition for each of the two partial indexes.
+const COUNT_OF_OWNER: &str = "\
+    SELECT (SELECT count(*) FROM device_key_bindings WHERE owner_uid = ?1 AND phase = 'ready') + \
+    (SELECT count(*) FROM device_key_bindings WHERE owner_uid = ?1 AND phase <> 'ready' \
+    AND phase IN ('creating', 'deleting'))";
+
+const BEGIN_DELETION: &str = "\
+    UPDATE device_key_bindings SET phase = 'deleting', updated_at = ?3 \
+    WHERE key_id = ?1 AND owner_uid = ?2 AND phase = 'ready'";
 
 const BEGIN: &str = "\
     INSERT INTO device_key_bindings (key_id, owner_uid, account_user_id, client_id, created_at, \
@@ -58,7 +71,7 @@ pub struct PhaseCounts {
     pub creating: u64,
     /// Whole.
     pub ready: u64,
-    /// Being removed. This version removes keys in one step and makes no such record.
+    /// Hidden, and about to be removed.
     pub deleting: u64,
 }
 
@@ -101,21 +114,24 @@ impl StateRuntime {
         Ok(())
     }
 
-    /// At most `limit` whole keys of this owner that come behind `after`, ascending by the text of
-    /// the key id (byte by byte, which is not the order of [`DeviceKeyId`] values).
+    /// A page of this owner's whole keys, ascending by the text of the key id (byte by byte, which is
+    /// not the order of [`DeviceKeyId`] values).
     ///
     /// Give the last id of a page as `after` to get the next one. Keys created or removed meanwhile
     /// neither repeat nor hide others.
     pub fn list_bindings(
         &self,
         owner: OwnerUid,
-        after: Option<&DeviceKeyId>,
-        limit: u32,
+        page: &Page,
     ) -> Result<Vec<DeviceKeyBinding>, BindingStoreError> {
-        let after = after.map_or_else(String::new, ToString::to_string);
+        let after = page.after.as_ref().map_or_else(String::new, ToString::to_string);
+        let account_user_id = page.account_user_id.as_ref().map(AccountUserId::as_str);
+        let client_id = page.client_id.as_ref().map(ClientId::as_str);
+        let limit = page.limit;
         let page = self.read(|connection| {
             let mut page = connection.prepare_cached(PAGE)?;
-            let mut rows = page.query((owner.as_raw(), after, limit))?;
+            let mut rows =
+                page.query((owner.as_raw(), after, limit, account_user_id, client_id))?;
             let mut bindings = Vec::new();
             while let Some(row) = rows.next()? {
                 bindings.push(record::binding(row, record::key_id(row, 9)?, owner)?);
@@ -125,7 +141,26 @@ impl StateRuntime {
         Ok(page)
     }
 
-    /// Forgets a key, whole or begun; says whether there was one.
+    /// Hides a whole key of this owner, and gives the binding that it had.
+    pub(crate) fn begin_deletion_of(
+        &self,
+        key_id: &DeviceKeyId,
+        owner: OwnerUid,
+        now: UnixTime,
+    ) -> Result<Option<DeviceKeyBinding>, DatabaseError> {
+        self.write(|transaction| {
+            let name = key_id.to_string();
+            let mut look_up = transaction.prepare_cached(LOOK_UP)?;
+            let mut rows = look_up.query((&name, owner.as_raw()))?;
+            let Some(row) = rows.next()? else { return Ok(None) };
+            let binding = record::binding(row, *key_id, owner)?;
+            let mut hide = transaction.prepare_cached(BEGIN_DELETION)?;
+            hide.execute((&name, owner.as_raw(), now.as_seconds()))?;
+            Ok(Some(binding))
+        })
+    }
+
+    /// Forgets a key in any phase; says whether there was one.
     pub fn delete_binding(&self, key_id: &DeviceKeyId) -> Result<bool, BindingStoreError> {
         let deleted: Option<Option<String>> = self.write(|transaction| {
             let mut delete = transaction.prepare_cached(DELETE)?;
@@ -168,10 +203,19 @@ impl StateRuntime {
         Ok(counts)
     }
 
-    pub(crate) fn begin_key(&self, key: &CreatingKey) -> Result<(), DatabaseError> {
+    pub(crate) fn begin_key(
+        &self,
+        key: &CreatingKey,
+        keys_per_owner: u32,
+    ) -> Result<(), BindingStoreError> {
         // First the lease, then its name in a record: whoever reads the name finds it locked.
         let lease = self.leases().take()?;
-        self.write(|transaction| {
+        let has_room = self.write(|transaction| {
+            let mut count = transaction.prepare_cached(COUNT_OF_OWNER)?;
+            let owned: i64 = count.query_row([key.owner.as_raw()], |row| row.get(0))?;
+            if owned >= i64::from(keys_per_owner) {
+                return Ok(false);
+            }
             transaction.prepare_cached(BEGIN)?.execute(named_params! {
                 ":key_id": key.key_id.to_string(),
                 ":owner_uid": key.owner.as_raw(),
@@ -182,8 +226,9 @@ impl StateRuntime {
                 ":protection_class": key.protection_class.as_str(),
                 ":creator_lease": lease.as_str(),
             })?;
-            Ok(())
-        })
+            Ok(true)
+        })?;
+        if has_room { Ok(()) } else { Err(BindingStoreError::QuotaExceeded) }
     }
 
     pub(crate) fn complete_key(

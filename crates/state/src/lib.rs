@@ -10,14 +10,15 @@
 //! folder keeps other users out, nothing else does.
 //!
 //! ```
-//! use device_key::OwnerUid;
+//! use device_key::{OwnerUid, Page};
 //! use device_key_private_fs::PrivateDir;
 //! use device_key_state::StateRuntime;
 //!
 //! # let scratch = tempfile::tempdir()?;
 //! let home = PrivateDir::open_or_create(&scratch.path().join("device-key"))?;
 //! let state = StateRuntime::open(&home)?;
-//! assert!(state.list_bindings(OwnerUid::new(1000), None, 10)?.is_empty());
+//! let page = Page { account_user_id: None, client_id: None, after: None, limit: 10 };
+//! assert!(state.list_bindings(OwnerUid::new(1000), &page)?.is_empty());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 #![forbid(unsafe_code)]

@@ -56,9 +56,12 @@ pub(crate) fn provider(row: &Row<'_>, index: usize) -> Result<Box<str>, Database
     Ok(Column(row, index, "provider").text()?.into())
 }
 
-/// Reads `creator_lease` at this place.
-pub(crate) fn creator_lease(row: &Row<'_>, index: usize) -> Result<FileName, DatabaseError> {
-    Column(row, index, "creator_lease").parse()
+/// Reads `creator_lease` at this place, which only a key that is being created has.
+pub(crate) fn creator_lease(
+    row: &Row<'_>,
+    index: usize,
+) -> Result<Option<FileName>, DatabaseError> {
+    Column(row, index, "creator_lease").if_present(Column::parse)
 }
 
 /// One value of a record: where it is, and the name by which it is called if it does not parse.

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use device_key::{BindingStoreError, CreatedKey, CreatingKey, DeviceKeyBinding, OwnerUid};
+use device_key::{BindingStoreError, CreatedKey, CreatingKey, DeviceKeyBinding, OwnerUid, Page};
 use device_key_private_fs::PrivateDir;
 use device_key_types::{
     Binding, DeviceKeyId, ProtectionClass, PublicKey, StorageParentName, TpmKind, UnixTime,
@@ -112,6 +112,7 @@ pub(crate) fn kind<T>(result: Result<T, BindingStoreError>) -> &'static str {
     result.map_or_else(
         |error| match error {
             BindingStoreError::Conflict => "conflict",
+            BindingStoreError::QuotaExceeded => "quota_exceeded",
             BindingStoreError::NotBegun => "not_begun",
             BindingStoreError::Unavailable(_) => "unavailable",
             BindingStoreError::TooNew => "too_new",
@@ -122,5 +123,10 @@ pub(crate) fn kind<T>(result: Result<T, BindingStoreError>) -> &'static str {
 }
 
 pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+    tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(future)
+}
+
+/// Any account's and client's keys behind this one.
+pub(crate) fn page(after: Option<DeviceKeyId>, limit: u32) -> Page {
+    Page { account_user_id: None, client_id: None, after, limit }
 }

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use device_key::{
-    DeviceKeyBindingStore, DeviceKeyProvider, DeviceKeyStore, Parts, RandomSource,
+    DeviceKeyBindingStore, DeviceKeyProvider, DeviceKeyStore, Limits, Parts, RandomSource,
     RemoteControlPolicy,
 };
 
@@ -22,6 +22,7 @@ pub struct Assembly {
     hooked_bindings: HookedBindings,
     random: Arc<dyn RandomSource>,
     providers: Vec<Arc<dyn DeviceKeyProvider>>,
+    limits: Limits,
 }
 
 impl Default for Assembly {
@@ -43,6 +44,7 @@ impl Assembly {
             recorder,
             random: Arc::new(SequenceRandom::default()),
             providers: Vec::new(),
+            limits: Limits::default(),
         }
     }
 
@@ -74,10 +76,18 @@ impl Assembly {
         self
     }
 
+    /// With other limits.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
     /// Puts the store together.
     pub fn store(self) -> DeviceKeyStore {
         DeviceKeyStore::new(Parts {
             policy: RemoteControlPolicy::default(),
+            limits: self.limits,
             clock: self.clock,
             random: self.random,
             bindings: Arc::new(self.hooked_bindings),

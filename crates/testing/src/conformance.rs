@@ -4,7 +4,7 @@
 //! use std::sync::Arc;
 //! use device_key_testing::{MemoryBindings, MemoryProvider, conformance};
 //!
-//! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+//! # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
 //! conformance::provider(Arc::new(MemoryProvider::hardware())).await;
 //! conformance::binding_store(&*MemoryBindings::new()).await;
 //! # });

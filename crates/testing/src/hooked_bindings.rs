@@ -3,12 +3,12 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use device_key::{
     AbandonedKey, BindingStoreError, CreatedKey, CreatingKey, DeviceKeyBinding,
-    DeviceKeyBindingStore, OwnerUid,
+    DeviceKeyBindingStore, OwnerUid, Page,
 };
 use device_key_types::{DeviceKeyId, UnixTime};
 
 use crate::{
-    BindingOperation::{self, Abandoned, Begin, Complete, Get, Remove},
+    BindingOperation::{self, Abandoned, Begin, BeginDeletion, Complete, Get, List, Remove},
     Hook, Moment,
     hook::Hooks,
 };
@@ -46,8 +46,8 @@ impl HookedBindings {
 
 #[async_trait]
 impl DeviceKeyBindingStore for HookedBindings {
-    async fn begin(&self, key: &CreatingKey) -> Result<(), BindingStoreError> {
-        self.run(Begin, self.inner.begin(key)).await
+    async fn begin(&self, key: &CreatingKey, keys_per_owner: u32) -> Result<(), BindingStoreError> {
+        self.run(Begin, self.inner.begin(key, keys_per_owner)).await
     }
 
     async fn complete(
@@ -65,6 +65,23 @@ impl DeviceKeyBindingStore for HookedBindings {
         owner: OwnerUid,
     ) -> Result<Option<DeviceKeyBinding>, BindingStoreError> {
         self.run(Get, self.inner.get(key_id, owner)).await
+    }
+
+    async fn list(
+        &self,
+        owner: OwnerUid,
+        page: &Page,
+    ) -> Result<Vec<DeviceKeyBinding>, BindingStoreError> {
+        self.run(List, self.inner.list(owner, page)).await
+    }
+
+    async fn begin_deletion(
+        &self,
+        key_id: &DeviceKeyId,
+        owner: OwnerUid,
+        now: UnixTime,
+    ) -> Result<Option<DeviceKeyBinding>, BindingStoreError> {
+        self.run(BeginDeletion, self.inner.begin_deletion(key_id, owner, now)).await
     }
 
     async fn remove(&self, key_id: &DeviceKeyId) -> Result<(), BindingStoreError> {

@@ -6,9 +6,9 @@ use std::{
 use async_trait::async_trait;
 use device_key::{
     AbandonedKey, BindingStoreError, CreatedKey, CreatingKey, DeviceKeyBinding,
-    DeviceKeyBindingStore, OwnerUid,
+    DeviceKeyBindingStore, OwnerUid, Page,
 };
-use device_key_types::{DeviceKeyId, UnixTime};
+use device_key_types::{Binding, DeviceKeyId, UnixTime};
 
 /// Bindings in memory.
 #[derive(Debug, Default)]
@@ -18,6 +18,24 @@ pub struct MemoryBindings(Mutex<BTreeMap<DeviceKeyId, Record>>);
 enum Record {
     Begun { key: CreatingKey, creator_lives: bool },
     Whole(DeviceKeyBinding),
+    Deleting { provider: Box<str>, owner: OwnerUid },
+}
+
+impl Record {
+    fn owner(&self) -> OwnerUid {
+        match self {
+            Self::Begun { key, .. } => key.owner,
+            Self::Whole(binding) => binding.owner,
+            Self::Deleting { owner, .. } => *owner,
+        }
+    }
+
+    fn whole(&self) -> Option<&DeviceKeyBinding> {
+        match self {
+            Self::Whole(binding) => Some(binding),
+            Self::Begun { .. } | Self::Deleting { .. } => None,
+        }
+    }
 }
 
 impl MemoryBindings {
@@ -47,10 +65,7 @@ impl MemoryBindings {
 
     /// A whole key, whoever owns it.
     pub fn whole(&self, key_id: &DeviceKeyId) -> Option<DeviceKeyBinding> {
-        match self.records().get(key_id) {
-            Some(Record::Whole(binding)) => Some(binding.clone()),
-            Some(Record::Begun { .. }) | None => None,
-        }
+        self.records().get(key_id).and_then(Record::whole).cloned()
     }
 
     /// The names of all records, whole or begun, in ascending order.
@@ -65,8 +80,13 @@ impl MemoryBindings {
 
 #[async_trait]
 impl DeviceKeyBindingStore for MemoryBindings {
-    async fn begin(&self, key: &CreatingKey) -> Result<(), BindingStoreError> {
-        match self.records().entry(key.key_id) {
+    async fn begin(&self, key: &CreatingKey, keys_per_owner: u32) -> Result<(), BindingStoreError> {
+        let mut records = self.records();
+        let owned = records.values().filter(|record| record.owner() == key.owner).count();
+        if owned >= usize::try_from(keys_per_owner).unwrap() {
+            return Err(BindingStoreError::QuotaExceeded);
+        }
+        match records.entry(key.key_id) {
             Entry::Occupied(_) => Err(BindingStoreError::Conflict),
             Entry::Vacant(vacant) => {
                 vacant.insert(Record::Begun { key: key.clone(), creator_lives: true });
@@ -109,6 +129,41 @@ impl DeviceKeyBindingStore for MemoryBindings {
         Ok(self.whole(key_id).filter(|binding| binding.owner == owner))
     }
 
+    async fn list(
+        &self,
+        owner: OwnerUid,
+        page: &Page,
+    ) -> Result<Vec<DeviceKeyBinding>, BindingStoreError> {
+        let wanted = |binding: &&DeviceKeyBinding| {
+            let Binding { account_user_id, client_id } = &binding.binding;
+            let after = page.after.map(|key_id| key_id.to_string());
+            binding.owner == owner
+                && page.account_user_id.as_ref().is_none_or(|wanted| wanted == account_user_id)
+                && page.client_id.as_ref().is_none_or(|wanted| wanted == client_id)
+                && after.is_none_or(|after| binding.key_id.to_string() > after)
+        };
+        let records = self.records();
+        let mut keys: Vec<DeviceKeyBinding> =
+            records.values().filter_map(Record::whole).filter(wanted).cloned().collect();
+        keys.sort_by_key(|binding| binding.key_id.to_string());
+        keys.truncate(usize::try_from(page.limit).unwrap());
+        Ok(keys)
+    }
+
+    async fn begin_deletion(
+        &self,
+        key_id: &DeviceKeyId,
+        owner: OwnerUid,
+        _now: UnixTime,
+    ) -> Result<Option<DeviceKeyBinding>, BindingStoreError> {
+        let found = self.whole(key_id).filter(|binding| binding.owner == owner);
+        if let Some(binding) = &found {
+            let provider = binding.provider.clone();
+            self.records().insert(*key_id, Record::Deleting { provider, owner });
+        }
+        Ok(found)
+    }
+
     async fn remove(&self, key_id: &DeviceKeyId) -> Result<(), BindingStoreError> {
         self.forget(key_id);
         Ok(())
@@ -118,6 +173,9 @@ impl DeviceKeyBindingStore for MemoryBindings {
         let abandoned = |(key_id, record): (&DeviceKeyId, &Record)| match record {
             Record::Begun { key, creator_lives: false } => {
                 Some(AbandonedKey { key_id: *key_id, provider: key.provider.into() })
+            }
+            Record::Deleting { provider, .. } => {
+                Some(AbandonedKey { key_id: *key_id, provider: provider.clone() })
             }
             Record::Begun { .. } | Record::Whole(_) => None,
         };

@@ -88,6 +88,10 @@ pub enum BindingOperation {
     Complete,
     /// `get`
     Get,
+    /// `list`
+    List,
+    /// `begin_deletion`
+    BeginDeletion,
     /// `remove`
     Remove,
     /// `abandoned`
@@ -96,13 +100,23 @@ pub enum BindingOperation {
 
 impl Operation for BindingOperation {
     type Error = BindingStoreError;
-    const ALL: &[Self] = &[Self::Begin, Self::Complete, Self::Get, Self::Remove, Self::Abandoned];
+    const ALL: &[Self] = &[
+        Self::Begin,
+        Self::Complete,
+        Self::Get,
+        Self::List,
+        Self::BeginDeletion,
+        Self::Remove,
+        Self::Abandoned,
+    ];
 
     fn as_str(self) -> &'static str {
         match self {
             Self::Begin => "begin",
             Self::Complete => "complete",
             Self::Get => "get",
+            Self::List => "list",
+            Self::BeginDeletion => "begin_deletion",
             Self::Remove => "remove",
             Self::Abandoned => "abandoned",
         }

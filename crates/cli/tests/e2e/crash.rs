@@ -11,8 +11,8 @@ use std::{
 };
 
 use device_key::{
-    DeviceKeyBindingStore, DeviceKeyStore, LocalPeer, OsRandom, OwnerUid, Parts, ProviderError,
-    RemoteControlPolicy, SystemClock, Transport,
+    DeviceKeyBindingStore, DeviceKeyStore, Limits, LocalPeer, OsRandom, OwnerUid, Parts,
+    ProviderError, RemoteControlPolicy, SystemClock, Transport,
 };
 use device_key_private_fs::PrivateDir;
 use device_key_provider_tpm::{TpmProvider, TpmSettings};
@@ -154,6 +154,7 @@ fn victim() {
     }
     let store = DeviceKeyStore::new(Parts {
         policy: RemoteControlPolicy::default(),
+        limits: Limits::default(),
         clock: Arc::new(SystemClock),
         random: Arc::new(OsRandom),
         bindings: Arc::new(bindings),
@@ -163,7 +164,7 @@ fn victim() {
     let peer = LocalPeer::from_transport(owner, Transport::InProcess);
     let binding =
         Binding { account_user_id: ACCOUNT.parse().unwrap(), client_id: CLIENT.parse().unwrap() };
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     runtime.block_on(store.create(&peer, binding, ProtectionPolicy::HardwareOnly)).unwrap();
 }
 

@@ -1,99 +1,158 @@
-use device_key_types::{Binding, DeviceKeyId, OsProtectionCondition, ProtectionPolicy, Reason};
+use std::sync::Arc;
+
+use device_key_types::{
+    Binding, DeviceKeyId, OsProtectionCondition, ProtectionClass, ProtectionPolicy, Reason,
+};
+use tokio::time::Instant;
 use tracing::{error, warn};
 
 use super::{BlockingHop, DeviceKey, DeviceKeyStore, LanedProvider};
 use crate::{
     Chain, CreatedKey, CreatingKey, DeviceKeyError, KeyReference, LocalPeer, SigningInput,
-    lane::Turn,
+    lane::Claimant,
 };
 
 impl DeviceKeyStore {
-    /// Creates a key for one account and client, owned by the caller's user.
+    /// Creates a key for one account and client, owned by the caller's user, with the first provider
+    /// that gives a class the caller accepts.
     ///
     /// The key is recorded as begun, made and stored by the provider, proved by a signature of a
-    /// constant message, and only then visible. A failure undoes what came before it; what a crash
-    /// leaves is removed by [`DeviceKeyStore::recover`].
+    /// constant message, and only then visible. A failure undoes what came before it, and so does
+    /// the deadline; what a crash leaves is removed by [`DeviceKeyStore::recover`].
     pub async fn create(
         &self,
         peer: &LocalPeer,
         binding: Binding,
         policy: ProtectionPolicy,
     ) -> Result<DeviceKey, DeviceKeyError> {
-        let peer = *peer;
-        self.blocking(move |hop| hop.create(&peer, binding, policy)).await
+        self.in_time(async |deadline| {
+            let request = Arc::new(Request { peer: *peer, binding, deadline });
+            let mut refusal = Refusal::default();
+            for laned in &self.inner.providers {
+                let class = laned.provider.description().protection_class;
+                let attempt = if policy.accepts(class) {
+                    self.create_with(Arc::clone(laned), &request).await
+                } else {
+                    self.look_at(Arc::clone(laned), &request).await
+                };
+                match attempt? {
+                    Attempt::Created(key) => return Ok(key),
+                    Attempt::NotAccepted => refusal.available.push(class),
+                    // Absence is normal: the next provider may be there. One that is there but
+                    // fails is reported, or else a fault would turn into a weaker class unnoticed.
+                    Attempt::Absent(error) if policy.accepts(class) => {
+                        warn!(cause = %Chain(&error), "no key can be created there");
+                        refusal.cause = error.os_protection_condition().or(refusal.cause);
+                    }
+                    Attempt::Absent(_) => {}
+                }
+            }
+            Err(refusal.under(policy))
+        })
+        .await
+    }
+
+    async fn create_with(
+        &self,
+        laned: Arc<LanedProvider>,
+        request: &Arc<Request>,
+    ) -> Result<Attempt, DeviceKeyError> {
+        let turn = laned.lane.enter(Claimant::of(&request.peer)).await?;
+        let request = Arc::clone(request);
+        self.blocking(move |hop| {
+            let attempt = hop.create(&laned, &request);
+            drop(turn);
+            attempt
+        })
+        .await
+    }
+
+    /// Only to tell what another policy would have given: not worth a wait.
+    async fn look_at(
+        &self,
+        laned: Arc<LanedProvider>,
+        request: &Arc<Request>,
+    ) -> Result<Attempt, DeviceKeyError> {
+        let request = Arc::clone(request);
+        self.blocking(move |_| {
+            let presence = laned.call("presence", |provider| provider.presence(&request.peer));
+            Ok(presence.map_or_else(Attempt::Absent, |()| Attempt::NotAccepted))
+        })
+        .await
+    }
+}
+
+struct Request {
+    peer: LocalPeer,
+    binding: Binding,
+    deadline: Instant,
+}
+
+/// What came of one provider.
+enum Attempt {
+    Created(DeviceKey),
+    /// It is there, but the caller does not accept its class.
+    NotAccepted,
+    Absent(DeviceKeyError),
+}
+
+/// Why no provider made a key.
+#[derive(Default)]
+struct Refusal {
+    available: Vec<ProtectionClass>,
+    cause: Option<OsProtectionCondition>,
+}
+
+impl Refusal {
+    fn under(self, policy: ProtectionPolicy) -> DeviceKeyError {
+        let Self { available, cause } = self;
+        let (reason, cause) = match policy {
+            ProtectionPolicy::HardwareOnly if available.is_empty() => {
+                (Reason::HardwareUnavailable, None)
+            }
+            ProtectionPolicy::HardwareOnly => (Reason::DegradedProtectionNotAllowed, None),
+            ProtectionPolicy::AllowOsProtectedNonextractable => (
+                Reason::OsProtectionUnavailable,
+                cause.or(Some(OsProtectionCondition::NotConfigured)),
+            ),
+        };
+        DeviceKeyError::NoProtection { reason, available, cause }
     }
 }
 
 impl BlockingHop {
-    fn create(
-        &self,
-        peer: &LocalPeer,
-        binding: Binding,
-        policy: ProtectionPolicy,
-    ) -> Result<DeviceKey, DeviceKeyError> {
+    fn create(&self, laned: &LanedProvider, request: &Request) -> Result<Attempt, DeviceKeyError> {
+        let available = laned.call("availability", |provider| provider.availability(&request.peer));
+        if let Err(error) = available {
+            return if is_absence(error.reason()) {
+                Ok(Attempt::Absent(error))
+            } else {
+                Err(error)
+            };
+        }
         let mut random = [0; 32];
         self.random.fill(&mut random)?;
         let key_id = DeviceKeyId::from_random_bytes(random);
-
-        let (provider, turn) = self.choose(peer, policy)?;
-        let description = provider.provider.description();
+        let description = laned.provider.description();
         let begun = CreatingKey {
             key_id,
-            owner: peer.owner(),
-            binding,
+            owner: request.peer.owner(),
+            binding: request.binding.clone(),
             provider: description.name,
             protection_class: description.protection_class,
             created_at: self.clock.now(),
         };
-        self.bindings("begin", self.bindings.begin(&begun))?;
-        let unfinished = Unfinished { hop: self, provider, key_id };
-        let created = self.make(provider, &key_id)?;
+        let keys_per_owner = self.limits.keys_per_owner;
+        self.bindings("begin", self.inner.bindings.begin(&begun, keys_per_owner))?;
+        let unfinished = Unfinished { hop: self, provider: laned, key_id };
+        let created = self.make(laned, &key_id, request.deadline)?;
         unfinished.keep();
-        drop(turn);
-        Ok(DeviceKey {
+        Ok(Attempt::Created(DeviceKey {
             key_id,
             public_key: created.public_key,
             protection_class: description.protection_class,
             tpm_kind: created.tpm_kind,
-        })
-    }
-
-    /// The first provider that gives an accepted class and can be used now, and our turn with it.
-    fn choose(
-        &self,
-        peer: &LocalPeer,
-        policy: ProtectionPolicy,
-    ) -> Result<(&LanedProvider, Turn<'_>), DeviceKeyError> {
-        let mut available = Vec::new();
-        let mut cause = OsProtectionCondition::NotConfigured;
-        for laned in &self.inner.providers {
-            let class = laned.provider.description().protection_class;
-            if !policy.accepts(class) {
-                // Only to tell what another policy would have given: not worth a wait.
-                if laned.provider.presence(peer).is_ok() {
-                    available.push(class);
-                }
-                continue;
-            }
-            let turn = laned.lane.enter()?;
-            match laned.call("availability", |provider| provider.availability(peer)) {
-                Ok(()) => return Ok((laned, turn)),
-                // Absence is normal: the next provider may be there. One that is there but fails is
-                // reported, or else a fault would turn into a weaker class unnoticed.
-                Err(error) if !is_absence(error.reason()) => return Err(error),
-                Err(error) => {
-                    warn!(cause = %Chain(&error), "no key can be created there");
-                    cause = error.os_protection_condition().unwrap_or(cause);
-                }
-            }
-        }
-        let reason = match policy {
-            _ if !available.is_empty() => Reason::DegradedProtectionNotAllowed,
-            ProtectionPolicy::HardwareOnly => Reason::HardwareUnavailable,
-            ProtectionPolicy::AllowOsProtectedNonextractable => Reason::OsProtectionUnavailable,
-        };
-        let cause = (reason == Reason::OsProtectionUnavailable).then_some(cause);
-        Err(DeviceKeyError::NoProtection { reason, available, cause })
+        }))
     }
 
     /// From a begun record to a whole key.
@@ -101,6 +160,7 @@ impl BlockingHop {
         &self,
         provider: &LanedProvider,
         key_id: &DeviceKeyId,
+        deadline: Instant,
     ) -> Result<CreatedKey, DeviceKeyError> {
         let created = provider.call("create", |provider| provider.create(key_id))?;
         let probe = SigningInput::self_test(KeyReference {
@@ -110,7 +170,11 @@ impl BlockingHop {
         });
         let signature = provider.call("self_test", |provider| provider.sign(&probe))?;
         provider.verified(&probe, signature)?;
-        let complete = self.bindings.complete(key_id, &created, self.clock.now());
+        // The caller was told that it has no key.
+        if Instant::now() >= deadline {
+            return Err(DeviceKeyError::TimedOut);
+        }
+        let complete = self.inner.bindings.complete(key_id, &created, self.clock.now());
         self.bindings("complete", complete)?;
         Ok(created)
     }
@@ -130,12 +194,9 @@ impl Unfinished<'_> {
 }
 
 impl Drop for Unfinished<'_> {
-    /// Removes key material first: as long as the record stands, the next start tries again.
     fn drop(&mut self) {
         let Self { hop, provider, key_id } = self;
-        let undone = provider
-            .call("delete", |provider| provider.delete(key_id))
-            .and_then(|()| hop.bindings("remove", hop.bindings.remove(key_id)));
+        let undone = hop.remove(provider, key_id);
         if let Err(error) = undone {
             error!(%key_id, cause = %Chain(&error), "a key that failed could not be removed yet");
         }

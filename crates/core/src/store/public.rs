@@ -10,12 +10,14 @@ impl DeviceKeyStore {
         peer: &LocalPeer,
         key_id: &DeviceKeyId,
     ) -> Result<DeviceKey, DeviceKeyError> {
+        self.inner.require_any_provider()?;
         let (owner, key_id) = (peer.owner(), *key_id);
-        self.blocking(move |hop| {
-            hop.require_any_provider()?;
-            hop.binding(&key_id, owner).map(DeviceKey::from)
-        })
-        .await
+        let look_up = |_| {
+            self.looking_up(peer, move |hop, _turn| {
+                hop.binding(&key_id, owner).map(DeviceKey::from)
+            })
+        };
+        self.in_time(look_up).await
     }
 }
 

@@ -1,34 +1,35 @@
+use std::sync::Arc;
+
 use tracing::{info, warn};
 
-use super::{BlockingHop, DeviceKeyStore};
-use crate::{AbandonedKey, Chain, DeviceKeyError, lane::Turn};
+use super::DeviceKeyStore;
+use crate::{AbandonedKey, Chain, DeviceKeyError, lane::Claimant};
 
 /// What [`DeviceKeyStore::recover`] did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Recovery {
-    /// Keys of interrupted creations that were removed.
+    /// Keys of interrupted creations and deletions that were removed.
     pub removed: usize,
     /// Those whose provider is not there or failed; they wait for the next start.
     pub left: usize,
 }
 
 impl DeviceKeyStore {
-    /// Removes what interrupted creations left. Call it once at start; requests may be served
-    /// meanwhile, because a key that a live process is creating is never touched.
+    /// Removes what interrupted creations and deletions left. Call it once at start; requests may be
+    /// served meanwhile, because a key that a live process is creating is never touched.
     pub async fn recover(&self) -> Result<Recovery, DeviceKeyError> {
-        self.blocking(BlockingHop::recover).await
-    }
-}
-
-impl BlockingHop {
-    fn recover(&self) -> Result<Recovery, DeviceKeyError> {
+        let abandoned =
+            self.blocking(|hop| hop.bindings("abandoned", hop.bindings.abandoned())).await?;
         let mut recovery = Recovery::default();
-        for abandoned in self.bindings("abandoned", self.bindings.abandoned())? {
-            let key_id = abandoned.key_id;
-            match self.remove_abandoned(&abandoned) {
+        for AbandonedKey { key_id, provider } in abandoned {
+            let removed = match self.inner.provider_named(&provider) {
+                Some(laned) => self.remove(Arc::clone(laned), key_id, Claimant::service()).await,
+                None => Err(DeviceKeyError::KeyNotFound),
+            };
+            match removed {
                 Ok(()) => {
                     recovery.removed += 1;
-                    info!(%key_id, "removed a key whose creation was interrupted");
+                    info!(%key_id, "removed what an interrupted creation or deletion left");
                 }
                 Err(error) => {
                     recovery.left += 1;
@@ -37,13 +38,5 @@ impl BlockingHop {
             }
         }
         Ok(recovery)
-    }
-
-    fn remove_abandoned(&self, abandoned: &AbandonedKey) -> Result<(), DeviceKeyError> {
-        let provider =
-            self.provider_named(&abandoned.provider).ok_or(DeviceKeyError::KeyNotFound)?;
-        let _turn: Turn<'_> = provider.lane.enter()?;
-        provider.call("delete", |provider| provider.delete(&abandoned.key_id))?;
-        self.bindings("remove", self.bindings.remove(&abandoned.key_id))
     }
 }

@@ -1,11 +1,12 @@
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use device_key_types::{DeviceKeyId, SignPayload, Signature};
 
 use super::{BlockingHop, DeviceKeyStore, LanedProvider};
 use crate::{
-    DeviceKeyBinding, DeviceKeyError, LocalPeer, OwnerUid, ProviderError, ProviderErrorKind,
-    SignatureCheck, SigningInput, authorize, lane::Turn,
+    DeviceKeyBinding, DeviceKeyError, LocalPeer, ProviderError, ProviderErrorKind, SignatureCheck,
+    SigningInput, authorize,
+    lane::{Claimant, Turn},
 };
 
 /// A signature and the exact bytes that it is over.
@@ -36,47 +37,81 @@ impl DeviceKeyStore {
         key_id: &DeviceKeyId,
         payload: SignPayload,
     ) -> Result<SignedStatement, DeviceKeyError> {
-        let (peer, key_id) = (*peer, *key_id);
-        self.blocking(move |hop| hop.sign(&peer, &key_id, &payload)).await
+        payload.admitted(&self.inner.policy.at(self.inner.clock.now()))?;
+        self.inner.require_any_provider()?;
+        let request = Arc::new(Request { peer: *peer, key_id: *key_id, payload });
+        self.in_time(async |_| {
+            let at_once = Arc::clone(&request);
+            let first = self
+                .looking_up(peer, move |hop, looking_up| hop.sign_at_once(&at_once, looking_up))
+                .await?;
+            let provider = match first {
+                Attempt::Signed(statement) => return Ok(statement),
+                Attempt::MustWaitFor(provider) => provider,
+            };
+            let turn = provider.lane.enter(Claimant::of(peer)).await?;
+            self.blocking(move |hop| hop.sign_in_turn(&request, &provider, turn)).await
+        })
+        .await
     }
 }
 
+struct Request {
+    peer: LocalPeer,
+    key_id: DeviceKeyId,
+    payload: SignPayload,
+}
+
+enum Attempt {
+    Signed(SignedStatement),
+    MustWaitFor(Arc<LanedProvider>),
+}
+
 impl BlockingHop {
+    /// Signs in the same hop that looked the binding up, if the provider has room now.
+    fn sign_at_once(&self, request: &Request, looking_up: Turn) -> Result<Attempt, DeviceKeyError> {
+        let (binding, input) = self.authorized(request)?;
+        let provider = self.provider(&binding)?;
+        // A provider may take its time; others look up meanwhile.
+        drop(looking_up);
+        match provider.lane.try_enter() {
+            Some(turn) => self.sign(request, provider, turn, &binding, input).map(Attempt::Signed),
+            None => Ok(Attempt::MustWaitFor(Arc::clone(provider))),
+        }
+    }
+
+    /// Signs after a wait: what was true before it may no longer be.
+    fn sign_in_turn(
+        &self,
+        request: &Request,
+        provider: &LanedProvider,
+        turn: Turn,
+    ) -> Result<SignedStatement, DeviceKeyError> {
+        let (binding, input) = self.authorized(request)?;
+        self.sign(request, provider, turn, &binding, input)
+    }
+
     fn sign(
         &self,
-        peer: &LocalPeer,
-        key_id: &DeviceKeyId,
-        payload: &SignPayload,
+        request: &Request,
+        provider: &LanedProvider,
+        turn: Turn,
+        binding: &DeviceKeyBinding,
+        input: SigningInput,
     ) -> Result<SignedStatement, DeviceKeyError> {
-        payload.admitted(&self.policy.at(self.clock.now()))?;
-        self.require_any_provider()?;
-        let owner = peer.owner();
-        let (mut binding, mut input) = self.authorized(owner, key_id, payload)?;
-        let provider = self.provider(&binding)?;
-        let turn = provider.lane.try_enter();
-        let turn: Turn<'_> = if let Some(turn) = turn {
-            turn
-        } else {
-            let turn = provider.lane.enter()?;
-            // What was true before the wait may no longer be.
-            (binding, input) = self.authorized(owner, key_id, payload)?;
-            turn
-        };
-        provider.call("serves", |provider| provider.serves(peer))?;
+        provider.call("serves", |provider| provider.serves(&request.peer))?;
         let signature = provider.signature(&input)?;
         drop(turn);
-        self.still_valid(owner, payload, &binding)?;
+        self.still_valid(request, binding)?;
         Ok(SignedStatement { signature, signed_bytes: input.into_message() })
     }
 
     fn authorized(
         &self,
-        owner: OwnerUid,
-        key_id: &DeviceKeyId,
-        payload: &SignPayload,
+        request: &Request,
     ) -> Result<(DeviceKeyBinding, SigningInput), DeviceKeyError> {
-        let binding = self.binding(key_id, owner)?;
-        let input = authorize(&self.policy, self.clock.now(), &binding, payload)?;
+        let binding = self.binding(&request.key_id, request.peer.owner())?;
+        let input = authorize(&self.policy, self.clock.now(), &binding, &request.payload)?;
         Ok((binding, input))
     }
 
@@ -84,12 +119,11 @@ impl BlockingHop {
     /// that was deleted meanwhile, is not given out.
     fn still_valid(
         &self,
-        owner: OwnerUid,
-        payload: &SignPayload,
+        request: &Request,
         signed_with: &DeviceKeyBinding,
     ) -> Result<(), DeviceKeyError> {
-        payload.unexpired(&self.policy.at(self.clock.now()))?;
-        let now = self.binding(&signed_with.key_id, owner)?;
+        request.payload.unexpired(&self.policy.at(self.clock.now()))?;
+        let now = self.binding(&request.key_id, request.peer.owner())?;
         if now.binding == signed_with.binding && now.reference() == signed_with.reference() {
             Ok(())
         } else {

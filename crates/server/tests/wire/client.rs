@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use device_key::{DeviceKeyProvider, DeviceKeyStore, OsRandom, Parts, Peer, RemoteControlPolicy};
+use device_key::{
+    DeviceKeyProvider, DeviceKeyStore, Limits, OsRandom, Parts, Peer, RemoteControlPolicy,
+};
 use device_key_server::{
     Answers, AppServer, Connection, DuplicateMethod, Methods, ServerDescription,
 };
@@ -33,6 +35,7 @@ pub(crate) fn try_server_with(
     let clock = Arc::new(FixedClock::at(samples::NOW));
     let store = DeviceKeyStore::new(Parts {
         policy: RemoteControlPolicy::default(),
+        limits: Limits::default(),
         clock: clock.clone(),
         random: Arc::new(OsRandom),
         bindings: MemoryBindings::new(),

@@ -42,9 +42,9 @@ fn a_killed_process_abandons_the_key_that_it_had_begun() {
 fn child_begins_keys() {
     let Some(home) = child::home() else { return };
     let state = StateRuntime::open(&home).unwrap();
-    block_on(state.begin(&creating(1))).unwrap();
+    block_on(state.begin(&creating(1), 1000)).unwrap();
     block_on(state.complete(&key_id(1), &created(), ready(1).updated_at)).unwrap();
-    block_on(state.begin(&creating(2))).unwrap();
+    block_on(state.begin(&creating(2), 1000)).unwrap();
     child::ready(state.leases().taken().unwrap().as_str());
 }
 
@@ -52,7 +52,7 @@ fn child_begins_keys() {
 fn own_keys_are_not_abandoned_until_the_runtime_is_gone() {
     let (_scratch, home) = home();
     let (one, other) = (impatient(&home), impatient(&home));
-    block_on(one.begin(&creating(1))).unwrap();
+    block_on(one.begin(&creating(1), 1000)).unwrap();
     assert!(abandoned(&one).is_empty());
     assert!(abandoned(&other).is_empty());
     drop(one);
@@ -64,7 +64,7 @@ fn own_keys_are_not_abandoned_until_the_runtime_is_gone() {
 fn a_key_that_was_completed_meanwhile_is_not_abandoned() {
     let (_scratch, home) = home();
     let (creator, sweeper) = (impatient(&home), impatient(&home));
-    block_on(creator.begin(&creating(1))).unwrap();
+    block_on(creator.begin(&creating(1), 1000)).unwrap();
     let found = sweeper.abandoned_keys(|_| {
         block_on(creator.complete(&key_id(1), &created(), ready(1).updated_at)).unwrap();
         Ok(false)
@@ -77,7 +77,7 @@ fn a_key_that_was_completed_meanwhile_is_not_abandoned() {
 fn a_lease_that_cannot_be_looked_at_keeps_its_keys() {
     let (_scratch, home) = home();
     let (creator, sweeper) = (impatient(&home), impatient(&home));
-    block_on(creator.begin(&creating(1))).unwrap();
+    block_on(creator.begin(&creating(1), 1000)).unwrap();
     let lease = home.path().join("lock").join(creator.leases().taken().unwrap().as_str());
     drop(creator);
     fs::write(&lease, "").unwrap();
@@ -91,14 +91,14 @@ fn a_lease_that_cannot_be_looked_at_keeps_its_keys() {
 fn the_first_begin_removes_leases_of_the_dead_and_nothing_else() {
     let (_scratch, home) = home();
     let (live, next) = (impatient(&home), impatient(&home));
-    block_on(live.begin(&creating(1))).unwrap();
+    block_on(live.begin(&creating(1), 1000)).unwrap();
     let lock = home.path().join("lock");
     let litter = ["0123456789abcdef0123456789abcdef", "state-preparing", "tpm", "0123"];
     for name in litter {
         fs::write(lock.join(name), "").unwrap();
         fs::set_permissions(lock.join(name), fs::Permissions::from_mode(0o600)).unwrap();
     }
-    block_on(next.begin(&creating(2))).unwrap();
+    block_on(next.begin(&creating(2), 1000)).unwrap();
     let mut expected: Vec<String> = vec!["0123".into(), "tpm".into()];
     expected.extend([&live, &next].map(|state| state.leases().taken().unwrap().to_string()));
     expected.sort();

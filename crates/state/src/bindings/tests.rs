@@ -5,7 +5,7 @@ use rusqlite::params;
 
 use super::*;
 use crate::sample::{
-    OWNER, block_on, created, creating, home, impatient, key_id, kind, raw, ready,
+    OWNER, block_on, created, creating, home, impatient, key_id, kind, page, raw, ready,
 };
 
 fn plan(state: &StateRuntime, sql: &str, count: usize) -> String {
@@ -31,7 +31,12 @@ fn each_query_searches_its_index() {
     assert_eq!(plan(&state, COMPLETE, 6), by_key);
     assert_eq!(plan(&state, DELETE, 1), by_key);
     let by_owner = format!("{table} INDEX device_key_bindings_of_owner (owner_uid=? AND key_id>?)");
-    assert_eq!(plan(&state, PAGE, 3), by_owner);
+    assert_eq!(plan(&state, PAGE, 5), by_owner);
+    assert_eq!(plan(&state, BEGIN_DELETION, 3), by_key);
+    let count = plan(&state, COUNT_OF_OWNER, 1);
+    let ready = "USING COVERING INDEX device_key_bindings_of_owner (owner_uid=?)";
+    let unfinished = "USING INDEX device_key_bindings_unfinished (phase=?)";
+    assert!(count.contains(ready) && count.contains(unfinished), "{count}");
 }
 
 #[test]
@@ -47,12 +52,12 @@ fn a_key_is_seen_when_it_is_complete_and_by_its_owner_only() {
     let (_scratch, home) = home();
     let state = impatient(&home);
     let (id, now) = (key_id(1), ready(1).updated_at);
-    block_on(state.begin(&creating(1))).unwrap();
+    block_on(state.begin(&creating(1), 1000)).unwrap();
     assert_eq!(state.get_binding(&id, OWNER).unwrap(), None);
     block_on(state.complete(&id, &created(), now)).unwrap();
     assert_eq!(state.get_binding(&id, OWNER).unwrap(), Some(ready(1)));
     assert_eq!(state.get_binding(&id, OwnerUid::new(1001)).unwrap(), None);
-    assert_eq!(state.list_bindings(OwnerUid::new(1001), None, 9).unwrap(), []);
+    assert_eq!(state.list_bindings(OwnerUid::new(1001), &page(None, 9)).unwrap(), []);
     assert_eq!(kind(block_on(state.complete(&id, &created(), now))), "not_begun");
     assert!(state.delete_binding(&id).unwrap());
     assert!(!state.delete_binding(&id).unwrap());
@@ -64,9 +69,9 @@ fn only_the_runtime_that_began_a_key_completes_it() {
     let (_scratch, home) = home();
     let (one, other) = (impatient(&home), impatient(&home));
     let now = ready(1).updated_at;
-    block_on(one.begin(&creating(1))).unwrap();
+    block_on(one.begin(&creating(1), 1000)).unwrap();
     assert_eq!(kind(block_on(other.complete(&key_id(1), &created(), now))), "not_begun");
-    block_on(other.begin(&creating(2))).unwrap();
+    block_on(other.begin(&creating(2), 1000)).unwrap();
     assert_eq!(kind(block_on(other.complete(&key_id(1), &created(), now))), "not_begun");
     block_on(one.complete(&key_id(1), &created(), now)).unwrap();
 }
@@ -78,12 +83,12 @@ fn a_conflict_leaves_the_first_record() {
     state.put_binding(&ready(1)).unwrap();
     let mut second = creating(1);
     second.owner = OwnerUid::new(7);
-    assert_eq!(kind(block_on(state.begin(&second))), "conflict");
+    assert_eq!(kind(block_on(state.begin(&second, 1000))), "conflict");
     let mut second = ready(1);
     second.binding.client_id = "another".parse().unwrap();
     assert_eq!(kind(state.put_binding(&second)), "conflict");
     assert_eq!(state.get_binding(&key_id(1), OWNER).unwrap(), Some(ready(1)));
-    block_on(state.begin(&creating(2))).unwrap();
+    block_on(state.begin(&creating(2), 1000)).unwrap();
     assert_eq!(kind(state.put_binding(&ready(2))), "conflict");
     let counts = PhaseCounts { creating: 1, ready: 1, deleting: 0 };
     assert_eq!(state.count_by_phase().unwrap(), counts);
@@ -112,14 +117,14 @@ fn pages_cover_every_key_of_the_owner_once() {
         key.owner = OwnerUid::new(u32::from(number % 5 == 4));
         state.put_binding(&key).unwrap();
     }
-    block_on(state.begin(&creating(255))).unwrap();
+    block_on(state.begin(&creating(255), 1000)).unwrap();
     let (mut seen, mut after) = (Vec::new(), None);
     loop {
-        let page = state.list_bindings(OwnerUid::new(0), after.as_ref(), 7).unwrap();
-        let Some(last) = page.last() else { break };
-        assert!(page.len() <= 7);
+        let keys = state.list_bindings(OwnerUid::new(0), &page(after, 7)).unwrap();
+        let Some(last) = keys.last() else { break };
+        assert!(keys.len() <= 7);
         after = Some(last.key_id);
-        seen.extend(page.iter().map(|key| key.key_id.to_string()));
+        seen.extend(keys.iter().map(|key| key.key_id.to_string()));
     }
     assert!(seen.is_sorted());
     assert_eq!(seen.iter().collect::<BTreeSet<_>>().len(), 20);
@@ -150,7 +155,7 @@ fn assert_damaged(column: &str, value: &dyn rusqlite::ToSql) {
     let cast = if column == "public_key_spki_der" { "BLOB" } else { "TEXT" };
     let update = format!("UPDATE device_key_bindings SET {column} = CAST(?1 AS {cast})");
     raw.execute(&update, params![value]).unwrap();
-    assert_eq!(kind(state.list_bindings(OWNER, None, 1)), "damaged", "{column}");
+    assert_eq!(kind(state.list_bindings(OWNER, &page(None, 1))), "damaged", "{column}");
     let error = state.get_binding(&key_id(1), OWNER).unwrap_err();
     let BindingStoreError::Damaged(source) = &error else { panic!("{column}: {error:?}") };
     let source = source.downcast_ref::<DatabaseError>().unwrap();
@@ -163,7 +168,7 @@ fn the_schema_refuses_what_the_types_would_not_write() {
     let (_scratch, home) = home();
     let state = impatient(&home);
     state.put_binding(&ready(1)).unwrap();
-    block_on(state.begin(&creating(2))).unwrap();
+    block_on(state.begin(&creating(2), 1000)).unwrap();
     let (raw, long) = (raw(&home), "x".repeat(513));
     let long = format!("account_user_id = '{long}'");
     for set in [

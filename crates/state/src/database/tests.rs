@@ -11,7 +11,7 @@ use super::*;
 use crate::{
     StateError, StateErrorKind, StateRuntime, child,
     migrations::KNOWN,
-    sample::{self, OWNER, block_on, home, key_id, kind, modes, ready},
+    sample::{self, OWNER, block_on, home, key_id, kind, modes, page, ready},
 };
 
 fn refused(home: &PrivateDir) -> StateError {
@@ -41,7 +41,7 @@ fn files_are_private_under_any_umask() {
 fn child_begins_a_key() {
     let Some(home) = child::home() else { return };
     let state = StateRuntime::open(&home).unwrap();
-    block_on(state.begin(&sample::creating(1))).unwrap();
+    block_on(state.begin(&sample::creating(1), 1000)).unwrap();
     child::ready(state.leases().taken().unwrap().as_str());
 }
 
@@ -156,7 +156,7 @@ fn a_fresh_home_is_opened_by_many_at_once() {
             }
         });
         let state = StateRuntime::open(&home).unwrap();
-        assert_eq!(state.list_bindings(OWNER, None, 10).unwrap().len(), 8);
+        assert_eq!(state.list_bindings(OWNER, &page(None, 10)).unwrap().len(), 8);
         assert!(modes(&home.path().join("lock")).is_empty());
     }
 }
@@ -200,12 +200,12 @@ fn a_writer_in_another_process_holds_up_writes_only() {
     let state = sample::impatient(&home);
     assert_eq!(state.get_binding(&key_id(1), OWNER).unwrap(), Some(ready(1)));
     assert!(block_on(state.abandoned()).unwrap().is_empty());
-    assert_eq!(kind(block_on(state.begin(&sample::creating(2)))), "unavailable");
+    assert_eq!(kind(block_on(state.begin(&sample::creating(2), 1000))), "unavailable");
     assert_eq!(kind(state.put_binding(&ready(3))), "unavailable");
 
     drop(child.stdin.take());
     assert!(child.wait().unwrap().success());
-    block_on(state.begin(&sample::creating(2))).unwrap();
+    block_on(state.begin(&sample::creating(2), 1000)).unwrap();
 }
 
 #[test]

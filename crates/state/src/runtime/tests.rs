@@ -75,7 +75,7 @@ fn the_reader_cannot_write_and_the_writer_opens_with_the_first_write() {
     let written = state.read(|reader| Ok(reader.execute("DELETE FROM device_key_bindings", ())?));
     assert_eq!(written.unwrap_err().code(), Some(rusqlite::ErrorCode::ReadOnly));
     assert!(locked(&state.writer).is_none());
-    block_on(state.begin(&creating(1))).unwrap();
+    block_on(state.begin(&creating(1), 1000)).unwrap();
     let writer = locked(&state.writer);
     let setting = |name| writer.as_ref().unwrap().pragma_query_value(None, name, |row| row.get(0));
     assert_eq!(setting("synchronous"), Ok(2), "FULL");

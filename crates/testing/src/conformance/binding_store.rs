@@ -1,11 +1,14 @@
 use device_key::{
-    BindingStoreError, CreatedKey, CreatingKey, DeviceKeyBinding, DeviceKeyBindingStore, OwnerUid,
+    AbandonedKey, BindingStoreError, CreatedKey, CreatingKey, DeviceKeyBinding,
+    DeviceKeyBindingStore, OwnerUid, Page,
 };
-use device_key_types::{Binding, ProtectionClass, StorageParentName, TpmKind};
+use device_key_types::{AccountUserId, Binding, ProtectionClass, StorageParentName, TpmKind};
 
 use crate::{SequenceRandom, memory_provider::SoftwareKey, samples};
 
 const OWNER: OwnerUid = OwnerUid::new(1000);
+/// More keys than any owner has here.
+const MANY: u32 = 100;
 const STRANGER: OwnerUid = OwnerUid::new(1001);
 
 /// What every binding store must do, from an empty store to an empty store. That keys of dead
@@ -19,12 +22,15 @@ pub async fn binding_store(store: &dyn DeviceKeyBindingStore) {
     completes_only_what_was_begun(store).await;
     removal_can_be_repeated(store).await;
     keeps_every_field(store).await;
+    lists_pages_of_an_owner(store).await;
+    deletion_hides_a_key_at_once(store).await;
+    an_owner_has_a_quota(store).await;
     assert_eq!(store.abandoned().await.expect("abandoned"), [], "this process lives");
 }
 
 async fn becomes_visible_when_complete(store: &dyn DeviceKeyBindingStore) {
     let (begun, created) = (begun(1), created());
-    store.begin(&begun).await.expect("begin");
+    store.begin(&begun, MANY).await.expect("begin");
     assert_eq!(get(store, &begun, OWNER).await, None, "a begun key is not there yet");
     assert_eq!(store.abandoned().await.expect("abandoned"), [], "its creator lives");
     store.complete(&begun.key_id, &created, samples::NOW).await.expect("complete");
@@ -37,11 +43,11 @@ async fn becomes_visible_when_complete(store: &dyn DeviceKeyBindingStore) {
 async fn is_created_once(store: &dyn DeviceKeyBindingStore) {
     let (first, made) = (begun(1), created());
     let again = CreatingKey { owner: STRANGER, provider: "another", ..begun(1) };
-    store.begin(&first).await.expect("begin");
-    let refused = store.begin(&again).await;
+    store.begin(&first, MANY).await.expect("begin");
+    let refused = store.begin(&again, MANY).await;
     assert!(matches!(refused, Err(BindingStoreError::Conflict)), "begun already: {refused:?}");
     store.complete(&first.key_id, &made, samples::NOW).await.expect("the first can go on");
-    let refused = store.begin(&again).await;
+    let refused = store.begin(&again, MANY).await;
     assert!(matches!(refused, Err(BindingStoreError::Conflict)), "whole already: {refused:?}");
     assert_eq!(get(store, &first, OWNER).await, Some(whole(&first, made)), "and untouched");
     assert_eq!(get(store, &first, STRANGER).await, None);
@@ -52,7 +58,7 @@ async fn completes_only_what_was_begun(store: &dyn DeviceKeyBindingStore) {
     let (key, made) = (begun(1), created());
     let refused = store.complete(&key.key_id, &made, samples::NOW).await;
     assert!(matches!(refused, Err(BindingStoreError::NotBegun)), "never begun: {refused:?}");
-    store.begin(&key).await.expect("begin");
+    store.begin(&key, MANY).await.expect("begin");
     store.complete(&key.key_id, &made, samples::NOW).await.expect("complete");
     let refused = store.complete(&key.key_id, &created(), samples::NOW).await;
     assert!(matches!(refused, Err(BindingStoreError::NotBegun)), "whole already: {refused:?}");
@@ -62,8 +68,8 @@ async fn completes_only_what_was_begun(store: &dyn DeviceKeyBindingStore) {
 
 async fn removal_can_be_repeated(store: &dyn DeviceKeyBindingStore) {
     let (first, second) = (begun(1), begun(2));
-    store.begin(&first).await.expect("begin");
-    store.begin(&second).await.expect("begin");
+    store.begin(&first, MANY).await.expect("begin");
+    store.begin(&second, MANY).await.expect("begin");
     store.remove(&first.key_id).await.expect("a begun key can be removed");
     store.remove(&first.key_id).await.expect("and again");
     store.remove(&begun(3).key_id).await.expect("and one that never was");
@@ -71,7 +77,7 @@ async fn removal_can_be_repeated(store: &dyn DeviceKeyBindingStore) {
     let refused = store.complete(&first.key_id, &made, samples::NOW).await;
     assert!(matches!(refused, Err(BindingStoreError::NotBegun)), "it is gone: {refused:?}");
     store.complete(&second.key_id, &made, samples::NOW).await.expect("the other is not");
-    store.begin(&first).await.expect("the name is free again");
+    store.begin(&first, MANY).await.expect("the name is free again");
     store.remove(&first.key_id).await.expect("remove");
     assert_eq!(get(store, &second, OWNER).await, Some(whole(&second, made)));
     store.remove(&second.key_id).await.expect("remove");
@@ -108,7 +114,7 @@ async fn keeps_every_field(store: &dyn DeviceKeyBindingStore) {
         };
         let storage_parent = parent.map(StorageParentName::from_bytes);
         let created = CreatedKey { tpm_kind, storage_parent, ..created() };
-        store.begin(&begun).await.expect("begin");
+        store.begin(&begun, MANY).await.expect("begin");
         let later = samples::NOW.saturating_add(7);
         store.complete(&begun.key_id, &created, later).await.expect("complete");
         let whole = DeviceKeyBinding { updated_at: later, ..whole(&begun, created) };
@@ -117,6 +123,84 @@ async fn keeps_every_field(store: &dyn DeviceKeyBindingStore) {
     for (begun, whole) in expected {
         assert_eq!(get(store, &begun, begun.owner).await, Some(whole));
         store.remove(&begun.key_id).await.expect("remove");
+    }
+}
+
+async fn lists_pages_of_an_owner(store: &dyn DeviceKeyBindingStore) {
+    let account: AccountUserId = "another".parse().unwrap();
+    let mut keys = Vec::new();
+    for nth in 1..=5 {
+        let binding = if nth == 3 {
+            Binding { account_user_id: account.clone(), ..samples::binding() }
+        } else {
+            samples::binding()
+        };
+        let owner = if nth == 5 { STRANGER } else { OWNER };
+        let (begun, made) = (CreatingKey { owner, binding, ..begun(nth) }, created());
+        store.begin(&begun, MANY).await.expect("begin");
+        store.complete(&begun.key_id, &made, samples::NOW).await.expect("complete");
+        keys.push(whole(&begun, made));
+    }
+    store.begin(&begun(6), MANY).await.expect("a begun key is not listed");
+    let mut own: Vec<_> = keys.iter().filter(|key| key.owner == OWNER).cloned().collect();
+    own.sort_by_key(|key| key.key_id.to_string());
+    let all = Page { account_user_id: None, client_id: None, after: None, limit: 10 };
+    let list = async |page: &Page| store.list(OWNER, page).await.expect("list");
+    assert_eq!(list(&all).await, own);
+    let first = list(&Page { limit: 3, ..all.clone() }).await;
+    let after = first.last().map(|key| key.key_id);
+    let rest = list(&Page { after, ..all.clone() }).await;
+    assert_eq!((first.len(), [first, rest].concat()), (3, own.clone()));
+    let of_account = Page { account_user_id: Some(account), ..all.clone() };
+    let third: Vec<_> = keys.iter().skip(2).take(1).cloned().collect();
+    assert_eq!(list(&of_account).await, third);
+    let nobody = "nobody".parse().unwrap();
+    assert_eq!(list(&Page { client_id: Some(nobody), ..all.clone() }).await, []);
+    let client_id = Some(samples::binding().client_id);
+    assert_eq!(list(&Page { client_id, ..all.clone() }).await, own);
+    for nth in 1..=6 {
+        store.remove(&SequenceRandom::key_id(nth)).await.expect("remove");
+    }
+    assert_eq!(list(&all).await, []);
+}
+
+async fn deletion_hides_a_key_at_once(store: &dyn DeviceKeyBindingStore) {
+    let (key, made) = (begun(1), created());
+    let delete = async |owner| {
+        store.begin_deletion(&key.key_id, owner, samples::NOW).await.expect("begin deletion")
+    };
+    assert_eq!(delete(OWNER).await, None, "there is no such key");
+    store.begin(&key, MANY).await.expect("begin");
+    assert_eq!(delete(OWNER).await, None, "a begun key is not there yet");
+    store.complete(&key.key_id, &made, samples::NOW).await.expect("complete");
+    assert_eq!(delete(STRANGER).await, None, "it is its owner's alone");
+    assert_eq!(delete(OWNER).await, Some(whole(&key, made)));
+    assert_eq!(get(store, &key, OWNER).await, None);
+    assert_eq!(delete(OWNER).await, None, "once");
+    let all = Page { account_user_id: None, client_id: None, after: None, limit: 10 };
+    assert_eq!(store.list(OWNER, &all).await.expect("list"), []);
+    let refused = store.begin(&key, MANY).await;
+    assert!(matches!(refused, Err(BindingStoreError::Conflict)), "its name is taken: {refused:?}");
+    let left = AbandonedKey { key_id: key.key_id, provider: key.provider.into() };
+    assert_eq!(store.abandoned().await.expect("abandoned"), [left], "it is still to be removed");
+    store.remove(&key.key_id).await.expect("remove");
+    assert_eq!(store.abandoned().await.expect("abandoned"), []);
+}
+
+async fn an_owner_has_a_quota(store: &dyn DeviceKeyBindingStore) {
+    store.begin(&begun(1), 2).await.expect("one");
+    store.begin(&begun(2), 2).await.expect("two");
+    store.complete(&begun(2).key_id, &created(), samples::NOW).await.expect("complete");
+    let refused = store.begin(&begun(3), 2).await;
+    assert!(matches!(refused, Err(BindingStoreError::QuotaExceeded)), "three: {refused:?}");
+    store.begin(&CreatingKey { owner: STRANGER, ..begun(4) }, 2).await.expect("another owner's");
+    store.begin_deletion(&begun(2).key_id, OWNER, samples::NOW).await.expect("begin deletion");
+    let refused = store.begin(&begun(3), 2).await;
+    assert!(matches!(refused, Err(BindingStoreError::QuotaExceeded)), "not gone: {refused:?}");
+    store.remove(&begun(2).key_id).await.expect("remove");
+    store.begin(&begun(3), 2).await.expect("there is room again");
+    for nth in [1, 3, 4] {
+        store.remove(&begun(nth).key_id).await.expect("remove");
     }
 }
 

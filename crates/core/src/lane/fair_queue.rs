@@ -1,0 +1,138 @@
+use std::collections::VecDeque;
+
+use crate::{ConnectionId, OwnerUid};
+
+/// Whose turn it is, where turns go round: first among users, then among a user's connections. One
+/// that asks for much gets as many turns as one that asks for little.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Claimant {
+    /// `None` is the service itself.
+    pub(crate) owner: Option<OwnerUid>,
+    pub(crate) connection: ConnectionId,
+}
+
+/// What waits, in the order in which it is served. Its length is bounded by the caller.
+#[derive(Debug)]
+pub(super) struct FairQueue<T> {
+    owners: VecDeque<OwnerQueue<T>>,
+    length: usize,
+}
+
+#[derive(Debug)]
+struct OwnerQueue<T> {
+    owner: Option<OwnerUid>,
+    connections: VecDeque<(ConnectionId, VecDeque<T>)>,
+}
+
+impl<T> OwnerQueue<T> {
+    fn length(&self) -> usize {
+        self.connections.iter().map(|(_, items)| items.len()).sum()
+    }
+}
+
+impl<T> Default for FairQueue<T> {
+    fn default() -> Self {
+        Self { owners: VecDeque::new(), length: 0 }
+    }
+}
+
+impl<T> FairQueue<T> {
+    pub(super) const fn len(&self) -> usize {
+        self.length
+    }
+
+    /// How much of it is this user's.
+    pub(super) fn len_of(&self, owner: Option<OwnerUid>) -> usize {
+        self.owners.iter().find(|queue| queue.owner == owner).map_or(0, OwnerQueue::length)
+    }
+
+    /// A newcomer goes behind all that were there before, and waits for at most one turn of each.
+    pub(super) fn push(&mut self, claimant: Claimant, item: T) {
+        let Claimant { owner, connection } = claimant;
+        self.length += 1;
+        let Some(queue) = self.owners.iter_mut().find(|queue| queue.owner == owner) else {
+            let connections = VecDeque::from([(connection, VecDeque::from([item]))]);
+            self.owners.push_back(OwnerQueue { owner, connections });
+            return;
+        };
+        match queue.connections.iter_mut().find(|(other, _)| *other == connection) {
+            Some((_, items)) => items.push_back(item),
+            None => queue.connections.push_back((connection, VecDeque::from([item]))),
+        }
+    }
+
+    /// Takes who is next, and puts its user and its connection behind the others.
+    pub(super) fn pop(&mut self) -> Option<T> {
+        let mut queue = self.owners.pop_front()?;
+        let (connection, mut items) = queue.connections.pop_front()?;
+        let item = items.pop_front();
+        self.length = self.length.saturating_sub(usize::from(item.is_some()));
+        if !items.is_empty() {
+            queue.connections.push_back((connection, items));
+        }
+        if !queue.connections.is_empty() {
+            self.owners.push_back(queue);
+        }
+        item
+    }
+
+    /// Drops what is not worth a turn any more.
+    pub(super) fn retain(&mut self, keep: impl Fn(&T) -> bool) {
+        for queue in &mut self.owners {
+            for (_, items) in &mut queue.connections {
+                items.retain(&keep);
+            }
+            queue.connections.retain(|(_, items)| !items.is_empty());
+        }
+        self.owners.retain(|queue| !queue.connections.is_empty());
+        self.length = self.owners.iter().map(OwnerQueue::length).sum();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn claimant(owner: u32, connection: u64) -> Claimant {
+        Claimant { owner: Some(OwnerUid::new(owner)), connection: ConnectionId::new(connection) }
+    }
+
+    fn drain(mut queue: FairQueue<&'static str>) -> Vec<&'static str> {
+        std::iter::from_fn(|| queue.pop()).collect()
+    }
+
+    #[test]
+    fn users_take_turns_and_so_do_the_connections_of_one() {
+        let mut queue = FairQueue::default();
+        for item in ["a1", "a2", "a3", "a4"] {
+            queue.push(claimant(1, 1), item);
+        }
+        queue.push(claimant(1, 2), "b1");
+        queue.push(claimant(2, 3), "c1");
+        queue.push(claimant(2, 3), "c2");
+        assert_eq!(queue.len(), 7);
+        assert_eq!(queue.len_of(Some(OwnerUid::new(1))), 5);
+        assert_eq!(drain(queue), ["a1", "c1", "b1", "c2", "a2", "a3", "a4"]);
+    }
+
+    #[test]
+    fn who_comes_later_waits_for_one_turn_of_each() {
+        let mut queue = FairQueue::default();
+        for item in ["a1", "a2", "a3"] {
+            queue.push(claimant(1, 1), item);
+        }
+        assert_eq!(queue.pop(), Some("a1"));
+        queue.push(claimant(2, 2), "b1");
+        assert_eq!(drain(queue), ["a2", "b1", "a3"]);
+    }
+
+    #[test]
+    fn what_is_dropped_takes_no_turn_and_no_room() {
+        let mut queue = FairQueue::default();
+        queue.push(claimant(1, 1), "gone");
+        queue.push(claimant(2, 2), "kept");
+        queue.retain(|item| *item == "kept");
+        assert_eq!((queue.len(), queue.len_of(Some(OwnerUid::new(1)))), (1, 0));
+        assert_eq!(drain(queue), ["kept"]);
+    }
+}

@@ -1,0 +1,151 @@
+//! Listing and deleting keys, and how many one may have.
+
+use std::sync::Arc;
+
+use device_key::{
+    DeviceKeyProvider as _, DeviceKeyStore, KeyPage, Limits, LocalPeer, Page, ProviderErrorKind,
+    Recovery,
+};
+use device_key_testing::{
+    Assembly, Faults, Gate, HookedProvider, IntoProviderError as _, MemoryProvider,
+    ProviderOperation, SequenceRandom, samples,
+};
+use device_key_types::{Binding, DeviceKeyId, ProtectionPolicy, Reason};
+
+const PEER: LocalPeer = samples::peer(1000);
+const STRANGER: LocalPeer = samples::peer(1001);
+const ALL: Page = Page { account_user_id: None, client_id: None, after: None, limit: 100 };
+
+async fn create(store: &DeviceKeyStore, peer: &LocalPeer) -> Result<DeviceKeyId, Reason> {
+    let created = store.create(peer, samples::binding(), ProtectionPolicy::HardwareOnly).await;
+    created.map(|key| key.key_id).map_err(|error| error.reason())
+}
+
+async fn delete(store: &DeviceKeyStore, peer: &LocalPeer, id: &DeviceKeyId) -> Result<(), Reason> {
+    store.delete(peer, id).await.map_err(|error| error.reason())
+}
+
+async fn sign(store: &DeviceKeyStore, id: &DeviceKeyId) -> Result<(), Reason> {
+    let payload = samples::connection_expiring_in(60);
+    store.sign(&PEER, id, payload).await.map(drop).map_err(|error| error.reason())
+}
+
+fn ids(page: &KeyPage) -> Vec<DeviceKeyId> {
+    page.keys.iter().map(|key| key.key_id).collect()
+}
+
+#[tokio::test]
+async fn a_deleted_key_is_gone_with_its_material() {
+    let provider = Arc::new(MemoryProvider::hardware());
+    let assembly = Assembly::new().shared_provider(provider.clone());
+    let bindings = assembly.bindings.clone();
+    let store = assembly.store();
+    let (key, other) = (create(&store, &PEER).await.unwrap(), create(&store, &PEER).await.unwrap());
+    assert_eq!(delete(&store, &STRANGER, &key).await, Err(Reason::KeyNotFound));
+    assert_eq!(sign(&store, &key).await, Ok(()), "a stranger's attempt changes nothing");
+
+    assert_eq!(delete(&store, &PEER, &key).await, Ok(()));
+    assert_eq!(provider.list().unwrap(), [other]);
+    assert_eq!(bindings.key_ids(), [other]);
+    assert_eq!(delete(&store, &PEER, &key).await, Err(Reason::KeyNotFound));
+    assert_eq!(sign(&store, &key).await, Err(Reason::KeyNotFound));
+    assert_eq!(store.public(&PEER, &key).await.unwrap_err().reason(), Reason::KeyNotFound);
+    assert_eq!(sign(&store, &other).await, Ok(()));
+    let unknown = SequenceRandom::key_id(99);
+    assert_eq!(delete(&store, &PEER, &unknown).await, Err(Reason::KeyNotFound));
+}
+
+#[tokio::test]
+async fn a_deletion_that_fails_half_way_hides_the_key_and_is_finished_later() {
+    let provider = Arc::new(MemoryProvider::hardware());
+    let busy = Faults::nth(ProviderOperation::Delete, 1, || ProviderErrorKind::Busy.into_error());
+    let hooked = HookedProvider::shared(provider.clone()).with(busy);
+    let assembly = Assembly::new().provider(hooked);
+    let bindings = assembly.bindings.clone();
+    let store = assembly.store();
+    let key = create(&store, &PEER).await.unwrap();
+    assert_eq!(delete(&store, &PEER, &key).await, Err(Reason::ProviderBusy));
+    assert_eq!(sign(&store, &key).await, Err(Reason::KeyNotFound));
+    assert_eq!(ids(&store.list(&PEER, ALL).await.unwrap()), []);
+    assert_eq!(delete(&store, &PEER, &key).await, Err(Reason::KeyNotFound));
+    assert_eq!(provider.list().unwrap(), [key], "the material is still there");
+
+    assert_eq!(store.recover().await.unwrap(), Recovery { removed: 1, left: 0 });
+    assert_eq!((provider.list().unwrap(), bindings.key_ids()), (vec![], vec![]));
+    assert_eq!(store.recover().await.unwrap(), Recovery::default());
+}
+
+#[tokio::test]
+async fn a_signature_under_way_is_not_given_out_after_the_deletion() {
+    let gate = Gate::opened(ProviderOperation::Sign);
+    let provider = HookedProvider::new(MemoryProvider::hardware()).with(gate.hook());
+    let assembly = Assembly::new().provider(provider);
+    let bindings = assembly.bindings.clone();
+    let store = assembly.store();
+    let key = create(&store, &PEER).await.unwrap();
+    gate.close();
+    let signing = tokio::spawn({
+        let store = store.clone();
+        async move { sign(&store, &key).await }
+    });
+    gate.arrived(2).await;
+    let deleting = tokio::spawn({
+        let store = store.clone();
+        async move { delete(&store, &PEER, &key).await }
+    });
+    // It is hidden although the provider is still at work for it.
+    while bindings.whole(&key).is_some() {
+        tokio::task::yield_now().await;
+    }
+    gate.open();
+    assert_eq!(signing.await.unwrap(), Err(Reason::KeyNotFound));
+    assert_eq!(deleting.await.unwrap(), Ok(()));
+    assert_eq!(bindings.key_ids(), []);
+}
+
+#[tokio::test]
+async fn a_list_holds_every_key_of_the_caller_once() {
+    let store = Assembly::new().provider(MemoryProvider::hardware()).store();
+    let mut own = Vec::new();
+    for _ in 0..5 {
+        own.push(create(&store, &PEER).await.unwrap());
+        create(&store, &STRANGER).await.unwrap();
+    }
+    let other_account =
+        Binding { account_user_id: "another".parse().unwrap(), ..samples::binding() };
+    let policy = ProtectionPolicy::HardwareOnly;
+    let special = store.create(&PEER, other_account.clone(), policy).await.unwrap().key_id;
+    own.push(special);
+    own.sort_by_key(ToString::to_string);
+
+    let (mut seen, mut after, mut pages) = (Vec::new(), None, 0);
+    loop {
+        let page = store.list(&PEER, Page { after, limit: 4, ..ALL }).await.unwrap();
+        seen.extend(ids(&page));
+        after = page.keys.last().map(|key| key.key_id);
+        pages += 1;
+        if !page.has_more {
+            break;
+        }
+    }
+    assert_eq!((seen, pages), (own, 2));
+    let exact = store.list(&PEER, Page { limit: 6, ..ALL }).await.unwrap();
+    assert!(!exact.has_more, "a full page need not have another behind it");
+    let account_user_id = Some(other_account.account_user_id);
+    let filtered = store.list(&PEER, Page { account_user_id, ..ALL }).await.unwrap();
+    assert_eq!(ids(&filtered), [special]);
+}
+
+#[tokio::test]
+async fn a_quota_is_each_owners_own_and_a_refusal_leaves_nothing() {
+    let provider = Arc::new(MemoryProvider::hardware());
+    let limits = Limits { keys_per_owner: 2, ..Limits::default() };
+    let store = Assembly::new().limits(limits).shared_provider(provider.clone()).store();
+    let first = create(&store, &PEER).await.unwrap();
+    create(&store, &PEER).await.unwrap();
+    assert_eq!(create(&store, &PEER).await, Err(Reason::QuotaExceeded));
+    assert_eq!(provider.list().unwrap().len(), 2);
+    create(&store, &STRANGER).await.unwrap();
+    delete(&store, &PEER, &first).await.unwrap();
+    create(&store, &PEER).await.unwrap();
+}
