@@ -81,7 +81,7 @@ impl SignParams {
     }
 }
 
-fn parse_key_id(text: &str) -> Result<DeviceKeyId, RpcError> {
+pub(crate) fn parse_key_id(text: &str) -> Result<DeviceKeyId, RpcError> {
     text.parse().map_err(|reason| RpcError::in_field(reason, Field::KeyId))
 }
 

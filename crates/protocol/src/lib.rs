@@ -20,6 +20,7 @@ mod code;
 mod envelope;
 pub mod initialize;
 pub mod key;
+pub mod lifecycle;
 mod params;
 
 pub use answer::{Answer, RpcError};

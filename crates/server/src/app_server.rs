@@ -1,9 +1,7 @@
 use std::{path::PathBuf, sync::Arc};
 
-use device_key::{DeviceKeyStore, LocalPeer, OwnerUid, Peer, ProviderErrorKind, Transport};
-use device_key_protocol::initialize::{
-    DeviceKeyCapabilities, InitializeResult, ProviderInfo, ServerInfo,
-};
+use device_key::{DeviceKeyStore, LocalPeer, OwnerUid, Peer, Transport};
+use device_key_protocol::initialize::{DeviceKeyCapabilities, InitializeResult, ServerInfo};
 
 use crate::{Answers, Connection, DuplicateMethod, Methods, device_key_methods};
 
@@ -74,20 +72,10 @@ impl AppServer {
             platform_family: std::env::consts::FAMILY,
             platform_os: std::env::consts::OS,
             server_info: ServerInfo { name: name.clone(), version: version.clone() },
-            device_key: local
-                .map(|peer| DeviceKeyCapabilities { providers: self.providers(&peer) }),
+            device_key: local.map(|peer| DeviceKeyCapabilities {
+                providers: device_key_methods::provider_infos(&self.inner.store, &peer),
+            }),
         }
-    }
-
-    pub(crate) fn providers(&self, peer: &LocalPeer) -> Vec<ProviderInfo> {
-        let info = |status: device_key::ProviderStatus| ProviderInfo {
-            name: status.provider.name.to_owned(),
-            protection_class: status.provider.protection_class,
-            available: status.unavailable.is_none(),
-            reason: status.unavailable.map(ProviderErrorKind::reason),
-            cause: status.unavailable.and_then(ProviderErrorKind::os_protection_condition),
-        };
-        self.inner.store.providers(peer).into_iter().map(info).collect()
     }
 }
 

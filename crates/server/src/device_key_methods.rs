@@ -1,48 +1,163 @@
-use device_key::{Chain, DeviceKey, DeviceKeyError, DeviceKeyStore};
+//! `device/key/*`, for local peers only. Each method's outcome goes to the audit log with what it is
+//! about; what caused a fault of ours goes to the ordinary log alone.
+
+use device_key::{
+    Chain, DeviceKey, DeviceKeyBinding, DeviceKeyError, DeviceKeyStore, KeyPage, LocalPeer, Page,
+    ProviderErrorKind, ProviderStatus,
+};
 use device_key_protocol::{
-    RpcError, error_code,
+    Params, RpcError, error_code,
+    initialize::ProviderInfo,
     key::{self, CreateParams, KeyResult, PublicParams, SignParams, SignResult},
+    lifecycle::{
+        self, DeleteParams, DeleteResult, ListParams, ListQuery, ListResult, ListedKey,
+        ProvidersParams, ProvidersResult,
+    },
 };
 use device_key_types::{FieldError, Reason};
 use tracing::{debug, error};
 
-use crate::methods::{DuplicateMethod, Methods};
+use crate::{
+    audit::{self, Subject},
+    methods::{DuplicateMethod, Methods},
+};
 
-/// Mounts `device/key/*`, for local peers only.
+/// Mounts every method.
 pub(crate) fn mount(methods: Methods, store: &DeviceKeyStore) -> Result<Methods, DuplicateMethod> {
-    let create = store.clone();
-    let public = store.clone();
-    let sign = store.clone();
     methods
-        .local(key::CREATE, move |peer, params| {
-            let store = create.clone();
-            async move {
-                let (binding, policy) = params.read::<CreateParams>()?.parse()?;
-                let key = store.create(&peer, binding, policy).await.map_err(in_params)?;
-                Ok(described(&key))
-            }
-        })?
-        .local(key::PUBLIC, move |peer, params| {
-            let store = public.clone();
-            async move {
-                let key_id = params.read::<PublicParams>()?.parse()?;
-                let key = store.public(&peer, &key_id).await.map_err(in_params)?;
-                Ok(described(&key))
-            }
-        })?
-        .local(key::SIGN, move |peer, params| {
-            let store = sign.clone();
-            async move {
-                let admission = store.policy().at(store.clock().now());
-                let (key_id, payload) = params.read::<SignParams>()?.parse(&admission)?;
-                let signed = store.sign(&peer, &key_id, payload).await.map_err(in_payload)?;
-                Ok(SignResult::new(&signed.signature, &signed.signed_bytes))
-            }
-        })
+        .local(key::CREATE, with_store(store, create))?
+        .local(key::PUBLIC, with_store(store, public))?
+        .local(key::SIGN, with_store(store, sign))?
+        .local(lifecycle::LIST, with_store(store, list))?
+        .local(lifecycle::DELETE, with_store(store, delete))?
+        .local(lifecycle::PROVIDERS, with_store(store, providers))
+}
+
+fn with_store<F, M: Fn(DeviceKeyStore, LocalPeer, Params) -> F>(
+    store: &DeviceKeyStore,
+    method: M,
+) -> impl Fn(LocalPeer, Params) -> F + use<F, M> {
+    let store = store.clone();
+    move |peer, params| method(store.clone(), peer, params)
+}
+
+async fn create(
+    store: DeviceKeyStore,
+    peer: LocalPeer,
+    params: Params,
+) -> Result<KeyResult, RpcError> {
+    let mut subject = Subject::default();
+    let outcome = async {
+        let (binding, policy) = params.read::<CreateParams>()?.parse()?;
+        let key = store.create(&peer, binding, policy).await.map_err(in_params)?;
+        subject = Subject::key(key.key_id);
+        Ok(described(&key))
+    }
+    .await;
+    audit::operation(key::CREATE, &peer, &subject, &outcome);
+    outcome
+}
+
+async fn public(
+    store: DeviceKeyStore,
+    peer: LocalPeer,
+    params: Params,
+) -> Result<KeyResult, RpcError> {
+    let mut subject = Subject::default();
+    let outcome = async {
+        let key_id = params.read::<PublicParams>()?.parse()?;
+        subject = Subject::key(key_id);
+        let key = store.public(&peer, &key_id).await.map_err(in_params)?;
+        Ok(described(&key))
+    }
+    .await;
+    audit::refusal(key::PUBLIC, &peer, &subject, &outcome);
+    outcome
+}
+
+async fn sign(
+    store: DeviceKeyStore,
+    peer: LocalPeer,
+    params: Params,
+) -> Result<SignResult, RpcError> {
+    let mut subject = Subject::default();
+    let outcome = async {
+        let admission = store.policy().at(store.clock().now());
+        let (key_id, payload) = params.read::<SignParams>()?.parse(&admission)?;
+        subject = Subject::signing(key_id, &payload);
+        let signed = store.sign(&peer, &key_id, payload).await.map_err(in_payload)?;
+        Ok(SignResult::new(&signed.signature, &signed.signed_bytes))
+    }
+    .await;
+    audit::operation(key::SIGN, &peer, &subject, &outcome);
+    outcome
+}
+
+async fn list(
+    store: DeviceKeyStore,
+    peer: LocalPeer,
+    params: Params,
+) -> Result<ListResult, RpcError> {
+    let outcome = async {
+        let ListQuery { account_user_id, client_id, after, limit } =
+            params.read::<ListParams>()?.parse()?;
+        let page = Page { account_user_id, client_id, after, limit };
+        let KeyPage { keys, has_more } = store.list(&peer, page).await.map_err(in_params)?;
+        Ok(ListResult::new(keys.iter().map(listed).collect(), has_more))
+    }
+    .await;
+    audit::refusal(lifecycle::LIST, &peer, &Subject::default(), &outcome);
+    outcome
+}
+
+async fn delete(
+    store: DeviceKeyStore,
+    peer: LocalPeer,
+    params: Params,
+) -> Result<DeleteResult, RpcError> {
+    let mut subject = Subject::default();
+    let outcome = async {
+        let key_id = params.read::<DeleteParams>()?.parse()?;
+        subject = Subject::key(key_id);
+        store.delete(&peer, &key_id).await.map_err(in_params)?;
+        Ok(DeleteResult {})
+    }
+    .await;
+    audit::operation(lifecycle::DELETE, &peer, &subject, &outcome);
+    outcome
+}
+
+async fn providers(
+    store: DeviceKeyStore,
+    peer: LocalPeer,
+    params: Params,
+) -> Result<ProvidersResult, RpcError> {
+    let outcome = params
+        .read::<ProvidersParams>()
+        .map(|_| ProvidersResult { providers: provider_infos(&store, &peer) });
+    audit::refusal(lifecycle::PROVIDERS, &peer, &Subject::default(), &outcome);
+    outcome
+}
+
+/// What keys this peer can have, as far as is known without asking a key device.
+pub(crate) fn provider_infos(store: &DeviceKeyStore, peer: &LocalPeer) -> Vec<ProviderInfo> {
+    let info = |status: ProviderStatus| ProviderInfo {
+        name: status.provider.name.to_owned(),
+        protection_class: status.provider.protection_class,
+        available: status.unavailable.is_none(),
+        reason: status.unavailable.map(ProviderErrorKind::reason),
+        cause: status.unavailable.and_then(ProviderErrorKind::os_protection_condition),
+    };
+    store.providers(peer).into_iter().map(info).collect()
 }
 
 fn described(key: &DeviceKey) -> KeyResult {
     KeyResult::new(&key.key_id, &key.public_key, key.protection_class, key.tpm_kind)
+}
+
+fn listed(key: &DeviceKeyBinding) -> ListedKey {
+    let DeviceKeyBinding { key_id, binding, protection_class, tpm_kind, created_at, .. } = key;
+    ListedKey::new(key_id, binding, *protection_class, *tpm_kind, *created_at)
 }
 
 fn in_params(error: DeviceKeyError) -> RpcError {

@@ -25,6 +25,7 @@
 #![forbid(unsafe_code)]
 
 mod app_server;
+pub mod audit;
 mod catch_panic;
 mod connection;
 mod device_key_methods;

@@ -6,6 +6,8 @@ use device_key_types::Reason;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
+use crate::audit;
+
 /// What a handler gives back, as JSON.
 pub(crate) type Outcome = Result<Box<RawValue>, RpcError>;
 /// A handler at work.
@@ -81,11 +83,15 @@ impl Methods {
 
     /// Passes a request through the gate.
     pub(crate) fn call(&self, method: &str, peer: Peer, params: Params) -> Result<Work, RpcError> {
-        match (self.table.get(method), peer) {
+        match (self.table.get_key_value(method), peer) {
             (None, _) => Err(Reason::MethodNotFound.into()),
-            (Some(Handler::Anywhere(handler)), peer) => Ok(handler(peer, params)),
-            (Some(Handler::Local(handler)), Peer::Local(peer)) => Ok(handler(peer, params)),
-            (Some(Handler::Local(_)), Peer::Remote) => Err(Reason::TransportNotLocal.into()),
+            (Some((_, Handler::Anywhere(handler))), peer) => Ok(handler(peer, params)),
+            (Some((_, Handler::Local(handler))), Peer::Local(peer)) => Ok(handler(peer, params)),
+            (Some((name, Handler::Local(_))), Peer::Remote) => {
+                let error = Reason::TransportNotLocal.into();
+                audit::refused_at_gate(name, peer, &error);
+                Err(error)
+            }
         }
     }
 }

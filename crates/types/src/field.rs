@@ -32,6 +32,10 @@ pub enum Field {
     TokenExpiresAt,
     /// Expiry of the enrollment challenge.
     ChallengeExpiresAt,
+    /// Where a page of a list begins.
+    Cursor,
+    /// How long a page of a list is.
+    Limit,
 }
 
 impl Field {
@@ -51,6 +55,8 @@ impl Field {
             Self::Scopes => "scopes",
             Self::TokenExpiresAt => "tokenExpiresAt",
             Self::ChallengeExpiresAt => "challengeExpiresAt",
+            Self::Cursor => "cursor",
+            Self::Limit => "limit",
         }
     }
 }

@@ -32,7 +32,15 @@ async fn remote_peers_reach_nothing_that_is_local() {
     let answer = remote.exchange(&initialize()).await;
     assert_eq!(answer["result"]["codexHome"], "/");
     assert_eq!(answer["result"].get("deviceKey"), None);
-    for method in ["device/key/create", "device/key/public", "device/key/sign", "host/local"] {
+    for method in [
+        "device/key/create",
+        "device/key/public",
+        "device/key/sign",
+        "device/key/list",
+        "device/key/delete",
+        "device/key/providers",
+        "host/local",
+    ] {
         // Params of no shape at all: nobody looked at them.
         let answer = remote.call(method, json!("anything")).await;
         assert_eq!(reason(&answer), "transport_not_local", "{method}");

@@ -10,6 +10,7 @@
 mod client;
 mod handshake;
 mod host_methods;
+mod lifecycle;
 mod malformed;
 mod slow_provider;
 mod vectors;
