@@ -1,4 +1,5 @@
-//! A process killed between any two steps of a creation, and one that is in the middle of it.
+//! A process killed between any two steps of a creation or a deletion, and one that is in the middle
+//! of a creation.
 
 use std::{
     collections::BTreeSet,
@@ -34,6 +35,8 @@ const HOME: &str = "E2E_VICTIM_HOME";
 const TPM: &str = "E2E_VICTIM_TPM";
 /// Where to be killed: `provider:before:create`, `bindings:after:begin`, or [`WAIT`].
 const STOP: &str = "E2E_VICTIM_STOP";
+/// Delete this key instead of creating one.
+const DOOMED: &str = "E2E_VICTIM_DOOMED";
 /// Be killed nowhere, but wait for a line when the provider has made its key.
 const WAIT: &str = "wait";
 const ACCOUNT: &str = "account";
@@ -47,6 +50,10 @@ const STEPS: [&str; 5] = [
     "provider:sign",
     "bindings:complete",
 ];
+
+/// The steps of a deletion that reach a part, in their order.
+const STEPS_OF_DELETION: [&str; 4] =
+    ["bindings:get", "bindings:begin_deletion", "provider:delete", "bindings:remove"];
 
 fn victim_on(home: &Path, tpm: &str, stop: &str) -> Command {
     let mut command = Command::new(env::current_exe().unwrap());
@@ -88,14 +95,55 @@ fn killed_at_any_step_there_is_a_whole_key_or_none() {
         }
         server.finish_well();
     }
-    let expected: BTreeSet<String> = STEPS
-        .iter()
-        .map(|step| step.split_once(':').unwrap())
-        .flat_map(|(part, operation)| {
-            ["before", "after"].map(|moment| format!("{part}:{moment}:{operation}"))
-        })
-        .collect();
-    assert_eq!(reached, expected, "these are the steps of a creation");
+    assert_eq!(reached, around(&STEPS), "these are the steps of a creation");
+}
+
+/// The moments before and after each step.
+fn around(steps: &[&str]) -> BTreeSet<String> {
+    let moments = |step: &&str| {
+        let (part, operation) = step.split_once(':').unwrap();
+        ["before", "after"].map(|moment| format!("{part}:{moment}:{operation}"))
+    };
+    steps.iter().flat_map(moments).collect()
+}
+
+#[test]
+fn killed_at_any_step_of_a_deletion_the_key_is_whole_or_goes_at_the_next_start() {
+    let swtpm = Swtpm::start();
+    let home = Home::new();
+    let mut reached = BTreeSet::new();
+    for point in points() {
+        let mut server = Server::start(&mut home.app_server(&swtpm.address()));
+        let (doomed, kept) = (server.create(ACCOUNT, CLIENT), server.create(ACCOUNT, CLIENT));
+        server.finish_well();
+        let mut victim = victim_on(&home.path(), &swtpm.address(), &point);
+        let victim = run(victim.env(DOOMED, &doomed.id));
+        match victim.status.signal() {
+            Some(9) => assert!(reached.insert(point.clone())),
+            signal => assert!(signal.is_none() && victim.status.success(), "{point}: {victim:?}"),
+        }
+        home.recover();
+        let ready = home.assert_at_rest();
+        // Once it is hidden it is gone for good; before that it is whole.
+        let is_whole =
+            ["bindings:before:get", "bindings:after:get", "bindings:before:begin_deletion"]
+                .contains(&&*point);
+        assert_eq!(ready.contains(&doomed.id), is_whole, "{point}");
+        let mut server = Server::start(&mut home.app_server(&swtpm.address()));
+        server.prove(&kept);
+        if is_whole {
+            server.prove(&doomed);
+        } else {
+            assert_eq!(server.refusal_to_sign(&doomed), "key_not_found", "{point}");
+        }
+        for id in ready {
+            let answer = server.call("device/key/delete", &json!({"keyId": id}));
+            assert_eq!(answer["result"], json!({}));
+        }
+        server.finish_well();
+        assert_eq!(home.assert_at_rest(), BTreeSet::new());
+    }
+    assert_eq!(reached, around(&STEPS_OF_DELETION), "these are the steps of a deletion");
 }
 
 #[test]
@@ -165,7 +213,12 @@ fn victim() {
     let binding =
         Binding { account_user_id: ACCOUNT.parse().unwrap(), client_id: CLIENT.parse().unwrap() };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    runtime.block_on(store.create(&peer, binding, ProtectionPolicy::HardwareOnly)).unwrap();
+    if let Ok(doomed) = env::var(DOOMED) {
+        runtime.block_on(store.delete(&peer, &doomed.parse().unwrap())).unwrap();
+    } else {
+        let policy = ProtectionPolicy::HardwareOnly;
+        runtime.block_on(store.create(&peer, binding, policy)).unwrap();
+    }
 }
 
 fn point<O: Operation>(stop: &str) -> StopAt<O> {

@@ -75,6 +75,7 @@ impl Home {
     pub(crate) fn assert_only_whole_keys(&self) -> BTreeSet<String> {
         let ready = self.records("ready");
         assert_eq!(self.records("creating"), BTreeSet::new());
+        assert_eq!(self.records("deleting"), BTreeSet::new());
         assert_eq!(self.key_files(), ready, "key files are those of the records");
         ready
     }
