@@ -48,7 +48,10 @@ pub use binding_store::{
 pub use clock::{Clock, SystemClock};
 pub use error::{Chain, DeviceKeyError};
 pub use peer::{ConnectionId, LocalPeer, OwnerUid, Peer, Transport};
-pub use policy::{AdmissionAt, MAX_LIFETIME_SECONDS, RemoteControlPolicy};
+pub use policy::{
+    AddedBackend, AdmissionAt, BackendOrigin, InvalidBackendOrigin, InvalidPathPrefix,
+    MAX_LIFETIME_SECONDS, PathPrefix, RemoteControlPolicy,
+};
 pub use provider::{
     CreatedKey, DeviceKeyProvider, ProviderDescription, ProviderError, ProviderErrorKind,
     SignatureCheck,

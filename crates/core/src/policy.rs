@@ -1,45 +1,54 @@
 use device_key_types::{
-    Host, Origin, Reason, TargetPath, UnixTime,
+    Origin, Reason, TargetPath, UnixTime,
     payload::{Admission, Statement},
 };
+
+mod backend;
+mod path_prefix;
+
+pub use backend::{AddedBackend, BackendOrigin, InvalidBackendOrigin};
+pub use path_prefix::{InvalidPathPrefix, PathPrefix};
+
+use backend::BuiltInBackend;
 
 /// Longest time from now to an expiry, in seconds.
 pub const MAX_LIFETIME_SECONDS: i64 = 900;
 
-/// Where each statement may be addressed. Connection and enrollment paths are disjoint by
-/// construction: a path is a known prefix and the one suffix of its statement.
-#[derive(Clone, Debug)]
+const BUILT_IN_BACKENDS: [BuiltInBackend; 3] = [
+    BuiltInBackend::Domain("chatgpt.com"),
+    BuiltInBackend::Domain("chatgpt-staging.com"),
+    BuiltInBackend::Loopback,
+];
+
+/// Where the built-in backends have their endpoints. No other backend has them there.
+const BUILT_IN_PATH_PREFIXES: [&str; 2] = ["/api/codex", "/wham"];
+
+/// Where each statement may be addressed.
+///
+/// A backend has the prefixes that were given for it and no others. A path is a prefix and the one
+/// endpoint of its statement; the endpoints end in different segments, so no prefix makes the path
+/// of one statement that of the other.
+#[derive(Clone, Debug, Default)]
 pub struct RemoteControlPolicy {
-    backends: Vec<Backend>,
-    path_prefixes: Vec<&'static str>,
-}
-
-#[derive(Clone, Debug)]
-enum Backend {
-    /// `https` on the default port, for a domain and all its subdomains.
-    Domain(&'static str),
-    /// `http` or `https` on any port of this machine.
-    Loopback,
-}
-
-impl Default for RemoteControlPolicy {
-    /// The backends that existing clients use, and this machine itself.
-    fn default() -> Self {
-        Self {
-            backends: vec![
-                Backend::Domain("chatgpt.com"),
-                Backend::Domain("chatgpt-staging.com"),
-                Backend::Loopback,
-            ],
-            path_prefixes: vec!["/api/codex", "/wham"],
-        }
-    }
+    added: Vec<AddedBackend>,
 }
 
 impl RemoteControlPolicy {
+    /// Allows these backends beside the built-in ones. One that is a built-in backend already gets
+    /// another prefix, for exactly that origin.
+    #[must_use]
+    pub fn with_backends(mut self, backends: impl IntoIterator<Item = AddedBackend>) -> Self {
+        self.added.extend(backends);
+        self
+    }
+
     /// The policy as it stands at one point in time.
     pub const fn at(&self, now: UnixTime) -> AdmissionAt<'_> {
         AdmissionAt { policy: self, now }
+    }
+
+    fn added_at(&self, origin: &Origin) -> impl Iterator<Item = &AddedBackend> {
+        self.added.iter().filter(move |backend| backend.origin.as_origin() == origin)
     }
 }
 
@@ -52,20 +61,24 @@ pub struct AdmissionAt<'a> {
 
 impl Admission for AdmissionAt<'_> {
     fn origin(&self, origin: &Origin) -> Result<(), Reason> {
-        if self.policy.backends.iter().any(|backend| backend.is_at(origin)) {
+        if is_built_in(origin) || self.policy.added_at(origin).next().is_some() {
             Ok(())
         } else {
             Err(Reason::OriginNotAllowed)
         }
     }
 
-    fn path(&self, statement: Statement, _: &Origin, path: &TargetPath) -> Result<(), Reason> {
-        let is_known = self
-            .policy
-            .path_prefixes
-            .iter()
-            .any(|prefix| path.as_str().strip_prefix(prefix) == Some(endpoint(statement)));
-        if is_known { Ok(()) } else { Err(Reason::PathNotAllowed) }
+    fn path(&self, statement: Statement, origin: &Origin, path: &TargetPath) -> Result<(), Reason> {
+        let built_in =
+            || BUILT_IN_PATH_PREFIXES.iter().any(|prefix| leads_to(prefix, statement, path));
+        let mut added = self.policy.added_at(origin);
+        if is_built_in(origin) && built_in()
+            || added.any(|backend| leads_to(backend.path_prefix.as_str(), statement, path))
+        {
+            Ok(())
+        } else {
+            Err(Reason::PathNotAllowed)
+        }
     }
 
     fn expiry(&self, expires_at: UnixTime) -> Result<(), Reason> {
@@ -79,6 +92,15 @@ impl Admission for AdmissionAt<'_> {
     }
 }
 
+fn is_built_in(origin: &Origin) -> bool {
+    BUILT_IN_BACKENDS.iter().any(|backend| backend.is_at(origin))
+}
+
+/// Whether the path is this prefix and the endpoint of the statement, and nothing else.
+fn leads_to(prefix: &str, statement: Statement, path: &TargetPath) -> bool {
+    path.as_str().strip_prefix(prefix) == Some(endpoint(statement))
+}
+
 const fn endpoint(statement: Statement) -> &'static str {
     match statement {
         Statement::Connection => "/remote/control/client",
@@ -86,25 +108,5 @@ const fn endpoint(statement: Statement) -> &'static str {
     }
 }
 
-impl Backend {
-    fn is_at(&self, origin: &Origin) -> bool {
-        match (self, origin.host()) {
-            (Self::Domain(domain), Host::Domain(host)) => {
-                origin.scheme() == "https"
-                    && origin.port().is_none()
-                    && host
-                        .strip_suffix(domain)
-                        .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-            }
-            (Self::Loopback, host) => {
-                matches!(origin.scheme(), "http" | "https")
-                    && match host {
-                        Host::Domain(name) => &**name == "localhost",
-                        Host::Ipv4(address) => address.is_loopback(),
-                        Host::Ipv6(address) => address.is_loopback(),
-                    }
-            }
-            (Self::Domain(_), Host::Ipv4(_) | Host::Ipv6(_)) => false,
-        }
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,226 @@
+use Statement::{Connection, Enrollment};
+
+use super::*;
+
+const NOW: UnixTime = UnixTime::from_seconds(1_700_000_000);
+
+fn policy(backends: &[(&str, &str)]) -> RemoteControlPolicy {
+    RemoteControlPolicy::default().with_backends(backends.iter().map(|(origin, prefix)| {
+        AddedBackend { origin: origin.parse().unwrap(), path_prefix: prefix.parse().unwrap() }
+    }))
+}
+
+/// What comes of a target: the first refusal, as a statement's parser would see it.
+fn ask(
+    policy: &RemoteControlPolicy,
+    statement: Statement,
+    origin: &str,
+    path: &str,
+) -> Result<(), Reason> {
+    let origin: Origin = origin.parse()?;
+    let admission = policy.at(NOW);
+    admission.origin(&origin)?;
+    admission.path(statement, &origin, &path.parse()?)
+}
+
+fn both(policy: &RemoteControlPolicy, origin: &str, prefix: &str) -> [Result<(), Reason>; 2] {
+    [
+        ask(policy, Connection, origin, &format!("{prefix}/remote/control/client")),
+        ask(policy, Enrollment, origin, &format!("{prefix}/remote/control/client/enroll")),
+    ]
+}
+
+const ALLOWED: [Result<(), Reason>; 2] = [Ok(()); 2];
+const NO_PATH: [Result<(), Reason>; 2] = [Err(Reason::PathNotAllowed); 2];
+const NO_ORIGIN: [Result<(), Reason>; 2] = [Err(Reason::OriginNotAllowed); 2];
+
+#[test]
+fn a_backend_is_allowed_below_its_own_prefixes_alone() {
+    let policy = policy(&[
+        ("https://one.example", "/one"),
+        ("https://two.example:8443", "/two/deep"),
+        ("https://two.example:8443", "/more"),
+    ]);
+    for (origin, prefixes) in [
+        ("https://one.example", &["/one"][..]),
+        ("https://two.example:8443", &["/two/deep", "/more"]),
+    ] {
+        for prefix in ["/one", "/two/deep", "/more", "/two", "/deep", "/api/codex", "/wham", ""] {
+            let expected = if prefixes.contains(&prefix) { ALLOWED } else { NO_PATH };
+            assert_eq!(both(&policy, origin, prefix), expected, "{origin}{prefix}");
+        }
+    }
+}
+
+#[test]
+fn the_built_in_backends_keep_their_prefixes() {
+    let policy = policy(&[("https://one.example", "/one")]);
+    for origin in ["https://chatgpt.com", "https://a.chatgpt-staging.com", "http://[::1]:9"] {
+        for prefix in ["/api/codex", "/wham"] {
+            assert_eq!(both(&policy, origin, prefix), ALLOWED, "{origin}{prefix}");
+        }
+        assert_eq!(both(&policy, origin, "/one"), NO_PATH, "{origin}");
+    }
+}
+
+#[test]
+fn an_origin_is_added_and_none_beside_it() {
+    let policy = policy(&[("https://one.example", "/one")]);
+    for origin in [
+        "http://one.example",
+        "https://one.example:8443",
+        "https://sub.one.example",
+        "https://example",
+        "https://one.example.evil.example",
+        "https://notone.example",
+    ] {
+        assert_eq!(both(&policy, origin, "/one"), NO_ORIGIN, "{origin}");
+    }
+}
+
+#[test]
+fn a_built_in_origin_gets_a_prefix_for_itself() {
+    let policy = policy(&[("https://chatgpt.com", "/own"), ("http://localhost:3000", "/dev")]);
+    for (origin, prefix) in [("https://chatgpt.com", "/own"), ("http://localhost:3000", "/dev")] {
+        for prefix in ["/api/codex", "/wham", prefix] {
+            assert_eq!(both(&policy, origin, prefix), ALLOWED, "{origin}{prefix}");
+        }
+    }
+    for (origin, prefix) in [
+        ("https://a.chatgpt.com", "/own"),
+        ("https://chatgpt-staging.com", "/own"),
+        ("http://localhost:3000", "/own"),
+        ("http://localhost:3001", "/dev"),
+        ("https://localhost:3000", "/dev"),
+        ("http://127.0.0.1:3000", "/dev"),
+        ("https://chatgpt.com", "/dev"),
+    ] {
+        assert_eq!(both(&policy, origin, prefix), NO_PATH, "{origin}{prefix}");
+    }
+}
+
+/// Whatever an operator's prefix looks like, a path of one statement is never one of the other.
+#[test]
+fn no_prefix_turns_one_statement_into_the_other() {
+    let origin = "https://one.example";
+    let prefixes = [
+        "/one",
+        "/remote/control/client",
+        "/remote/control/client/enroll",
+        "/one/remote/control/client",
+        "/enroll",
+        "/client",
+    ];
+    let policy = policy(&prefixes.map(|prefix| (origin, prefix)));
+    for prefix in prefixes {
+        let connection = format!("{prefix}/remote/control/client");
+        let enrollment = format!("{connection}/enroll");
+        assert_eq!(ask(&policy, Connection, origin, &connection), Ok(()));
+        assert_eq!(ask(&policy, Enrollment, origin, &enrollment), Ok(()));
+        let refused = Err(Reason::PathNotAllowed);
+        assert_eq!(ask(&policy, Enrollment, origin, &connection), refused, "{connection}");
+        assert_eq!(ask(&policy, Connection, origin, &enrollment), refused, "{enrollment}");
+    }
+}
+
+#[test]
+fn nothing_but_the_endpoint_itself() {
+    let policy = policy(&[("https://one.example", "/one")]);
+    for path in [
+        "/one",
+        "/one/remote",
+        "/one/remote/control",
+        "/one/remote/control/clients",
+        "/one/remote/control/client/enroll/more",
+        "/one/two/remote/control/client",
+        "/onetwo/remote/control/client",
+        "/two/one/remote/control/client",
+        "/ONE/remote/control/client",
+        "/one/remote/control/client/",
+        "/one//remote/control/client",
+        "/one/../one/remote/control/client",
+        "/one/remote/control/client?a=b",
+        "/%6fne/remote/control/client",
+    ] {
+        for statement in [Connection, Enrollment] {
+            let outcome = ask(&policy, statement, "https://one.example", path);
+            assert_eq!(outcome, Err(Reason::PathNotAllowed), "{path}");
+        }
+    }
+}
+
+#[test]
+fn a_prefix_is_plain_segments() {
+    for text in ["/a", "/api/codex", "/a-b_c.d~e/1", "/..."] {
+        assert_eq!(text.parse::<PathPrefix>().unwrap().to_string(), text);
+    }
+    for text in [
+        "",
+        "/",
+        "a",
+        "a/b",
+        "/a/",
+        "//a",
+        "/a//b",
+        "/.",
+        "/..",
+        "/a/..",
+        "/a/./b",
+        "/a?b",
+        "/a#b",
+        "/a%2f",
+        "/a b",
+        "/ä",
+        "https://a.example/a",
+        "/a\0",
+    ] {
+        assert_eq!(text.parse::<PathPrefix>(), Err(InvalidPathPrefix), "{text:?}");
+    }
+}
+
+/// 512 bytes is the longest path of a statement.
+#[test]
+fn every_endpoint_fits_behind_a_prefix() {
+    let longest = format!("/{}", "a".repeat(512 - "/remote/control/client/enroll".len() - 1));
+    let policy = policy(&[("https://one.example", &longest)]);
+    assert_eq!(both(&policy, "https://one.example", &longest), ALLOWED);
+    assert_eq!(format!("{longest}a").parse::<PathPrefix>(), Err(InvalidPathPrefix));
+}
+
+#[test]
+fn only_this_machine_may_go_without_tls() {
+    for text in [
+        "https://one.example",
+        "https://one.example:8443",
+        "https://192.0.2.1",
+        "http://localhost",
+        "http://localhost:3000",
+        "http://127.9.9.9",
+        "http://[::1]:3000",
+    ] {
+        assert_eq!(text.parse::<BackendOrigin>().unwrap().to_string(), text);
+    }
+    for text in [
+        "http://one.example",
+        "http://192.0.2.1",
+        "http://[2001:db8::1]",
+        "http://0.0.0.0",
+        "http://a.localhost",
+        "http://localhost.evil.example",
+        "ws://localhost",
+        "wss://one.example",
+        "ftp://localhost",
+    ] {
+        assert_eq!(text.parse::<BackendOrigin>(), Err(InvalidBackendOrigin::Insecure), "{text}");
+    }
+    for text in [
+        "",
+        "one.example",
+        "https://one.example/",
+        "https://ONE.example",
+        "https://one.example:443",
+    ] {
+        let outcome = text.parse::<BackendOrigin>();
+        assert_eq!(outcome, Err(InvalidBackendOrigin::NotCanonical), "{text}");
+    }
+}
