@@ -1,0 +1,111 @@
+use std::{
+    env,
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
+
+use crate::{Config, ConfigError, trusted_file};
+
+/// Where the configuration is, and whether it must be there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ConfigFile {
+    /// Somebody named this file, so its absence is an error.
+    Named(PathBuf),
+    /// The file that is read if it is there.
+    Default(PathBuf),
+}
+
+impl ConfigFile {
+    /// The file that was asked for, with `--config` or `DEVICE_KEY_CONFIG`, or else the first of:
+    ///
+    /// 1. `$CONFIGURATION_DIRECTORY/config.toml`. systemd sets that variable for a unit with
+    ///    `ConfigurationDirectory=device-key`: to `/etc/device-key` for a system service and to the
+    ///    user's own folder for a user service (systemd.exec(5)). Of several folders, the first.
+    /// 2. `$XDG_CONFIG_HOME/device-key/config.toml`
+    /// 3. `$HOME/.config/device-key/config.toml`
+    ///
+    /// Relative paths in variables are ignored, as the XDG Base Directory Specification asks. Who
+    /// has none of them has no configuration. `variable` reads the environment.
+    pub fn locate(
+        asked: Option<&Path>,
+        variable: impl Fn(&str) -> Option<OsString>,
+    ) -> Option<Self> {
+        if let Some(path) = asked {
+            return Some(Self::Named(path.to_owned()));
+        }
+        let absolute = |path: PathBuf| Some(path).filter(|path| path.is_absolute());
+        let folder = |name| absolute(variable(name)?.into());
+        let of_unit = || absolute(env::split_paths(&variable("CONFIGURATION_DIRECTORY")?).next()?);
+        of_unit()
+            .or_else(|| Some(folder("XDG_CONFIG_HOME")?.join("device-key")))
+            .or_else(|| Some(folder("HOME")?.join(".config/device-key")))
+            .map(|folder| Self::Default(folder.join("config.toml")))
+    }
+
+    /// The path.
+    pub fn path(&self) -> &Path {
+        let (Self::Named(path) | Self::Default(path)) = self;
+        path
+    }
+
+    /// Reads it. Nothing, if it is a default that is not there.
+    ///
+    /// The file and every folder above it must belong to root or to the effective user and be
+    /// writable by nobody else, whatever the sticky bit says; there must be no link among them. The
+    /// file must be a regular one with one name, of at most 64 KiB. All that is asked of open
+    /// descriptors, and the text is read from the one that was asked.
+    pub fn load(&self) -> Result<Option<Config>, ConfigError> {
+        let Some(text) = trusted_file::read(self.path())? else {
+            return match self {
+                Self::Named(path) => Err(ConfigError::NotFound { path: path.clone() }),
+                Self::Default(_) => Ok(None),
+            };
+        };
+        let path = || self.path().to_owned();
+        let text = String::from_utf8(text).map_err(|_| ConfigError::NotText { path: path() })?;
+        match text.parse() {
+            Ok(config) => Ok(Some(config)),
+            Err(invalid) => Err(ConfigError::Invalid { path: path(), invalid }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn locate(asked: Option<&str>, variables: &[(&str, &str)]) -> Option<ConfigFile> {
+        ConfigFile::locate(asked.map(Path::new), |name| {
+            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into())
+        })
+    }
+
+    #[test]
+    fn who_is_asked_first() {
+        let all = [
+            ("CONFIGURATION_DIRECTORY", "/etc/device-key:/etc/more"),
+            ("XDG_CONFIG_HOME", "/xdg"),
+            ("HOME", "/home/me"),
+        ];
+        let named = Some(ConfigFile::Named("some/file".into()));
+        assert_eq!(locate(Some("some/file"), &all), named);
+        let default = |path: &str| Some(ConfigFile::Default(path.into()));
+        assert_eq!(locate(None, &all), default("/etc/device-key/config.toml"));
+        let [_, xdg, home] = all;
+        assert_eq!(locate(None, &[xdg, home]), default("/xdg/device-key/config.toml"));
+        assert_eq!(locate(None, &[home]), default("/home/me/.config/device-key/config.toml"));
+        assert_eq!(locate(None, &[]), None);
+    }
+
+    #[test]
+    fn relative_paths_in_variables_are_ignored() {
+        for relative in ["", "relative", ":/etc/device-key"] {
+            let variables = [
+                ("CONFIGURATION_DIRECTORY", relative),
+                ("XDG_CONFIG_HOME", relative),
+                ("HOME", relative),
+            ];
+            assert_eq!(locate(None, &variables), None, "{relative:?}");
+        }
+    }
+}

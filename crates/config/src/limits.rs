@@ -1,0 +1,113 @@
+use std::{fmt, time::Duration};
+
+use serde::{Deserialize, Deserializer, de::Error as _};
+
+/// A whole number from 1 to `MAX`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit<const MAX: u32>(u32);
+
+/// A number is not from 1 to its maximum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{found} is not from 1 to {max}")]
+pub struct OutOfRange {
+    /// The number.
+    pub found: i64,
+    /// The largest that would do.
+    pub max: u32,
+}
+
+/// How much the service takes at a time, and how long it waits.
+///
+/// The most that each may be keeps memory and descriptors within what one service can have; the
+/// least is 1, because 0 would mean that nothing works.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Connections of one user at a time: 1 to 4096, default 64.
+    pub connections_per_user: Limit<4096>,
+    /// Connections in all at a time: 1 to 16384, default 512.
+    pub connections: Limit<16384>,
+    /// Operations of one user that wait for providers: 1 to 65536, default 128.
+    pub waiting_per_user: Limit<65536>,
+    /// Operations that wait for one provider: 1 to 65536, default 1024.
+    pub waiting_per_provider: Limit<65536>,
+    /// Requests of one connection at work: 1 to 65536, default 512.
+    pub requests_per_connection: Limit<65536>,
+    /// Keys of one user: 1 to 1000000, default 1000.
+    pub keys_per_user: Limit<1_000_000>,
+    operation_seconds: Limit<3600>,
+    drain_seconds: Limit<3600>,
+    stall_seconds: Limit<3600>,
+}
+
+impl Limits {
+    /// How long an operation may take, waiting included: 1 s to 1 h, default 90 s.
+    pub fn operation(&self) -> Duration {
+        self.operation_seconds.seconds()
+    }
+
+    /// How long what is in flight may take when the service stops: 1 s to 1 h, default 10 s.
+    pub fn drain(&self) -> Duration {
+        self.drain_seconds.seconds()
+    }
+
+    /// How long a client may leave its answers unread: 1 s to 1 h, default 10 s.
+    pub fn stall(&self) -> Duration {
+        self.stall_seconds.seconds()
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections_per_user: Limit(64),
+            connections: Limit(512),
+            waiting_per_user: Limit(128),
+            waiting_per_provider: Limit(1024),
+            requests_per_connection: Limit(512),
+            keys_per_user: Limit(1000),
+            operation_seconds: Limit(90),
+            drain_seconds: Limit(10),
+            stall_seconds: Limit(10),
+        }
+    }
+}
+
+impl<const MAX: u32> Limit<MAX> {
+    /// The number.
+    pub const fn get(self) -> u32 {
+        self.0
+    }
+
+    /// The number, for lengths and counts in memory.
+    pub fn as_count(self) -> usize {
+        usize::try_from(self.0).unwrap_or(usize::MAX)
+    }
+
+    fn seconds(self) -> Duration {
+        Duration::from_secs(self.0.into())
+    }
+}
+
+impl<const MAX: u32> TryFrom<i64> for Limit<MAX> {
+    type Error = OutOfRange;
+
+    fn try_from(found: i64) -> Result<Self, OutOfRange> {
+        match u32::try_from(found) {
+            Ok(number) if (1..=MAX).contains(&number) => Ok(Self(number)),
+            _ => Err(OutOfRange { found, max: MAX }),
+        }
+    }
+}
+
+impl<const MAX: u32> fmt::Display for Limit<MAX> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl<'de, const MAX: u32> Deserialize<'de> for Limit<MAX> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        i64::deserialize(deserializer)?.try_into().map_err(D::Error::custom)
+    }
+}

@@ -1,0 +1,134 @@
+use std::{
+    ffi::OsStr,
+    fmt,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
+
+use crate::{InvalidPath, UnixSocketPath};
+
+/// Where a system service listens, and where its clients look first.
+pub const SYSTEM_SOCKET: &str = "/run/device-key/device-key.sock";
+
+/// Where a service of one user listens, given the value of `XDG_RUNTIME_DIR`. Nowhere if that is
+/// not absolute (XDG Base Directory Specification: a relative path is to be ignored).
+pub fn user_socket(runtime_dir: Option<&OsStr>) -> Option<PathBuf> {
+    let folder = runtime_dir.map(Path::new).filter(|path| path.is_absolute())?;
+    Some(folder.join("device-key/device-key.sock"))
+}
+
+/// One place to listen at.
+///
+/// `unix://` is the default socket of the service's kind, `unix:///ABSOLUTE/PATH` another one, and
+/// `ws://IP:PORT` WebSocket on a literal address. Names are not resolved and nothing is escaped.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum ListenAddress {
+    /// The default Unix socket: [`SYSTEM_SOCKET`] or [`user_socket`].
+    DefaultUnix,
+    /// The Unix socket at this path.
+    Unix(UnixSocketPath),
+    /// WebSocket on this address. Port 0 is any free one.
+    WebSocket(SocketAddr),
+}
+
+/// Why a text is not a [`ListenAddress`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidListenAddress {
+    /// Neither `unix://…` nor `ws://…`.
+    #[error("a listen address is unix://, unix:///PATH or ws://IP:PORT")]
+    Scheme,
+    /// The path after `unix://` is not one.
+    #[error(transparent)]
+    Path(#[from] InvalidPath),
+    /// What comes after `ws://` is not a literal address and a port in their one spelling.
+    #[error(
+        "after ws:// come a literal IP address and a port, such as 127.0.0.1:7777 or [::1]:7777"
+    )]
+    SocketAddress,
+}
+
+impl FromStr for ListenAddress {
+    type Err = InvalidListenAddress;
+
+    fn from_str(text: &str) -> Result<Self, InvalidListenAddress> {
+        if let Some(path) = text.strip_prefix("unix://") {
+            return Ok(if path.is_empty() { Self::DefaultUnix } else { Self::Unix(path.parse()?) });
+        }
+        let address = text.strip_prefix("ws://").ok_or(InvalidListenAddress::Scheme)?;
+        match address.parse::<SocketAddr>() {
+            Ok(parsed) if parsed.to_string() == address => Ok(Self::WebSocket(parsed)),
+            _ => Err(InvalidListenAddress::SocketAddress),
+        }
+    }
+}
+
+impl fmt::Display for ListenAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::DefaultUnix => f.write_str("unix://"),
+            Self::Unix(path) => write!(f, "unix://{path}"),
+            Self::WebSocket(address) => write!(f, "ws://{address}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_spelling_each() {
+        for text in [
+            "unix://",
+            "unix:///run/device-key/device-key.sock",
+            "ws://127.0.0.1:7777",
+            "ws://0.0.0.0:0",
+            "ws://[::1]:7777",
+        ] {
+            assert_eq!(text.parse::<ListenAddress>().unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn other_texts_are_refused() {
+        use InvalidListenAddress::{Path, Scheme, SocketAddress};
+        let too_long = format!("unix:///{}", "a".repeat(107));
+        for (text, expected) in [
+            ("", Scheme),
+            ("unix:", Scheme),
+            ("unix:/run/a", Scheme),
+            ("UNIX:///run/a", Scheme),
+            ("/run/a", Scheme),
+            ("stdio", Scheme),
+            ("wss://127.0.0.1:7777", Scheme),
+            ("http://127.0.0.1:7777", Scheme),
+            ("unix://run/a", Path(InvalidPath::NotPlain)),
+            ("unix:///", Path(InvalidPath::NotPlain)),
+            ("unix:///run/../a", Path(InvalidPath::NotPlain)),
+            ("unix:///run//a", Path(InvalidPath::NotPlain)),
+            (&too_long, Path(InvalidPath::TooLong)),
+            ("ws://", SocketAddress),
+            ("ws://127.0.0.1", SocketAddress),
+            ("ws://localhost:7777", SocketAddress),
+            ("ws://127.0.0.1:7777/", SocketAddress),
+            ("ws://127.0.0.1:07777", SocketAddress),
+            ("ws://127.0.0.1:70000", SocketAddress),
+            ("ws://127.1:7777", SocketAddress),
+            ("ws://::1:7777", SocketAddress),
+            ("ws://[0::1]:7777", SocketAddress),
+            ("ws://*:7777", SocketAddress),
+        ] {
+            assert_eq!(text.parse::<ListenAddress>(), Err(expected), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_user_has_a_socket_where_there_is_a_runtime_folder() {
+        let socket = |folder: &str| user_socket(Some(OsStr::new(folder)));
+        let expected = PathBuf::from("/run/user/7/device-key/device-key.sock");
+        assert_eq!(socket("/run/user/7"), Some(expected));
+        assert_eq!([socket("relative"), socket(""), user_socket(None)], [None, None, None]);
+        assert!(SYSTEM_SOCKET.parse::<UnixSocketPath>().is_ok());
+    }
+}

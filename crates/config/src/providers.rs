@@ -1,0 +1,101 @@
+use std::{collections::BTreeSet, fmt, str::FromStr};
+
+/// A kind of provider, in the order in which `create` tries them: hardware first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ProviderName {
+    /// The TPM 2.0.
+    Tpm,
+    /// Keys that the operating system protects, by the boundary between users.
+    Os,
+}
+
+/// Which providers are used; at least one. All of them by default.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Providers(BTreeSet<ProviderName>);
+
+/// Why names are not [`Providers`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidProviders {
+    /// There is no provider of this name.
+    #[error("{0:?} is no provider; there are tpm and os")]
+    Unknown(String),
+    /// Without any there could be no key.
+    #[error("name at least one provider: tpm or os")]
+    Empty,
+}
+
+impl ProviderName {
+    const ALL: [Self; 2] = [Self::Tpm, Self::Os];
+
+    /// The provider's stable name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Tpm => "tpm",
+            Self::Os => "os",
+        }
+    }
+}
+
+impl Providers {
+    /// Narrows to these, whatever their order.
+    pub fn of(names: impl IntoIterator<Item = ProviderName>) -> Result<Self, InvalidProviders> {
+        let names: BTreeSet<_> = names.into_iter().collect();
+        if names.is_empty() { Err(InvalidProviders::Empty) } else { Ok(Self(names)) }
+    }
+
+    /// Whether this one is used.
+    pub fn contains(&self, name: ProviderName) -> bool {
+        self.0.contains(&name)
+    }
+
+    /// Those that are used, hardware first.
+    pub fn iter(&self) -> impl Iterator<Item = ProviderName> {
+        self.0.iter().copied()
+    }
+}
+
+impl Default for Providers {
+    fn default() -> Self {
+        Self(ProviderName::ALL.into())
+    }
+}
+
+impl FromStr for ProviderName {
+    type Err = InvalidProviders;
+
+    fn from_str(text: &str) -> Result<Self, InvalidProviders> {
+        let mut all = Self::ALL.into_iter();
+        all.find(|name| name.as_str() == text)
+            .ok_or_else(|| InvalidProviders::Unknown(text.to_owned()))
+    }
+}
+
+impl fmt::Display for ProviderName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hardware_comes_first_in_any_order() {
+        use ProviderName::{Os, Tpm};
+        assert_eq!(Providers::of([Os, Tpm, Os]).unwrap(), Providers::default());
+        assert_eq!(Providers::default().iter().collect::<Vec<_>>(), [Tpm, Os]);
+        let narrowed = Providers::of([Os]).unwrap();
+        assert!(narrowed.contains(Os) && !narrowed.contains(Tpm));
+        assert_eq!(Providers::of([]), Err(InvalidProviders::Empty));
+    }
+
+    #[test]
+    fn names() {
+        for name in ProviderName::ALL {
+            assert_eq!(name.to_string().parse(), Ok(name));
+        }
+        let unknown = "TPM".parse::<ProviderName>();
+        assert_eq!(unknown, Err(InvalidProviders::Unknown("TPM".to_owned())));
+    }
+}

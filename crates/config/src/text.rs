@@ -1,0 +1,59 @@
+//! Values that are text in TOML, through their own parsers.
+
+use std::{fmt, str::FromStr};
+
+use device_key_types::strict_json::Object;
+use serde::{Deserialize, Deserializer, de::Error as _};
+
+/// A value, in the one spelling that its parser takes.
+pub(crate) fn parsed<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr<Err: fmt::Display>,
+{
+    Text::deserialize(deserializer).map(|Text(value)| value)
+}
+
+/// A value that is there; for one that may be absent.
+pub(crate) fn parsed_some<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr<Err: fmt::Display>,
+{
+    parsed(deserializer).map(Some)
+}
+
+/// A list of different values.
+pub(crate) fn parsed_list<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr<Err: fmt::Display> + PartialEq + fmt::Display,
+{
+    let mut values = Vec::new();
+    for Text(value) in Vec::<Text<T>>::deserialize(deserializer)? {
+        if values.contains(&value) {
+            return Err(D::Error::custom(format_args!("{value} stands there twice")));
+        }
+        values.push(value);
+    }
+    Ok(values)
+}
+
+/// A table by its keys; a derived parser alone would also take an array, by position.
+pub(crate) fn table<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    Object::deserialize(deserializer).map(|Object(table)| table)
+}
+
+struct Text<T>(T);
+
+impl<'de, T: FromStr<Err: fmt::Display>> Deserialize<'de> for Text<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let refused = |error| D::Error::custom(format_args!("{text:?}: {error}"));
+        text.parse().map(Self).map_err(refused)
+    }
+}

@@ -1,0 +1,287 @@
+//! Which files are honoured, on a real file system and under real users.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "what a test cannot set up fails the test")]
+
+use std::{
+    env,
+    fs::{self, Permissions},
+    os::unix::{
+        fs::{PermissionsExt as _, chown, symlink},
+        net::UnixListener,
+        process::CommandExt as _,
+    },
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use device_key_config::{Config, ConfigError, ConfigFile, InvalidConfig};
+use rustix::fs::{CWD, Mode, mkfifoat};
+use tempfile::TempDir;
+
+/// Users without an account.
+const SERVICE: u32 = 61_001;
+const STRANGER: u32 = 61_002;
+
+/// A folder which only root can change, and so every folder above it: not in `/tmp`.
+struct Folder(TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        let folder =
+            tempfile::Builder::new().prefix("device-key-test-").tempdir_in("/run").unwrap();
+        set_mode(folder.path(), 0o755);
+        Self(folder)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn make(&self, name: &str) -> PathBuf {
+        let path = self.path(name);
+        fs::create_dir(&path).unwrap();
+        set_mode(&path, 0o755);
+        path
+    }
+
+    /// A configuration that is not the default.
+    fn write(&self, name: &str) -> PathBuf {
+        let path = self.path(name);
+        fs::write(&path, "home = \"/somewhere\"\n").unwrap();
+        set_mode(&path, 0o644);
+        path
+    }
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+}
+
+fn give(path: &Path, uid: u32) {
+    chown(path, Some(uid), Some(uid)).unwrap();
+}
+
+/// What comes of a file: `ok`, `absent`, or the code of the error.
+fn outcome(file: &ConfigFile) -> String {
+    match file.load() {
+        Ok(Some(config)) => {
+            assert_ne!(config, Config::default());
+            "ok".to_owned()
+        }
+        Ok(None) => "absent".to_owned(),
+        Err(error) => {
+            assert!(!error.cure().is_empty() && !error.to_string().contains('\n'), "{error}");
+            error.reason().to_owned()
+        }
+    }
+}
+
+/// The same for a file that was named and for one in the default place.
+#[track_caller]
+fn assert_outcome(path: &Path, expected: &str) {
+    for file in [ConfigFile::Named(path.to_owned()), ConfigFile::Default(path.to_owned())] {
+        assert_eq!(outcome(&file), expected, "{file:?}");
+    }
+}
+
+fn culprit(path: &Path) -> PathBuf {
+    match ConfigFile::Named(path.to_owned()).load() {
+        Err(ConfigError::Untrusted { path, .. }) => path,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_safe_file_is_read() {
+    let folder = Folder::new();
+    let path = folder.write("config.toml");
+    assert_outcome(&path, "ok");
+    for mode in [0o600, 0o400, 0o444, 0o755] {
+        set_mode(&path, mode);
+        assert_outcome(&path, "ok");
+    }
+    folder.make("deeper");
+    assert_outcome(&folder.path("deeper/../config.toml"), "ok");
+}
+
+#[test]
+fn a_file_that_is_absent() {
+    let folder = Folder::new();
+    for missing in ["config.toml", "no/such/folder/config.toml"] {
+        let path = folder.path(missing);
+        assert_eq!(outcome(&ConfigFile::Default(path.clone())), "absent");
+        assert_eq!(outcome(&ConfigFile::Named(path)), "not_found");
+    }
+    let in_a_file = folder.write("file").join("config.toml");
+    assert_eq!(outcome(&ConfigFile::Default(in_a_file)), "absent");
+}
+
+/// Users often have a folder that their group may write, or a link to one; without a configuration
+/// in it that is no matter of ours.
+#[test]
+fn where_no_file_is_nothing_is_mistrusted() {
+    let folder = Folder::new();
+    let open = folder.make("open");
+    set_mode(&open, 0o777);
+    symlink(&open, folder.path("link")).unwrap();
+    symlink("nowhere", folder.path("dangling")).unwrap();
+    for name in ["open", "link", "dangling"] {
+        let path = folder.path(name).join("config.toml");
+        assert_eq!(outcome(&ConfigFile::Default(path.clone())), "absent", "{name}");
+        assert_eq!(outcome(&ConfigFile::Named(path)), "not_found", "{name}");
+    }
+}
+
+#[test]
+fn a_file_that_others_may_write() {
+    let folder = Folder::new();
+    let path = folder.write("config.toml");
+    for mode in [0o664, 0o646, 0o666, 0o620, 0o602] {
+        set_mode(&path, mode);
+        assert_outcome(&path, "writable_by_others");
+    }
+    assert_eq!(culprit(&path), path);
+}
+
+#[test]
+fn a_file_of_another_user() {
+    let folder = Folder::new();
+    let path = folder.write("config.toml");
+    give(&path, STRANGER);
+    assert_outcome(&path, "wrong_owner");
+    assert_eq!(culprit(&path), path);
+}
+
+#[test]
+fn a_folder_that_others_may_write() {
+    let folder = Folder::new();
+    let (upper, _) = (folder.make("upper"), folder.make("upper/lower"));
+    let path = folder.write("upper/lower/config.toml");
+    assert_outcome(&path, "ok");
+    for mode in [0o775, 0o757, 0o1777] {
+        set_mode(&upper, mode);
+        assert_outcome(&path, "writable_by_others");
+        assert_eq!(culprit(&path), upper, "the sticky bit is no excuse");
+    }
+    set_mode(&upper, 0o755);
+    set_mode(&folder.path("upper/lower"), 0o775);
+    assert_eq!(culprit(&path), folder.path("upper/lower"));
+}
+
+#[test]
+fn a_folder_of_another_user() {
+    let folder = Folder::new();
+    let (upper, _) = (folder.make("upper"), folder.make("upper/lower"));
+    let path = folder.write("upper/lower/config.toml");
+    give(&upper, STRANGER);
+    assert_outcome(&path, "wrong_owner");
+    assert_eq!(culprit(&path), upper);
+}
+
+#[test]
+fn links() {
+    let folder = Folder::new();
+    folder.make("real");
+    let real = folder.write("real/config.toml");
+    symlink(&real, folder.path("link.toml")).unwrap();
+    symlink(folder.path("real"), folder.path("link")).unwrap();
+    symlink("nowhere", folder.path("dangling.toml")).unwrap();
+    for path in ["link.toml", "link/config.toml", "dangling.toml"] {
+        assert_outcome(&folder.path(path), "symbolic_link");
+    }
+    assert_eq!(culprit(&folder.path("link/config.toml")), folder.path("link"));
+    fs::hard_link(&real, folder.path("second-name")).unwrap();
+    assert_outcome(&real, "linked");
+    fs::remove_file(folder.path("second-name")).unwrap();
+    assert_outcome(&real, "ok");
+}
+
+#[test]
+fn what_is_no_file() {
+    let folder = Folder::new();
+    folder.make("folder");
+    mkfifoat(CWD, folder.path("fifo"), Mode::from_raw_mode(0o600)).unwrap();
+    let _listener = UnixListener::bind(folder.path("socket")).unwrap();
+    for name in ["folder", "fifo", "socket"] {
+        assert_outcome(&folder.path(name), "not_regular");
+    }
+    for path in ["/", "/dev/null", "/run/.."] {
+        assert_outcome(Path::new(path), "not_regular");
+    }
+}
+
+#[test]
+fn a_file_has_at_most_64_kib() {
+    let folder = Folder::new();
+    let path = folder.write("config.toml");
+    let text = "home = \"/somewhere\"\n#";
+    let fill = |length: usize| {
+        fs::write(&path, format!("{text}{}", "-".repeat(length - text.len()))).unwrap();
+    };
+    fill(64 * 1024);
+    assert_outcome(&path, "ok");
+    fill(64 * 1024 + 1);
+    assert_outcome(&path, "too_large");
+}
+
+#[test]
+fn what_it_says_must_be_a_configuration() {
+    let folder = Folder::new();
+    let path = folder.write("config.toml");
+    fs::write(&path, b"home = \"/\xff\"").unwrap();
+    assert_outcome(&path, "not_text");
+    fs::write(&path, "[limits]\nkeys = 3").unwrap();
+    assert_outcome(&path, "invalid");
+    match ConfigFile::Default(path.clone()).load() {
+        Err(ConfigError::Invalid { path: at, invalid: InvalidConfig { line, key, .. } }) => {
+            assert_eq!((at, line, key), (path, 2, Some("limits.keys".to_owned())));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The service's own user and root may write it; whoever else, and even the owner of a file that
+/// only root may write, may not.
+#[test]
+fn the_service_trusts_root_and_itself() {
+    let folder = Folder::new();
+    let (roots, own) = (folder.write("roots.toml"), folder.write("own.toml"));
+    let (strangers, unreadable) = (folder.write("strangers.toml"), folder.write("unreadable.toml"));
+    give(&own, SERVICE);
+    give(&strangers, STRANGER);
+    set_mode(&unreadable, 0o600);
+    give(&folder.make("own"), SERVICE);
+    let in_own = folder.write("own/config.toml");
+    set_mode(&folder.make("closed"), 0o700);
+    let in_closed = folder.write("closed/config.toml");
+    for (path, expected) in [
+        (roots, "ok"),
+        (own, "ok"),
+        (in_own, "ok"),
+        (strangers, "wrong_owner"),
+        (unreadable, "unreadable"),
+        (in_closed, "unreadable"),
+    ] {
+        // The build folder may be closed to that user, so it gets a copy of this program.
+        let program = folder.path("program");
+        fs::copy(env::current_exe().unwrap(), &program).unwrap();
+        let output = Command::new(&program)
+            .args(["child_under_another_user", "--exact", "--ignored", "--nocapture"])
+            .env("CONFIG_TEST_FILE", &path)
+            .env("CONFIG_TEST_OUTCOME", expected)
+            .current_dir("/")
+            .uid(SERVICE)
+            .gid(SERVICE)
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && text.contains("1 passed"), "{text}");
+    }
+}
+
+#[test]
+#[ignore = "runs in a process of its own, because the user is the process's"]
+fn child_under_another_user() {
+    let Some(path) = env::var_os("CONFIG_TEST_FILE") else { return };
+    assert_eq!(rustix::process::geteuid().as_raw(), SERVICE);
+    assert_outcome(Path::new(&path), &env::var("CONFIG_TEST_OUTCOME").unwrap());
+}
