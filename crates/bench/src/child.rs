@@ -1,4 +1,5 @@
 use std::{
+    fs,
     io::{BufRead as _, BufReader, Write as _},
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
     time::{Duration, Instant},
@@ -68,4 +69,17 @@ impl LineServer {
         ensure!(child.wait()?.success(), "a child failed");
         Ok(())
     }
+}
+
+/// The memory of a process that is in use now.
+pub(crate) fn resident_megabytes(process: u32) -> Result<f64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status"))?;
+    let kibibytes: f64 = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .and_then(|rest| rest.trim().strip_suffix(" kB"))
+        .context("VmRSS")?
+        .trim()
+        .parse()?;
+    Ok(kibibytes * 1024.0 / 1e6)
 }

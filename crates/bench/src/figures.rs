@@ -1,7 +1,9 @@
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// Samples of one thing, in the order in which they were taken.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 pub(crate) struct Samples(Vec<Duration>);
 
 impl Samples {
@@ -32,10 +34,22 @@ impl Samples {
     }
 }
 
+struct Row {
+    what: String,
+    value: f64,
+    goal: Goal,
+    unit: &'static str,
+}
+
+enum Goal {
+    AtMost(f64),
+    AtLeast(f64),
+}
+
 /// What was measured, beside its goal.
 #[derive(Default)]
 pub(crate) struct Figures {
-    rows: Vec<(String, f64, f64, &'static str)>,
+    rows: Vec<Row>,
     details: Vec<String>,
 }
 
@@ -48,7 +62,18 @@ impl Figures {
         goal: f64,
         unit: &'static str,
     ) {
-        self.rows.push((what.into(), value, goal, unit));
+        self.rows.push(Row { what: what.into(), value, goal: Goal::AtMost(goal), unit });
+    }
+
+    /// A figure that should be at least `goal`.
+    pub(crate) fn at_least(
+        &mut self,
+        what: impl Into<String>,
+        value: f64,
+        goal: f64,
+        unit: &'static str,
+    ) {
+        self.rows.push(Row { what: what.into(), value, goal: Goal::AtLeast(goal), unit });
     }
 
     /// What a figure was made from.
@@ -63,9 +88,12 @@ impl Figures {
 
     pub(crate) fn print(&self) {
         println!("{:<64} {:>10} {:>10}", "figure", "measured", "goal");
-        for (what, value, goal, unit) in &self.rows {
-            let verdict = if value <= goal { "" } else { "  over" };
-            println!("{what:<64} {value:>8.2}{unit:<2} {goal:>8.2}{unit:<2}{verdict}");
+        for Row { what, value, goal, unit } in &self.rows {
+            let (sign, goal, verdict) = match goal {
+                Goal::AtMost(goal) => ("≤", goal, if value <= goal { "" } else { "  over" }),
+                Goal::AtLeast(goal) => ("≥", goal, if value >= goal { "" } else { "  under" }),
+            };
+            println!("{what:<64} {value:>8.2}{unit:<2} {sign}{goal:>8.2}{unit:<2}{verdict}");
         }
         println!("\nmedians and spread");
         self.details.iter().for_each(|detail| println!("  {detail}"));

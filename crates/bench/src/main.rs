@@ -10,6 +10,7 @@ mod figures;
 mod lookup;
 mod memoized;
 mod overhead;
+mod service;
 mod spawn;
 mod statement;
 mod tpm;
@@ -46,6 +47,10 @@ enum Command {
     Echo,
     /// Child: gives each line back after one hop to a blocking thread, as the app-server must take.
     HopEcho,
+    /// Child: the least that signing over a socket takes.
+    ServiceFloor { socket: PathBuf },
+    /// Child: the client of the service and of all that it is measured against.
+    ServiceClient(service::Arguments),
     /// Child: an app-server on the memory provider, with tracing as in the product.
     MemoryServer {
         #[arg(long)]
@@ -59,12 +64,15 @@ enum Part {
     Lookup,
     Overhead,
     Tpm,
+    Service,
 }
 
 fn main() -> Result<()> {
     match Arguments::parse().command {
         Command::Echo => overhead::echo(),
         Command::HopEcho => overhead::hop_echo(),
+        Command::ServiceFloor { socket } => service::floor(&socket),
+        Command::ServiceClient(arguments) => service::client(&arguments),
         Command::MemoryServer { home } => overhead::memory_server(&home),
         Command::All { device_key, tpm, scratch, only } => {
             let mut figures = figures::Figures::default();
@@ -80,6 +88,9 @@ fn main() -> Result<()> {
             }
             if is_wanted(Part::Tpm) {
                 tpm::measure(&mut figures, &device_key, &tpm, &scratch)?;
+            }
+            if is_wanted(Part::Service) {
+                service::measure(&mut figures, &device_key)?;
             }
             figures.print();
             Ok(())

@@ -1,9 +1,9 @@
 use std::{fs, path::Path, process::Command, time::Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
 use crate::{
-    child::LineServer,
+    child::{LineServer, resident_megabytes},
     figures::{Figures, Samples},
 };
 
@@ -41,16 +41,4 @@ pub(crate) fn measure(figures: &mut Figures, device_key: &Path, scratch: &Path) 
     figures.detail("spawn to initialize", &ready);
     figures.detail("spawn and exit of /bin/true", &bare);
     Ok(())
-}
-
-fn resident_megabytes(process: u32) -> Result<f64> {
-    let status = fs::read_to_string(format!("/proc/{process}/status"))?;
-    let kibibytes: f64 = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))
-        .and_then(|rest| rest.trim().strip_suffix(" kB"))
-        .context("VmRSS")?
-        .trim()
-        .parse()?;
-    Ok(kibibytes * 1024.0 / 1e6)
 }

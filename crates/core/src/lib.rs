@@ -47,7 +47,7 @@ pub use binding_store::{
 };
 pub use clock::{Clock, SystemClock};
 pub use error::{Chain, DeviceKeyError};
-pub use peer::{ConnectionId, LocalPeer, OwnerUid, Peer, Transport};
+pub use peer::{ConnectionId, LocalPeer, OwnerUid, Peer, PeerProcess, Transport};
 pub use policy::{
     AddedBackend, AdmissionAt, BackendOrigin, InvalidBackendOrigin, InvalidPathPrefix,
     MAX_LIFETIME_SECONDS, PathPrefix, RemoteControlPolicy,

@@ -26,6 +26,7 @@ pub struct LocalPeer {
     owner: OwnerUid,
     transport: Transport,
     connection: ConnectionId,
+    process: Option<PeerProcess>,
 }
 
 /// Tells connections apart, so that one cannot crowd out another. Unique within a server.
@@ -47,7 +48,7 @@ impl ConnectionId {
 impl LocalPeer {
     /// Records what a transport learned from the kernel.
     pub const fn from_transport(owner: OwnerUid, transport: Transport) -> Self {
-        Self { owner, transport, connection: ConnectionId(0) }
+        Self { owner, transport, connection: ConnectionId(0), process: None }
     }
 
     /// The same peer, on this connection. Without it, a peer shares its turns with every other one
@@ -55,6 +56,12 @@ impl LocalPeer {
     #[must_use]
     pub const fn on_connection(self, connection: ConnectionId) -> Self {
         Self { connection, ..self }
+    }
+
+    /// The same peer, with what the transport could see of its process.
+    #[must_use]
+    pub const fn with_process(self, process: PeerProcess) -> Self {
+        Self { process: Some(process), ..self }
     }
 
     /// The user whose keys this peer may use.
@@ -70,6 +77,50 @@ impl LocalPeer {
     /// Which connection it is on.
     pub const fn connection(&self) -> ConnectionId {
         self.connection
+    }
+
+    /// What could be seen of its process, for the audit log.
+    pub const fn process(&self) -> Option<&PeerProcess> {
+        self.process.as_ref()
+    }
+}
+
+/// A process as it was when it connected. A hint for people and no identity: a process chooses its
+/// own command name, hands its connections on, and leaves its number to another when it ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PeerProcess {
+    id: u32,
+    command: [u8; COMMAND_BYTES],
+    command_length: u8,
+}
+
+/// Longest command name: `TASK_COMM_LEN` less its final zero (`proc_pid_comm(5)`).
+const COMMAND_BYTES: usize = 15;
+
+impl PeerProcess {
+    /// Keeps a process id and at most 15 bytes of a command name. Of the name only printable ASCII
+    /// is kept, for it goes to logs and is the peer's own choice.
+    pub fn new(id: u32, command_name: &str) -> Self {
+        let printable = |byte: u8| if matches!(byte, b' '..=b'~') { byte } else { b'?' };
+        let mut command = [0; COMMAND_BYTES];
+        let mut command_length = 0;
+        for (slot, byte) in command.iter_mut().zip(command_name.bytes()) {
+            *slot = printable(byte);
+            command_length += 1;
+        }
+        Self { id, command, command_length }
+    }
+
+    /// The process id, as the service's own process namespace has it.
+    pub const fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// The command name, unverified.
+    pub fn command(&self) -> &str {
+        let length = usize::from(self.command_length);
+        let command = self.command.get(..length).unwrap_or_default();
+        std::str::from_utf8(command).unwrap_or_default()
     }
 }
 
@@ -115,5 +166,20 @@ impl OwnerUid {
 impl fmt::Display for OwnerUid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_name_is_short_and_harmless() {
+        let shown = |name| PeerProcess::new(1, name).command().to_owned();
+        assert_eq!(shown("controller"), "controller");
+        assert_eq!(shown("a\nb\u{1b}[31m"), "a?b?[31m");
+        assert_eq!(shown("ö"), "??");
+        assert_eq!(shown("0123456789abcdefg"), "0123456789abcde");
+        assert_eq!(shown(""), "");
     }
 }

@@ -1,9 +1,25 @@
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
-use device_key::{DeviceKeyStore, LocalPeer, OwnerUid, Peer, Transport};
+use device_key::{ConnectionId, DeviceKeyStore, LocalPeer, OwnerUid, Peer, Transport};
 use device_key_protocol::initialize::{DeviceKeyCapabilities, InitializeResult, ServerInfo};
 
-use crate::{Answers, Connection, DuplicateMethod, Methods, device_key_methods};
+use device_key_types::Reason;
+use tokio_util::{
+    sync::CancellationToken,
+    task::{TaskTracker, task_tracker::TaskTrackerToken},
+};
+
+use crate::{
+    Answers, Connection, DuplicateMethod, Methods, ServerLimits,
+    admission::{Admissions, Admitted},
+    device_key_methods,
+};
 
 /// Serves `device/key/*`, and what a host mounts beside it. Cheap to clone.
 #[derive(Clone)]
@@ -26,6 +42,11 @@ struct Inner {
     description: ServerDescription,
     store: DeviceKeyStore,
     methods: Methods,
+    limits: ServerLimits,
+    stopping: CancellationToken,
+    connections: TaskTracker,
+    admissions: Arc<Admissions>,
+    next_connection: AtomicU64,
 }
 
 impl AppServer {
@@ -35,14 +56,54 @@ impl AppServer {
         store: DeviceKeyStore,
         host: Methods,
     ) -> Result<Self, DuplicateMethod> {
+        Self::with_limits(description, store, host, ServerLimits::default())
+    }
+
+    /// As [`new`](Self::new), with other limits than the default ones.
+    pub fn with_limits(
+        description: ServerDescription,
+        store: DeviceKeyStore,
+        host: Methods,
+        limits: ServerLimits,
+    ) -> Result<Self, DuplicateMethod> {
         let methods = device_key_methods::mount(host, &store)?;
-        Ok(Self { inner: Arc::new(Inner { description, store, methods }) })
+        let inner = Inner {
+            description,
+            store,
+            methods,
+            limits,
+            stopping: CancellationToken::new(),
+            connections: TaskTracker::new(),
+            admissions: Arc::default(),
+            next_connection: AtomicU64::new(1),
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Begins to stop: listeners take no more connections, each connection refuses what is new,
+    /// answers what is in flight and closes. What waits for that uses [`stopped`](Self::stopped).
+    pub fn stop(&self) {
+        self.inner.stopping.cancel();
+        self.inner.connections.close();
+    }
+
+    /// Waits until [`stop`](Self::stop) was called and every connection has ended.
+    pub async fn stopped(&self) {
+        self.inner.stopping.cancelled().await;
+        self.inner.connections.wait().await;
     }
 
     /// Opens a connection for a peer that the caller, a transport, has identified.
     ///
     /// Must be called and used within a Tokio runtime.
     pub fn connect(&self, peer: Peer) -> (Connection, Answers) {
+        let peer = match peer {
+            Peer::Local(peer) => {
+                let number = self.inner.next_connection.fetch_add(1, Ordering::Relaxed);
+                Peer::Local(peer.on_connection(ConnectionId::new(number)))
+            }
+            Peer::Remote => Peer::Remote,
+        };
         Connection::open(self.clone(), peer)
     }
 
@@ -53,6 +114,24 @@ impl AppServer {
 
     pub(crate) fn methods(&self) -> &Methods {
         &self.inner.methods
+    }
+
+    pub(crate) fn limits(&self) -> &ServerLimits {
+        &self.inner.limits
+    }
+
+    pub(crate) fn stopping(&self) -> &CancellationToken {
+        &self.inner.stopping
+    }
+
+    /// A place for one more connection of this user, or of a remote peer.
+    pub(crate) fn admit(&self, owner: Option<OwnerUid>) -> Result<Admitted, Reason> {
+        self.inner.admissions.admit(owner.map(OwnerUid::as_raw), &self.inner.limits)
+    }
+
+    /// Counts a connection, or a listener, for as long as the token lives.
+    pub(crate) fn opened(&self) -> TaskTrackerToken {
+        self.inner.connections.token()
     }
 
     /// The answer to `initialize`. No platform is asked: it is on the path of every start.

@@ -3,7 +3,7 @@
 //! Events have the target `audit`, so that a log can keep them whatever else it filters. They never
 //! hold accounts, clients, nonces, digests or signatures.
 
-use device_key::{LocalPeer, Peer};
+use device_key::{LocalPeer, Peer, PeerProcess};
 use device_key_protocol::RpcError;
 use device_key_types::{
     DeviceKeyId, SignPayload,
@@ -43,11 +43,14 @@ pub(crate) fn operation<T>(
 ) {
     let reason = outcome.as_ref().err().map(|error| error.reason().as_str());
     let statement = subject.statement.as_ref();
+    let process = peer.process();
     info!(
         target: TARGET,
         method,
         outcome = reason.unwrap_or("ok"),
         uid = peer.owner().as_raw(),
+        pid = process.map(PeerProcess::id),
+        command_unverified = process.map(PeerProcess::command),
         transport = peer.transport().as_str(),
         key_id = subject.key_id.map(tracing::field::display),
         statement = statement.map(|(statement, _)| statement.as_str()),

@@ -1,3 +1,8 @@
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
 use device_key::Peer;
 use device_key_protocol::{
     Answer, Message, Rejected, Request, RpcError, Version,
@@ -6,7 +11,10 @@ use device_key_protocol::{
 use device_key_types::Reason;
 use serde_json::value::to_raw_value;
 use tokio::sync::mpsc;
-use tokio_util::task::TaskTracker;
+use tokio_util::{
+    sync::CancellationToken,
+    task::{TaskTracker, task_tracker::TaskTrackerToken},
+};
 use tracing::{Instrument as _, Span, error};
 
 use crate::{
@@ -16,10 +24,6 @@ use crate::{
     methods::{Outcome, Work},
     request_span::request_span,
 };
-
-/// Requests of one connection that may be at work at a time; more are `overloaded`. It bounds
-/// memory, and lies above what waits for any one provider.
-const MAX_IN_FLIGHT: usize = 512;
 
 /// Answers that wait for a client to read them. When it does not, we stop reading it.
 const OUTGOING: usize = 64;
@@ -32,7 +36,10 @@ pub struct Connection {
     usual_version: Version,
     is_initialized: bool,
     in_flight: TaskTracker,
+    in_flight_bytes: Arc<AtomicUsize>,
     outgoing: mpsc::Sender<Answer>,
+    /// Counted by the server until the connection is over.
+    _open: TaskTrackerToken,
 }
 
 /// The answers of one connection, in the order in which they became ready.
@@ -58,6 +65,7 @@ impl Answers {
 impl Connection {
     pub(crate) fn open(server: AppServer, peer: Peer) -> (Self, Answers) {
         let (outgoing, answers) = mpsc::channel(OUTGOING);
+        let open = server.opened();
         let connection = Self {
             server,
             peer,
@@ -65,7 +73,9 @@ impl Connection {
             usual_version: Version::default(),
             is_initialized: false,
             in_flight: TaskTracker::new(),
+            in_flight_bytes: Arc::default(),
             outgoing,
+            _open: open,
         };
         (connection, Answers(answers))
     }
@@ -85,18 +95,35 @@ impl Connection {
         if let Some(line) = self.lines.finish() {
             self.receive(line).await?;
         }
-        self.in_flight.close();
-        self.in_flight.wait().await;
+        self.in_flight().wait().await;
         Ok(())
     }
 
+    /// Done when the server is to stop.
+    pub(crate) fn stopping(&self) -> &CancellationToken {
+        self.server.stopping()
+    }
+
+    /// Waiting for it waits until no request is at work.
+    pub(crate) fn in_flight(&self) -> TaskTracker {
+        self.in_flight.close();
+        self.in_flight.clone()
+    }
+
     async fn receive(&mut self, line: Line) -> Result<(), ConnectionClosed> {
-        let message = match line {
-            Line::Complete(line) => Message::parse(&line),
-            Line::TooLong => Err(Rejected::too_large()),
-        };
+        match line {
+            Line::Complete(line) => self.serve_message(Message::parse(&line), line.len()).await,
+            Line::TooLong => self.serve_message(Err(Rejected::too_large()), 0).await,
+        }
+    }
+
+    async fn serve_message(
+        &mut self,
+        message: Result<Message, Rejected>,
+        bytes: usize,
+    ) -> Result<(), ConnectionClosed> {
         match message {
-            Ok(Message::Request(request)) => self.serve(request).await,
+            Ok(Message::Request(request)) => self.serve(request, bytes).await,
             Ok(Message::Notification) => Ok(()),
             Err(rejected) => self.send(rejected.answer(self.usual_version)).await,
         }
@@ -106,19 +133,30 @@ impl Connection {
         self.outgoing.send(answer).await.map_err(|_| ConnectionClosed)
     }
 
-    async fn serve(&mut self, request: Request) -> Result<(), ConnectionClosed> {
+    /// Room for one more request among those at work.
+    fn place(&self, bytes: usize) -> Option<Place> {
+        let limits = self.server.limits();
+        let at_work = self.in_flight.len();
+        let held = self.in_flight_bytes.load(Ordering::Relaxed);
+        let fits = held.saturating_add(bytes) <= limits.request_bytes_per_connection;
+        let has_room = at_work < limits.requests_per_connection && (fits || at_work == 0);
+        has_room.then(|| Place::take(&self.in_flight_bytes, bytes))
+    }
+
+    async fn serve(&mut self, request: Request, bytes: usize) -> Result<(), ConnectionClosed> {
         let span = request_span(&request, self.server.methods(), self.peer);
         self.usual_version = request.version;
         let Request { id, method, params, version, .. } = request;
         let begun = span.in_scope(|| match &*method {
+            _ if self.stopping().is_cancelled() => Begun::refused(Reason::ShuttingDown),
             initialize::METHOD => Begun::Done(self.initialize(&params)),
-            _ if !self.is_initialized => Begun::Done(Err(Reason::NotInitialized.into())),
-            _ if self.in_flight.len() >= MAX_IN_FLIGHT => {
-                Begun::Done(Err(Reason::Overloaded.into()))
-            }
-            _ => match self.server.methods().call(&method, self.peer, params) {
-                Ok(work) => Begun::Working(work),
-                Err(error) => Begun::Done(Err(error)),
+            _ if !self.is_initialized => Begun::refused(Reason::NotInitialized),
+            _ => match self.place(bytes) {
+                None => Begun::refused(Reason::Overloaded),
+                Some(place) => match self.server.methods().call(&method, self.peer, params) {
+                    Ok(work) => Begun::Working(work, place),
+                    Err(error) => Begun::Done(Err(error)),
+                },
             },
         });
         let answer = move |outcome: Outcome| match outcome {
@@ -131,12 +169,13 @@ impl Connection {
                 drop(span);
                 self.send(answer(outcome)).await
             }
-            Begun::Working(work) => {
+            Begun::Working(work, place) => {
                 let outgoing = self.outgoing.clone();
                 self.in_flight.spawn(async move {
                     let outcome = outcome_of(work).instrument(span).await;
                     // An error means that the client has gone; nobody misses the answer.
                     let _ = outgoing.send(answer(outcome)).await;
+                    drop(place);
                 });
                 Ok(())
             }
@@ -155,7 +194,32 @@ impl Connection {
 
 enum Begun {
     Done(Outcome),
-    Working(Work),
+    Working(Work, Place),
+}
+
+impl Begun {
+    fn refused(reason: Reason) -> Self {
+        Self::Done(Err(reason.into()))
+    }
+}
+
+/// The bytes of a request that is at work; given back when it is answered.
+struct Place {
+    held: Arc<AtomicUsize>,
+    bytes: usize,
+}
+
+impl Place {
+    fn take(held: &Arc<AtomicUsize>, bytes: usize) -> Self {
+        held.fetch_add(bytes, Ordering::Relaxed);
+        Self { held: Arc::clone(held), bytes }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.held.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
 }
 
 /// Runs a handler; one that panics is answered too.

@@ -24,18 +24,26 @@
 //! database; the `device-key` command does.
 #![forbid(unsafe_code)]
 
+mod admission;
 mod app_server;
 pub mod audit;
+mod carry;
 mod catch_panic;
 mod connection;
 mod device_key_methods;
+mod limits;
 mod line_splitter;
 mod methods;
+mod relay;
 mod request_span;
 mod stdio;
+mod unix;
 
 pub use app_server::{AppServer, ServerDescription};
 pub use connection::{Answers, Connection, ConnectionClosed};
 pub use device_key::DeviceKeyStore;
+pub use limits::ServerLimits;
 pub use methods::{DuplicateMethod, Methods};
+pub use relay::{RelayError, RelayTarget, relay_stdio};
 pub use stdio::serve_stdio;
+pub use unix::{PeerCredentials, SocketMode, UnixSocket, UnixSocketError};

@@ -5,69 +5,26 @@ use std::{
         fd::{AsFd, OwnedFd},
         unix::{fs::OpenOptionsExt as _, net::UnixStream as StdUnixStream},
     },
-    pin::pin,
 };
 
 use device_key::{Peer, Transport};
 use rustix::fs::{FileType, OFlags, fstat};
 use tokio::{
-    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
+    io::{AsyncRead, AsyncWrite},
     net::{UnixStream, unix::pipe},
 };
 
-use crate::{Answers, AppServer, Connection, app_server::this_process};
-
-const CHUNK_BYTES: usize = 16 * 1024;
+use crate::{AppServer, app_server::this_process, carry::carry};
 
 /// Serves one client over standard input and output, under this process's user, until the input
-/// ends and every request is answered.
+/// ends or the server stops, and every request is answered.
 ///
 /// An error means that the input could not be read or the output is gone.
 pub async fn serve_stdio(server: &AppServer) -> io::Result<()> {
     let input = open_input()?;
     let output = open_output()?;
     let (connection, answers) = server.connect(Peer::Local(this_process(Transport::Stdio)));
-    carry(connection, answers, input, output).await
-}
-
-/// Carries one connection over a pair of streams.
-async fn carry(
-    connection: Connection,
-    answers: Answers,
-    input: impl AsyncRead + Unpin,
-    output: impl AsyncWrite + Unpin,
-) -> io::Result<()> {
-    let mut writing = pin!(write(answers, output));
-    tokio::select! {
-        // It ends by itself only when the output is gone: the connection keeps the answers open.
-        written = &mut writing => written,
-        read = read(connection, input) => writing.await.and(read),
-    }
-}
-
-async fn read(mut connection: Connection, mut input: impl AsyncRead + Unpin) -> io::Result<()> {
-    let mut chunk = vec![0; CHUNK_BYTES];
-    let gone = |_| io::Error::from(io::ErrorKind::BrokenPipe);
-    loop {
-        let length = match input.read(&mut chunk).await {
-            Ok(0) => return connection.finish().await.map_err(gone),
-            Ok(length) => length,
-            Err(error) => return connection.finish().await.map_err(gone).and(Err(error)),
-        };
-        connection.feed(chunk.get(..length).unwrap_or_default()).await.map_err(gone)?;
-    }
-}
-
-async fn write(mut answers: Answers, mut output: impl AsyncWrite + Unpin) -> io::Result<()> {
-    let mut ready = Vec::new();
-    let mut bytes = Vec::new();
-    while answers.next_many(&mut ready).await > 0 {
-        bytes.clear();
-        ready.drain(..).for_each(|answer| bytes.extend_from_slice(answer.as_bytes()));
-        output.write_all(&bytes).await?;
-        output.flush().await?;
-    }
-    Ok(())
+    carry(connection, answers, input, output, None).await
 }
 
 /// Pipes and sockets are polled; a terminal or a file cannot be, and is read on a thread.

@@ -1,0 +1,179 @@
+//! The service on a Unix socket with OS-protected keys, against the least that its work needs and
+//! against OpenSSH's agent, in turns.
+//!
+//! The class needs three users: the service's, the client's, and root to start them. So this part
+//! runs as root, and its client is a child of another user that plays all the clients.
+
+mod agent;
+mod client;
+mod floor;
+
+use std::{
+    fs,
+    os::unix::{fs::PermissionsExt as _, fs::chown, process::CommandExt as _},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, ensure};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    child::resident_megabytes,
+    figures::{Figures, Samples},
+};
+
+pub(crate) use client::{Arguments, run as client};
+pub(crate) use floor::serve as floor;
+
+/// Users without accounts.
+const SERVICE: u32 = 61_001;
+const CLIENT: u32 = 61_002;
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What the client measured.
+#[derive(Default, Serialize, Deserialize)]
+pub(crate) struct Measured {
+    ours: Samples,
+    floor: Samples,
+    relayed: Samples,
+    agent: Samples,
+    /// Signatures per second on eight connections at once.
+    ours_at_once: f64,
+    floor_at_once: f64,
+    agent_at_once: f64,
+}
+
+/// Starts the three servers, lets the client measure them, and takes them down.
+pub(crate) fn measure(figures: &mut Figures, device_key: &Path) -> Result<()> {
+    ensure!(
+        rustix::process::geteuid().is_root(),
+        "the service part runs as root: it starts programs of two other users"
+    );
+    // Neither the program nor its keys may lie below a folder in which others write.
+    let folder = tempfile::Builder::new().prefix("device-key-bench-").tempdir_in("/var/lib")?;
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755))?;
+    let program = folder.path().join("device-key");
+    fs::copy(device_key, &program)?;
+    let ours = start_service(folder.path(), &program)?;
+    let floor = start_floor(folder.path())?;
+    let agent = agent::start(folder.path(), CLIENT)?;
+
+    let output = as_user(&mut Command::new(std::env::current_exe()?), CLIENT)
+        .arg("service-client")
+        .args(["--ours".as_ref(), ours.socket.as_os_str()])
+        .args(["--floor".as_ref(), floor.socket.as_os_str()])
+        .args(["--agent".as_ref(), agent.socket.as_os_str()])
+        .args(["--device-key".as_ref(), program.as_os_str()])
+        .args(["--service-uid", &SERVICE.to_string()])
+        .stderr(Stdio::inherit())
+        .output()?;
+    ensure!(output.status.success(), "the client failed");
+    let measured: Measured = serde_json::from_slice(&output.stdout)?;
+    let resident = resident_megabytes(ours.child.id())?;
+    for server in [ours, floor, agent] {
+        server.stop()?;
+    }
+    report(figures, &measured, resident);
+    Ok(())
+}
+
+fn report(figures: &mut Figures, measured: &Measured, resident: f64) {
+    let Measured { ours, floor, relayed, agent, .. } = measured;
+    let per_second = |samples: &Samples| 1e6 / samples.median();
+    figures.add("sign over a Unix socket / floor, p50", ours.median() / floor.median(), 1.4, "x");
+    figures.at_least(
+        "8 connections at once / those of the floor",
+        measured.ours_at_once / measured.floor_at_once,
+        0.65,
+        "x",
+    );
+    figures.at_least(
+        "signatures per second / ssh-agent's",
+        per_second(ours) / per_second(agent),
+        5.0,
+        "x",
+    );
+    figures.at_least(
+        "8 connections at once / those of ssh-agent",
+        measured.ours_at_once / measured.agent_at_once,
+        8.0,
+        "x",
+    );
+    figures.add("the relay adds, p50", relayed.median() - ours.median(), 40.0, "µs");
+    figures.add("resident memory of the service after that", resident, 15.0, "MB");
+    figures.detail("sign over a Unix socket, OS-protected key", ours);
+    figures.detail("the same through the relay", relayed);
+    figures.detail("floor: socket, parse, look up, write, sign, answer", floor);
+    figures.detail("ssh-agent, ECDSA P-256", agent);
+    figures.note(format!(
+        "8 connections at once, signatures/s: {:.0}, floor {:.0}, ssh-agent {:.0}",
+        measured.ours_at_once, measured.floor_at_once, measured.agent_at_once
+    ));
+}
+
+/// A server of this part.
+pub(crate) struct Server {
+    child: Child,
+    socket: PathBuf,
+}
+
+impl Server {
+    /// Waits until it can be connected to.
+    fn started(mut child: Child, socket: PathBuf) -> Result<Self> {
+        let deadline = Instant::now() + PATIENCE;
+        while std::os::unix::net::UnixStream::connect(&socket).is_err() {
+            ensure!(child.try_wait()?.is_none(), "{} never came", socket.display());
+            ensure!(Instant::now() < deadline, "{} is late", socket.display());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Ok(Self { child, socket })
+    }
+
+    fn stop(mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+}
+
+fn start_service(folder: &Path, program: &Path) -> Result<Server> {
+    let (home, run) = (folder.join("home"), folder.join("run"));
+    for own in [&home, &run] {
+        fs::create_dir(own)?;
+        chown(own, Some(SERVICE), Some(SERVICE))?;
+    }
+    fs::set_permissions(&home, fs::Permissions::from_mode(0o700))?;
+    fs::set_permissions(&run, fs::Permissions::from_mode(0o755))?;
+    let socket = run.join("device-key.sock");
+    let child = as_user(&mut Command::new(program), SERVICE)
+        .args(["app-server", "--service", "--provider", "os", "--home"])
+        .arg(&home)
+        .args(["--listen", &format!("unix://{}", socket.display())])
+        .env("RUST_LOG", "info")
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .context("spawn the service")?;
+    Server::started(child, socket)
+}
+
+fn start_floor(folder: &Path) -> Result<Server> {
+    let run = folder.join("floor");
+    fs::create_dir(&run)?;
+    chown(&run, Some(SERVICE), Some(SERVICE))?;
+    let socket = run.join("floor.sock");
+    let child = as_user(&mut Command::new(std::env::current_exe()?), SERVICE)
+        .arg("service-floor")
+        .arg(&socket)
+        .stdin(Stdio::null())
+        .spawn()
+        .context("spawn the floor")?;
+    Server::started(child, socket)
+}
+
+/// Drops to a user and its group, and to no settings that another has made.
+pub(crate) fn as_user(command: &mut Command, uid: u32) -> &mut Command {
+    command.uid(uid).gid(uid).env_clear().current_dir("/")
+}

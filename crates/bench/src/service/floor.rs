@@ -1,0 +1,119 @@
+use std::{
+    collections::HashMap,
+    fs,
+    io::{BufRead as _, BufReader, Write as _},
+    os::unix::{
+        fs::PermissionsExt as _,
+        net::{UnixListener, UnixStream},
+    },
+    path::Path,
+    sync::Arc,
+    thread,
+};
+
+use anyhow::{Context as _, Result};
+use aws_lc_rs::{
+    rand::SystemRandom,
+    signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair},
+};
+use base64ct::{Base64, Encoding as _};
+use device_key_types::{
+    Origin, Reason, TargetPath, UnixTime,
+    payload::{Admission, Draft, Statement as Kind},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+/// The name of its one key.
+pub(crate) const KEY_ID: &str = "dk_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
+/// Allows everything.
+struct Unchecked;
+
+impl Admission for Unchecked {
+    fn origin(&self, _: &Origin) -> Result<(), Reason> {
+        Ok(())
+    }
+
+    fn path(&self, _: Kind, _: &Origin, _: &TargetPath) -> Result<(), Reason> {
+        Ok(())
+    }
+
+    fn expiry(&self, _: UnixTime) -> Result<(), Reason> {
+        Ok(())
+    }
+}
+
+#[derive(Deserialize)]
+struct Request<'a> {
+    id: i64,
+    #[serde(borrow)]
+    params: Params<'a>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Params<'a> {
+    key_id: &'a str,
+    #[serde(borrow)]
+    payload: &'a RawValue,
+}
+
+#[derive(Serialize)]
+struct Answer {
+    id: i64,
+    result: Statement,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Statement {
+    signature_der_base64: String,
+    signed_payload_base64: String,
+    algorithm: &'static str,
+}
+
+/// The least that signing over a socket takes: a thread a connection, each line parsed, its key
+/// looked up in memory, its statement written canonically, signed and answered. Nothing is checked.
+pub(crate) fn serve(socket: &Path) -> Result<()> {
+    let listener = UnixListener::bind(socket)?;
+    fs::set_permissions(socket, fs::Permissions::from_mode(0o666))?;
+    let key = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING)
+        .ok()
+        .context("no key could be made")?;
+    let keys = Arc::new(HashMap::from([(KEY_ID.to_owned(), key)]));
+    for stream in listener.incoming() {
+        let (stream, keys) = (stream?, Arc::clone(&keys));
+        // A client that goes ends its thread with whatever error that gives.
+        thread::spawn(move || converse(stream, &keys));
+    }
+    Ok(())
+}
+
+fn converse(stream: UnixStream, keys: &HashMap<String, EcdsaKeyPair>) -> Result<()> {
+    let random = SystemRandom::new();
+    let mut lines = BufReader::new(stream.try_clone()?);
+    let mut output = stream;
+    let mut line = Vec::new();
+    while lines.read_until(b'\n', &mut line)? > 0 {
+        let Request { id, params } = serde_json::from_slice(&line)?;
+        let key = keys.get(params.key_id).context("no such key")?;
+        let payload = Draft::from_json(params.payload.get())?
+            .parse(&Unchecked)
+            .map_err(|error| anyhow::anyhow!("{}", error.reason))?;
+        let message = payload.signed_bytes()?;
+        let signature = key.sign(&random, &message).ok().context("no signature")?;
+        let mut answer = serde_json::to_vec(&Answer {
+            id,
+            result: Statement {
+                signature_der_base64: Base64::encode_string(signature.as_ref()),
+                signed_payload_base64: Base64::encode_string(&message),
+                algorithm: device_key_types::ALGORITHM,
+            },
+        })?;
+        answer.push(b'\n');
+        output.write_all(&answer)?;
+        line.clear();
+    }
+    Ok(())
+}

@@ -1,0 +1,138 @@
+//! What one client, or many, can make the service hold.
+
+use std::{fs, io::ErrorKind, time::Duration};
+
+use device_key_server::ServerLimits;
+use device_key_testing::{Gate, HookedProvider, MemoryProvider, ProviderOperation};
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+use crate::client::{Client, PATIENCE, Service, binding, initialize, reason};
+
+/// Short enough for a test, long enough for a client that does read on a busy machine.
+const STALL: Duration = Duration::from_secs(1);
+
+/// More than a service should take from a client that reads no answers.
+const MUCH: usize = 8 << 20;
+/// A socket that takes nothing for so long has nobody reading at its other end.
+const NOT_READ_ANY_MORE: Duration = Duration::from_millis(50);
+
+fn resident_kilobytes() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().strip_suffix(" kB").unwrap().trim().parse().unwrap()
+}
+
+/// Sends requests until the socket takes no more; how many bytes it took.
+async fn flood(client: &Client) -> usize {
+    let line = format!("{}\n", json!({"id": 1, "method": "device/key/providers", "params": {}}));
+    let chunk = line.repeat(64);
+    let mut sent = 0;
+    while sent < MUCH && timeout(NOT_READ_ANY_MORE, client.writable()).await.is_ok() {
+        match client.try_send(chunk.as_bytes()) {
+            Ok(length) => sent += length,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(_) => break,
+        }
+    }
+    sent
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_that_never_read_are_disconnected_and_hold_little_memory() {
+    let limits = ServerLimits { stall: STALL, ..ServerLimits::default() };
+    let service = Service::with_limits(ServerLimits { connections_per_owner: 128, ..limits });
+    let mut well_behaved = service.initialized().await;
+    let before = resident_kilobytes();
+    let mut silent = Vec::new();
+    for _ in 0..64 {
+        let mut client = service.connect().await;
+        client.send("initialize", &initialize()).await;
+        silent.push(client);
+    }
+    let mut largest = 0;
+    for client in &silent {
+        let sent = flood(client).await;
+        assert!(sent < MUCH, "the service reads on although nobody reads its answers");
+        largest = largest.max(resident_kilobytes());
+        let answer = well_behaved.call("device/key/providers", &json!({})).await;
+        assert!(answer["result"].is_object(), "others are served meanwhile");
+    }
+    let grown = largest.saturating_sub(before);
+    assert!(grown < 64 * 1024, "{grown} kB for 64 clients that never read");
+    for client in &silent {
+        // Full as it is, it can be written to again only when its other end is gone.
+        timeout(PATIENCE, client.writable()).await.expect("a client that reads nothing is let go");
+        let gone = client.try_send(b"\n").unwrap_err();
+        assert_eq!(gone.kind(), ErrorKind::BrokenPipe);
+    }
+    assert!(well_behaved.call("device/key/providers", &json!({})).await["result"].is_object());
+}
+
+#[tokio::test]
+async fn a_client_that_reads_in_the_end_loses_nothing() {
+    const REQUESTS: i64 = 300;
+    let service = Service::with_limits(ServerLimits::default());
+    let mut client = service.initialized().await;
+    let lines: Vec<String> = (0..REQUESTS)
+        .map(|id| json!({"id": id, "method": "device/key/providers", "params": {}}).to_string())
+        .chain([String::new()])
+        .collect();
+    let lines = lines.join("\n");
+    let mut rest = lines.as_bytes();
+    while !rest.is_empty() {
+        client.writable().await;
+        rest = &rest[client.try_send(rest).unwrap_or(0)..];
+    }
+    let mut answered: Vec<i64> = Vec::new();
+    for _ in 0..REQUESTS {
+        answered.push(client.receive().await.unwrap()["id"].as_i64().unwrap());
+    }
+    answered.sort_unstable();
+    assert_eq!(answered, (0..REQUESTS).collect::<Vec<_>>(), "each once");
+}
+
+#[tokio::test]
+async fn a_user_has_a_number_of_connections_and_one_more_is_told_why() {
+    let limits = ServerLimits { connections_per_owner: 2, ..ServerLimits::default() };
+    let service = Service::with_limits(limits);
+    let (first, _second) = (service.initialized().await, service.initialized().await);
+    let mut third = service.connect().await;
+    let refusal = third.receive().await.unwrap();
+    assert_eq!((reason(&refusal), &refusal["id"]), ("quota_exceeded", &Value::Null));
+    assert_eq!(third.receive().await, None);
+    drop(first);
+    // The place is free once the service has seen the end.
+    loop {
+        let mut next = service.connect().await;
+        next.send("initialize", &initialize()).await;
+        if next.receive().await.unwrap()["result"].is_object() {
+            break;
+        }
+    }
+}
+
+#[tokio::test]
+async fn requests_at_work_are_bounded_in_number_and_in_bytes() {
+    for (limits, fit) in [
+        (ServerLimits { requests_per_connection: 3, ..ServerLimits::default() }, 3),
+        (ServerLimits { request_bytes_per_connection: 1000, ..ServerLimits::default() }, 2),
+    ] {
+        let gate = Gate::closed(ProviderOperation::Availability);
+        let provider = HookedProvider::new(MemoryProvider::hardware()).with(gate.hook());
+        let service = Service::start(limits, provider);
+        let mut client = service.initialized().await;
+        let mut params = binding();
+        params["ignored"] = json!("x".repeat(300));
+        for _ in 0..=fit {
+            client.send("device/key/create", &params).await;
+        }
+        assert_eq!(reason(&client.receive().await.unwrap()), "overloaded");
+        gate.open();
+        for _ in 0..fit {
+            assert!(client.receive().await.unwrap()["result"].is_object());
+        }
+        let answer = client.call("device/key/create", &params).await;
+        assert!(answer["result"].is_object(), "there is room again: {answer}");
+    }
+}
