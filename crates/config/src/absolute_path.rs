@@ -1,4 +1,5 @@
 use std::{
+    ffi::OsStr,
     fmt,
     path::{Path, PathBuf},
     str::FromStr,
@@ -37,6 +38,18 @@ impl UnixSocketPath {
     /// The path.
     pub fn as_path(&self) -> &Path {
         self.0.as_path()
+    }
+
+    /// Where a service of the machine listens, and where its clients look first.
+    pub fn of_system() -> Self {
+        Self(AbsolutePath("/run/device-key/device-key.sock".into()))
+    }
+
+    /// Where a service of one user listens, given the value of `XDG_RUNTIME_DIR`. Nowhere if that is
+    /// not absolute: such a value is to be ignored (XDG Base Directory Specification).
+    pub fn of_user(runtime_dir: Option<&OsStr>) -> Option<Self> {
+        let socket = Path::new(runtime_dir?).join("device-key/device-key.sock");
+        socket.to_str()?.parse().ok()
     }
 }
 
@@ -89,6 +102,16 @@ mod tests {
             assert_eq!(text.parse::<AbsolutePath>(), Err(InvalidPath::NotPlain), "{text:?}");
             assert_eq!(text.parse::<UnixSocketPath>(), Err(InvalidPath::NotPlain), "{text:?}");
         }
+    }
+
+    #[test]
+    fn the_usual_sockets() {
+        let user = |folder: &str| UnixSocketPath::of_user(Some(OsStr::new(folder)));
+        let expected = Some("/run/user/7/device-key/device-key.sock".parse().unwrap());
+        assert_eq!([user("/run/user/7"), user("/run/user/7/")], [expected.clone(), expected]);
+        assert_eq!([user("relative"), user(""), UnixSocketPath::of_user(None)], [None, None, None]);
+        let system = UnixSocketPath::of_system();
+        assert_eq!(system.to_string().parse(), Ok(system));
     }
 
     #[test]

@@ -43,5 +43,5 @@ pub use config::{Config, Service, ServiceMode, Tpm, UnknownServiceMode, WebSocke
 pub use error::{ConfigError, InvalidConfig, Mistrust};
 pub use file::ConfigFile;
 pub use limits::{Limit, Limits, OutOfRange};
-pub use listen::{InvalidListenAddress, ListenAddress, SYSTEM_SOCKET, user_socket};
+pub use listen::{InvalidListenAddress, ListenAddress};
 pub use providers::{InvalidProviders, ProviderName, Providers};

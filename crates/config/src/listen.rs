@@ -1,22 +1,6 @@
-use std::{
-    ffi::OsStr,
-    fmt,
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    str::FromStr,
-};
+use std::{fmt, net::SocketAddr, str::FromStr};
 
 use crate::{InvalidPath, UnixSocketPath};
-
-/// Where a system service listens, and where its clients look first.
-pub const SYSTEM_SOCKET: &str = "/run/device-key/device-key.sock";
-
-/// Where a service of one user listens, given the value of `XDG_RUNTIME_DIR`. Nowhere if that is
-/// not absolute (XDG Base Directory Specification: a relative path is to be ignored).
-pub fn user_socket(runtime_dir: Option<&OsStr>) -> Option<PathBuf> {
-    let folder = runtime_dir.map(Path::new).filter(|path| path.is_absolute())?;
-    Some(folder.join("device-key/device-key.sock"))
-}
 
 /// One place to listen at.
 ///
@@ -24,7 +8,8 @@ pub fn user_socket(runtime_dir: Option<&OsStr>) -> Option<PathBuf> {
 /// `ws://IP:PORT` WebSocket on a literal address. Names are not resolved and nothing is escaped.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ListenAddress {
-    /// The default Unix socket: [`SYSTEM_SOCKET`] or [`user_socket`].
+    /// The default Unix socket: [`UnixSocketPath::of_system`] or
+    /// [`UnixSocketPath::of_user`].
     DefaultUnix,
     /// The Unix socket at this path.
     Unix(UnixSocketPath),
@@ -121,14 +106,5 @@ mod tests {
         ] {
             assert_eq!(text.parse::<ListenAddress>(), Err(expected), "{text:?}");
         }
-    }
-
-    #[test]
-    fn a_user_has_a_socket_where_there_is_a_runtime_folder() {
-        let socket = |folder: &str| user_socket(Some(OsStr::new(folder)));
-        let expected = PathBuf::from("/run/user/7/device-key/device-key.sock");
-        assert_eq!(socket("/run/user/7"), Some(expected));
-        assert_eq!([socket("relative"), socket(""), user_socket(None)], [None, None, None]);
-        assert!(SYSTEM_SOCKET.parse::<UnixSocketPath>().is_ok());
     }
 }
