@@ -5,7 +5,7 @@ use device_key::{Chain, DeviceKeyStore, Recovery};
 use device_key_server::{AppServer, Methods, ServerDescription, serve_stdio};
 use device_key_state::StateRuntime;
 use tracing::{error, info};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 use crate::{
     args::AppServerArguments,
@@ -20,7 +20,7 @@ const BLOCKING_THREADS: usize = 32;
 
 /// Serves until the input ends.
 pub(crate) fn run(arguments: &AppServerArguments) -> Result<Exit, Failure> {
-    log_to_stderr();
+    log_to_stderr(LevelFilter::INFO);
     let home = home::open(arguments.platform.home.as_ref())?;
     let Composition { store, state } = compose::compose(&arguments.platform, &home)?;
     let description = ServerDescription {
@@ -55,7 +55,7 @@ pub(crate) fn run(arguments: &AppServerArguments) -> Result<Exit, Failure> {
 }
 
 /// Removes what interrupted creations left, while requests are served already.
-async fn sweep(store: DeviceKeyStore, state: Arc<StateRuntime>) {
+pub(crate) async fn sweep(store: DeviceKeyStore, state: Arc<StateRuntime>) {
     match store.recover().await {
         Ok(Recovery { removed: 0, left: 0 }) => {}
         Ok(Recovery { removed, left }) => info!(removed, left, "swept interrupted creations"),
@@ -69,11 +69,9 @@ async fn sweep(store: DeviceKeyStore, state: Arc<StateRuntime>) {
     }
 }
 
-/// Logs as `RUST_LOG` says, by default what an operator should know. Coloured on a terminal only.
-fn log_to_stderr() {
-    let filter = EnvFilter::builder()
-        .with_default_directive(tracing_subscriber::filter::LevelFilter::INFO.into())
-        .from_env_lossy();
+/// Logs as `RUST_LOG` says, by default from this level on. Coloured on a terminal only.
+pub(crate) fn log_to_stderr(default: LevelFilter) {
+    let filter = EnvFilter::builder().with_default_directive(default.into()).from_env_lossy();
     let colored = AutoStream::choice(&std::io::stderr()) != ColorChoice::Never;
     tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -1,7 +1,17 @@
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, builder::BoolishValueParser};
+use clap::{
+    Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand,
+    builder::BoolishValueParser, error::ErrorKind,
+};
 use device_key_provider_tpm::TpmAddress;
+
+mod keys;
+
+pub(crate) use keys::{
+    ConnectionArguments, CreateArguments, KeyArguments, KeyCommand, ListArguments, Policy,
+    ProvidersArguments, SignArguments, SocketArguments,
+};
 
 /// Keys that cannot leave this device, for controlling it remotely.
 #[derive(Debug, Parser)]
@@ -19,6 +29,23 @@ pub(crate) enum Command {
     Doctor(DoctorArguments),
     /// Create a key, sign with it, verify with OpenSSL, and try what must be refused.
     Demo(DemoArguments),
+    #[command(flatten)]
+    Keys(KeyCommand),
+}
+
+impl Arguments {
+    /// The arguments of this process; ends it where they are wrong or ask for help.
+    pub(crate) fn of_process() -> Self {
+        let mut command = Self::command();
+        let matches = command.get_matches_mut();
+        if let Some((name, given)) = matches.subcommand()
+            && let Some(conflict) = keys::conflict(given)
+            && let Some(subcommand) = command.find_subcommand_mut(name)
+        {
+            subcommand.error(ErrorKind::ArgumentConflict, conflict).exit();
+        }
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
 }
 
 #[derive(Debug, Args)]

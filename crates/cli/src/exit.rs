@@ -1,28 +1,39 @@
 use std::{fmt, process::ExitCode};
 
-/// How the command ends. Documented in the README; 2 is `clap`'s code for wrong usage.
+/// How the command ends. Documented in the README; 2 is also `clap`'s code for wrong usage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
     /// All is well. The app-server: its input ended and every request was answered.
     Success,
     /// `doctor` found a failing check, or `demo` an outcome that is not the expected one.
     NotAsExpected,
+    /// The service answered a request with an error.
+    Refused,
+    /// An argument names something that will not do.
+    Usage,
     /// The home folder or the state in it cannot be used.
     StateUnusable,
-    /// Standard input or output failed.
+    /// Standard input or output failed, or the connection to the service.
     TransportFailed,
     /// The operating system refused something that every command needs.
     System,
+    /// No service listens where it was looked for.
+    NoService,
+    /// Who listens there is not a service that this user trusts.
+    UntrustedService,
 }
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(match exit {
             Exit::Success => 0,
-            Exit::NotAsExpected => 1,
+            Exit::NotAsExpected | Exit::Refused => 1,
+            Exit::Usage => 2,
             Exit::StateUnusable => 3,
             Exit::TransportFailed => 4,
             Exit::System => 5,
+            Exit::NoService => 6,
+            Exit::UntrustedService => 7,
         })
     }
 }

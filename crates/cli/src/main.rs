@@ -1,4 +1,4 @@
-//! The `device-key` command: the app-server, a doctor and a demo.
+//! The `device-key` command: the app-server, a doctor, a demo, and a client of the service.
 //!
 //! Standard output carries protocol or results only; logs go to standard error, chosen by
 //! `RUST_LOG`. Exit codes are those of [`exit::Exit`].
@@ -6,25 +6,28 @@
 
 mod app_server;
 mod args;
+mod client;
+mod commands;
 mod compose;
 mod demo;
 mod doctor;
 mod exit;
 mod home;
 mod report;
+mod service_socket;
+mod table;
 
 use std::process::ExitCode;
-
-use clap::Parser as _;
 
 use crate::args::Command;
 
 fn main() -> ExitCode {
-    let arguments = args::Arguments::parse();
+    let arguments = args::Arguments::of_process();
     let outcome = match arguments.command {
         Command::AppServer(server) => app_server::run(&server),
         Command::Doctor(doctor) => doctor::run(&doctor),
         Command::Demo(demo) => demo::run(&demo),
+        Command::Keys(command) => commands::run(&command),
     };
     match outcome {
         Ok(exit) => exit.into(),

@@ -1,0 +1,173 @@
+//! Arguments of the commands that use keys.
+
+use std::{path::PathBuf, str::FromStr, time::Duration};
+
+use clap::{
+    ArgMatches, Args, Subcommand, ValueEnum, builder::RangedU64ValueParser, parser::ValueSource,
+};
+use device_key_config::UnixSocketPath;
+use device_key_types::{AccountUserId, ClientId, DeviceKeyId, Reason};
+
+use super::PlatformArguments;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeyCommand {
+    /// Create a key for an account and a client.
+    Create(CreateArguments),
+    /// Show the public part of a key.
+    Public(KeyArguments),
+    /// Sign a connection or enrollment statement with a key.
+    Sign(SignArguments),
+    /// List the keys of this user.
+    List(ListArguments),
+    /// Delete a key for good.
+    Delete(KeyArguments),
+    /// Show what can protect keys here, and what speaks against it.
+    Providers(ProvidersArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CreateArguments {
+    /// The account that the key speaks for, as its backend names it
+    #[arg(long, value_name = "ID", value_parser = value::<AccountUserId>)]
+    pub(crate) account: AccountUserId,
+
+    /// The client installation that the key speaks for
+    #[arg(long, value_name = "ID", value_parser = value::<ClientId>)]
+    pub(crate) client: ClientId,
+
+    /// Which protection will do [default: hardware-only]
+    #[arg(long)]
+    pub(crate) policy: Option<Policy>,
+
+    #[command(flatten)]
+    pub(crate) connection: ConnectionArguments,
+}
+
+/// Which protection will do.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Policy {
+    /// Hardware, and nothing else
+    HardwareOnly,
+    /// Hardware, or else a key that the operating system protects
+    AllowOsProtectedNonextractable,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct KeyArguments {
+    /// The key: dk_ and 43 characters
+    #[arg(value_name = "KEY_ID", value_parser = value::<DeviceKeyId>)]
+    pub(crate) key_id: DeviceKeyId,
+
+    #[command(flatten)]
+    pub(crate) connection: ConnectionArguments,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SignArguments {
+    /// The key: dk_ and 43 characters
+    #[arg(value_name = "KEY_ID", value_parser = value::<DeviceKeyId>)]
+    pub(crate) key_id: DeviceKeyId,
+
+    /// The statement as JSON, in a file or, with -, on standard input
+    #[arg(long, value_name = "FILE")]
+    pub(crate) payload: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) connection: ConnectionArguments,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ListArguments {
+    /// Only keys of this account
+    #[arg(long, value_name = "ID", value_parser = value::<AccountUserId>)]
+    pub(crate) account: Option<AccountUserId>,
+
+    /// Only keys of this client
+    #[arg(long, value_name = "ID", value_parser = value::<ClientId>)]
+    pub(crate) client: Option<ClientId>,
+
+    /// Show one page: the one that begins here, as the page before it says
+    #[arg(long)]
+    pub(crate) cursor: Option<String>,
+
+    /// Show one page, of so many keys at most
+    #[arg(long, value_name = "NUMBER", value_parser = RangedU64ValueParser::<u32>::new().range(1..))]
+    pub(crate) limit: Option<u32>,
+
+    #[command(flatten)]
+    pub(crate) connection: ConnectionArguments,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ProvidersArguments {
+    #[command(flatten)]
+    pub(crate) connection: ConnectionArguments,
+}
+
+/// Who does the work, and how its result is shown.
+#[derive(Debug, Args)]
+pub(crate) struct ConnectionArguments {
+    #[command(flatten)]
+    pub(crate) socket: SocketArguments,
+
+    /// Give up when an answer takes longer
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value = "120",
+        value_parser = RangedU64ValueParser::<u32>::new().range(1..),
+    )]
+    timeout: u32,
+
+    /// Do it in this process instead of a running service, on a home of its own
+    #[arg(long)]
+    pub(crate) in_process: bool,
+
+    #[command(flatten)]
+    pub(crate) platform: PlatformArguments,
+
+    /// Print the result as JSON instead of a table
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Where a running service is.
+#[derive(Debug, Args)]
+pub(crate) struct SocketArguments {
+    /// Socket of the running service [default: /run/device-key/device-key.sock, or
+    /// $XDG_RUNTIME_DIR/device-key/device-key.sock where that one does not exist]
+    #[arg(long, env = "DEVICE_KEY_SOCKET", value_name = "PATH")]
+    pub(crate) socket: Option<UnixSocketPath>,
+
+    /// Trust a service of this user, by number, besides root's and one's own
+    #[arg(long, env = "DEVICE_KEY_SERVICE_UID", value_name = "UID")]
+    pub(crate) service_uid: Option<u32>,
+}
+
+impl ConnectionArguments {
+    pub(crate) fn timeout(&self) -> Duration {
+        Duration::from_secs(self.timeout.into())
+    }
+}
+
+/// Why flags do not go together. Only flags count: a variable may be set for another command. To
+/// pass one over would show or change the keys of another place than was meant.
+pub(super) fn conflict(matches: &ArgMatches) -> Option<String> {
+    // Other commands have no such flag.
+    let in_process = matches.try_get_one::<bool>("in_process").ok().flatten().copied()?;
+    let is_given = |id: &&str| matches.value_source(id) == Some(ValueSource::CommandLine);
+    let flag = |id: &str| format!("--{}", id.replace('_', "-"));
+    if in_process {
+        let given = ["socket", "service_uid"].into_iter().find(is_given)?;
+        Some(format!("{} names a running service, and --in-process uses none", flag(given)))
+    } else {
+        let given = ["home", "tpm", "allow_simulated_tpm"].into_iter().find(is_given)?;
+        Some(format!("{} is the service's to choose; it goes with --in-process", flag(given)))
+    }
+}
+
+/// A value in its one spelling; the error is for people.
+fn value<T: FromStr<Err = Reason>>(text: &str) -> Result<T, &'static str> {
+    text.parse().map_err(Reason::message)
+}

@@ -1,0 +1,53 @@
+use std::io;
+
+use device_key_server::{Answers, AppServer, Connection, Methods, ServerDescription};
+use tokio::task::JoinHandle;
+use tracing_subscriber::filter::LevelFilter;
+
+use crate::{
+    app_server::{log_to_stderr, sweep},
+    args::PlatformArguments,
+    compose::{self, Composition},
+    exit::Failure,
+    home,
+};
+
+/// The product in this very process, for keys that no service holds.
+pub(super) struct InProcess {
+    connection: Connection,
+    answers: Answers,
+    sweeping: JoinHandle<()>,
+}
+
+impl InProcess {
+    /// Puts it together as the app-server does. To be called within a Tokio runtime.
+    pub(super) fn open(platform: &PlatformArguments) -> Result<Self, Failure> {
+        log_to_stderr(LevelFilter::WARN);
+        let home = home::open(platform.home.as_ref())?;
+        let Composition { store, state } = compose::compose(platform, &home)?;
+        let description = ServerDescription {
+            name: "device-key".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            home: home.path().to_owned(),
+        };
+        let server = AppServer::new(description, store.clone(), Methods::new())
+            .map_err(|error| Failure::system("cannot set up the methods", &error))?;
+        // Where no service ever runs, nobody else clears up behind one of us that was killed.
+        let sweeping = tokio::spawn(sweep(store, state));
+        let (connection, answers) = server.connect_in_process();
+        Ok(Self { connection, answers, sweeping })
+    }
+
+    /// Gives a line to the server and waits for one.
+    pub(super) async fn exchange(&mut self, line: &[u8]) -> io::Result<Vec<u8>> {
+        let closed = || io::Error::from(io::ErrorKind::UnexpectedEof);
+        self.connection.feed(line).await.map_err(|_| closed())?;
+        let answer = self.answers.next().await.ok_or_else(closed)?;
+        Ok(answer.as_bytes().to_vec())
+    }
+
+    /// Waits for the sweep. It tells the log how it went.
+    pub(super) async fn swept(&mut self) {
+        let _ = (&mut self.sweeping).await;
+    }
+}

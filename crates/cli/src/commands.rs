@@ -1,0 +1,46 @@
+//! The commands that use keys: one request of the protocol each, shown for people or as JSON.
+
+mod calendar;
+mod create;
+mod delete;
+mod key;
+mod list;
+mod providers;
+mod public;
+mod sign;
+
+use std::io::Write as _;
+
+use crate::{
+    args::KeyCommand,
+    exit::{Exit, Failure},
+};
+
+/// A result in both forms, each of whole lines.
+struct Shown {
+    /// Exactly what the service answered.
+    json: String,
+    /// For people.
+    table: String,
+}
+
+/// Runs one of them to its end.
+pub(crate) fn run(command: &KeyCommand) -> Result<Exit, Failure> {
+    let (shown, connection) = match command {
+        KeyCommand::Create(arguments) => (create::run(arguments)?, &arguments.connection),
+        KeyCommand::Public(arguments) => (public::run(arguments)?, &arguments.connection),
+        KeyCommand::Sign(arguments) => (sign::run(arguments)?, &arguments.connection),
+        KeyCommand::List(arguments) => (list::run(arguments)?, &arguments.connection),
+        KeyCommand::Delete(arguments) => (delete::run(arguments)?, &arguments.connection),
+        KeyCommand::Providers(arguments) => (providers::run(arguments)?, &arguments.connection),
+    };
+    let text = if connection.json { shown.json + "\n" } else { shown.table };
+    let mut output = anstream::stdout();
+    let written = output.write_all(text.as_bytes()).and_then(|()| output.flush());
+    written.map(|()| Exit::Success).map_err(|error| Failure {
+        exit: Exit::TransportFailed,
+        what: "the result cannot be shown".to_owned(),
+        cause: format!("standard output: {error}"),
+        cure: None,
+    })
+}

@@ -1,0 +1,235 @@
+//! The commands that use keys, in process and on a simulated TPM.
+
+use std::{fs, path::Path, process::Output};
+
+use device_key_testing::Swtpm;
+use serde_json::{Value, json};
+
+use crate::{
+    home::Home,
+    program::{ABSENT, device_key, on, run, run_on},
+    proof::Key,
+    server::Server,
+};
+
+const REFUSED: Option<i32> = Some(1);
+const WRONG_USAGE: Option<i32> = Some(2);
+const STATE_UNUSABLE: Option<i32> = Some(3);
+
+pub(crate) fn stdout(output: &Output) -> String {
+    let log = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{log}");
+    assert!(log.is_empty(), "{log}");
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+/// The result, in the envelope that it has on the wire.
+fn answer(output: &Output) -> Value {
+    let text = stdout(output);
+    assert_eq!(text.matches('\n').count(), 1, "one line: {text}");
+    json!({"result": serde_json::from_str::<Value>(&text).unwrap()})
+}
+
+/// Nothing on standard output, and the code of the refusal in what is said.
+#[track_caller]
+pub(crate) fn assert_failed(output: &Output, code: Option<i32>, reason: &str) {
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!((output.status.code(), &*output.stdout), (code, &b""[..]), "{said}");
+    assert!(said.contains(reason), "{reason} is missing in: {said}");
+}
+
+struct Machine {
+    home: Home,
+    swtpm: Swtpm,
+}
+
+impl Machine {
+    fn new() -> Self {
+        Self { home: Home::new(), swtpm: Swtpm::start() }
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        let (subcommand, rest) = arguments.split_first().unwrap();
+        let mut command = on(subcommand, &self.home.path(), &self.swtpm.address());
+        run(command.arg("--in-process").args(rest))
+    }
+
+    fn create(&self) -> Key {
+        let arguments = ["create", "--account", "account", "--client", "client", "--json"];
+        Key::new("account", "client", &answer(&self.run(&arguments)))
+    }
+
+    fn payload(&self, text: &str) -> String {
+        let path = self.home.beside("payload.json");
+        fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+}
+
+#[test]
+fn a_key_is_created_shown_and_used() {
+    let machine = Machine::new();
+    let key = machine.create();
+    let public = answer(&machine.run(&["public", &key.id, "--json"]));
+    assert_eq!(Key::new("account", "client", &public).id, key.id);
+    // A file as people write it, on many lines.
+    let payload = serde_json::to_string_pretty(&key.payload()).unwrap().replace('\n', "\r\n");
+    let file = machine.payload(&format!("\n{payload}\n"));
+    let signed = answer(&machine.run(&["sign", &key.id, "--payload", &file, "--json"]));
+    let message = key.verify(&signed);
+    assert!(key.openssl_verifies(&signed, &message));
+    let mut command = on("sign", &machine.home.path(), &machine.swtpm.address());
+    command.args([&key.id, "--payload", "-", "--json", "--in-process"]);
+    let input = fs::File::open(&file).unwrap();
+    key.verify(&answer(&run_on(&mut command, input)));
+    assert_eq!(machine.home.assert_at_rest().len(), 1);
+}
+
+/// What one command makes is a key like any other.
+#[test]
+fn an_app_server_on_the_same_home_has_the_same_keys() {
+    let machine = Machine::new();
+    let key = machine.create();
+    let mut server = Server::start(&mut machine.home.app_server(&machine.swtpm.address()));
+    server.prove(&key);
+    let other = server.create("account", "client");
+    let public = answer(&machine.run(&["public", &other.id, "--json"]));
+    assert_eq!(Key::new("account", "client", &public).id, other.id);
+    server.finish_well();
+}
+
+#[test]
+fn people_get_a_table() {
+    let machine = Machine::new();
+    let arguments = ["create", "--account", "account", "--client", "client"];
+    let created = stdout(&machine.run(&arguments));
+    let value = |text: &str, name: &str| {
+        let line = text.lines().find(|line| line.starts_with(name));
+        line.unwrap_or_else(|| panic!("no {name}: {text}"))[name.len()..].trim().to_owned()
+    };
+    assert!(!created.contains('\u{1b}'), "no colour in a pipe");
+    assert_eq!(value(&created, "protection"), "hardware_tpm");
+    assert_eq!(value(&created, "kind of TPM"), "simulated");
+    assert_eq!(value(&created, "algorithm"), "ecdsa_p256_sha256");
+    let id = value(&created, "key id");
+    assert_eq!(stdout(&machine.run(&["public", &id])), created);
+    let public = answer(&machine.run(&["public", &id, "--json"]));
+    assert_eq!(value(&created, "public key"), public["result"]["publicKeySpkiDerBase64"]);
+    let key = Key::new("account", "client", &public);
+    let file = machine.payload(&key.payload().to_string());
+    let signed = stdout(&machine.run(&["sign", &id, "--payload", &file]));
+    key.verify(&json!({"result": {
+        "algorithm": value(&signed, "algorithm"),
+        "signatureDerBase64": value(&signed, "signature"),
+        "signedPayloadBase64": value(&signed, "signed payload"),
+    }}));
+}
+
+#[test]
+fn a_refusal_says_why() {
+    let machine = Machine::new();
+    let key = machine.create();
+    let nobodys = "dk_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
+    assert_failed(&machine.run(&["public", nobodys]), REFUSED, "key_not_found");
+    for (field, value, reason) in [
+        ("clientId", "other", "binding_mismatch"),
+        ("targetOrigin", "https://evil.example", "payload.targetOrigin"),
+        ("surplus", "member", "invalid_params"),
+    ] {
+        let mut payload = key.payload();
+        payload[field] = json!(value);
+        let file = machine.payload(&payload.to_string());
+        let output = machine.run(&["sign", &key.id, "--payload", &file, "--json"]);
+        assert_failed(&output, REFUSED, reason);
+    }
+    let file = machine.payload("[]");
+    let output = machine.run(&["sign", &key.id, "--payload", &file]);
+    assert_failed(&output, REFUSED, "invalid_params");
+}
+
+#[test]
+fn without_hardware_nothing_is_created() {
+    let home = Home::new();
+    let create = |policy: &[&str]| {
+        let mut command = on("create", &home.path(), ABSENT);
+        command.args(["--in-process", "--account", "account", "--client", "client"]).args(policy);
+        run(&mut command)
+    };
+    assert_failed(&create(&[]), REFUSED, "hardware_unavailable");
+    assert_failed(&create(&["--policy", "hardware-only"]), REFUSED, "hardware_unavailable");
+    let degraded = create(&["--policy", "allow-os-protected-nonextractable"]);
+    assert_failed(&degraded, REFUSED, "os_protection_unavailable");
+    assert_eq!(home.assert_at_rest().len(), 0);
+}
+
+#[test]
+fn a_payload_that_is_none() {
+    let machine = Machine::new();
+    let id = machine.create().id;
+    let absent = machine.home.beside("absent").to_str().unwrap().to_owned();
+    assert_failed(&machine.run(&["sign", &id, "--payload", &absent]), WRONG_USAGE, &absent);
+    let too_large = format!("{{\"a\":\"{}\"}}", "a".repeat(1024 * 1024));
+    let twice = "{\"nonce\":\"a\",\"nonce\":\"b\"}";
+    for text in ["", "{", "{} {}", "text", twice, "{\"a\":\"\n\"}", &too_large] {
+        let file = machine.payload(text);
+        let output = machine.run(&["sign", &id, "--payload", &file]);
+        assert_failed(&output, WRONG_USAGE, "payload.json");
+    }
+}
+
+#[test]
+fn wrong_usage() {
+    let id = "dk_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
+    let cases: [&[&str]; 19] = [
+        &["create"],
+        &["create", "--account", "account"],
+        &["create", "--account", "", "--client", "client"],
+        &["create", "--account", "account", "--client", "a\nb"],
+        &["create", "--account", "account", "--client", "client", "--policy", "hardware_only"],
+        &["public"],
+        &["public", "dk_short"],
+        &["public", "../../etc/passwd"],
+        &["public", id, "surplus"],
+        &["sign", id],
+        &["delete"],
+        &["list", "--limit", "0"],
+        &["list", "--limit", "many"],
+        &["list", "--socket", "relative"],
+        &["list", "--service-uid", "root"],
+        &["list", "--timeout", "0"],
+        // What would be passed over is not taken.
+        &["list", "--home", "/var/lib/device-key"],
+        &["public", id, "--tpm", "/dev/tpm0"],
+        &["providers", "--in-process", "--socket", "/run/device-key/device-key.sock"],
+    ];
+    for arguments in cases {
+        let output = run(device_key(arguments[0]).args(&arguments[1..]));
+        assert_eq!(output.status.code(), WRONG_USAGE, "{arguments:?}");
+        assert_eq!(&*output.stdout, b"", "{arguments:?}");
+    }
+    for flag in ["--allow-simulated-tpm", "--service-uid=0"] {
+        let in_process = if flag.starts_with("--s") { &["--in-process"][..] } else { &[] };
+        let output = run(device_key("list").arg(flag).args(in_process));
+        assert_eq!(output.status.code(), WRONG_USAGE, "{flag}");
+    }
+}
+
+#[test]
+fn variables_stand_for_the_flags_of_either_way() {
+    let machine = Machine::new();
+    let key = machine.create();
+    let output = run(device_key("public")
+        .args([&*key.id, "--in-process", "--json"])
+        .env("DEVICE_KEY_HOME", machine.home.path())
+        .env("DEVICE_KEY_TPM", machine.swtpm.address())
+        .env("DEVICE_KEY_ALLOW_SIMULATED_TPM", "1")
+        .env("DEVICE_KEY_SOCKET", "/nowhere"));
+    assert_eq!(answer(&output)["result"]["keyId"], *key.id);
+}
+
+#[test]
+fn a_home_that_cannot_be_used() {
+    let output =
+        run(device_key("list").args(["--in-process", "--home"]).arg(Path::new("/dev/null")));
+    assert_failed(&output, STATE_UNUSABLE, "/dev/null");
+}

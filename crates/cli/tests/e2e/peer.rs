@@ -1,0 +1,137 @@
+//! A service made of a script: a socket whose other end says what a test wants it to say.
+
+use std::{
+    fs::{self, Permissions},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    os::unix::{
+        fs::PermissionsExt as _,
+        net::{UnixListener, UnixStream},
+    },
+    path::{Path, PathBuf},
+    process::Command,
+    sync::mpsc::{Receiver, channel},
+    thread,
+};
+
+use rustix::{process::Uid, thread::set_thread_res_uid};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::program::{PATIENCE, device_key};
+
+/// What the service does with a request after the handshake.
+pub(crate) enum Reply {
+    Result(Value),
+    Error(Value),
+    /// These bytes and nothing else.
+    Raw(&'static str),
+    /// Ends the connection.
+    Close,
+    /// Keeps the connection and says nothing.
+    Silence,
+}
+
+/// A listener that serves one client by its script.
+pub(crate) struct Peer {
+    folder: TempDir,
+    heard: Receiver<Heard>,
+}
+
+/// What one client sent until it went.
+#[derive(Debug, Default)]
+pub(crate) struct Heard {
+    /// The requests after the handshake: method and params.
+    pub(crate) requests: Vec<(String, Value)>,
+    /// Every byte, the handshake included.
+    pub(crate) bytes: usize,
+}
+
+impl Peer {
+    pub(crate) fn with(replies: impl IntoIterator<Item = Reply>) -> Self {
+        Self::of_user(None, replies)
+    }
+
+    /// Listens as this user, if it is not our own.
+    pub(crate) fn of_user(uid: Option<u32>, replies: impl IntoIterator<Item = Reply>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        // That user makes the socket, and others connect to it.
+        fs::set_permissions(folder.path(), Permissions::from_mode(0o777)).unwrap();
+        let path = folder.path().join("sock");
+        let replies: Vec<Reply> = replies.into_iter().collect();
+        let ((ready, listening), (tell, heard)) = (channel(), channel());
+        // The user is that of the thread; listen(2) is what the kernel remembers.
+        thread::spawn(move || {
+            if let Some(uid) = uid {
+                set_thread_res_uid(None, Uid::from_raw(uid), None).unwrap();
+            }
+            let listener = UnixListener::bind(&path).unwrap();
+            fs::set_permissions(&path, Permissions::from_mode(0o666)).unwrap();
+            ready.send(()).unwrap();
+            let (stream, _) = listener.accept().unwrap();
+            stream.set_read_timeout(Some(PATIENCE)).unwrap();
+            // The test may have lost interest.
+            let _ = tell.send(converse(stream, replies));
+        });
+        listening.recv_timeout(PATIENCE).unwrap();
+        Self { folder, heard }
+    }
+
+    pub(crate) fn path(&self) -> PathBuf {
+        self.folder.path().join("sock")
+    }
+
+    /// What its client sent.
+    pub(crate) fn heard(self) -> Heard {
+        self.heard.recv_timeout(PATIENCE).expect("a client that came and went")
+    }
+
+    /// A command that asks this peer.
+    pub(crate) fn client(&self, arguments: &[&str]) -> Command {
+        client_of(&self.path(), arguments)
+    }
+}
+
+/// A command that asks whoever listens there.
+pub(crate) fn client_of(socket: &Path, arguments: &[&str]) -> Command {
+    let mut command = device_key(arguments[0]);
+    command.args(&arguments[1..]).arg("--socket").arg(socket);
+    command
+}
+
+fn converse(mut stream: UnixStream, replies: Vec<Reply>) -> Heard {
+    let mut lines = BufReader::new(stream.try_clone().unwrap());
+    let mut heard = Heard::default();
+    let handshake = Reply::Result(json!({"userAgent": "script"}));
+    for (index, reply) in [handshake].into_iter().chain(replies).enumerate() {
+        let mut line = String::new();
+        heard.bytes += lines.read_line(&mut line).unwrap();
+        if line.is_empty() {
+            return heard;
+        }
+        let mut request: Value = serde_json::from_str(&line).unwrap();
+        let method = request["method"].as_str().unwrap().to_owned();
+        if index == 0 {
+            assert_eq!(method, "initialize");
+        } else {
+            heard.requests.push((method, request["params"].take()));
+        }
+        let id = request["id"].take();
+        let answer = match reply {
+            Reply::Result(result) => {
+                format!("{}\n", json!({"jsonrpc": "2.0", "id": id, "result": result}))
+            }
+            Reply::Error(error) => {
+                format!("{}\n", json!({"jsonrpc": "2.0", "id": id, "error": error}))
+            }
+            Reply::Raw(text) => text.to_owned(),
+            Reply::Close => return heard,
+            Reply::Silence => continue,
+        };
+        stream.write_all(answer.as_bytes()).unwrap();
+    }
+    let mut rest = Vec::new();
+    // A client that gives up closes with our words unread.
+    let _ = lines.read_to_end(&mut rest);
+    heard.bytes += rest.len();
+    heard
+}
