@@ -126,6 +126,50 @@ fn people_get_a_table() {
 }
 
 #[test]
+fn keys_are_listed_and_deleted() {
+    let machine = Machine::new();
+    assert_eq!(stdout(&machine.run(&["list"])), "no keys\n");
+    let (first, second) = (machine.create(), machine.create());
+    let ids = |arguments: &[&str]| {
+        let page =
+            answer(&machine.run(&[&["list", "--json"], arguments].concat()))["result"].take();
+        let id = |key: &Value| key["keyId"].as_str().unwrap().to_owned();
+        let ids: Vec<_> = page["keys"].as_array().unwrap().iter().map(id).collect();
+        (ids, page["nextCursor"].as_str().map(str::to_owned))
+    };
+    let mut both = vec![first.id.clone(), second.id.clone()];
+    both.sort();
+    assert_eq!(ids(&["--account", "account"]), (both.clone(), None));
+    assert_eq!(ids(&["--client", "other"]), (vec![], None));
+    let (page, cursor) = ids(&["--limit", "1"]);
+    assert_eq!(page, both[..1]);
+    assert_eq!(ids(&["--cursor", &cursor.unwrap()]), (both[1..].to_vec(), None));
+    let table = stdout(&machine.run(&["list"]));
+    let listed: Vec<_> =
+        table.lines().skip(1).map(|line| line.split_once(' ').unwrap().0).collect();
+    assert_eq!(listed, both);
+
+    let deleted = stdout(&machine.run(&["delete", &first.id]));
+    assert_eq!(deleted, format!("deleted {}\n", first.id));
+    for command in ["delete", "public"] {
+        assert_failed(&machine.run(&[command, &first.id]), REFUSED, "key_not_found");
+    }
+    assert_eq!(answer(&machine.run(&["delete", &second.id, "--json"]))["result"], json!({}));
+    assert!(machine.home.assert_at_rest().is_empty());
+}
+
+#[test]
+fn providers_in_process() {
+    let machine = Machine::new();
+    let result = answer(&machine.run(&["providers", "--json"]))["result"].take();
+    let providers = result["providers"].as_array().unwrap();
+    let tpm = providers.iter().find(|provider| provider["name"] == "tpm").unwrap();
+    assert_eq!(tpm["available"], true);
+    let table = stdout(&machine.run(&["providers"]));
+    assert_eq!(table.lines().count(), providers.len() + 1, "{table}");
+}
+
+#[test]
 fn a_refusal_says_why() {
     let machine = Machine::new();
     let key = machine.create();
