@@ -21,20 +21,15 @@ impl ServiceSocket {
     ///
     /// It is chosen once: whatever comes of it, no other is tried.
     pub(crate) fn locate(arguments: &SocketArguments) -> Result<Self, Failure> {
-        let service_uid = arguments.service_uid;
-        if let Some(path) = &arguments.socket {
-            return Ok(Self { path: path.clone(), service_uid });
-        }
-        let system = UnixSocketPath::of_system();
-        let user = UnixSocketPath::of_user(env::var_os("XDG_RUNTIME_DIR").as_deref());
-        let looked_at = match &user {
-            Some(user) => format!("neither {system} nor {user} exists"),
-            None => format!("{system} does not exist"),
+        let path = match &arguments.socket {
+            Some(path) => path.clone(),
+            None => default_path(
+                UnixSocketPath::of_system(),
+                UnixSocketPath::of_user(env::var_os("XDG_RUNTIME_DIR").as_deref()),
+            )?,
         };
-        let path = [Some(system), user].into_iter().flatten().find(is_there);
-        path.map(|path| Self { path, service_uid }).ok_or_else(|| no_service(&looked_at))
+        Ok(Self { path, service_uid: arguments.service_uid })
     }
-
     /// Connects, and sends nothing before the kernel has said whose socket it is: root's, as when
     /// systemd makes it, this user's own, or that of the service's user.
     pub(crate) async fn connect(&self) -> Result<UnixStream, Failure> {
@@ -76,6 +71,19 @@ impl ServiceSocket {
     }
 }
 
+/// The system's socket if there is one, or else the user's if there is one.
+fn default_path(
+    system: UnixSocketPath,
+    user: Option<UnixSocketPath>,
+) -> Result<UnixSocketPath, Failure> {
+    let absent = match &user {
+        Some(user) => format!("neither {system} nor {user} exists"),
+        None => format!("{system} does not exist"),
+    };
+    let mut candidates = [Some(system), user].into_iter().flatten();
+    candidates.find(is_there).ok_or_else(|| no_service(&absent))
+}
+
 /// What cannot be looked at may be there; connecting will tell.
 fn is_there(path: &UnixSocketPath) -> bool {
     !matches!(
@@ -93,5 +101,24 @@ fn no_service(cause: &dyn fmt::Display) -> Failure {
             "start the service, name its socket with --socket, or give --in-process to do it here"
                 .to_owned(),
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_systems_socket_goes_before_the_users() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = |name: &str| folder.path().join(name);
+        let path =
+            |name: &str| -> UnixSocketPath { place(name).to_str().unwrap().parse().unwrap() };
+        let chosen = || default_path(path("system"), Some(path("user"))).map_err(|no| no.exit);
+        assert_eq!(chosen(), Err(Exit::NoService));
+        fs::write(place("user"), "").unwrap();
+        assert_eq!(chosen(), Ok(path("user")));
+        fs::write(place("system"), "").unwrap();
+        assert_eq!(chosen(), Ok(path("system")));
     }
 }

@@ -42,6 +42,9 @@ fn line<const N: usize>(cells: [&str; N], widths: [usize; N], style: Style) -> S
         let _ = write!(text, "{:fill$}{style}{cell}{style:#}", "");
         fill = width_of_column.saturating_sub(width(cell)).saturating_add(GAP);
     }
+    // Nothing need be filled up before an empty last cell.
+    let end = text.trim_end().len();
+    text.truncate(end);
     text.push('\n');
     text
 }
@@ -66,9 +69,9 @@ mod tests {
     #[test]
     fn columns_are_aligned() {
         let cell = str::to_owned;
-        let rows = [[cell("a"), cell("ä long one"), cell("x")], [cell("bb"), cell(""), cell("y")]];
+        let rows = [[cell("a"), cell("ä long one"), cell("x")], [cell("bb"), cell(""), cell("")]];
         let text = columns(["ONE", "TWO", "THREE"], &rows);
-        let expected = "ONE  TWO         THREE\na    ä long one  x\nbb               y\n";
+        let expected = "ONE  TWO         THREE\na    ä long one  x\nbb\n";
         assert_eq!(without_style(&text), expected);
         let text = pairs(&[("one", cell("1")), ("second", cell("2"))]);
         assert_eq!(without_style(&text), "one     1\nsecond  2\n");

@@ -59,8 +59,8 @@ fn payload(path: &Path) -> Result<Box<RawValue>, Failure> {
     };
     let text = read(path).map_err(|error| unusable(error.to_string()))?;
     strict_json::check(&text).map_err(|error| unusable(error.to_string()))?;
-    // In JSON a line break can only stand between tokens.
-    RawValue::from_string(text.trim().replace(['\n', '\r'], " "))
+    // In JSON a line feed can only stand between tokens.
+    RawValue::from_string(text.trim().replace('\n', " "))
         .map_err(|error| unusable(error.to_string()))
 }
 

@@ -165,7 +165,7 @@ fn providers_are_shown_with_what_speaks_against_them() {
     let (output, _) = ask(&["providers"], [Reply::Result(providers)]);
     let expected = [
         "PROVIDER  PROTECTION                   AVAILABLE  REASON",
-        "tpm       hardware_tpm                 yes        ",
+        "tpm       hardware_tpm                 yes",
         "os        os_protected_nonextractable  no         os_protection_unavailable: same_user",
     ];
     assert_eq!(stdout(&output).lines().collect::<Vec<_>>(), expected);
@@ -201,11 +201,18 @@ fn what_is_no_answer() {
         "{\"id\":2,\"result\":{}}\n",
         "{\"id\":\"1\",\"result\":{}}\n",
         "{\"result\":{}}\n",
+        "{\"id\":0,\"error\":{\"code\":1,\"message\":\"\"}}\n",
         "{\"id\":1,\"result\":{},\"error\":{\"code\":1,\"message\":\"\"}}\n",
-        "{\"id\":1,\"result\":{\"keyId\":1}}\n",
     ] {
-        let (output, _) = ask(&["public", ID], [Reply::Raw(raw)]);
+        let (output, _) = ask(&["delete", ID], [Reply::Raw(raw)]);
         assert_failed(&output, TRANSPORT_FAILED, "");
+    }
+    // An answer, but not to this method.
+    for result in [json!({}), json!({"keyId": 1}), json!([]), json!(null)] {
+        for arguments in [&["public", ID][..], &["list"], &["providers"]] {
+            let (output, _) = ask(arguments, [Reply::Result(result.clone())]);
+            assert_failed(&output, TRANSPORT_FAILED, "");
+        }
     }
 }
 
