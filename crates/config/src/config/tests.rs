@@ -106,6 +106,17 @@ fn everything() {
     assert_eq!(user, Some(Service { mode: ServiceMode::User }));
 }
 
+/// The example of the documentation is read, and states the defaults of every limit.
+#[test]
+fn the_documentation_is_true() {
+    let document = include_str!("../../../../docs/configuration.md");
+    let (_, rest) = document.split_once("```toml\n").unwrap();
+    let (example, _) = rest.split_once("```").unwrap();
+    let Config { home, limits, backends, websocket, .. } = config(example);
+    assert_eq!((limits, backends.len()), (Limits::default(), 1));
+    assert!(home.is_some() && websocket.token_file.is_some());
+}
+
 #[test]
 fn every_limit_has_a_range() {
     for (key, default, most) in [
