@@ -112,6 +112,11 @@ impl AppServer {
         self.connect(Peer::Local(this_process(Transport::InProcess)))
     }
 
+    /// The names of all methods behind the handshake, sorted: `device/key/*` and the host's own.
+    pub fn method_names(&self) -> Vec<&'static str> {
+        self.inner.methods.names()
+    }
+
     pub(crate) fn methods(&self) -> &Methods {
         &self.inner.methods
     }

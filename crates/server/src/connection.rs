@@ -89,6 +89,12 @@ impl Connection {
         Ok(())
     }
 
+    /// Takes one whole message, from a transport that keeps messages apart itself: a line feed in it
+    /// is mere white space.
+    pub(crate) async fn receive_message(&mut self, message: &[u8]) -> Result<(), ConnectionClosed> {
+        self.serve_message(Message::parse(message), message.len()).await
+    }
+
     /// The stream ended: serves a last line without a line feed, then waits until every request in
     /// flight is answered.
     pub async fn finish(mut self) -> Result<(), ConnectionClosed> {

@@ -1,10 +1,10 @@
-//! The app-server: JSON-RPC over local transports, in front of a [`DeviceKeyStore`].
+//! The app-server: JSON-RPC over several transports, in front of a [`DeviceKeyStore`].
 //!
 //! An [`AppServer`] is a table of methods and a handshake. [`AppServer::connect`] gives one
 //! connection of one [`Peer`](device_key::Peer): bytes in, answers out, whatever carries them.
-//! [`serve_stdio`] carries them over standard input and output, [`AppServer::connect_in_process`]
-//! over nothing. Requests run in tasks of their own, so a key device that takes a minute delays
-//! only those who wait for it.
+//! [`serve_stdio`] carries them over standard input and output, [`WebSocketListening`] over TCP for
+//! remote peers, [`AppServer::connect_in_process`] over nothing. Requests run in tasks of their own,
+//! so a key device that takes a minute delays only those who wait for it.
 //!
 //! A host mounts its own methods beside `device/key/*` and they get the same handshake, tracing and
 //! transport gate: a [`Methods::local`] handler can only be called with a
@@ -38,6 +38,7 @@ mod relay;
 mod request_span;
 mod stdio;
 mod unix;
+mod websocket;
 
 pub use app_server::{AppServer, ServerDescription};
 pub use connection::{Answers, Connection, ConnectionClosed};
@@ -47,3 +48,7 @@ pub use methods::{DuplicateMethod, Methods};
 pub use relay::{RelayError, RelayTarget, relay_stdio};
 pub use stdio::serve_stdio;
 pub use unix::{PeerCredentials, SocketMode, UnixSocket, UnixSocketError};
+pub use websocket::{
+    CapabilityToken, Readiness, TokenFileError, WebSocketError, WebSocketLimits,
+    WebSocketListening, WebSocketSettings,
+};

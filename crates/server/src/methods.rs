@@ -81,6 +81,13 @@ impl Methods {
         self.table.get_key_value(method).map(|(name, _)| *name)
     }
 
+    /// The names of all mounted methods, sorted.
+    pub(crate) fn names(&self) -> Vec<&'static str> {
+        let mut names: Vec<_> = self.table.keys().copied().collect();
+        names.sort_unstable();
+        names
+    }
+
     /// Passes a request through the gate.
     pub(crate) fn call(&self, method: &str, peer: Peer, params: Params) -> Result<Work, RpcError> {
         match (self.table.get_key_value(method), peer) {

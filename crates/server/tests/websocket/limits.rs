@@ -1,0 +1,154 @@
+use std::{
+    io::ErrorKind,
+    time::{Duration, Instant},
+};
+
+use device_key_server::{WebSocketLimits, WebSocketSettings};
+use futures_util::SinkExt as _;
+use serde_json::json;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    time::timeout,
+};
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::client::{Client, DEADLINE, Listener, SHORT, initialize, limits, within};
+
+fn stalling() -> Listener {
+    Listener::start(limits(WebSocketLimits { stall_deadline: SHORT, ..Default::default() }))
+}
+
+/// Sends until the server gives the client up. Nothing is read.
+async fn flood(client: &mut Client, message: Message) -> Duration {
+    let begun = Instant::now();
+    within(async { while client.0.send(message.clone()).await.is_ok() {} }).await;
+    begun.elapsed()
+}
+
+/// Waits for the server to close the connection, in whatever way.
+async fn gone(stream: &mut TcpStream) {
+    let mut rest = Vec::new();
+    match within(stream.read_to_end(&mut rest)).await {
+        Ok(_) => assert!(rest.is_empty(), "{}", String::from_utf8_lossy(&rest)),
+        Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionReset),
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_answers_is_dropped() {
+    let listener = stalling();
+    let mut client = listener.initialized().await;
+    // The id comes back, so that each answer is as large as the request.
+    let request = json!({"id": "x".repeat(100_000), "method": "host/health"}).to_string();
+    let after = flood(&mut client, Message::text(request)).await;
+    assert!(after >= SHORT, "{after:?}");
+    // Others are served meanwhile, and after that.
+    listener.initialized().await;
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_pongs_is_dropped() {
+    let listener = stalling();
+    let mut client = listener.open().await;
+    let after = flood(&mut client, Message::Ping(vec![0; 125].into())).await;
+    assert!(after >= SHORT, "{after:?}");
+}
+
+#[tokio::test]
+async fn a_client_that_reads_late_but_in_time_loses_nothing() {
+    let listener = Listener::start(WebSocketSettings::default());
+    let mut client = listener.initialized().await;
+    let request = json!({"id": "x".repeat(100_000), "method": "host/health"}).to_string();
+    let mut sent = 0;
+    // Until the server reads no further.
+    while timeout(SHORT, client.0.feed(Message::text(request.clone()))).await.is_ok() {
+        sent += 1;
+    }
+    let (mut sink, mut stream) = futures_util::StreamExt::split(client.0);
+    let flushing = tokio::spawn(async move { within(sink.flush()).await });
+    for _ in 0..sent {
+        let answer = within(futures_util::StreamExt::next(&mut stream)).await.unwrap().unwrap();
+        assert!(answer.len() > 100_000, "{}", answer.len());
+    }
+    flushing.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_request_that_trickles_in_is_cut_off() {
+    let settings = WebSocketLimits { handshake_deadline: SHORT, ..Default::default() };
+    let listener = Listener::start(limits(settings));
+    let begun = Instant::now();
+    let mut silent = listener.connect().await;
+    let mut trickling = listener.connect().await;
+    trickling.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
+    let (mut read, mut write) = trickling.split();
+    let sending = async {
+        while write.write_all(b"X-More: header\r\n").await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    };
+    let reading = async {
+        let mut reply = Vec::new();
+        let _ = read.read_to_end(&mut reply).await;
+    };
+    within(async {
+        tokio::select! { () = sending => {}, () = reading => {} }
+    })
+    .await;
+    gone(&mut silent).await;
+    assert!(begun.elapsed() >= SHORT && begun.elapsed() < DEADLINE);
+    listener.initialized().await;
+}
+
+#[tokio::test]
+async fn a_request_of_many_or_long_headers_is_refused() {
+    let listener = Listener::start(WebSocketSettings::default());
+    let long = format!("X-Long: {}\r\n", "x".repeat(32 * 1024));
+    let many = "X-Many: x\r\n".repeat(100);
+    for headers in [long, many] {
+        let request = format!("GET /healthz HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n");
+        assert_eq!(listener.http(&request).await.status, 431);
+    }
+    let fits = format!("Cookie: {}\r\n", "x".repeat(8 * 1024));
+    listener.open_with(&fits).await.ok().unwrap();
+}
+
+#[tokio::test]
+async fn the_number_of_clients_is_bounded_and_probes_go_on() {
+    let settings = WebSocketLimits { connections: 2, ..Default::default() };
+    let listener = Listener::start(limits(settings));
+    let mut first = listener.initialized().await;
+    let _second = listener.initialized().await;
+    assert_eq!(listener.open_with("").await.err().unwrap().status, 503);
+    assert_eq!((listener.get("/healthz").await, listener.get("/readyz").await), (200, 200));
+    first.send(Message::Close(None)).await;
+    while first.next().await.is_some() {}
+    drop(first);
+    // The slot is given back a moment after the client has gone.
+    within(async { while listener.open_with("").await.is_err() {} }).await;
+}
+
+#[tokio::test]
+async fn a_client_that_vanishes_gives_its_slot_back() {
+    let settings = WebSocketLimits { connections: 1, ..Default::default() };
+    let listener = Listener::start(limits(settings));
+    for _ in 0..3 {
+        let mut client = loop {
+            if let Ok(client) = listener.open_with("").await {
+                break client;
+            }
+        };
+        client.send(Message::text(initialize().to_string())).await;
+        client.0.get_ref().set_zero_linger().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_is_refused_and_does_not_leave_is_dropped() {
+    let listener = stalling();
+    let mut client = listener.open().await;
+    client.send(Message::binary("x")).await;
+    // It reads nothing, and goes on sending.
+    flood(&mut client, Message::binary(vec![0; 1024])).await;
+}
