@@ -1,34 +1,50 @@
+//! The app-server: over standard input and output for the client that spawned it, or as a service
+//! over sockets for many.
+
+mod listeners;
+mod relay;
+mod signals;
+
 use std::{sync::Arc, time::Duration};
 
 use anstream::{AutoStream, ColorChoice};
 use device_key::{Chain, DeviceKeyStore, Recovery};
 use device_key_server::{AppServer, Methods, ServerDescription, serve_stdio};
 use device_key_state::StateRuntime;
-use tracing::{error, info};
+use sd_notify::NotifyState;
+use tokio::time::timeout;
+use tracing::{error, info, warn};
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
+use self::{listeners::Listeners, signals::Signals};
 use crate::{
     args::AppServerArguments,
     compose::{self, Composition},
     exit::{Exit, Failure},
     home,
+    settings::Settings,
 };
 
 /// Bounds memory under a flood. Nothing waits for its turn on a thread, so there are only as many
 /// at work as there are turns.
 const BLOCKING_THREADS: usize = 32;
 
-/// Serves until the input ends.
+/// Serves until the input ends or a signal comes.
 pub(crate) fn run(arguments: &AppServerArguments) -> Result<Exit, Failure> {
+    if let Some(socket) = &arguments.connect {
+        return relay::run(socket, arguments.service_uid);
+    }
     log_to_stderr(LevelFilter::INFO);
-    let home = home::open(arguments.platform.home.as_ref())?;
-    let Composition { store, state } = compose::compose(&arguments.platform, &home)?;
+    let settings = Settings::of_app_server(arguments)?;
+    let home = home::open(&settings)?;
+    let Composition { store, state } = compose::compose(&settings, &home)?;
     let description = ServerDescription {
         name: "device-key".to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         home: home.path().to_owned(),
     };
-    let server = AppServer::new(description, store.clone(), Methods::new())
+    let limits = settings.server_limits();
+    let server = AppServer::with_limits(description, store.clone(), Methods::new(), limits)
         .map_err(|error| Failure::system("cannot set up the methods", &error))?;
     // One thread moves lines; key operations run on the blocking pool beside it.
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -37,21 +53,70 @@ pub(crate) fn run(arguments: &AppServerArguments) -> Result<Exit, Failure> {
         .build()
         .map_err(|error| Failure::system("cannot start the runtime", &error))?;
     let outcome = runtime.block_on(async {
+        let listeners = Listeners::open(&settings)?;
+        let signals =
+            Signals::new().map_err(|error| Failure::system("cannot await signals", &error))?;
         let sweeping = tokio::spawn(sweep(store, state));
-        let outcome = serve_stdio(&server).await;
-        if sweeping.await.is_err() {
+        let exit = serve(&server, listeners, signals, settings.limits.drain()).await?;
+        if exit == Exit::Success && sweeping.await.is_err() {
             error!("the sweep of interrupted creations panicked");
         }
-        outcome
+        Ok(exit)
     });
-    // A read of a terminal may still block; there is nothing left to wait for.
+    // A read of a terminal, or a provider that does not answer, may still block a thread; there is
+    // nothing left to wait for.
     runtime.shutdown_timeout(Duration::ZERO);
-    outcome.map(|()| Exit::Success).map_err(|error| Failure {
-        exit: Exit::TransportFailed,
-        what: "standard input or output failed".to_owned(),
-        cause: error.to_string(),
-        cure: None,
-    })
+    outcome
+}
+
+/// Serves, and stops in order: at the end of the input, or at the first signal; at the second one at
+/// once.
+async fn serve(
+    server: &AppServer,
+    listeners: Listeners,
+    mut signals: Signals,
+    drain: Duration,
+) -> Result<Exit, Failure> {
+    let serving = async {
+        if listeners.is_empty() {
+            return serve_stdio(server).await;
+        }
+        listeners.serve(server);
+        tell_systemd(&NotifyState::Ready);
+        server.stopped().await;
+        Ok(())
+    };
+    let stopping = async {
+        signals.next().await;
+        info!("stopping: what is in flight is answered first");
+        tell_systemd(&NotifyState::Stopping);
+        server.stop();
+        tokio::select! {
+            () = signals.next() => Exit::Interrupted,
+            drained = timeout(drain, server.stopped()) => {
+                if drained.is_err() {
+                    warn!("some requests were not answered in time");
+                }
+                Exit::Success
+            }
+        }
+    };
+    tokio::select! {
+        outcome = serving => outcome.map(|()| Exit::Success).map_err(|error| Failure {
+            exit: Exit::TransportFailed,
+            what: "standard input or output failed".to_owned(),
+            cause: error.to_string(),
+            cure: None,
+        }),
+        exit = stopping => Ok(exit),
+    }
+}
+
+/// Without systemd there is nobody to tell.
+fn tell_systemd(state: &NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(std::slice::from_ref(state)) {
+        warn!(%error, "systemd cannot be told");
+    }
 }
 
 /// Removes what interrupted creations left, while requests are served already.

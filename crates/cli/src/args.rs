@@ -4,6 +4,7 @@ use clap::{
     Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand,
     builder::BoolishValueParser, error::ErrorKind,
 };
+use device_key_config::{ListenAddress, ProviderName, UnixSocketPath};
 use device_key_provider_tpm::TpmAddress;
 
 mod keys;
@@ -52,6 +53,26 @@ impl Arguments {
 pub(crate) struct AppServerArguments {
     #[command(flatten)]
     pub(crate) platform: PlatformArguments,
+
+    /// Listen here instead of on standard input and output: `unix://` for the default socket,
+    /// `unix:///PATH`, or `ws://IP:PORT`; may be given again, and replaces what the configuration says
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) listen: Vec<ListenAddress>,
+
+    /// Serve nothing, but relay standard input and output to the service on this socket [default:
+    /// /run/device-key/device-key.sock]
+    #[arg(
+        long,
+        value_name = "PATH",
+        num_args = 0..=1,
+        default_missing_value = "/run/device-key/device-key.sock",
+        conflicts_with_all = ["listen", "service", "providers"],
+    )]
+    pub(crate) connect: Option<UnixSocketPath>,
+
+    /// With --connect: trust a service of this user, by number, besides root's
+    #[arg(long, env = "DEVICE_KEY_SERVICE_UID", value_name = "UID")]
+    pub(crate) service_uid: Option<u32>,
 }
 
 #[derive(Debug, Args)]
@@ -70,11 +91,25 @@ pub(crate) struct DemoArguments {
     pub(crate) platform: PlatformArguments,
 }
 
-/// Where state and keys are.
+/// Where state and keys are, and what protects them.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct PlatformArguments {
+    /// The configuration file [default: `config.toml` in `$CONFIGURATION_DIRECTORY`, else in
+    /// $XDG_CONFIG_HOME/device-key or ~/.config/device-key]
+    #[arg(long, env = "DEVICE_KEY_CONFIG", value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+
+    /// Be the service of the machine, under a user of its own: TPM keys get a secret each, keys can be
+    /// OS-protected, and the process is hardened.
+    #[arg(long)]
+    pub(crate) service: bool,
+
+    /// Use only this provider; may be given again. By default all are tried, hardware first.
+    #[arg(long = "provider", value_name = "tpm|os")]
+    pub(crate) providers: Vec<ProviderName>,
+
     /// Folder for state and keys [default: $XDG_STATE_HOME/device-key, or
-    /// ~/.local/state/device-key; `demo` uses a temporary one]
+    /// ~/.local/state/device-key; a system service: /var/lib/device-key; `demo` uses a temporary one]
     #[arg(long, env = "DEVICE_KEY_HOME", value_name = "FOLDER")]
     pub(crate) home: Option<PathBuf>,
 

@@ -3,17 +3,17 @@
 use std::{path::Path, sync::Arc};
 
 use device_key::{
-    Chain, DeviceKeyBindingStore, DeviceKeyProvider, DeviceKeyStore, Limits, OsRandom, Parts,
-    RemoteControlPolicy, SystemClock,
+    Chain, DeviceKeyBindingStore, DeviceKeyProvider, DeviceKeyStore, OsRandom, Parts, SystemClock,
 };
+use device_key_config::ProviderName;
 use device_key_private_fs::{FileName, InvalidFileName, PrivateDir};
 use device_key_provider_tpm::{AddressError, TpmAddress, TpmProvider, TpmSettings};
 use device_key_state::{StateError, StateErrorKind, StateRuntime};
 
 use crate::{
-    args::PlatformArguments,
     exit::{Exit, Failure},
     home,
+    settings::Settings,
 };
 
 /// Through the kernel's resource manager, so that the TPM is shared.
@@ -28,27 +28,30 @@ pub(crate) struct Composition {
 }
 
 /// Puts the product together.
-pub(crate) fn compose(
-    platform: &PlatformArguments,
-    home: &PrivateDir,
-) -> Result<Composition, Failure> {
+pub(crate) fn compose(settings: &Settings, home: &PrivateDir) -> Result<Composition, Failure> {
     let state = Arc::new(StateRuntime::open(home).map_err(|error| state_failure(&error))?);
-    let tpm: Arc<dyn DeviceKeyProvider> = Arc::new(tpm_provider(platform, home)?);
+    let mut providers: Vec<Arc<dyn DeviceKeyProvider>> = Vec::new();
+    for name in settings.providers.iter() {
+        match name {
+            ProviderName::Tpm => providers.push(Arc::new(tpm_provider(settings, home)?)),
+            ProviderName::Os => {}
+        }
+    }
     let bindings: Arc<dyn DeviceKeyBindingStore> = state.clone();
     let store = DeviceKeyStore::new(Parts {
-        policy: RemoteControlPolicy::default(),
-        limits: Limits::default(),
+        policy: settings.policy(),
+        limits: settings.store_limits(),
         clock: Arc::new(SystemClock),
         random: Arc::new(OsRandom),
         bindings,
-        providers: vec![tpm],
+        providers,
     });
     Ok(Composition { store, state })
 }
 
 /// The TPM that was asked for, or the machine's own.
-pub(crate) fn tpm_address(platform: &PlatformArguments) -> Result<TpmAddress, AddressError> {
-    match &platform.tpm {
+pub(crate) fn tpm_address(settings: &Settings) -> Result<TpmAddress, AddressError> {
+    match &settings.tpm {
         Some(address) => Ok(address.clone()),
         None if Path::new(RAW_DEVICE).exists() && !Path::new(SHARED_DEVICE).exists() => {
             RAW_DEVICE.parse()
@@ -58,13 +61,10 @@ pub(crate) fn tpm_address(platform: &PlatformArguments) -> Result<TpmAddress, Ad
 }
 
 /// The TPM provider, with its folder for key files.
-pub(crate) fn tpm_provider(
-    platform: &PlatformArguments,
-    home: &PrivateDir,
-) -> Result<TpmProvider, Failure> {
-    let address = tpm_address(platform).map_err(|error| Failure::system("no TPM", &error))?;
-    let settings =
-        TpmSettings { allow_simulated: platform.allow_simulated_tpm, ..TpmSettings::at(address) };
+pub(crate) fn tpm_provider(settings: &Settings, home: &PrivateDir) -> Result<TpmProvider, Failure> {
+    let address = tpm_address(settings).map_err(|error| Failure::system("no TPM", &error))?;
+    let tpm =
+        TpmSettings { allow_simulated: settings.allow_simulated_tpm, ..TpmSettings::at(address) };
     let folder = |parent: &PrivateDir, name: &str| {
         let name: FileName = name
             .parse()
@@ -72,7 +72,7 @@ pub(crate) fn tpm_provider(
         parent.subdir(&name).map_err(|error| home::unusable(&error))
     };
     let keys = folder(&folder(home, "keys")?, "tpm")?;
-    Ok(TpmProvider::new(settings, keys))
+    Ok(TpmProvider::new(tpm, keys))
 }
 
 /// What happened to the state, and what to do about it.

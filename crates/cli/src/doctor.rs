@@ -1,6 +1,8 @@
 //! Checks what device keys need, by the steps that a start takes: on a new machine it makes the home
 //! folder, the database and, where allowed, the persistent storage root key.
 
+mod effective;
+
 use std::collections::BTreeSet;
 
 use device_key::{Chain, DeviceKeyProvider as _, ProviderError, ProviderErrorKind};
@@ -11,11 +13,12 @@ use device_key_types::{DeviceKeyId, TpmKind};
 use serde::Serialize;
 
 use crate::{
-    args::{DoctorArguments, PlatformArguments},
+    args::DoctorArguments,
     compose,
     exit::{Exit, Failure},
     home,
     report::{Verdict, heading, row},
+    settings::Settings,
 };
 
 /// One thing that was looked at.
@@ -49,7 +52,7 @@ impl Check {
 
 /// Runs every check and prints what was found.
 pub(crate) fn run(arguments: &DoctorArguments) -> Result<Exit, Failure> {
-    let checks = examine(&arguments.platform);
+    let checks = examine(&Settings::resolve(&arguments.platform)?);
     if arguments.json {
         let json = serde_json::to_string_pretty(&serde_json::json!({ "checks": checks }))
             .map_err(|error| Failure::system("cannot write JSON", &error))?;
@@ -72,23 +75,27 @@ fn print(checks: &[Check]) {
     }
 }
 
-fn examine(platform: &PlatformArguments) -> Vec<Check> {
-    let home = match home::open(platform.home.as_ref()) {
+fn examine(settings: &Settings) -> Vec<Check> {
+    let mut checks = effective::checks(settings);
+    let home = match home::open(settings) {
         Ok(home) => home,
-        Err(failure) => return vec![Check::fail("home folder", &failure)],
+        Err(failure) => {
+            checks.push(Check::fail("home folder", &failure));
+            return checks;
+        }
     };
-    let mut checks = vec![Check::pass("home folder", home.path().display().to_string())];
+    checks.push(Check::pass("home folder", home.path().display().to_string()));
     let state = StateRuntime::open(&home).map_err(|error| compose::state_failure(&error));
     match &state {
         Ok(state) => checks.push(database(state)),
         Err(failure) => checks.push(Check::fail("state database", failure)),
     }
-    match compose::tpm_provider(platform, &home) {
+    match compose::tpm_provider(settings, &home) {
         Ok(tpm) => {
             if let Ok(state) = &state {
                 checks.push(key_files(state, &tpm));
             }
-            checks.extend(hardware(platform, &home, &tpm));
+            checks.extend(hardware(settings, &home, &tpm));
         }
         Err(failure) => checks.push(Check::fail("key folder", &failure)),
     }
@@ -160,8 +167,8 @@ fn compare(state: &StateRuntime, tpm: &TpmProvider) -> Result<Comparison, Failur
     })
 }
 
-fn hardware(platform: &PlatformArguments, home: &PrivateDir, tpm: &TpmProvider) -> Vec<Check> {
-    let address = compose::tpm_address(platform)
+fn hardware(settings: &Settings, home: &PrivateDir, tpm: &TpmProvider) -> Vec<Check> {
+    let address = compose::tpm_address(settings)
         .map_or_else(|error| error.to_string(), |address| address.to_string());
     match tpm.facts() {
         Ok(facts) => vec![

@@ -21,6 +21,10 @@ pub(crate) enum Exit {
     NoService,
     /// Who listens there is not a service that this user trusts.
     UntrustedService,
+    /// The configuration file is wrong, or others could change it.
+    ConfigurationUnusable,
+    /// A second signal came while the first was being obeyed.
+    Interrupted,
 }
 
 impl From<Exit> for ExitCode {
@@ -34,6 +38,9 @@ impl From<Exit> for ExitCode {
             Exit::System => 5,
             Exit::NoService => 6,
             Exit::UntrustedService => 7,
+            Exit::ConfigurationUnusable => 8,
+            // As shells say of a program that SIGINT ended.
+            Exit::Interrupted => 130,
         })
     }
 }

@@ -2,13 +2,20 @@ use std::{env, path::PathBuf};
 
 use device_key_private_fs::{PrivateDir, PrivateFsError};
 
-use crate::exit::{Exit, Failure};
+use crate::{
+    exit::{Exit, Failure},
+    settings::Settings,
+};
+
+/// Where the service of the machine keeps its state (Filesystem Hierarchy Standard 3.0, section 5.8).
+const OF_SYSTEM_SERVICE: &str = "/var/lib/device-key";
 
 /// The home folder that was asked for, or the user's default (XDG Base Directory Specification).
-pub(crate) fn locate(asked: Option<&PathBuf>) -> Result<PathBuf, Failure> {
+fn locate(settings: &Settings) -> Result<PathBuf, Failure> {
     let absolute = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let of_service = || settings.is_system_service().then(|| PathBuf::from(OF_SYSTEM_SERVICE));
+    let asked = settings.home.clone().or_else(of_service);
     asked
-        .cloned()
         .or_else(|| Some(absolute("XDG_STATE_HOME")?.join("device-key")))
         .or_else(|| Some(absolute("HOME")?.join(".local/state/device-key")))
         .ok_or_else(|| Failure {
@@ -20,8 +27,8 @@ pub(crate) fn locate(asked: Option<&PathBuf>) -> Result<PathBuf, Failure> {
 }
 
 /// Opens the home folder and makes it if it is not there.
-pub(crate) fn open(asked: Option<&PathBuf>) -> Result<PrivateDir, Failure> {
-    PrivateDir::open_or_create(&locate(asked)?).map_err(|error| unusable(&error))
+pub(crate) fn open(settings: &Settings) -> Result<PrivateDir, Failure> {
+    PrivateDir::open_or_create(&locate(settings)?).map_err(|error| unusable(&error))
 }
 
 /// A folder or file that is not as it must be.

@@ -15,6 +15,7 @@ mod exit;
 mod home;
 mod report;
 mod service_socket;
+mod settings;
 mod table;
 
 use std::process::ExitCode;

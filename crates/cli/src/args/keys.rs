@@ -157,12 +157,16 @@ pub(super) fn conflict(matches: &ArgMatches) -> Option<String> {
     // Other commands have no such flag.
     let in_process = matches.try_get_one::<bool>("in_process").ok().flatten().copied()?;
     let is_given = |id: &&str| matches.value_source(id) == Some(ValueSource::CommandLine);
-    let flag = |id: &str| format!("--{}", id.replace('_', "-"));
+    let flag = |id: &str| match id {
+        "providers" => "--provider".to_owned(),
+        id => format!("--{}", id.replace('_', "-")),
+    };
     if in_process {
         let given = ["socket", "service_uid"].into_iter().find(is_given)?;
         Some(format!("{} names a running service, and --in-process uses none", flag(given)))
     } else {
-        let given = ["home", "tpm", "allow_simulated_tpm"].into_iter().find(is_given)?;
+        let of_service = ["config", "service", "providers", "home", "tpm", "allow_simulated_tpm"];
+        let given = of_service.into_iter().find(is_given)?;
         Some(format!("{} is the service's to choose; it goes with --in-process", flag(given)))
     }
 }

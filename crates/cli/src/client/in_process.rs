@@ -10,6 +10,7 @@ use crate::{
     compose::{self, Composition},
     exit::Failure,
     home,
+    settings::Settings,
 };
 
 /// The product in this very process, for keys that no service holds.
@@ -23,8 +24,9 @@ impl InProcess {
     /// Puts it together as the app-server does. To be called within a Tokio runtime.
     pub(super) fn open(platform: &PlatformArguments) -> Result<Self, Failure> {
         log_to_stderr(LevelFilter::WARN);
-        let home = home::open(platform.home.as_ref())?;
-        let Composition { store, state } = compose::compose(platform, &home)?;
+        let settings = Settings::resolve(platform)?;
+        let home = home::open(&settings)?;
+        let Composition { store, state } = compose::compose(&settings, &home)?;
         let description = ServerDescription {
             name: "device-key".to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),

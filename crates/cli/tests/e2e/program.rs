@@ -21,14 +21,17 @@ pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 pub(crate) const ABSENT: &str = "/dev/tpm-that-is-absent";
 
 /// What would make the outcome depend on who runs the tests.
-const SETTINGS: [&str; 9] = [
+const SETTINGS: [&str; 12] = [
+    "CONFIGURATION_DIRECTORY",
     "DEVICE_KEY_ALLOW_SIMULATED_TPM",
+    "DEVICE_KEY_CONFIG",
     "DEVICE_KEY_HOME",
     "DEVICE_KEY_SERVICE_UID",
     "DEVICE_KEY_SOCKET",
     "DEVICE_KEY_TPM",
     "HOME",
     "RUST_LOG",
+    "XDG_CONFIG_HOME",
     "XDG_RUNTIME_DIR",
     "XDG_STATE_HOME",
 ];

@@ -154,6 +154,8 @@ fn as_other_user(home: &Home, target: &Path) -> Command {
     if is_root {
         command.args(["--reuid", OTHER_UID, "--regid", OTHER_UID, "--clear-groups"]).arg(&program);
     }
+    // Whose environment this is does not matter to that user.
+    command.env_remove("HOME").env_remove("XDG_CONFIG_HOME");
     command.args(["app-server", "--tpm", ABSENT, "--home"]).arg(target);
     command
 }

@@ -1,0 +1,143 @@
+use std::{env, fmt, net::SocketAddr};
+
+use device_key_config::{ListenAddress, ServiceMode, UnixSocketPath, WebSocket};
+use device_key_server::{
+    AppServer, CapabilityToken, SocketMode, UnixSocket, UnixSocketError, WebSocketError,
+    WebSocketListening, WebSocketSettings,
+};
+use listenfd::ListenFd;
+use tracing::{error, info};
+
+use crate::{
+    exit::{Exit, Failure},
+    settings::Settings,
+};
+
+/// Where the service listens: the sockets that it was started with, and those it was told to make.
+#[derive(Default)]
+pub(super) struct Listeners {
+    unix: Vec<UnixSocket>,
+    websocket: Vec<WebSocketListening>,
+}
+
+impl Listeners {
+    /// Takes and makes them all, or none. Must be called within a Tokio runtime.
+    pub(super) fn open(settings: &Settings) -> Result<Self, Failure> {
+        let mut listeners = Self { unix: inherited()?, websocket: Vec::new() };
+        for address in &settings.listen {
+            match address {
+                ListenAddress::DefaultUnix => {
+                    let path = default_path(settings.service)?;
+                    listeners.unix.push(bound(&path, settings)?);
+                }
+                ListenAddress::Unix(path) => listeners.unix.push(bound(path, settings)?),
+                ListenAddress::WebSocket(address) => {
+                    listeners.websocket.push(websocket(*address, &settings.websocket)?);
+                }
+            }
+        }
+        Ok(listeners)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.unix.is_empty() && self.websocket.is_empty()
+    }
+
+    /// Serves each on a task of its own, until the server stops.
+    pub(super) fn serve(self, server: &AppServer) {
+        for socket in self.unix {
+            tokio::spawn(socket.serve(server.clone()));
+        }
+        for listening in self.websocket {
+            info!(address = %listening.address(), "listening");
+            let serving = listening.serve(server.clone());
+            tokio::spawn(async move {
+                if let Err(error) = serving.await {
+                    error!(%error, "a WebSocket listener cannot serve");
+                }
+            });
+        }
+    }
+}
+
+/// The sockets of systemd's socket activation (`sd_listen_fds(3)`).
+fn inherited() -> Result<Vec<UnixSocket>, Failure> {
+    let mut sockets = ListenFd::from_env();
+    let mut adopted = Vec::new();
+    for index in 0..sockets.len() {
+        let listener = sockets
+            .take_unix_listener(index)
+            .map_err(|error| unusable(&"an inherited descriptor is no Unix socket", &error))?;
+        if let Some(listener) = listener {
+            adopted.push(UnixSocket::adopt(listener).map_err(|error| {
+                unusable(&"an inherited socket cannot be used", &device_key::Chain(&error))
+            })?);
+        }
+    }
+    Ok(adopted)
+}
+
+fn bound(path: &UnixSocketPath, settings: &Settings) -> Result<UnixSocket, Failure> {
+    let mode = match settings.service {
+        Some(ServiceMode::System) => SocketMode::Everybody,
+        Some(ServiceMode::User) | None => SocketMode::OwnUser,
+    };
+    UnixSocket::bind(path.as_path(), mode).map_err(|error| Failure {
+        cure: cure(&error),
+        ..unusable(&format_args!("cannot listen at {path}"), &device_key::Chain(&error))
+    })
+}
+
+fn websocket(address: SocketAddr, configured: &WebSocket) -> Result<WebSocketListening, Failure> {
+    let token = match &configured.token_file {
+        Some(file) => Some(CapabilityToken::read(file.as_path()).map_err(|error| Failure {
+            cure: Some("write 32 to 512 characters into it, for its owner alone: chmod 600".into()),
+            ..unusable(&"the token cannot be used", &device_key::Chain(&error))
+        })?),
+        None => None,
+    };
+    let origins = configured.allowed_origins.clone();
+    let settings = WebSocketSettings { token, origins, ..WebSocketSettings::default() };
+    WebSocketListening::bind(address, settings).map_err(|error| Failure {
+        cure: match &error {
+            WebSocketError::TokenRequired { .. } => {
+                Some("name a token_file under [websocket], or listen on 127.0.0.1".to_owned())
+            }
+            _ => None,
+        },
+        ..unusable(&format_args!("cannot listen at ws://{address}"), &device_key::Chain(&error))
+    })
+}
+
+fn default_path(service: Option<ServiceMode>) -> Result<UnixSocketPath, Failure> {
+    if service == Some(ServiceMode::System) {
+        return Ok(UnixSocketPath::of_system());
+    }
+    let runtime_dir = env::var_os("XDG_RUNTIME_DIR");
+    UnixSocketPath::of_user(runtime_dir.as_deref()).ok_or_else(|| Failure {
+        cure: Some("name the socket, as in --listen unix:///PATH".to_owned()),
+        ..unusable(&"there is no default socket", &"XDG_RUNTIME_DIR names no folder")
+    })
+}
+
+fn unusable(what: &dyn fmt::Display, cause: &dyn fmt::Display) -> Failure {
+    Failure {
+        exit: Exit::TransportFailed,
+        what: what.to_string(),
+        cause: cause.to_string(),
+        cure: None,
+    }
+}
+
+fn cure(error: &UnixSocketError) -> Option<String> {
+    Some(match error {
+        UnixSocketError::InUse { .. } => "stop the other service, or listen elsewhere".to_owned(),
+        UnixSocketError::NotSocket { path } => {
+            format!("see what '{}' is and move it away, or listen elsewhere", path.display())
+        }
+        UnixSocketError::UnsafeFolder { path, .. } => {
+            format!("chown root '{0}' and chmod go-w '{0}', or listen elsewhere", path.display())
+        }
+        _ => return None,
+    })
+}

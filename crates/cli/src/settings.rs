@@ -1,0 +1,116 @@
+//! What flags, environment and configuration file together ask for. A flag or variable goes before
+//! the file.
+
+use std::{env, path::PathBuf};
+
+use device_key::{AddedBackend, Limits, RemoteControlPolicy};
+use device_key_config::{
+    Config, ConfigError, ConfigFile, Limits as ConfiguredLimits, ListenAddress, Providers, Service,
+    ServiceMode, WebSocket,
+};
+use device_key_provider_tpm::TpmAddress;
+use device_key_server::ServerLimits;
+
+use crate::{
+    args::{AppServerArguments, PlatformArguments},
+    exit::{Exit, Failure},
+};
+
+/// The effective settings.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    pub(crate) home: Option<PathBuf>,
+    pub(crate) tpm: Option<TpmAddress>,
+    pub(crate) allow_simulated_tpm: bool,
+    pub(crate) providers: Providers,
+    /// `None` in the hands of the client that spawned us.
+    pub(crate) service: Option<ServiceMode>,
+    /// Beside the built-in ones.
+    pub(crate) backends: Vec<AddedBackend>,
+    pub(crate) limits: ConfiguredLimits,
+    pub(crate) listen: Vec<ListenAddress>,
+    pub(crate) websocket: WebSocket,
+    /// The file that was read, if one was.
+    pub(crate) file: Option<PathBuf>,
+}
+
+impl Settings {
+    /// Reads the configuration file, if there is one, and puts the arguments over it.
+    pub(crate) fn resolve(arguments: &PlatformArguments) -> Result<Self, Failure> {
+        let file = ConfigFile::locate(arguments.config.as_deref(), |name| env::var_os(name));
+        let config = match &file {
+            Some(file) => file.load().map_err(|error| unusable(&error))?,
+            None => None,
+        };
+        let file = config.is_some().then_some(file).flatten();
+        let Config { home, providers, listen, service, tpm, backends, limits, websocket } =
+            config.unwrap_or_default();
+        let of_system = arguments.service.then_some(ServiceMode::System);
+        let providers = match &*arguments.providers {
+            [] => providers,
+            named => Providers::of(named.iter().copied())
+                .map_err(|error| Failure::system("no providers", &error))?,
+        };
+        Ok(Self {
+            home: arguments.home.clone().or(home.map(|path| path.as_path().to_owned())),
+            tpm: arguments.tpm.clone().or(tpm.device),
+            allow_simulated_tpm: arguments.allow_simulated_tpm || tpm.allow_simulated,
+            providers,
+            service: of_system.or(service.map(|Service { mode }| mode)),
+            backends,
+            limits,
+            listen,
+            websocket,
+            file: file.map(|file| file.path().to_owned()),
+        })
+    }
+
+    /// As [`resolve`](Self::resolve), with the app-server's own arguments over that.
+    pub(crate) fn of_app_server(arguments: &AppServerArguments) -> Result<Self, Failure> {
+        let mut settings = Self::resolve(&arguments.platform)?;
+        if !arguments.listen.is_empty() {
+            settings.listen.clone_from(&arguments.listen);
+        }
+        Ok(settings)
+    }
+
+    /// Whether this is a service under a user of its own.
+    pub(crate) fn is_system_service(&self) -> bool {
+        self.service == Some(ServiceMode::System)
+    }
+
+    /// Which statements may go where.
+    pub(crate) fn policy(&self) -> RemoteControlPolicy {
+        RemoteControlPolicy::default().with_backends(self.backends.clone())
+    }
+
+    /// What the server may take on at a time.
+    pub(crate) fn server_limits(&self) -> ServerLimits {
+        ServerLimits {
+            connections_per_owner: self.limits.connections_per_user.as_count(),
+            connections: self.limits.connections.as_count(),
+            requests_per_connection: self.limits.requests_per_connection.as_count(),
+            stall: self.limits.stall(),
+            ..ServerLimits::default()
+        }
+    }
+
+    /// What the key store may take on at a time.
+    pub(crate) fn store_limits(&self) -> Limits {
+        Limits {
+            keys_per_owner: self.limits.keys_per_user.get(),
+            waiting_per_provider: self.limits.waiting_per_provider.as_count(),
+            waiting_per_owner: self.limits.waiting_per_user.as_count(),
+            operation: self.limits.operation(),
+        }
+    }
+}
+
+fn unusable(error: &ConfigError) -> Failure {
+    Failure {
+        exit: Exit::ConfigurationUnusable,
+        what: "the configuration cannot be used".to_owned(),
+        cause: device_key::Chain(error).to_string(),
+        cure: Some(error.cure()),
+    }
+}
