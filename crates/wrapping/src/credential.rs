@@ -1,0 +1,97 @@
+use std::{
+    fs::File,
+    io::{self, Read as _},
+    path::{Path, PathBuf},
+};
+
+use zeroize::Zeroizing;
+
+use crate::WrappingKey;
+
+/// The credential's name, which is its file's name (systemd.exec(5), `LoadCredentialEncrypted=`).
+pub const CREDENTIAL_NAME: &str = "device-key-wrapping-key";
+
+/// The credential is there, but it is not a key.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CredentialError {
+    /// A key has exactly 32 bytes, with no line end behind them.
+    #[error("{} does not have exactly {} bytes", path.display(), WrappingKey::BYTES)]
+    Size {
+        /// The credential's file.
+        path: PathBuf,
+    },
+    /// It cannot be read.
+    #[error("could not read {}: {source}", path.display())]
+    Io {
+        /// The credential's file.
+        path: PathBuf,
+        /// The operating system's answer.
+        source: io::Error,
+    },
+}
+
+impl WrappingKey {
+    /// Reads the key from a folder of credentials, `$CREDENTIALS_DIRECTORY` of a systemd unit.
+    /// `None` if this unit was given no such credential. The service manager made the folder for
+    /// this unit alone, so its modes are not checked again.
+    pub fn from_credential(dir: &Path) -> Result<Option<Self>, CredentialError> {
+        let path = dir.join(CREDENTIAL_NAME);
+        match read(&path) {
+            Ok(Some(key)) => Ok(Some(key)),
+            Ok(None) => Err(CredentialError::Size { path }),
+            Err(source) if source.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(CredentialError::Io { path, source }),
+        }
+    }
+}
+
+/// One byte more than expected is asked for, to see that the file ends there.
+fn read(path: &Path) -> io::Result<Option<WrappingKey>> {
+    let mut bytes = Zeroizing::new([0; WrappingKey::BYTES + 1]);
+    let mut file = File::open(path)?;
+    let mut filled = 0;
+    while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match file.read(rest) {
+            Ok(0) => break,
+            Ok(count) => filled = filled.saturating_add(count),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let key = bytes.first_chunk().filter(|_| filled == WrappingKey::BYTES);
+    Ok(key.map(|key| WrappingKey::from_bytes(*key)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn exactly_32_bytes_are_a_key() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(WrappingKey::from_credential(dir.path()).unwrap().is_none());
+        for (length, is_key) in [(0, false), (31, false), (32, true), (33, false), (64, false)] {
+            fs::write(dir.path().join(CREDENTIAL_NAME), vec![7; length]).unwrap();
+            match WrappingKey::from_credential(dir.path()) {
+                Ok(Some(key)) => {
+                    assert!(is_key, "{length}");
+                    let wrapped = WrappingKey::from_bytes([7; 32]).wrap(b"", b"secret").unwrap();
+                    assert_eq!(*key.unwrap(b"", &wrapped).unwrap(), *b"secret");
+                }
+                Err(CredentialError::Size { .. }) => assert!(!is_key, "{length}"),
+                other => panic!("{length}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join(CREDENTIAL_NAME)).unwrap();
+        let error = WrappingKey::from_credential(dir.path()).unwrap_err();
+        assert!(matches!(error, CredentialError::Io { .. }), "{error:?}");
+    }
+}
