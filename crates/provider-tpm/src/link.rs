@@ -117,6 +117,13 @@ impl Link {
         Ok(self.tpm.properties(deadline)?)
     }
 
+    /// Has the TPM show that it works, in the shortest exchange there is. In failure mode it would still
+    /// tell its properties (Part 1, section "Failure Mode"), but give no random bytes.
+    pub(crate) fn prove_alive(&mut self, deadline: Instant) -> Result<(), OperationError> {
+        self.tpm.get_random(1, deadline)?;
+        Ok(())
+    }
+
     /// Creates a key. It is not loaded, and exists nowhere but in the result.
     pub(crate) fn create(&mut self, deadline: Instant) -> Result<KeyFile, OperationError> {
         self.unload(deadline)?;

@@ -124,7 +124,7 @@ impl DeviceKeyProvider for TpmProvider {
 
     fn availability(&self, _: &LocalPeer) -> Result<(), ProviderError> {
         // A kept connection proves nothing until it is used.
-        Ok(self.turns.run(|link, deadline| link.properties(deadline).map(drop))?)
+        Ok(self.turns.run(Link::prove_alive)?)
     }
 
     fn create(&self, key_id: &DeviceKeyId) -> Result<CreatedKey, ProviderError> {

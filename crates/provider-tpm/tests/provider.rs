@@ -8,11 +8,13 @@ use std::{
 
 use device_key::{DeviceKeyProvider as _, ProviderErrorKind};
 use device_key_provider_tpm::{Parent, TpmSettings};
-use device_key_testing::{SequenceRandom, Swtpm, conformance};
+use device_key_testing::{SequenceRandom, Swtpm, conformance, samples};
 use device_key_tpm2::CommandCode;
 use device_key_types::{StorageParentName, TpmKind};
 
 use crate::common::{Keystore, proxy::Proxy, put_storage_key, settings};
+
+const PEER: device_key::LocalPeer = samples::peer(1000);
 
 #[tokio::test]
 async fn the_provider_conforms() {
@@ -41,6 +43,24 @@ fn a_simulator_says_so() {
     let key = keystore.create(1);
     assert_eq!(key.created.tpm_kind, Some(TpmKind::Simulated));
     assert_eq!(keystore.read(&key).parent, Parent::Persistent);
+}
+
+/// On a connection that is kept, for a new one has asked the TPM enough.
+#[test]
+fn availability_is_one_short_exchange() {
+    let swtpm = Swtpm::start();
+    let commands = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&commands);
+    let proxy = Proxy::start(&swtpm, move |command| seen.lock().unwrap().push(command));
+    let keystore = Keystore::at(&proxy.address());
+    let is_short = || {
+        keystore.provider.availability(&PEER).unwrap();
+        commands.lock().unwrap().clear();
+        keystore.provider.availability(&PEER).unwrap();
+        matches!(commands.lock().unwrap()[..], [seen] if seen.is(CommandCode::GetRandom))
+    };
+    // A slow machine may have given the connection back in between.
+    assert!((0..100).any(|_| is_short()));
 }
 
 #[test]
