@@ -5,8 +5,9 @@ use device_key_tpm2::{
     response_code::{Decoded, Subject},
 };
 use device_key_types::{InvalidPublicKey, InvalidSignature};
+use device_key_wrapping::WrapError;
 
-use crate::InvalidKeyFile;
+use crate::{InvalidKeyFile, key_secrets::InvalidSecret};
 
 /// Why an operation failed, before it is said in the provider's words.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +20,8 @@ pub(crate) enum OperationError {
     Tpm(#[from] TpmError),
     #[error("the TPM refuses to load the key")]
     Unloadable(#[source] TpmError),
+    #[error("the TPM refuses the key's secret")]
+    Unauthorized(#[source] TpmError),
     #[error("the storage root key is another one than when the key was made")]
     OtherParent,
     #[error("the key file holds another key than the one recorded")]
@@ -27,6 +30,14 @@ pub(crate) enum OperationError {
     NoKeyFile,
     #[error(transparent)]
     KeyFile(#[from] InvalidKeyFile),
+    #[error("the key's secret is gone: the key was revoked, or only half of it restored")]
+    NoSecret,
+    #[error("the key's secret cannot be used")]
+    Secret(#[from] InvalidSecret),
+    #[error(transparent)]
+    Wrap(#[from] WrapError),
+    #[error("the key has a secret, and this service was set up without a place for secrets")]
+    NoPlaceForSecrets,
     #[error(transparent)]
     Folder(#[from] PrivateFsError),
     #[error(transparent)]
@@ -61,10 +72,19 @@ impl OperationError {
         }
     }
 
+    /// Whether the TPM refused a key's secret. That ends the key, so it is heard only in a session that
+    /// was just opened: nonces out of step are answered with the same code. Our keys have `noDA`, so
+    /// asking twice counts nowhere.
+    pub(crate) fn is_refused_secret(&self) -> bool {
+        matches!(self, Self::Unauthorized(_))
+    }
+
     /// Whether the TPM said a plain no, after which the connection is as good as before.
     pub(crate) fn leaves_connection_usable(&self) -> bool {
         match self {
-            Self::Tpm(error) | Self::Unloadable(error) => error.class().is_some(),
+            Self::Tpm(error) | Self::Unloadable(error) | Self::Unauthorized(error) => {
+                error.class().is_some()
+            }
             Self::NoTurn(_) => false,
             _ => true,
         }
@@ -91,13 +111,22 @@ impl OperationError {
             Self::NoTurn(_) => ProviderErrorKind::Busy,
             Self::Unloadable(error) if is_about_key(error) => ProviderErrorKind::KeyLost,
             Self::Tpm(error) | Self::Unloadable(error) => kind_of(error),
-            Self::OtherParent
+            // A service that was set up wrongly has not lost the key: nobody is to replace it.
+            Self::Secret(invalid) if invalid.is_matter_of_setup() => ProviderErrorKind::Failed,
+            Self::Unauthorized(_)
+            | Self::OtherParent
             | Self::OtherKey
             | Self::NoKeyFile
+            | Self::NoSecret
+            | Self::Secret(_)
             | Self::KeyFile(_)
             | Self::PublicKey(_)
             | Self::Folder(PrivateFsError::TooLarge { .. }) => ProviderErrorKind::KeyLost,
-            Self::Folder(_) | Self::FileName(_) | Self::Signature(_) => ProviderErrorKind::Failed,
+            Self::NoPlaceForSecrets
+            | Self::Wrap(_)
+            | Self::Folder(_)
+            | Self::FileName(_)
+            | Self::Signature(_) => ProviderErrorKind::Failed,
         }
     }
 }

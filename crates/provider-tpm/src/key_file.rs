@@ -13,15 +13,27 @@ const LOADABLE_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.23.133.10
 pub(crate) const MAX_FILE_BYTES: usize = 4096;
 
 /// A loadable key as other TPM software reads it: a PEM file of `TPMKey` (draft "ASN.1 Specification
-/// for TPM 2.0 Key Files"), with an empty authorization value.
+/// for TPM 2.0 Key Files").
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyFile {
+    /// What its use takes.
+    pub authorization: Authorization,
     /// Where its parent is found.
     pub parent: Parent,
     /// The public area.
     pub public: EccP256Public,
     /// The private part, encrypted to the parent.
     pub private: PrivateBlob,
+}
+
+/// What the use of a key takes. Nothing authenticates what a file says here, and nothing rests on it:
+/// the TPM knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Authorization {
+    /// Nothing: whoever can load the key can use it.
+    Empty,
+    /// A secret that is not in the file.
+    Secret,
 }
 
 /// Where the parent of a key is found.
@@ -61,6 +73,17 @@ struct TpmKey<'a> {
     private: &'a OctetStringRef,
 }
 
+impl Authorization {
+    /// `emptyAuth`. It could be left out instead of false, but OpenSSL's tpm2 provider takes that for
+    /// true, and then never asks for the secret.
+    const fn empty_auth(self) -> bool {
+        match self {
+            Self::Empty => true,
+            Self::Secret => false,
+        }
+    }
+}
+
 impl Parent {
     const fn handle(self) -> u32 {
         match self {
@@ -76,7 +99,7 @@ impl KeyFile {
         let (public, private) = (self.public.to_tpm2b(), self.private.to_tpm2b());
         let key = TpmKey {
             key_type: LOADABLE_KEY,
-            empty_auth: Some(true),
+            empty_auth: Some(self.authorization.empty_auth()),
             parent: self.parent.handle(),
             public: OctetStringRef::new(&public).map_err(InvalidKeyFile::Asn1)?,
             private: OctetStringRef::new(&private).map_err(InvalidKeyFile::Asn1)?,
@@ -93,10 +116,15 @@ impl KeyFile {
             .into_iter()
             .find(|parent| parent.handle() == key.parent)
             .ok_or(InvalidKeyFile::Foreign)?;
-        if label != LABEL || key.key_type != LOADABLE_KEY || key.empty_auth != Some(true) {
+        let authorization = [Authorization::Empty, Authorization::Secret]
+            .into_iter()
+            .find(|authorization| Some(authorization.empty_auth()) == key.empty_auth)
+            .ok_or(InvalidKeyFile::Foreign)?;
+        if label != LABEL || key.key_type != LOADABLE_KEY {
             return Err(InvalidKeyFile::Foreign);
         }
         let file = Self {
+            authorization,
             parent,
             public: EccP256Public::from_tpm2b(key.public.as_bytes())?,
             private: PrivateBlob::from_tpm2b(key.private.as_bytes())?,

@@ -23,13 +23,17 @@
 
 mod error;
 mod key_file;
+mod key_secret;
+mod key_secrets;
 mod kind;
 mod link;
 mod provider;
 mod settings;
+mod stored_keys;
 mod turns;
 
 pub use device_key_tpm2::{AddressError, TpmAddress};
-pub use key_file::{InvalidKeyFile, KeyFile, Parent};
+pub use key_file::{Authorization, InvalidKeyFile, KeyFile, Parent};
+pub use key_secrets::KeySecrets;
 pub use provider::{PROVIDER_NAME, TpmFacts, TpmProvider};
 pub use settings::TpmSettings;

@@ -2,12 +2,14 @@ use std::time::{Duration, Instant};
 
 use device_key_tpm2::{
     AuthValue, AuthorizedObject, EccP256Public, EccP256Template, Error as TpmError, Handle, Object,
-    OsRandom, Session, Tpm, TpmProperties, TransportError,
+    OsRandom, ResponseClass, Session, Tpm, TpmProperties, TransportError,
     storage_key::{self, Residence, StorageKey},
 };
 use device_key_types::{DeviceKeyId, PublicKey, Signature, StorageParentName, TpmKind};
 
-use crate::{KeyFile, Parent, TpmSettings, error::OperationError, kind};
+use crate::{
+    Authorization, KeyFile, Parent, TpmSettings, error::OperationError, key_secret::KeySecret, kind,
+};
 
 /// How long cleaning up may take. What a TPM that does not answer keeps is flushed at the next turn.
 const FLUSH_DEADLINE: Duration = Duration::from_secs(1);
@@ -29,6 +31,8 @@ struct Loaded {
     key_id: DeviceKeyId,
     public_key: PublicKey,
     object: Object,
+    /// Wiped when the key is flushed.
+    auth_value: AuthValue,
 }
 
 /// What is ours in a TPM that did not answer when it was to be flushed. Without a resource manager it
@@ -124,14 +128,25 @@ impl Link {
         Ok(())
     }
 
-    /// Creates a key. It is not loaded, and exists nowhere but in the result.
-    pub(crate) fn create(&mut self, deadline: Instant) -> Result<KeyFile, OperationError> {
+    /// Creates a key, to which the TPM will want this secret, if there is one. The key is not loaded,
+    /// and exists nowhere but in the result.
+    pub(crate) fn create(
+        &mut self,
+        secret: Option<&KeySecret>,
+        deadline: Instant,
+    ) -> Result<KeyFile, OperationError> {
         self.unload(deadline)?;
+        let auth_value = auth_value(secret)?;
         let empty = AuthValue::empty();
         let under = AuthorizedObject { object: &self.parent.object, auth_value: &empty };
         let template = EccP256Template::device_key();
-        let created = self.tpm.create(&mut self.session, under, &template, &empty, deadline)?;
+        let created =
+            self.tpm.create(&mut self.session, under, &template, &auth_value, deadline)?;
         Ok(KeyFile {
+            authorization: match secret {
+                Some(_) => Authorization::Secret,
+                None => Authorization::Empty,
+            },
             parent: match self.parent.residence {
                 Residence::Persistent => Parent::Persistent,
                 Residence::Transient(_) => Parent::OwnerHierarchy,
@@ -141,14 +156,16 @@ impl Link {
         })
     }
 
-    /// Loads a key, in the place of the one that was used last.
+    /// Loads a key, in the place of the one that was used last, and keeps its secret with it.
     pub(crate) fn load(
         &mut self,
         key_id: DeviceKeyId,
         file: &KeyFile,
+        secret: Option<&KeySecret>,
         deadline: Instant,
     ) -> Result<(), OperationError> {
         self.unload(deadline)?;
+        let auth_value = auth_value(secret)?;
         let public_key = public_key(&file.public)?;
         let empty = AuthValue::empty();
         let under = AuthorizedObject { object: &self.parent.object, auth_value: &empty };
@@ -156,13 +173,20 @@ impl Link {
             .tpm
             .load(&mut self.session, under, &file.private, &file.public, deadline)
             .map_err(OperationError::Unloadable)?;
-        self.loaded = Some(Loaded { key_id, public_key, object });
+        self.loaded = Some(Loaded { key_id, public_key, object, auth_value });
         Ok(())
     }
 
     /// The public key of this key, if it is the one that is loaded.
     pub(crate) fn loaded(&self, key_id: &DeviceKeyId) -> Option<&PublicKey> {
         self.loaded.as_ref().filter(|loaded| loaded.key_id == *key_id).map(|key| &key.public_key)
+    }
+
+    /// Whether this key is the one that is loaded, and was loaded with a secret.
+    pub(crate) fn is_loaded_with_secret(&self, key_id: &DeviceKeyId) -> bool {
+        self.loaded
+            .as_ref()
+            .is_some_and(|loaded| loaded.key_id == *key_id && !loaded.auth_value.is_empty())
     }
 
     /// Signs with the loaded key.
@@ -172,9 +196,9 @@ impl Link {
         deadline: Instant,
     ) -> Result<Signature, OperationError> {
         let loaded = self.loaded.as_ref().ok_or(OperationError::OtherKey)?;
-        let empty = AuthValue::empty();
-        let with = AuthorizedObject { object: &loaded.object, auth_value: &empty };
-        let signature = self.tpm.sign(&mut self.session, with, digest, deadline)?;
+        let with = AuthorizedObject { object: &loaded.object, auth_value: &loaded.auth_value };
+        let signature =
+            self.tpm.sign(&mut self.session, with, digest, deadline).map_err(not_signed)?;
         Ok(Signature::from_scalars(signature.r, signature.s)?)
     }
 
@@ -210,6 +234,20 @@ impl Link {
 
 pub(crate) fn public_key(public: &EccP256Public) -> Result<PublicKey, OperationError> {
     Ok(PublicKey::from_coordinates(&public.point().x(), &public.point().y())?)
+}
+
+fn auth_value(secret: Option<&KeySecret>) -> Result<AuthValue, OperationError> {
+    Ok(match secret {
+        Some(secret) => secret.auth_value()?,
+        None => AuthValue::empty(),
+    })
+}
+
+fn not_signed(error: TpmError) -> OperationError {
+    match error.class() {
+        Some(ResponseClass::Authorization) => OperationError::Unauthorized(error),
+        _ => OperationError::Tpm(error),
+    }
 }
 
 fn flush_parent(tpm: &mut Tpm, parent: &StorageKey) {

@@ -1,30 +1,28 @@
-use std::io;
+use std::{io, time::Instant};
 
 use device_key::{
     CreatedKey, DeviceKeyProvider, KeyReference, LocalPeer, ProviderDescription, ProviderError,
     ProviderErrorKind, SignatureCheck, SigningInput,
 };
-use device_key_private_fs::{FileName, PrivateDir, PrivateFsError};
+use device_key_private_fs::PrivateDir;
 use device_key_tpm2::storage_key::Residence;
 use device_key_types::{DeviceKeyId, ProtectionClass, PublicKey, Signature, TpmKind};
 
 use crate::{
-    KeyFile, TpmSettings,
+    KeySecrets, TpmSettings,
     error::OperationError,
-    key_file::MAX_FILE_BYTES,
     link::{Link, public_key},
+    stored_keys::StoredKeys,
     turns::Turns,
 };
 
 /// The provider's stable name, kept with each key.
 pub const PROVIDER_NAME: &str = "tpm";
 
-const FILE_SUFFIX: &str = ".pem";
-
 /// Makes and uses device keys in one TPM.
 pub struct TpmProvider {
     turns: Turns,
-    keys: PrivateDir,
+    keys: StoredKeys,
 }
 
 /// What is known of a TPM that can be used.
@@ -45,7 +43,16 @@ pub struct TpmFacts {
 impl TpmProvider {
     /// Takes the TPM at an address, and a folder for key files of its own. Connects to nothing yet.
     pub fn new(settings: TpmSettings, keys: PrivateDir) -> Self {
-        Self { turns: Turns::new(settings), keys }
+        Self { turns: Turns::new(settings), keys: StoredKeys::new(keys) }
+    }
+
+    /// Gives each new key a secret of its own, and finds those of earlier keys here. For a service
+    /// under its own user: for programs of the user who owns these files it would add nothing. Keys
+    /// that were made without a secret stay as they are.
+    #[must_use]
+    pub fn with_secrets(mut self, secrets: KeySecrets) -> Self {
+        self.keys = self.keys.with_secrets(secrets);
+        self
     }
 
     /// Connects and reports what the TPM is.
@@ -62,29 +69,26 @@ impl TpmProvider {
         })?)
     }
 
-    fn read(&self, key_id: &DeviceKeyId) -> Result<KeyFile, OperationError> {
-        let bytes =
-            self.keys.read(&file_name(key_id)?, MAX_FILE_BYTES).map_err(|error| match error {
-                PrivateFsError::NotFound { .. } => OperationError::NoKeyFile,
-                error => OperationError::Folder(error),
-            })?;
-        Ok(KeyFile::from_pem(&bytes)?)
-    }
-
     /// Runs an operation with the key loaded, having made sure that it is the key that was recorded.
     fn with_key<T>(
         &self,
         key: &KeyReference,
-        operation: impl Fn(&mut Link, std::time::Instant) -> Result<T, OperationError>,
+        operation: impl Fn(&mut Link, Instant) -> Result<T, OperationError>,
     ) -> Result<T, ProviderError> {
         Ok(self.turns.run(|link, deadline| {
-            // Sessions are salted to the parent: an impostor's key in its place ends here.
+            // Sessions are salted to the parent: an impostor's key in its place ends here, before
+            // anything that the secret went into could reach it.
             if key.storage_parent.as_ref() != Some(&link.parent_name()) {
                 return Err(OperationError::OtherParent);
             }
+            // Its secret is in memory then; on disk it may be gone.
+            if link.is_loaded_with_secret(&key.key_id) && !self.keys.has_secret(&key.key_id)? {
+                link.unload(deadline)?;
+            }
             // A creation that failed to store its key may have left another one under this name.
             if link.loaded(&key.key_id) != Some(&key.public_key) {
-                link.load(key.key_id, &self.read(&key.key_id)?, deadline)?;
+                let (file, secret) = self.keys.read(&key.key_id)?;
+                link.load(key.key_id, &file, secret.as_ref(), deadline)?;
             }
             if link.loaded(&key.key_id) != Some(&key.public_key) {
                 return Err(OperationError::OtherKey);
@@ -128,13 +132,13 @@ impl DeviceKeyProvider for TpmProvider {
     }
 
     fn create(&self, key_id: &DeviceKeyId) -> Result<CreatedKey, ProviderError> {
+        let secret = self.keys.new_secret()?;
         let (file, tpm_kind, storage_parent) = self.turns.run(|link, deadline| {
-            let file = link.create(deadline)?;
-            link.load(*key_id, &file, deadline)?;
+            let file = link.create(secret.as_ref(), deadline)?;
+            link.load(*key_id, &file, secret.as_ref(), deadline)?;
             Ok((file, link.kind(), link.parent_name()))
         })?;
-        let pem = file.to_pem().map_err(OperationError::from)?;
-        self.keys.create_new(&file_name(key_id)?, pem.as_bytes()).map_err(OperationError::from)?;
+        self.keys.create_new(key_id, &file, secret.as_ref())?;
         Ok(CreatedKey {
             public_key: public_key(&file.public)?,
             tpm_kind: Some(tpm_kind),
@@ -153,25 +157,16 @@ impl DeviceKeyProvider for TpmProvider {
     }
 
     fn delete(&self, key_id: &DeviceKeyId) -> Result<(), ProviderError> {
+        self.keys.remove(key_id)?;
+        // Last, when nobody can load it again.
         self.turns.run_if_open(|link, deadline| match link.loaded(key_id) {
             Some(_) => link.unload(deadline),
             None => Ok(()),
         });
-        self.keys.remove(&file_name(key_id)?).map_err(OperationError::from)?;
         Ok(())
     }
 
     fn list(&self) -> Result<Vec<DeviceKeyId>, ProviderError> {
-        let files = self.keys.list().map_err(OperationError::from)?;
-        let mut ids: Vec<DeviceKeyId> = files
-            .iter()
-            .filter_map(|file| file.as_str().strip_suffix(FILE_SUFFIX)?.parse().ok())
-            .collect();
-        ids.sort_unstable();
-        Ok(ids)
+        Ok(self.keys.list()?)
     }
-}
-
-fn file_name(key_id: &DeviceKeyId) -> Result<FileName, OperationError> {
-    Ok(format!("{key_id}{FILE_SUFFIX}").parse::<FileName>()?)
 }

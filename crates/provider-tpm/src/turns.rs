@@ -77,8 +77,8 @@ impl Turns {
     }
 
     /// Runs an operation on the connection. One that finds a kept connection stale runs once more on
-    /// a new one: whatever it did before is gone with the TPM's volatile state. So does one that finds
-    /// no room in a simulator.
+    /// a new one: whatever it did before is gone with the TPM's volatile state. So does one whose
+    /// secret is refused in a kept session, and one that finds no room in a simulator.
     pub(crate) fn run<T>(
         &self,
         operation: impl Fn(&mut Link, Instant) -> Result<T, OperationError>,
@@ -94,13 +94,16 @@ impl Turns {
         };
         let mut result = operation(&mut open.link, deadline);
         let is_stale = was_kept && result.as_ref().is_err_and(OperationError::is_stale_connection);
+        let is_refused = was_kept && result.as_ref().is_err_and(OperationError::is_refused_secret);
         let is_full = self.settings.is_surely_simulated()
             && result.as_ref().is_err_and(OperationError::is_full);
-        if is_stale || is_full {
-            debug!(is_stale, is_full, "the connection to the TPM is replaced");
+        if is_stale || is_refused || is_full {
+            debug!(is_stale, is_refused, is_full, "the connection to the TPM is replaced");
             // A simulator serves one connection: the old one must be gone before the new one.
             if is_full {
                 open.link.flush_everything(deadline)?;
+            } else if is_refused {
+                held.close(open);
             } else {
                 // What cannot be flushed any more went with the TPM's memory.
                 drop(open.link.close());

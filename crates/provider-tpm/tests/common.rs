@@ -4,7 +4,8 @@ pub(crate) mod proxy;
 
 use std::{
     fs,
-    path::PathBuf,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -14,10 +15,11 @@ use device_key::{
     ProviderErrorKind, RemoteControlPolicy, SigningInput, authorize,
 };
 use device_key_private_fs::PrivateDir;
-use device_key_provider_tpm::{KeyFile, PROVIDER_NAME, TpmProvider, TpmSettings};
+use device_key_provider_tpm::{KeyFile, KeySecrets, PROVIDER_NAME, TpmProvider, TpmSettings};
 use device_key_testing::{SequenceRandom, Swtpm, samples};
 use device_key_tpm2::{HandleRange, OsRandom, Tpm, TpmAddress};
 use device_key_types::{DeviceKeyId, ProtectionClass, Signature};
+use device_key_wrapping::WrappingKey;
 use tempfile::TempDir;
 
 pub(crate) const SRK: &str = "0x81000001";
@@ -32,7 +34,8 @@ pub(crate) fn soon() -> Instant {
 /// A provider with a key folder of its own.
 pub(crate) struct Keystore {
     pub(crate) provider: Arc<TpmProvider>,
-    folder: TempDir,
+    settings: TpmSettings,
+    folder: Arc<TempDir>,
 }
 
 impl Keystore {
@@ -46,9 +49,43 @@ impl Keystore {
     }
 
     pub(crate) fn with(settings: TpmSettings) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = Arc::new(tempfile::tempdir().unwrap());
         let keys = PrivateDir::open_or_create(&folder.path().join("keys")).unwrap();
-        Self { provider: Arc::new(TpmProvider::new(settings, keys)), folder }
+        let provider = Arc::new(TpmProvider::new(settings.clone(), keys));
+        Self { provider, settings, folder }
+    }
+
+    /// As a service has it: each new key has a secret.
+    pub(crate) fn service(address: &str) -> Self {
+        Self::at(address).with_secrets(None)
+    }
+
+    /// The same with secrets that are wrapped.
+    pub(crate) fn wrapping(address: &str, key: [u8; 32]) -> Self {
+        Self::at(address).with_secrets(Some(key))
+    }
+
+    /// Another provider over the same files and, if one is given, another TPM; it has no place for
+    /// secrets.
+    pub(crate) fn reopened(&self, address: Option<&str>) -> Self {
+        let settings = address.map_or_else(|| self.settings.clone(), settings);
+        let provider = TpmProvider::new(settings.clone(), self.private("keys"));
+        Self { provider: Arc::new(provider), settings, folder: Arc::clone(&self.folder) }
+    }
+
+    /// The provider must not be shared yet.
+    pub(crate) fn with_secrets(self, wrapping_key: Option<[u8; 32]>) -> Self {
+        let secrets = KeySecrets::in_folder(self.private("secrets"));
+        let secrets = match wrapping_key {
+            Some(key) => secrets.wrapped_by(WrappingKey::from_bytes(key)),
+            None => secrets,
+        };
+        let provider = Arc::into_inner(self.provider).unwrap().with_secrets(secrets);
+        Self { provider: Arc::new(provider), ..self }
+    }
+
+    fn private(&self, name: &str) -> PrivateDir {
+        PrivateDir::open_or_create(&self.folder.path().join(name)).unwrap()
     }
 
     pub(crate) fn create(&self, number: u64) -> Key {
@@ -58,6 +95,10 @@ impl Keystore {
 
     pub(crate) fn file(&self, key: &Key) -> PathBuf {
         self.folder.path().join("keys").join(format!("{}.pem", key.id))
+    }
+
+    pub(crate) fn secret_file(&self, key: &Key) -> PathBuf {
+        self.folder.path().join("secrets").join(format!("{}.secret", key.id))
     }
 
     pub(crate) fn read(&self, key: &Key) -> KeyFile {
@@ -117,6 +158,12 @@ impl Key {
     }
 }
 
+/// Files are made by the provider with mode 0600; a test's copy has to be given it.
+pub(crate) fn put(path: &Path, contents: &[u8]) {
+    fs::write(path, contents).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+}
+
 pub(crate) fn kind<T>(result: Result<T, ProviderError>) -> ProviderErrorKind {
     result.map(drop).unwrap_err().kind()
 }
@@ -145,3 +192,25 @@ pub(crate) fn put_storage_key(swtpm: &Swtpm, algorithm: &str) {
 
 /// The H-2 storage key as others make it: without `noDA`.
 pub(crate) const WITHOUT_NO_DA: &str = "ecc256:null:aes128cfb";
+
+/// Makes the TPM refuse every key that is subject to dictionary-attack protection.
+pub(crate) fn lock_out(swtpm: &Swtpm) {
+    let (primary, sealed) = (swtpm.path("p"), swtpm.path("sealed"));
+    let (public, private, secret) = (swtpm.path("u"), swtpm.path("r"), swtpm.path("secret"));
+    fs::write(&secret, "secret").unwrap();
+    let run = |program: &str, arguments: &[&str]| {
+        swtpm.run_tool(program, arguments);
+        swtpm.run_tool("tpm2_flushcontext", &["-t"]);
+    };
+    run("tpm2_createprimary", &["-C", "n", "-G", "ecc", "-c", &primary]);
+    run(
+        "tpm2_create",
+        &["-C", &primary, "-p", "right", "-i", &secret, "-u", &public, "-r", &private],
+    );
+    run("tpm2_load", &["-C", &primary, "-u", &public, "-r", &private, "-c", &sealed]);
+    run("tpm2_dictionarylockout", &["-s", "-n", "1", "-t", "1000", "-l", "1000"]);
+    let wrong = ["-c", &sealed, "-p", "wrong"];
+    let refused = swtpm.tools("tpm2_unseal").args(wrong).output().unwrap();
+    assert!(!refused.status.success());
+    swtpm.run_tool("tpm2_flushcontext", &["-t"]);
+}

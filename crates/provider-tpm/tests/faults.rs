@@ -12,7 +12,7 @@ use device_key_testing::{SequenceRandom, Swtpm, samples};
 use device_key_tpm2::{CommandCode, EccP256Template, Tpm, storage_key};
 
 use crate::common::{
-    Keystore, SHORT, WITHOUT_NO_DA, assert_nothing_left, client, kind,
+    Keystore, SHORT, WITHOUT_NO_DA, assert_nothing_left, client, kind, lock_out,
     proxy::{Proxy, Seen},
     put_storage_key, settings, soon,
 };
@@ -168,28 +168,6 @@ fn leave_objects(tpm: &mut Tpm, count: usize) {
     for _ in 0..count {
         tpm.create_primary(&EccP256Template::storage_root_key(), soon()).unwrap();
     }
-}
-
-/// Makes the TPM refuse every key that is subject to dictionary-attack protection.
-fn lock_out(swtpm: &Swtpm) {
-    let (primary, sealed) = (swtpm.path("p"), swtpm.path("sealed"));
-    let (public, private, secret) = (swtpm.path("u"), swtpm.path("r"), swtpm.path("secret"));
-    std::fs::write(&secret, "secret").unwrap();
-    let run = |program: &str, arguments: &[&str]| {
-        swtpm.run_tool(program, arguments);
-        swtpm.run_tool("tpm2_flushcontext", &["-t"]);
-    };
-    run("tpm2_createprimary", &["-C", "n", "-G", "ecc", "-c", &primary]);
-    run(
-        "tpm2_create",
-        &["-C", &primary, "-p", "right", "-i", &secret, "-u", &public, "-r", &private],
-    );
-    run("tpm2_load", &["-C", &primary, "-u", &public, "-r", &private, "-c", &sealed]);
-    run("tpm2_dictionarylockout", &["-s", "-n", "1", "-t", "1000", "-l", "1000"]);
-    let wrong = ["-c", &sealed, "-p", "wrong"];
-    let refused = swtpm.tools("tpm2_unseal").args(wrong).output().unwrap();
-    assert!(!refused.status.success());
-    swtpm.run_tool("tpm2_flushcontext", &["-t"]);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use der::{
     asn1::{Any, ObjectIdentifier, OctetString},
     pem::{self, LineEnding},
 };
-use device_key_provider_tpm::{InvalidKeyFile, KeyFile, Parent};
+use device_key_provider_tpm::{Authorization, InvalidKeyFile, KeyFile, Parent};
 use device_key_tpm2::{EccP256Public, EccP256Template, ObjectAttributes, PrivateBlob};
 use proptest::prelude::*;
 
@@ -19,6 +19,7 @@ fn public(template: EccP256Template) -> EccP256Public {
 
 fn sample() -> KeyFile {
     KeyFile {
+        authorization: Authorization::Empty,
         parent: Parent::Persistent,
         public: public(EccP256Template::device_key()),
         private: PrivateBlob::try_from(&[7; 126][..]).unwrap(),
@@ -80,7 +81,13 @@ fn what_is_written_is_read() {
         let pem = file.to_pem().unwrap();
         assert!(pem.starts_with("-----BEGIN TSS2 PRIVATE KEY-----\n"));
         assert_eq!(KeyFile::from_pem(pem.as_bytes()).unwrap(), file);
+        let with_secret = KeyFile { authorization: Authorization::Secret, ..file };
+        let pem = with_secret.to_pem().unwrap();
+        assert_eq!(KeyFile::from_pem(pem.as_bytes()).unwrap(), with_secret);
     }
+    let not_empty = Fields::changed(|fields| fields.options = vec![0xa0, 3, 1, 1, 0]);
+    let read = KeyFile::from_pem(not_empty.as_bytes()).unwrap();
+    assert_eq!(read, KeyFile { authorization: Authorization::Secret, ..sample() });
     assert_eq!(Fields::of(&sample()).to_pem(), sample().to_pem().unwrap());
 }
 
@@ -99,8 +106,8 @@ fn other_kinds_of_key_are_foreign() {
         Fields::changed(|fields| fields.key_type = importable),
         Fields::changed(|fields| fields.parent = raw),
         Fields::changed(|fields| fields.parent = 0x8100_0002_u32.to_der().unwrap()),
+        // The second spelling of false.
         Fields::changed(|fields| fields.options = Vec::new()),
-        Fields::changed(|fields| fields.options = vec![0xa0, 3, 1, 1, 0]),
         with_template(other_attributes).unwrap(),
         with_template(policy).unwrap(),
         with_template(EccP256Template::storage_root_key()).unwrap(),

@@ -14,4 +14,8 @@ mod provider;
 #[cfg(test)]
 mod residue;
 #[cfg(test)]
+mod revocation;
+#[cfg(test)]
+mod secrets;
+#[cfg(test)]
 mod tools;

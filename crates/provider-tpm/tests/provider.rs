@@ -31,6 +31,20 @@ async fn the_provider_conforms_with_a_transient_parent() {
     conformance::provider(keystore.provider.clone()).await;
 }
 
+#[tokio::test]
+async fn the_provider_conforms_with_a_secret_for_each_key() {
+    let swtpm = Swtpm::start();
+    let keystore = Keystore::service(&swtpm.address());
+    conformance::provider(keystore.provider.clone()).await;
+}
+
+#[tokio::test]
+async fn the_provider_conforms_with_wrapped_secrets() {
+    let swtpm = Swtpm::start();
+    let keystore = Keystore::wrapping(&swtpm.address(), [7; 32]);
+    conformance::provider(keystore.provider.clone()).await;
+}
+
 #[test]
 fn a_simulator_says_so() {
     let swtpm = Swtpm::start();

@@ -1,16 +1,26 @@
 //! Other TPM software reads what we store, and verifies what we sign.
 
-use std::{fs, process::Command};
+use std::{
+    ffi::{OsStr, OsString},
+    fs,
+    os::unix::ffi::OsStringExt as _,
+    process::{Command, Output},
+};
 
+use device_key_provider_tpm::KeyFile;
 use device_key_testing::Swtpm;
 use device_key_types::Signature;
 
 use crate::common::{Key, Keystore, SRK, put_storage_key};
 
-fn openssl(swtpm: &Swtpm, arguments: &[&str]) -> Vec<u8> {
+fn run_openssl(swtpm: &Swtpm, arguments: &[impl AsRef<OsStr>]) -> Output {
     let mut command = Command::new("openssl");
     command.args(arguments).env("TPM2OPENSSL_TCTI", swtpm.tcti());
-    let output = command.output().expect("openssl is installed");
+    command.output().expect("openssl is installed")
+}
+
+fn openssl(swtpm: &Swtpm, arguments: &[&str]) -> Vec<u8> {
+    let output = run_openssl(swtpm, arguments);
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "openssl {arguments:?} failed: {errors}");
     output.stdout
@@ -58,12 +68,8 @@ fn tpm2_tools_load_the_two_parts() {
     let swtpm = Swtpm::start();
     let keystore = Keystore::at(&swtpm.address());
     let key = keystore.create(1);
-    let file = keystore.read(&key);
+    load_with_tools(&swtpm, &keystore.read(&key));
     let at = |name: &str| swtpm.path(name);
-    fs::write(at("pub"), file.public.to_tpm2b()).unwrap();
-    fs::write(at("priv"), file.private.to_tpm2b()).unwrap();
-    let parts = ["-C", SRK, "-u", &at("pub"), "-r", &at("priv"), "-c", &at("key")];
-    swtpm.run_tool("tpm2_load", &parts);
     swtpm.run_tool("tpm2_readpublic", &["-c", &at("key"), "-f", "der", "-o", &at("spki")]);
     assert_eq!(fs::read(at("spki")).unwrap(), key.created.public_key.spki_der());
 }
@@ -79,4 +85,75 @@ fn openssl_verifies_our_signatures() {
     fs::write(at("signature"), keystore.sign(&key).unwrap().to_der()).unwrap();
     let verify = ["-verify", &at("spki"), "-keyform", "DER", "-signature", &at("signature")];
     openssl(&swtpm, &[&["dgst", "-sha256"], &verify[..], &[&at("message")]].concat());
+}
+
+/// The two parts of the key as tpm2-tools take them, loaded, and nothing left in the TPM.
+fn load_with_tools(swtpm: &Swtpm, file: &KeyFile) {
+    let at = |name: &str| swtpm.path(name);
+    fs::write(at("pub"), file.public.to_tpm2b()).unwrap();
+    fs::write(at("priv"), file.private.to_tpm2b()).unwrap();
+    let parts = ["-C", SRK, "-u", &at("pub"), "-r", &at("priv"), "-c", &at("key")];
+    swtpm.run_tool("tpm2_load", &parts);
+    swtpm.run_tool("tpm2_flushcontext", &["-t"]);
+}
+
+#[test]
+fn tpm2_tools_sign_only_with_the_secret() {
+    let swtpm = Swtpm::start();
+    let keystore = Keystore::service(&swtpm.address());
+    let key = keystore.create(1);
+    load_with_tools(&swtpm, &keystore.read(&key));
+    let at = |name: &str| swtpm.path(name);
+    fs::write(at("message"), b"message").unwrap();
+    let sign = |authorization: &[&str]| {
+        let (message, signature) = (at("message"), at("signature"));
+        let what = ["-c", &at("key"), "-g", "sha256", "-f", "plain", "-o", &signature, &message];
+        let mut command = swtpm.tools("tpm2_sign");
+        let output = command.args(authorization).args(what).output().unwrap();
+        swtpm.run_tool("tpm2_flushcontext", &["-t"]);
+        output
+    };
+    let secret = fs::read(keystore.secret_file(&key)).unwrap();
+    let hex = secret.iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
+    for refused in [&[][..], &["-p", "hex:00"], &["-p", &format!("hex:{}", &hex[2..])]] {
+        let output = sign(refused);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success());
+        assert!(errors.contains("0x9A2"), "BAD_AUTH of session 1, not {errors}");
+    }
+    assert!(sign(&["-p", &format!("hex:{hex}")]).status.success());
+    let signature = Signature::from_der(&fs::read(at("signature")).unwrap()).unwrap();
+    key.created.public_key.verify(b"message", &signature).unwrap();
+}
+
+/// It reads the file, asks for the secret, and signs with nothing else.
+#[test]
+fn openssl_signs_only_with_the_secret() {
+    let swtpm = Swtpm::start();
+    let keystore = Keystore::service(&swtpm.address());
+    // Its pass phrases hold no zero bytes, which one secret in eight has, and end with the line.
+    let (key, secret) = (1..=100)
+        .map(|number| keystore.create(number))
+        .map(|key| (fs::read(keystore.secret_file(&key)).unwrap(), key))
+        .find(|(secret, _)| !secret.iter().any(|byte| matches!(byte, 0 | b'\r' | b'\n')))
+        .map(|(secret, key)| (key, secret))
+        .unwrap();
+    let file = keystore.file(&key);
+    let message = swtpm.path("message");
+    fs::write(&message, b"message").unwrap();
+    let sign = |pass_phrase: &[u8]| {
+        let mut arguments: Vec<OsString> =
+            ["pkeyutl"].iter().chain(&PROVIDERS).map(Into::into).collect();
+        arguments.extend(["-propquery", "?provider=tpm2", "-sign", "-rawin"].map(Into::into));
+        arguments.extend(["-digest", "sha256", "-in", &message, "-passin"].map(Into::into));
+        arguments.push(OsString::from_vec([b"pass:", pass_phrase].concat()));
+        arguments.extend(["-inkey".into(), file.clone().into()]);
+        run_openssl(&swtpm, &arguments)
+    };
+    let refused = sign(b"wrong");
+    assert!(!refused.status.success() && refused.stdout.is_empty());
+    let signed = sign(&secret);
+    assert!(signed.status.success(), "{}", String::from_utf8_lossy(&signed.stderr));
+    let signature = Signature::from_der(&signed.stdout).unwrap();
+    key.created.public_key.verify(b"message", &signature).unwrap();
 }

@@ -32,13 +32,24 @@ pub(crate) struct Proxy {
 
 impl Proxy {
     pub(crate) fn start(swtpm: &Swtpm, mut before: impl FnMut(Seen) + Send + 'static) -> Self {
+        Self::altering(swtpm, move |seen, _| before(seen))
+    }
+
+    /// Lets the whole command be seen, and changed without changing its length.
+    pub(crate) fn altering(
+        swtpm: &Swtpm,
+        mut before: impl FnMut(Seen, &mut [u8]) + Send + 'static,
+    ) -> Self {
         let folder = tempfile::Builder::new().prefix("proxy-").tempdir_in("/tmp").unwrap();
         let listener = UnixListener::bind(folder.path().join("sock")).unwrap();
         let to = swtpm.socket();
         thread::spawn(move || {
             for (connection, client) in listener.incoming().enumerate() {
                 // Either side may go at any time; then the other one's stream is dropped too.
-                let _ = serve(client.unwrap(), &to, |code| before(Seen { connection, code }));
+                let _ = serve(client.unwrap(), &to, |command| {
+                    let code = u32::from_be_bytes(command[6..10].try_into().unwrap());
+                    before(Seen { connection, code }, command);
+                });
             }
         });
         Self { folder }
@@ -49,11 +60,11 @@ impl Proxy {
     }
 }
 
-fn serve(mut client: UnixStream, to: &Path, mut before: impl FnMut(u32)) -> io::Result<()> {
+fn serve(mut client: UnixStream, to: &Path, mut before: impl FnMut(&mut [u8])) -> io::Result<()> {
     let mut tpm = UnixStream::connect(to)?;
     loop {
-        let command = message(&mut client)?;
-        before(u32::from_be_bytes(command[6..10].try_into().unwrap()));
+        let mut command = message(&mut client)?;
+        before(&mut command);
         tpm.write_all(&command)?;
         // A client that has given up must not keep us.
         let response = loop {

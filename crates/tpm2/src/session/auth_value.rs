@@ -18,6 +18,11 @@ impl AuthValue {
         Self(Zeroizing::new(Vec::new()))
     }
 
+    /// Whether it is the empty value.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.0
     }

@@ -1,0 +1,123 @@
+use std::sync::Arc;
+
+use device_key_private_fs::{FileName, PrivateDir, PrivateFsError};
+use device_key_types::DeviceKeyId;
+use device_key_wrapping::{UnwrapError, WrappingKey, is_wrapped};
+use zeroize::Zeroizing;
+
+use crate::{error::OperationError, key_secret::KeySecret, stored_keys::key_id};
+
+const SUFFIX: &str = ".secret";
+
+/// Longest file accepted, in bytes.
+const MAX_FILE_BYTES: usize = 256;
+
+/// The secrets of keys, each in a file of its own, in another folder than the keys.
+///
+/// A key whose secret is not here does not sign: not from a backup of the key files alone, not for
+/// another program that may use the TPM. Removing a secret revokes its key, for good if no copy of the
+/// secret is left.
+#[derive(Debug)]
+pub struct KeySecrets {
+    folder: PrivateDir,
+    wrapping_key: Option<Arc<WrappingKey>>,
+}
+
+/// The file does not give the secret of this key.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum InvalidSecret {
+    #[error("the secret's file holds no secret")]
+    Size,
+    #[error("the secret is wrapped, and this service was given no wrapping key")]
+    NoWrappingKey,
+    #[error(transparent)]
+    Unwrap(#[from] UnwrapError),
+}
+
+impl InvalidSecret {
+    /// Whether another setup of the service could use it.
+    pub(crate) const fn is_matter_of_setup(&self) -> bool {
+        matches!(self, Self::NoWrappingKey | Self::Unwrap(UnwrapError::UnknownVersion))
+    }
+}
+
+impl KeySecrets {
+    /// Keeps secrets in this folder. They stand there in the clear: what protects them is that the
+    /// folder is another user's than the clients'.
+    pub const fn in_folder(folder: PrivateDir) -> Self {
+        Self { folder, wrapping_key: None }
+    }
+
+    /// Encrypts new secrets under this key, each for its own device key, so that the folder alone is
+    /// useless too. Secrets that stand there in the clear are still read: the TPM would refuse one
+    /// that somebody put there.
+    #[must_use]
+    pub fn wrapped_by(mut self, key: impl Into<Arc<WrappingKey>>) -> Self {
+        self.wrapping_key = Some(key.into());
+        self
+    }
+
+    /// Stores the secret of a new key, whole and durable, or not at all.
+    pub(crate) fn create_new(
+        &self,
+        key_id: &DeviceKeyId,
+        secret: &KeySecret,
+    ) -> Result<(), OperationError> {
+        let name = file_name(key_id)?;
+        match &self.wrapping_key {
+            Some(key) => {
+                let wrapped = key.wrap(&context(key_id), secret.as_bytes())?;
+                self.folder.create_new(&name, &wrapped)?;
+            }
+            None => self.folder.create_new(&name, secret.as_bytes())?,
+        }
+        Ok(())
+    }
+
+    pub(crate) fn read(&self, key_id: &DeviceKeyId) -> Result<KeySecret, OperationError> {
+        let read = self.folder.read(&file_name(key_id)?, MAX_FILE_BYTES);
+        let bytes = Zeroizing::new(read.map_err(|error| match error {
+            PrivateFsError::NotFound { .. } => OperationError::NoSecret,
+            error => OperationError::Folder(error),
+        })?);
+        Ok(self.open(key_id, &bytes)?)
+    }
+
+    /// The size tells whether it is wrapped: any 32 bytes can be a secret.
+    fn open(&self, key_id: &DeviceKeyId, stored: &[u8]) -> Result<KeySecret, InvalidSecret> {
+        if let Some(secret) = KeySecret::from_bytes(stored) {
+            return Ok(secret);
+        }
+        if !is_wrapped(stored) {
+            return Err(InvalidSecret::Size);
+        }
+        let key = self.wrapping_key.as_ref().ok_or(InvalidSecret::NoWrappingKey)?;
+        let secret = key.unwrap(&context(key_id), stored)?;
+        KeySecret::from_bytes(&secret).ok_or(InvalidSecret::Size)
+    }
+
+    /// Whether the key has its secret still.
+    pub(crate) fn contains(&self, key_id: &DeviceKeyId) -> Result<bool, OperationError> {
+        Ok(self.folder.check_file_if_present(&file_name(key_id)?)?)
+    }
+
+    /// Removes the secret and what a dead writer left of it; not an error if there is none.
+    pub(crate) fn remove(&self, key_id: &DeviceKeyId) -> Result<(), OperationError> {
+        self.folder.remove(&file_name(key_id)?)?;
+        Ok(())
+    }
+
+    /// Every key that has a secret here.
+    pub(crate) fn list(&self) -> Result<Vec<DeviceKeyId>, OperationError> {
+        Ok(self.folder.list()?.iter().filter_map(|file| key_id(file, SUFFIX)).collect())
+    }
+}
+
+/// What a wrapped secret is for, so that it is of no use under another name.
+fn context(key_id: &DeviceKeyId) -> Vec<u8> {
+    format!("device-key-tpm-secret/v1 {key_id}").into_bytes()
+}
+
+fn file_name(key_id: &DeviceKeyId) -> Result<FileName, OperationError> {
+    Ok(format!("{key_id}{SUFFIX}").parse::<FileName>()?)
+}
