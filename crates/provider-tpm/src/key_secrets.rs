@@ -121,3 +121,29 @@ fn context(key_id: &DeviceKeyId) -> Vec<u8> {
 fn file_name(key_id: &DeviceKeyId) -> Result<FileName, OperationError> {
     Ok(format!("{key_id}{SUFFIX}").parse::<FileName>()?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrapped_secret_is_of_one_key() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = PrivateDir::open_or_create(&home.path().join("secrets")).unwrap();
+        let wrapping_key = WrappingKey::from_bytes([7; 32]);
+        let secrets = KeySecrets::in_folder(folder.clone()).wrapped_by(wrapping_key);
+        let [key, other] = [1, 2].map(|byte| DeviceKeyId::from_random_bytes([byte; 32]));
+        let secret = KeySecret::generate().unwrap();
+        secrets.create_new(&key, &secret).unwrap();
+        assert_eq!(secrets.read(&key).unwrap().as_bytes(), secret.as_bytes());
+
+        let stored = folder.read(&file_name(&key).unwrap(), MAX_FILE_BYTES).unwrap();
+        folder.create_new(&file_name(&other).unwrap(), &stored).unwrap();
+        let error = secrets.read(&other).unwrap_err();
+        let is_not_authentic = matches!(
+            error,
+            OperationError::Secret(InvalidSecret::Unwrap(UnwrapError::NotAuthentic))
+        );
+        assert!(is_not_authentic, "{error:?}");
+    }
+}

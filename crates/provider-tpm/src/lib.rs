@@ -5,17 +5,22 @@
 //! `unix:PATH`, in a salted and encrypted session. Where there is no resource manager it takes turns
 //! with other programs: the connection is given back, flushed, when it is idle or was held long.
 //!
+//! In a service under its own user each new key has a secret as well, in a folder of its own
+//! ([`KeySecrets`]): without it the key still loads, here and in other programs, but does not sign.
+//!
 //! It knows nothing of accounts, clients or policy. A simulator is refused unless
 //! [`TpmSettings::allow_simulated`] says otherwise. What the TPM says about its make is not
 //! authenticated, so [`TpmKind`](device_key_types::TpmKind) is a hint; only attestation proves it.
 //!
 //! ```no_run
 //! use device_key_private_fs::PrivateDir;
-//! use device_key_provider_tpm::{TpmProvider, TpmSettings};
+//! use device_key_provider_tpm::{KeySecrets, TpmProvider, TpmSettings};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let keys = PrivateDir::open_or_create("/var/lib/device-key/keys".as_ref())?;
-//! let provider = TpmProvider::new(TpmSettings::at("/dev/tpmrm0".parse()?), keys);
+//! let folder = PrivateDir::open_or_create("/var/lib/device-key/keys".as_ref())?;
+//! let provider =
+//!     TpmProvider::new(TpmSettings::at("/dev/tpmrm0".parse()?), folder.subdir(&"tpm".parse()?)?)
+//!         .with_secrets(KeySecrets::in_folder(folder.subdir(&"tpm-secrets".parse()?)?));
 //! # Ok(())
 //! # }
 //! ```
