@@ -1,14 +1,15 @@
 //! The one place that names concrete parts: `SQLite`, the TPM, the system's clock and randomness.
 
-use std::{path::Path, sync::Arc};
+use std::{env, path::Path, sync::Arc};
 
 use device_key::{
     Chain, DeviceKeyBindingStore, DeviceKeyProvider, DeviceKeyStore, OsRandom, Parts, SystemClock,
 };
 use device_key_config::ProviderName;
 use device_key_private_fs::{FileName, InvalidFileName, PrivateDir};
-use device_key_provider_tpm::{AddressError, TpmAddress, TpmProvider, TpmSettings};
+use device_key_provider_tpm::{AddressError, KeySecrets, TpmAddress, TpmProvider, TpmSettings};
 use device_key_state::{StateError, StateErrorKind, StateRuntime};
+use device_key_wrapping::WrappingKey;
 
 use crate::{
     exit::{Exit, Failure},
@@ -65,14 +66,34 @@ pub(crate) fn tpm_provider(settings: &Settings, home: &PrivateDir) -> Result<Tpm
     let address = tpm_address(settings).map_err(|error| Failure::system("no TPM", &error))?;
     let tpm =
         TpmSettings { allow_simulated: settings.allow_simulated_tpm, ..TpmSettings::at(address) };
-    let folder = |parent: &PrivateDir, name: &str| {
-        let name: FileName = name
-            .parse()
-            .map_err(|error: InvalidFileName| Failure::system("no key folder", &error))?;
-        parent.subdir(&name).map_err(|error| home::unusable(&error))
-    };
-    let keys = folder(&folder(home, "keys")?, "tpm")?;
-    Ok(TpmProvider::new(tpm, keys))
+    let keys = folder(home, "keys")?;
+    let provider = TpmProvider::new(tpm, folder(&keys, "tpm")?);
+    if !settings.is_system_service() {
+        // A secret that the client could read as well would add nothing.
+        return Ok(provider);
+    }
+    let secrets = KeySecrets::in_folder(folder(&keys, "tpm-secrets")?);
+    Ok(provider.with_secrets(match wrapping_key()? {
+        Some(key) => secrets.wrapped_by(key),
+        None => secrets,
+    }))
+}
+
+fn folder(parent: &PrivateDir, name: &str) -> Result<PrivateDir, Failure> {
+    let name: FileName =
+        name.parse().map_err(|error: InvalidFileName| Failure::system("no key folder", &error))?;
+    parent.subdir(&name).map_err(|error| home::unusable(&error))
+}
+
+/// The key that the service manager gave us to wrap secrets with, if it did.
+fn wrapping_key() -> Result<Option<WrappingKey>, Failure> {
+    let Some(credentials) = env::var_os("CREDENTIALS_DIRECTORY") else { return Ok(None) };
+    WrappingKey::from_credential(Path::new(&credentials)).map_err(|error| Failure {
+        exit: Exit::ConfigurationUnusable,
+        what: "the wrapping key cannot be used".to_owned(),
+        cause: Chain(&error).to_string(),
+        cure: Some("make it anew with systemd-creds: 32 random bytes, without a line end".into()),
+    })
 }
 
 /// What happened to the state, and what to do about it.
