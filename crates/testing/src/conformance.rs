@@ -14,4 +14,4 @@ mod binding_store;
 mod provider;
 
 pub use binding_store::binding_store;
-pub use provider::provider;
+pub use provider::{provider, provider_for};

@@ -1,31 +1,39 @@
 use std::sync::Arc;
 
 use device_key::{
-    DeviceKey, DeviceKeyBinding, DeviceKeyProvider, DeviceKeyStore, OsRandom, ProviderErrorKind,
+    DeviceKey, DeviceKeyBinding, DeviceKeyProvider, DeviceKeyStore, LocalPeer, OsRandom,
+    ProviderErrorKind,
 };
 use device_key_types::{DeviceKeyId, ProtectionPolicy, Reason};
 
 use crate::{Assembly, MemoryBindings, SequenceRandom, samples};
 
-const PEER: device_key::LocalPeer = samples::peer(1000);
+/// [`provider_for`] a local process of some user.
+///
+/// # Panics
+/// As [`provider_for`] does.
+pub async fn provider(provider: Arc<dyn DeviceKeyProvider>) {
+    provider_for(provider, samples::peer(1000)).await;
+}
 
 /// What every provider must do, from an empty keystore to an empty keystore. Because only a
-/// [`DeviceKeyStore`] can have something signed, it works through one.
+/// [`DeviceKeyStore`] can have something signed, it works through one. `peer` is a caller that the
+/// provider serves.
 ///
 /// # Panics
 /// When the provider does not conform, or holds keys at the start.
-pub async fn provider(provider: Arc<dyn DeviceKeyProvider>) {
+pub async fn provider_for(provider: Arc<dyn DeviceKeyProvider>, peer: LocalPeer) {
     let description = provider.description();
     assert!(description.concurrency >= 1, "a lane has room for one");
     assert!(!description.name.is_empty(), "keys are found again by the provider's name");
-    provider.presence(&PEER).expect("present");
-    provider.availability(&PEER).expect("available");
-    provider.serves(&PEER).expect("serves");
+    provider.presence(&peer).expect("present");
+    provider.availability(&peer).expect("available");
+    provider.serves(&peer).expect("serves");
     assert_eq!(provider.list().expect("list"), [], "conformance begins with an empty keystore");
 
     let assembly = Assembly::new().random(OsRandom).shared_provider(Arc::clone(&provider));
     let bindings = Arc::clone(&assembly.bindings);
-    let store = assembly.store();
+    let store = PeerStore { store: assembly.store(), peer };
     let first = create(&store).await;
     let second = create(&store).await;
     assert_eq!(first.protection_class, description.protection_class);
@@ -59,27 +67,33 @@ pub async fn provider(provider: Arc<dyn DeviceKeyProvider>) {
     assert_eq!(provider.list().expect("list"), [], "nothing stays behind");
 }
 
-async fn create(store: &DeviceKeyStore) -> DeviceKey {
-    // A provider of any class is asked: it is the only one there.
-    let policy = ProtectionPolicy::AllowOsProtectedNonextractable;
-    store.create(&PEER, samples::binding(), policy).await.expect("create")
+/// A store, and who asks it.
+struct PeerStore {
+    store: DeviceKeyStore,
+    peer: LocalPeer,
 }
 
-async fn signs(store: &DeviceKeyStore, key: &DeviceKey) {
+async fn create(store: &PeerStore) -> DeviceKey {
+    // A provider of any class is asked: it is the only one there.
+    let policy = ProtectionPolicy::AllowOsProtectedNonextractable;
+    store.store.create(&store.peer, samples::binding(), policy).await.expect("create")
+}
+
+async fn signs(store: &PeerStore, key: &DeviceKey) {
     for payload in [
         samples::connection_expiring_in(samples::LIFETIME_SECONDS),
         samples::enrollment_expiring_in(samples::LIFETIME_SECONDS),
     ] {
         let bytes = payload.signed_bytes().expect("statements can be written");
-        let signed = store.sign(&PEER, &key.key_id, payload).await.expect("sign");
+        let signed = store.store.sign(&store.peer, &key.key_id, payload).await.expect("sign");
         assert_eq!(*signed.signed_bytes, *bytes);
         key.public_key.verify(&bytes, &signed.signature).expect("the signature verifies");
     }
 }
 
-async fn refusal(store: &DeviceKeyStore, key_id: &DeviceKeyId) -> Reason {
+async fn refusal(store: &PeerStore, key_id: &DeviceKeyId) -> Reason {
     let payload = samples::connection_expiring_in(samples::LIFETIME_SECONDS);
-    store.sign(&PEER, key_id, payload).await.expect_err("not signed").reason()
+    store.store.sign(&store.peer, key_id, payload).await.expect_err("not signed").reason()
 }
 
 /// A key is never replaced: creating under a name that is taken leaves the first one.
@@ -89,7 +103,7 @@ fn refuses_a_name_that_is_taken(provider: &dyn DeviceKeyProvider, taken: &Device
 
 /// A key whose public part is not the recorded one is lost, whichever key lies there.
 async fn refuses_another_public_key(
-    store: &DeviceKeyStore,
+    store: &PeerStore,
     bindings: &MemoryBindings,
     key: &DeviceKey,
     other: &DeviceKey,
