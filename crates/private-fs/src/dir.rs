@@ -130,6 +130,14 @@ impl PrivateDir {
     }
 }
 
+/// For what is asked of the folder itself: its file system, or the folders above it. Reaching a file
+/// through it would go around the checks.
+impl AsFd for PrivateDir {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
 /// The folder above and the last component.
 fn split(path: &Path) -> Result<(&Path, &OsStr), PrivateFsError> {
     let invalid = || PrivateFsError::InvalidPath { path: path.to_owned() };

@@ -13,6 +13,8 @@ pub enum OsProtectionCondition {
     SameUser,
     /// The caller is root, which no user id keeps out.
     RootClient,
+    /// The caller has the user id by which the kernel shows every user whom it cannot name here.
+    UnmappedUser,
     /// The caller could replace the program or a library that it loads.
     Binary,
     /// The caller could change the configuration.
@@ -43,6 +45,7 @@ impl OsProtectionCondition {
             Self::Transport => "transport",
             Self::SameUser => "same_user",
             Self::RootClient => "root_client",
+            Self::UnmappedUser => "unmapped_user",
             Self::Binary => "binary",
             Self::Configuration => "configuration",
             Self::KeyFolder => "key_folder",
