@@ -1,0 +1,78 @@
+use device_key::{LocalPeer, Transport};
+use device_key_types::OsProtectionCondition;
+
+use super::{ConditionReport, Fault, Service};
+
+/// By which the kernel shows a user of another namespace whom it cannot name here: many users in one
+/// (`DEFAULT_OVERFLOWUID`, `linux/highuid.h`).
+const OVERFLOW_UID: u32 = 65534;
+
+type Condition = OsProtectionCondition;
+
+/// The conditions on a caller, in the order in which they are judged.
+const CONDITIONS: [(Condition, &str); 4] = [
+    (Condition::Transport, "connect over the service's Unix socket"),
+    (Condition::SameUser, "run the service as a user of its own"),
+    (Condition::RootClient, "run the client as an ordinary user"),
+    (Condition::UnmappedUser, "run the client in the service's user namespace"),
+];
+
+/// Every condition on a caller of this process.
+pub fn evaluate_caller(caller: &LocalPeer) -> Vec<ConditionReport> {
+    let service = Service::current();
+    let found = format!("user {} over {}", caller.owner(), caller.transport().as_str());
+    let report = |(condition, cure)| {
+        let fails = !holds(condition, service, caller);
+        let checked = if fails { Err(Fault::new(&found, cure)) } else { Ok(found.clone()) };
+        ConditionReport::new(condition, checked)
+    };
+    CONDITIONS.into_iter().map(report).collect()
+}
+
+/// The first condition on a caller that does not hold. It makes no system call.
+pub(crate) fn failing_caller_condition(service: Service, caller: &LocalPeer) -> Option<Condition> {
+    let mut conditions = CONDITIONS.iter().map(|(condition, _)| *condition);
+    conditions.find(|condition| !holds(*condition, service, caller))
+}
+
+fn holds(condition: Condition, service: Service, caller: &LocalPeer) -> bool {
+    let uid = caller.owner().as_raw();
+    match condition {
+        Condition::Transport => caller.transport() == Transport::UnixSocket,
+        Condition::SameUser => !service.has(uid),
+        Condition::RootClient => uid != 0,
+        Condition::UnmappedUser => uid != OVERFLOW_UID,
+        // Nothing else is a condition on the caller.
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use device_key::OwnerUid;
+
+    use super::*;
+
+    #[test]
+    fn each_condition_fails_alone() {
+        let service = Service { effective: 61001, real: 61003 };
+        for (uid, transport, expected) in [
+            (61002, Transport::UnixSocket, None),
+            (61002, Transport::Stdio, Some(Condition::Transport)),
+            (61002, Transport::InProcess, Some(Condition::Transport)),
+            (61001, Transport::UnixSocket, Some(Condition::SameUser)),
+            (61003, Transport::UnixSocket, Some(Condition::SameUser)),
+            (0, Transport::UnixSocket, Some(Condition::RootClient)),
+            (65534, Transport::UnixSocket, Some(Condition::UnmappedUser)),
+        ] {
+            let caller = LocalPeer::from_transport(OwnerUid::new(uid), transport);
+            let failing: Vec<_> = CONDITIONS
+                .into_iter()
+                .map(|(condition, _)| condition)
+                .filter(|condition| !holds(*condition, service, &caller))
+                .collect();
+            assert_eq!(failing, Vec::from_iter(expected), "{uid} {transport:?}");
+            assert_eq!(failing_caller_condition(service, &caller), expected);
+        }
+    }
+}

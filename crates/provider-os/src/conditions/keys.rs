@@ -1,0 +1,141 @@
+use std::path::Path;
+
+use device_key_private_fs::{FileName, PrivateDir, PrivateFsError};
+use device_key_types::DeviceKeyId;
+use rustix::fs::{fstat, fstatfs};
+use zeroize::Zeroizing;
+
+use super::{Fault, Service, trust};
+use crate::{key_file, provider::key_id_of};
+
+const OTHERS: u32 = 0o077;
+
+/// File systems of the kernel's own that keep owner and mode with each file and enforce them. What is
+/// not here is refused: vfat, exfat and ntfs have no owners, FUSE, 9p, NFS and SMB leave it to a
+/// program or a machine elsewhere, and ramfs or hugetlbfs are no place for keys. Numbers from
+/// `linux/magic.h` and the file systems' own headers.
+const ENFORCING: [(u64, &str); 9] = [
+    (0xEF53, "ext4"),
+    (0x5846_5342, "xfs"),
+    (0x9123_683E, "btrfs"),
+    (0xF2F5_2010, "f2fs"),
+    (0x2FC1_2FC1, "zfs"),
+    (0xCA45_1A4E, "bcachefs"),
+    (0x2405_1905, "ubifs"),
+    (0x0102_1994, "tmpfs"),
+    // Containers. Owners are those of the upper layer, whose file system must keep attributes.
+    (0x794C_7630, "overlayfs"),
+];
+
+pub(super) fn file_system(keys: &PrivateDir) -> Result<String, Fault> {
+    let path = keys.path().display();
+    let magic = fstatfs(keys)
+        .map_err(|errno| Fault::unknown(&path.to_string(), errno))?
+        .f_type
+        .cast_unsigned();
+    match name_of(magic) {
+        Some(name) => Ok(format!("{path} is on {name}")),
+        None => Err(Fault::new(
+            format!("{path} is on a file system of type {magic:#x}"),
+            "keep keys on a local file system that enforces owners, for instance ext4",
+        )),
+    }
+}
+
+pub(super) fn ancestors(keys: &PrivateDir, service: Service) -> Result<String, Fault> {
+    trust::folders_above(keys, keys.path(), service)?;
+    Ok(format!("only root and the service can write above {}", keys.path().display()))
+}
+
+/// The folder itself, which was private when it was opened.
+pub(super) fn folder(keys: &PrivateDir, service: Service) -> Result<String, Fault> {
+    let path = keys.path();
+    let stat = fstat(keys).map_err(|errno| Fault::unknown(&path.display().to_string(), errno))?;
+    if !service.has(stat.st_uid) || stat.st_mode & OTHERS != 0 {
+        return Err(not_private(path, stat.st_uid, stat.st_mode & 0o7777, "0700"));
+    }
+    Ok(format!("{} is private", path.display()))
+}
+
+/// The files in it.
+pub(super) fn files(keys: &PrivateDir) -> Result<String, Fault> {
+    let unknown = |error| Fault::unknown(&keys.path().display().to_string(), error);
+    let names = keys.list().map_err(unknown)?;
+    for name in &names {
+        // A file that is gone meanwhile was deleted.
+        keys.check_file_if_present(name).map_err(|error| match error {
+            PrivateFsError::WrongOwner { path, found, .. } => Fault::new(
+                format!("{} belongs to user {found}", path.display()),
+                format!("chown it to the service's user, or remove {}", path.display()),
+            ),
+            PrivateFsError::WrongMode { path, found, expected } => Fault::new(
+                format!("{} has mode {found:04o}", path.display()),
+                format!("chmod {expected:04o} {}", path.display()),
+            ),
+            error => Fault::new(
+                error.to_string(),
+                format!("remove what does not belong into {}", keys.path().display()),
+            ),
+        })?;
+    }
+    Ok(format!("{} and its {} files are private", keys.path().display(), names.len()))
+}
+
+/// The contents of the key files. What is damaged is lost, which concerns that key alone.
+pub(super) fn imported(keys: &PrivateDir) -> Result<String, Fault> {
+    let names = keys.list().map_err(|error| Fault::unknown("the key folder", error))?;
+    for (name, key_id) in names.iter().filter_map(|name| Some((name, key_id_of(name)?))) {
+        if is_imported(keys, name, &key_id) {
+            let path = keys.path().join(name.as_str());
+            return Err(Fault::new(
+                format!("{} was not generated here", path.display()),
+                format!("remove {}", path.display()),
+            ));
+        }
+    }
+    Ok("no key was imported".into())
+}
+
+/// What cannot be read is not used either.
+fn is_imported(keys: &PrivateDir, name: &FileName, key_id: &DeviceKeyId) -> bool {
+    keys.read(name, key_file::MAX_FILE_BYTES)
+        .is_ok_and(|file| key_file::is_imported(key_id, &Zeroizing::new(file)))
+}
+
+fn not_private(path: &Path, owner: u32, mode: u32, expected: &str) -> Fault {
+    let path = path.display();
+    Fault::new(
+        format!("{path} belongs to user {owner} and has mode {mode:04o}"),
+        format!("chown it to the service's user, chmod {expected} {path}"),
+    )
+}
+
+fn name_of(magic: u64) -> Option<&'static str> {
+    ENFORCING.iter().find(|(known, _)| *known == magic).map(|(_, name)| *name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Numbers as `linux/magic.h` and statfs(2) have them.
+    #[test]
+    fn file_systems_without_owners_of_their_own_are_unknown() {
+        for (magic, name) in [
+            (0x4D44, "vfat"),
+            (0x2011_BAB0, "exfat"),
+            (0x5346_544E, "ntfs"),
+            (0x7366_746E, "ntfs3"),
+            (0x6573_5546, "fuse"),
+            (0x0102_1997, "9p"),
+            (0x6969, "nfs"),
+            (0xFF53_4D42, "cifs"),
+            (0xFE53_4D42, "smb2"),
+            (0x786F_4256, "vboxsf"),
+            (0x8584_58F6, "ramfs"),
+        ] {
+            assert_eq!(name_of(magic), None, "{name}");
+        }
+        assert_eq!(name_of(0xEF53), Some("ext4"));
+    }
+}

@@ -1,0 +1,86 @@
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use rustix::fs::{CWD, Mode, OFlags, fstat, openat};
+
+use super::{Fault, Service, trust};
+
+const EXECUTABLE: &str = "/proc/self/exe";
+
+/// What `/proc` puts behind the path of a file whose name is gone (proc(5)).
+const GONE: &str = " (deleted)";
+
+/// The file that this process runs, by descriptor, and the folders in which the next start will look
+/// for it. A file whose name is gone was replaced, by an upgrade for instance; what runs is still the
+/// file that was checked.
+pub(super) fn executable(service: Service) -> Result<String, Fault> {
+    let unknown = |error: std::io::Error| Fault::unknown("the program's file", error);
+    let named = fs::read_link(EXECUTABLE).map_err(unknown)?;
+    let path = without_mark(&named);
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let file =
+        openat(CWD, EXECUTABLE, flags, Mode::empty()).map_err(|errno| unknown(errno.into()))?;
+    let stat = fstat(&file).map_err(|errno| unknown(errno.into()))?;
+    trust::unchangeable(&stat, &path, service)?;
+    trust::folder_of(&path, service)?;
+    Ok(format!("only root and the service can change {}", path.display()))
+}
+
+/// Every file whose code is mapped: the program, and for a dynamically linked one its libraries.
+pub(super) fn libraries(service: Service) -> Result<String, Fault> {
+    let maps = fs::read_to_string("/proc/self/maps")
+        .map_err(|error| Fault::unknown("what the process has loaded", error))?;
+    let executable =
+        fs::read_link(EXECUTABLE).map_err(|error| Fault::unknown("the program's file", error))?;
+    let code: BTreeSet<&Path> = maps.lines().filter_map(code_file).collect();
+    let libraries = code.into_iter().filter(|path| *path != executable);
+    let mut count = 0_usize;
+    for library in libraries {
+        trust::file(library, service)?;
+        count = count.saturating_add(1);
+    }
+    Ok(match count {
+        0 => format!("only root and the service can change {}", executable.display()),
+        count => format!(
+            "only root and the service can change {} and {count} libraries",
+            executable.display()
+        ),
+    })
+}
+
+fn without_mark(path: &Path) -> PathBuf {
+    let text = path.to_str().and_then(|text| text.strip_suffix(GONE));
+    text.map_or_else(|| path.to_owned(), PathBuf::from)
+}
+
+/// The file of a line of `/proc/PID/maps` (proc(5)): address, permissions, offset, device, inode and,
+/// if there is a file, its path.
+fn code_file(line: &str) -> Option<&Path> {
+    let (_, permissions) = line.split_once(' ')?;
+    let path = line.get(line.find('/')?..)?;
+    let is_code = permissions.as_bytes().get(2) == Some(&b'x');
+    is_code.then(|| Path::new(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn code_is_told_from_data() {
+        let library = "/usr/lib/x86_64-linux-gnu/libc.so.6";
+        let line = |permissions| format!("7f00-7f10 {permissions} 00028000 fe:00 123    {library}");
+        assert_eq!(code_file(&line("r-xp")), Some(Path::new(library)));
+        assert_eq!(code_file(&line("r--p")), None);
+        assert_eq!(code_file("7ffd-7fff r-xp 00000000 00:00 0    [vdso]"), None);
+    }
+
+    #[test]
+    fn a_replaced_program_is_looked_for_by_its_name() {
+        assert_eq!(without_mark(Path::new("/usr/bin/a (deleted)")), Path::new("/usr/bin/a"));
+        assert_eq!(without_mark(Path::new("/usr/bin/a")), Path::new("/usr/bin/a"));
+    }
+}

@@ -1,0 +1,85 @@
+use device_key::{ProviderError, ProviderErrorKind};
+use device_key_private_fs::{InvalidFileName, PrivateFsError};
+use device_key_types::{InvalidPublicKey, InvalidSignature, OsProtectionCondition};
+use device_key_wrapping::{UnwrapError, WrapError};
+
+/// Why an operation failed, before it is said in the provider's words.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum OperationError {
+    #[error("{condition} does not hold: {found}")]
+    Condition { condition: OsProtectionCondition, found: String },
+    #[error("{0} did not hold when it was last looked at")]
+    Recorded(OsProtectionCondition),
+    #[error("the key file is gone")]
+    NoKeyFile,
+    #[error("the key file holds another key than the one recorded")]
+    OtherKey,
+    #[error(transparent)]
+    KeyFile(#[from] KeyFileError),
+    #[error(transparent)]
+    Folder(#[from] PrivateFsError),
+    #[error(transparent)]
+    FileName(#[from] InvalidFileName),
+    #[error("the key could not be encrypted")]
+    Wrap(#[from] WrapError),
+    #[error(transparent)]
+    PublicKey(#[from] InvalidPublicKey),
+    #[error(transparent)]
+    Signature(#[from] InvalidSignature),
+    #[error("aws-lc could not {0}")]
+    Cryptography(&'static str),
+}
+
+/// What is wrong with a key file's contents.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum KeyFileError {
+    #[error("the key file was not made here: it lacks the mark of a generated key")]
+    Imported,
+    #[error("the key file was made for a key of another name")]
+    OtherName,
+    #[error("the key file is damaged")]
+    Damaged,
+    #[error("the key file is encrypted, and no wrapping key is configured")]
+    Wrapped,
+    #[error("the key file is not encrypted, although a wrapping key is configured")]
+    NotWrapped,
+    #[error("the key file cannot be decrypted")]
+    Unwrap(#[source] UnwrapError),
+}
+
+impl OperationError {
+    pub(crate) fn kind(&self) -> ProviderErrorKind {
+        match self {
+            Self::Condition { condition, .. } | Self::Recorded(condition) => {
+                ProviderErrorKind::OsProtectionUnavailable(*condition)
+            }
+            Self::KeyFile(KeyFileError::Imported) => {
+                ProviderErrorKind::OsProtectionUnavailable(OsProtectionCondition::ImportedKey)
+            }
+            // Not the key is at fault but the place: others may have read what lies there.
+            Self::Folder(
+                PrivateFsError::WrongOwner { .. }
+                | PrivateFsError::WrongMode { .. }
+                | PrivateFsError::Linked { .. }
+                | PrivateFsError::SymbolicLink { .. }
+                | PrivateFsError::NotRegular { .. },
+            ) => ProviderErrorKind::OsProtectionUnavailable(OsProtectionCondition::KeyFolder),
+            Self::NoKeyFile
+            | Self::OtherKey
+            | Self::KeyFile(_)
+            | Self::PublicKey(_)
+            | Self::Folder(PrivateFsError::TooLarge { .. }) => ProviderErrorKind::KeyLost,
+            Self::Folder(_)
+            | Self::FileName(_)
+            | Self::Wrap(_)
+            | Self::Signature(_)
+            | Self::Cryptography(_) => ProviderErrorKind::Failed,
+        }
+    }
+}
+
+impl From<OperationError> for ProviderError {
+    fn from(error: OperationError) -> Self {
+        Self::new(error.kind(), error)
+    }
+}

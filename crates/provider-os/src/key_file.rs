@@ -1,0 +1,119 @@
+//! What a key file holds: an unencrypted PKCS#8 `PrivateKeyInfo` (RFC 5208 section 5) in DER with one
+//! attribute, which says that the key was generated here, and under which name. Other software reads
+//! the key and ignores the attribute. A key that was made elsewhere lacks it, a file that was renamed
+//! carries the wrong name, and neither is used. The attribute is no proof against whoever may write
+//! the file; the folder's mode keeps those out. With a wrapping key the file is encrypted as a whole.
+
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
+use device_key_types::DeviceKeyId;
+use device_key_wrapping::{WrappingKey, is_wrapped};
+use zeroize::Zeroizing;
+
+use crate::error::{KeyFileError, OperationError};
+
+#[cfg(test)]
+mod tests;
+
+/// Longest file accepted, in bytes. Ours take 231, encrypted 263.
+pub(crate) const MAX_FILE_BYTES: usize = 512;
+
+/// What comes before the version in aws-lc's `PrivateKeyInfo` of a P-256 key, and how much follows.
+const BARE_HEADER: [u8; 3] = [0x30, 0x81, 0x87];
+const BODY_BYTES: usize = 0x87;
+/// The same with the attribute behind it.
+const MARKED_HEADER: [u8; 3] = [0x30, 0x81, 0xE4];
+/// `attributes [0] IMPLICIT SET OF`, with one attribute: the type 2.25 and the number of the UUID
+/// eeaa1f38-09ff-498a-829d-1d7d91e3ab8e (ITU-T X.667 section 7), and a set of one `UTF8String` of 63
+/// bytes, whose contents follow.
+const ATTRIBUTE_HEADER: [u8; 30] = [
+    0xA0, 0x5B, 0x30, 0x59, // attributes, attribute
+    0x06, 0x14, 0x69, 0x83, 0xDD, 0xAA, 0x8F, 0xCE, 0x81, 0x9F, 0xFA, 0xA6, 0x95, 0x82, 0xCE, 0xC7,
+    0xAF, 0xD9, 0x8F, 0x8E, 0xD7, 0x0E, // type
+    0x31, 0x41, 0x0C, 0x3F, // values, value
+];
+
+/// A key just generated, as a file for this name.
+pub(crate) fn write(
+    key_id: &DeviceKeyId,
+    pair: &EcdsaKeyPair,
+    wrapping_key: Option<&WrappingKey>,
+) -> Result<Zeroizing<Vec<u8>>, OperationError> {
+    let context = context(key_id);
+    let document = pair.to_pkcs8v1().map_err(|_| OperationError::Cryptography("write a key"))?;
+    let body = document
+        .as_ref()
+        .strip_prefix(&BARE_HEADER)
+        .filter(|body| body.len() == BODY_BYTES)
+        .ok_or(OperationError::Cryptography("write a key as expected"))?;
+    let parts = [&MARKED_HEADER, body, &ATTRIBUTE_HEADER, context.as_bytes()];
+    let plain = Zeroizing::new(parts.concat());
+    match wrapping_key {
+        Some(key) => Ok(Zeroizing::new(key.wrap(context.as_bytes(), &plain)?)),
+        None => Ok(plain),
+    }
+}
+
+/// The key in a file that [`write`] made for this name, under the same wrapping key or none.
+pub(crate) fn read(
+    key_id: &DeviceKeyId,
+    file: &[u8],
+    wrapping_key: Option<&WrappingKey>,
+) -> Result<EcdsaKeyPair, KeyFileError> {
+    let context = context(key_id);
+    match wrapping_key {
+        None if is_wrapped(file) => Err(KeyFileError::Wrapped),
+        None => parse(&context, file),
+        Some(_) if !is_wrapped(file) => {
+            // What was imported is named as such, whatever else is wrong with it.
+            marked_body(&context, file)?;
+            Err(KeyFileError::NotWrapped)
+        }
+        Some(key) => {
+            let plain = key.unwrap(context.as_bytes(), file).map_err(KeyFileError::Unwrap)?;
+            parse(&context, &plain)
+        }
+    }
+}
+
+/// Whether the file holds a key that was made elsewhere. Cheaper than [`read`]: of an encrypted file
+/// it takes the encryption for the mark.
+pub(crate) fn is_imported(key_id: &DeviceKeyId, file: &[u8]) -> bool {
+    !is_wrapped(file) && matches!(marked_body(&context(key_id), file), Err(KeyFileError::Imported))
+}
+
+/// What the key is for: the value of the mark, and the context in which the file is encrypted.
+fn context(key_id: &DeviceKeyId) -> String {
+    format!("device-key-os/v1 {key_id}")
+}
+
+fn parse(context: &str, plain: &[u8]) -> Result<EcdsaKeyPair, KeyFileError> {
+    let body = marked_body(context, plain)?;
+    let bare = Zeroizing::new([&BARE_HEADER, body].concat());
+    let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &bare)
+        .map_err(|_| KeyFileError::Damaged)?;
+    // One key, one spelling.
+    match pair.to_pkcs8v1() {
+        Ok(document) if document.as_ref() == &**bare => Ok(pair),
+        _ => Err(KeyFileError::Damaged),
+    }
+}
+
+/// What stands between the headers and the mark.
+fn marked_body<'a>(context: &str, plain: &'a [u8]) -> Result<&'a [u8], KeyFileError> {
+    let marked = plain
+        .strip_prefix(&MARKED_HEADER)
+        .and_then(|rest| rest.split_at_checked(BODY_BYTES))
+        .and_then(|(body, mark)| Some((body, mark.strip_prefix(&ATTRIBUTE_HEADER)?)));
+    match marked {
+        Some((body, name)) if name == context.as_bytes() => Ok(body),
+        Some((_, name)) if name.len() == context.len() => Err(KeyFileError::OtherName),
+        None if is_foreign_key(plain) => Err(KeyFileError::Imported),
+        Some(_) | None => Err(KeyFileError::Damaged),
+    }
+}
+
+/// Whether this is a whole key in another form: PKCS#8 or SEC 1 (RFC 5915), in DER or as any PEM.
+fn is_foreign_key(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"-----BEGIN ")
+        || EcdsaKeyPair::from_private_key_der(&ECDSA_P256_SHA256_FIXED_SIGNING, bytes).is_ok()
+}

@@ -1,0 +1,241 @@
+use std::sync::{Arc, PoisonError, RwLock};
+
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
+use device_key::{
+    CreatedKey, DeviceKeyProvider, KeyReference, LocalPeer, ProviderDescription, ProviderError,
+    SignatureCheck, SigningInput,
+};
+use device_key_private_fs::{FileName, PrivateDir, PrivateFsError};
+use device_key_types::{DeviceKeyId, OsProtectionCondition, ProtectionClass, PublicKey, Signature};
+use tracing::warn;
+use zeroize::Zeroizing;
+
+use crate::{
+    ConditionReport, OsSettings, Subject,
+    conditions::{self, Service},
+    error::OperationError,
+    key_file::{self, MAX_FILE_BYTES},
+    loaded_keys::{LoadedKey, LoadedKeys},
+};
+
+/// The provider's stable name, kept with each key.
+pub const PROVIDER_NAME: &str = "os";
+
+const FILE_SUFFIX: &str = ".p8";
+
+/// A signature takes less time than a trip between processors is worth: more lanes than most machines
+/// have to spare for this.
+const CONCURRENCY: usize = 4;
+
+/// Keys kept in memory. One takes about 1 KiB; loading one anew takes two signatures' time.
+const LOADED_KEYS: usize = 256;
+
+/// Makes and uses device keys in software, for callers whom the operating system keeps out.
+pub struct OsProvider {
+    settings: OsSettings,
+    keys: PrivateDir,
+    service: Service,
+    loaded: LoadedKeys,
+    verdict: RwLock<Verdict>,
+}
+
+/// The first condition of each kind that did not hold when it was last looked at.
+#[derive(Clone, Copy, Default)]
+struct Verdict {
+    swift: Option<OsProtectionCondition>,
+    contents: Option<OsProtectionCondition>,
+}
+
+impl OsProvider {
+    /// Takes a folder for key files of its own, and judges the process as it is now: harden it, and
+    /// change to the service's user, before that. What does not hold is no error here; it is logged,
+    /// and every caller is refused while it lasts.
+    pub fn new(settings: OsSettings, keys: PrivateDir) -> Self {
+        let provider = Self {
+            settings,
+            keys,
+            service: Service::current(),
+            loaded: LoadedKeys::new(LOADED_KEYS),
+            verdict: RwLock::default(),
+        };
+        for report in provider.judge_everything() {
+            if let Some(cure) = &report.cure {
+                let condition = report.condition.as_str();
+                warn!(condition, found = report.found, cure, "keys are not OS-protected");
+            }
+        }
+        provider
+    }
+
+    /// Looks at every condition that does not depend on the caller.
+    pub fn conditions(&self) -> Vec<ConditionReport> {
+        conditions::evaluate(&self.subject())
+    }
+
+    fn subject(&self) -> Subject<'_> {
+        Subject { keys: &self.keys, configuration: &self.settings.configuration }
+    }
+
+    fn judge_swiftly(&self) -> Vec<ConditionReport> {
+        let reports = conditions::evaluate_swiftly(&self.subject(), self.service);
+        self.record(|verdict| verdict.swift = failing(&reports));
+        reports
+    }
+
+    fn judge_everything(&self) -> Vec<ConditionReport> {
+        let mut reports = self.judge_swiftly();
+        let contents = conditions::evaluate_contents(&self.subject(), self.service);
+        self.record(|verdict| verdict.contents = failing(&contents));
+        reports.extend(contents);
+        reports
+    }
+
+    fn record(&self, change: impl FnOnce(&mut Verdict)) {
+        change(&mut self.verdict.write().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn verdict(&self) -> Verdict {
+        *self.verdict.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The latest verdict on the process.
+    fn recorded(&self) -> Result<(), OperationError> {
+        let Verdict { swift, contents } = self.verdict();
+        swift.or(contents).map_or(Ok(()), |condition| Err(OperationError::Recorded(condition)))
+    }
+
+    /// Without a system call.
+    fn judge_caller(&self, caller: &LocalPeer) -> Result<(), OperationError> {
+        match conditions::failing_caller_condition(self.service, caller) {
+            Some(condition) => Err(OperationError::Condition {
+                condition,
+                found: format!("over {}", caller.transport().as_str()),
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// The key, from memory or from its file; a key other than the recorded one is lost.
+    fn load(&self, key: &KeyReference) -> Result<Arc<LoadedKey>, OperationError> {
+        let loaded = match self.loaded.get(&key.key_id) {
+            Some(loaded) => loaded,
+            None => self.load_file(&key.key_id)?,
+        };
+        if *loaded.public_key() != key.public_key {
+            return Err(OperationError::OtherKey);
+        }
+        Ok(loaded)
+    }
+
+    fn load_file(&self, key_id: &DeviceKeyId) -> Result<Arc<LoadedKey>, OperationError> {
+        let since = self.loaded.removals();
+        let file = self.keys.read(&file_name(key_id)?, MAX_FILE_BYTES);
+        let file = Zeroizing::new(file.map_err(|error| match error {
+            PrivateFsError::NotFound { .. } => OperationError::NoKeyFile,
+            error => OperationError::Folder(error),
+        })?);
+        let pair = key_file::read(key_id, &file, self.settings.wrapping_key.as_ref())?;
+        let loaded = Arc::new(LoadedKey::new(pair)?);
+        self.loaded.insert(*key_id, Arc::clone(&loaded), since);
+        Ok(loaded)
+    }
+
+    fn generate(&self, key_id: &DeviceKeyId) -> Result<CreatedKey, OperationError> {
+        self.recorded()?;
+        let since = self.loaded.removals();
+        let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING)
+            .map_err(|_| OperationError::Cryptography("generate a key"))?;
+        let file = key_file::write(key_id, &pair, self.settings.wrapping_key.as_ref())?;
+        let loaded = Arc::new(LoadedKey::new(pair)?);
+        self.keys.create_new(&file_name(key_id)?, &file)?;
+        let public_key = loaded.public_key().clone();
+        self.loaded.insert(*key_id, loaded, since);
+        Ok(CreatedKey { public_key, tpm_kind: None, storage_parent: None })
+    }
+
+    fn remove(&self, key_id: &DeviceKeyId) -> Result<(), OperationError> {
+        let removed = self.keys.remove(&file_name(key_id)?);
+        // After the file, so that nobody loads it again; also if that failed, for it may be gone.
+        self.loaded.remove(key_id);
+        removed?;
+        Ok(())
+    }
+}
+
+impl DeviceKeyProvider for OsProvider {
+    fn description(&self) -> ProviderDescription {
+        ProviderDescription {
+            name: PROVIDER_NAME,
+            protection_class: ProtectionClass::OsProtectedNonextractable,
+            concurrency: CONCURRENCY,
+            // Verifying takes three times as long as signing, and `load` compares the public key.
+            signature_check: SignatureCheck::AtCreation,
+        }
+    }
+
+    /// Judges the process anew, but not each key file, unless one was the trouble before.
+    fn presence(&self, caller: &LocalPeer) -> Result<(), ProviderError> {
+        self.judge_caller(caller)?;
+        let reports = match self.verdict().contents {
+            None => self.judge_swiftly(),
+            Some(_) => self.judge_everything(),
+        };
+        Ok(first_failure(reports)?)
+    }
+
+    /// Judges everything anew.
+    fn availability(&self, caller: &LocalPeer) -> Result<(), ProviderError> {
+        self.judge_caller(caller)?;
+        Ok(first_failure(self.judge_everything())?)
+    }
+
+    fn serves(&self, caller: &LocalPeer) -> Result<(), ProviderError> {
+        self.judge_caller(caller)?;
+        Ok(self.recorded()?)
+    }
+
+    fn create(&self, key_id: &DeviceKeyId) -> Result<CreatedKey, ProviderError> {
+        Ok(self.generate(key_id)?)
+    }
+
+    fn public_key(&self, key: &KeyReference) -> Result<PublicKey, ProviderError> {
+        Ok(self.load(key)?.public_key().clone())
+    }
+
+    fn sign(&self, input: &SigningInput) -> Result<Signature, ProviderError> {
+        Ok(self.load(input.key())?.sign(input)?)
+    }
+
+    fn delete(&self, key_id: &DeviceKeyId) -> Result<(), ProviderError> {
+        Ok(self.remove(key_id)?)
+    }
+
+    fn list(&self) -> Result<Vec<DeviceKeyId>, ProviderError> {
+        let files = self.keys.list().map_err(OperationError::from)?;
+        let mut ids: Vec<DeviceKeyId> = files.iter().filter_map(key_id_of).collect();
+        ids.sort_unstable();
+        Ok(ids)
+    }
+}
+
+/// The key of which this is the file.
+pub(crate) fn key_id_of(name: &FileName) -> Option<DeviceKeyId> {
+    name.as_str().strip_suffix(FILE_SUFFIX)?.parse().ok()
+}
+
+fn file_name(key_id: &DeviceKeyId) -> Result<FileName, OperationError> {
+    Ok(format!("{key_id}{FILE_SUFFIX}").parse::<FileName>()?)
+}
+
+fn failing(reports: &[ConditionReport]) -> Option<OsProtectionCondition> {
+    reports.iter().find(|report| !report.holds()).map(|report| report.condition)
+}
+
+fn first_failure(reports: Vec<ConditionReport>) -> Result<(), OperationError> {
+    match reports.into_iter().find(|report| !report.holds()) {
+        Some(ConditionReport { condition, found, .. }) => {
+            Err(OperationError::Condition { condition, found })
+        }
+        None => Ok(()),
+    }
+}

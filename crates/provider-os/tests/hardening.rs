@@ -1,0 +1,127 @@
+//! A hardened process does its work and nothing else.
+
+use std::{
+    fs, io,
+    net::{TcpListener, UdpSocket},
+    path::Path,
+    process::Command,
+    sync::Arc,
+    thread,
+    time::Duration,
+};
+
+use device_key_private_fs::PrivateDir;
+use device_key_provider_os::{Hardening, HardeningError, HardeningStep, Network, Outcome, harden};
+use device_key_state::StateRuntime;
+use device_key_testing::conformance;
+use rustix::{
+    io::Errno,
+    process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit},
+};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{UnixListener, UnixStream},
+    runtime, task, time,
+};
+
+use crate::{
+    runner::Test,
+    scene::{SERVICE, Scene},
+    sys,
+};
+
+pub(crate) const TESTS: &[Test] = &[
+    ("hardening::a_hardened_service_works", a_hardened_service_works),
+    ("hardening::a_hardened_service_does_nothing_else", a_hardened_service_does_nothing_else),
+];
+
+fn a_hardened_service_works() {
+    let scene = Scene::new();
+    scene.output(SERVICE, &["work", scene.home(SERVICE).to_str().unwrap()]);
+}
+
+fn a_hardened_service_does_nothing_else() {
+    let scene = Scene::new();
+    scene.output(SERVICE, &["forbidden", scene.home(SERVICE).to_str().unwrap()]);
+}
+
+/// In a child: what a service does, on several threads: tasks, timers, sockets, `SQLite`, standard
+/// streams.
+pub(crate) fn work(home: &str) {
+    let report = harden(&Hardening::new(Network::UnixOnly).read_write(home)).unwrap();
+    let steps: Vec<_> = report.steps.iter().map(|step| step.step).collect();
+    assert_eq!(
+        steps,
+        [
+            HardeningStep::NotDumpable,
+            HardeningStep::NoNewPrivileges,
+            HardeningStep::NoCoreDumps,
+            HardeningStep::NoWrittenCode,
+            HardeningStep::FileRules,
+            HardeningStep::SystemCallFilter,
+        ]
+    );
+    // Older kernels do less; every one that runs these tests has a filter.
+    assert_eq!(report.steps.last().unwrap().outcome, Outcome::Done);
+    let runtime = runtime::Builder::new_current_thread().enable_all().build();
+    runtime.unwrap().block_on(async {
+        let home = PrivateDir::open(Path::new(home)).unwrap();
+        let state = Arc::new(StateRuntime::open(&home).unwrap());
+        conformance::binding_store(&*state).await;
+        task::spawn_blocking(move || drop(state)).await.unwrap();
+
+        let path = home.path().join("socket");
+        let listener = UnixListener::bind(&path).unwrap();
+        let server = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            stream.peer_cred().unwrap();
+            let mut text = String::new();
+            stream.read_to_string(&mut text).await.unwrap();
+            text
+        });
+        let mut client = UnixStream::connect(&path).await.unwrap();
+        client.write_all(b"hello").await.unwrap();
+        drop(client);
+        assert_eq!(server.await.unwrap(), "hello");
+        fs::remove_file(&path).unwrap();
+        let elapsed = time::timeout(Duration::from_millis(1), std::future::pending::<()>()).await;
+        elapsed.unwrap_err();
+    });
+    thread::spawn(|| eprint!("")).join().unwrap();
+    println!("worked");
+}
+
+/// In a child: each of these works before and fails after.
+pub(crate) fn try_forbidden(home: &str) {
+    type Deed = (&'static str, fn() -> io::Result<()>);
+    let deeds: &[Deed] = &[
+        ("run a program", || Command::new("/bin/true").status().map(drop)),
+        ("make a process", sys::clone_process),
+        ("read another's file", || fs::read("/etc/passwd").map(drop)),
+        ("make a TCP socket", || TcpListener::bind("127.0.0.1:0").map(drop)),
+        ("make a UDP socket", || UdpSocket::bind("127.0.0.1:0").map(drop)),
+        ("run what was written", sys::make_written_code),
+        ("become dumpable", || Ok(set_dumpable_behavior(DumpableBehavior::Dumpable)?)),
+        ("allow core dumps", || {
+            let limit = Rlimit { current: Some(1), maximum: Some(1) };
+            Ok(setrlimit(Resource::Core, limit)?)
+        }),
+    ];
+    for (name, deed) in deeds {
+        deed().unwrap_or_else(|error| panic!("before, the process can {name}: {error}"));
+    }
+    let hardening = Hardening::new(Network::UnixOnly).read_write(home);
+    let report = harden(&hardening).unwrap();
+    assert!(report.steps.iter().all(|step| step.outcome == Outcome::Done), "{report:?}");
+    for (name, deed) in deeds {
+        let error = deed().expect_err(name);
+        let is_refused = [Errno::NOSYS, Errno::PERM, Errno::ACCESS]
+            .iter()
+            .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()));
+        assert!(is_refused, "{name}: {error}");
+    }
+    fs::write(Path::new(home).join("file"), "state").unwrap();
+    let threads =
+        thread::scope(|scope| scope.spawn(|| harden(&hardening).unwrap_err()).join().unwrap());
+    assert!(matches!(threads, HardeningError::Threads { count: 2 }), "{threads}");
+}

@@ -1,0 +1,116 @@
+//! The contract, and what becomes of a key whose file changes.
+
+use std::{fs, os::unix::fs::MetadataExt as _, path::Path, sync::Arc};
+
+use device_key::{DeviceKeyProvider as _, KeyReference};
+use device_key_provider_os::{OsProvider, OsSettings};
+use device_key_testing::{SequenceRandom, conformance};
+use device_key_wrapping::WrappingKey;
+use tokio::runtime;
+
+use crate::{
+    runner::Test,
+    scene::{CLIENT, SERVICE, Scene, set_mode},
+    service::{keys_in, outcome, peer, prepare},
+};
+
+pub(crate) const TESTS: &[Test] = &[
+    ("keys::the_provider_conforms", the_provider_conforms),
+    ("keys::a_key_lives_as_long_as_its_file_is_right", a_key_lives_as_long_as_its_file_is_right),
+    ("keys::files_are_private_and_whole", files_are_private_and_whole),
+];
+
+fn the_provider_conforms() {
+    for wrapping in ["plain", "wrapped"] {
+        let scene = Scene::new();
+        let home = scene.home(SERVICE);
+        scene.output(SERVICE, &["conformance", home.to_str().unwrap(), wrapping]);
+    }
+}
+
+/// In a child: the whole contract, on a hardened process, for a client of another user.
+pub(crate) fn conform(home: &str, wrapping: &str) {
+    prepare(Path::new(home), "fully");
+    let provider = Arc::new(provider(home, (wrapping == "wrapped").then_some(1)));
+    let runtime = runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let peer = peer(&CLIENT.to_string(), "unix");
+    runtime.block_on(conformance::provider_for(provider, peer));
+}
+
+fn a_key_lives_as_long_as_its_file_is_right() {
+    let scene = Scene::new();
+    scene.output(SERVICE, &["change-files", scene.home(SERVICE).to_str().unwrap()]);
+}
+
+/// In a child.
+pub(crate) fn change_files(home: &str) {
+    prepare(Path::new(home), "fully");
+    let (plain, wrapped) = (key(home, 1, None), key(home, 2, Some(1)));
+    let file = |key: &KeyReference| keys_in(home).path().join(format!("{}.p8", key.key_id));
+    let load = |key: &KeyReference, wrapping: Option<u8>| {
+        outcome(provider(home, wrapping).public_key(key).map(drop))
+    };
+    assert_eq!(load(&plain, None), "ok");
+    assert_eq!(load(&wrapped, Some(1)), "ok");
+    assert_eq!(load(&wrapped, Some(2)), "key_lost", "another wrapping key");
+    assert_eq!(load(&wrapped, None), "key_lost", "no wrapping key");
+    assert_eq!(load(&plain, Some(1)), "key_lost", "not encrypted, though it should be");
+
+    let other = KeyReference { public_key: wrapped.public_key.clone(), ..plain.clone() };
+    assert_eq!(load(&other, None), "key_lost", "another public key");
+
+    let whole = fs::read(file(&plain)).unwrap();
+    fs::write(file(&plain), &whole[..whole.len() - 1]).unwrap();
+    assert_eq!(load(&plain, None), "key_lost", "cut short");
+    fs::write(file(&plain), [0; 600]).unwrap();
+    assert_eq!(load(&plain, None), "key_lost", "far too long");
+    fs::write(file(&plain), fs::read(file(&wrapped)).unwrap()).unwrap();
+    assert_eq!(load(&plain, Some(1)), "key_lost", "encrypted for another name");
+    fs::write(file(&plain), &whole).unwrap();
+    set_mode(&file(&plain), 0o640);
+    assert_eq!(load(&plain, None), "key_folder", "readable by the group");
+    set_mode(&file(&plain), 0o600);
+    assert_eq!(load(&plain, None), "ok", "as it was");
+
+    let holder = provider(home, None);
+    holder.public_key(&plain).unwrap();
+    holder.delete(&plain.key_id).unwrap();
+    assert_eq!(outcome(holder.public_key(&plain).map(drop)), "key_lost", "not even from memory");
+    assert!(!file(&plain).exists());
+    assert_eq!(holder.list().unwrap(), [wrapped.key_id]);
+}
+
+fn files_are_private_and_whole() {
+    let scene = Scene::new();
+    scene.output(SERVICE, &["look-at-files", scene.home(SERVICE).to_str().unwrap()]);
+}
+
+/// In a child.
+pub(crate) fn look_at_files(home: &str) {
+    prepare(Path::new(home), "fully");
+    let key = key(home, 1, None);
+    let folder = keys_in(home).path().to_owned();
+    let file = fs::metadata(folder.join(format!("{}.p8", key.key_id))).unwrap();
+    assert_eq!((file.mode() & 0o7777, file.len()), (0o600, 231));
+    assert_eq!(fs::metadata(&folder).unwrap().mode() & 0o7777, 0o700);
+    // What a killed creation leaves is not listed, and goes with the key.
+    let id = SequenceRandom::key_id(2);
+    let partial = folder.join(format!(".{id}.p8.partial"));
+    fs::write(&partial, b"").unwrap();
+    set_mode(&partial, 0o600);
+    let provider = provider(home, None);
+    assert_eq!(provider.list().unwrap(), [key.key_id]);
+    provider.delete(&id).unwrap();
+    assert!(!partial.exists());
+}
+
+fn provider(home: &str, wrapping: Option<u8>) -> OsProvider {
+    let wrapping_key = wrapping.map(|number| WrappingKey::from_bytes([number; 32]));
+    OsProvider::new(OsSettings { wrapping_key, ..OsSettings::default() }, keys_in(home))
+}
+
+fn key(home: &str, number: u64, wrapping: Option<u8>) -> KeyReference {
+    let key_id = SequenceRandom::key_id(number);
+    let created = provider(home, wrapping).create(&key_id).unwrap();
+    KeyReference { key_id, public_key: created.public_key, storage_parent: None }
+}

@@ -1,0 +1,30 @@
+//! What the children do.
+
+use std::process::ExitCode;
+
+use crate::{attacks, hardening, keys, service};
+
+/// The first argument of a child.
+pub(crate) const MARK: &str = "--role";
+
+pub(crate) fn play(arguments: &[String]) -> ExitCode {
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match *arguments.as_slice() {
+        ["service", home, hardened] => service::serve(home, hardened, &[]),
+        ["service", home, hardened, configuration] => {
+            service::serve(home, hardened, &[configuration.into()]);
+        }
+        ["service-in-user-namespace", home, hardened, uid] => {
+            service::enter_user_namespace(uid.parse().unwrap());
+            service::serve(home, hardened, &[]);
+        }
+        ["conformance", home, wrapping] => keys::conform(home, wrapping),
+        ["change-files", home] => keys::change_files(home),
+        ["look-at-files", home] => keys::look_at_files(home),
+        ["work", home] => hardening::work(home),
+        ["forbidden", home] => hardening::try_forbidden(home),
+        ["attack", ref attack @ ..] => attacks::attack(attack),
+        _ => panic!("no such role: {arguments:?}"),
+    }
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,119 @@
+//! The part of a service that holds a key, and answers questions about itself.
+
+use std::{
+    io::{BufRead as _, stdin},
+    path::{Path, PathBuf},
+};
+
+use device_key::{DeviceKeyProvider as _, LocalPeer, OwnerUid, ProviderError, Transport};
+use device_key_private_fs::PrivateDir;
+use device_key_provider_os::{Hardening, Network, OsProvider, OsSettings, evaluate_caller, harden};
+use device_key_testing::SequenceRandom;
+use rustix::{
+    process::{
+        DumpableBehavior, PTracer, Resource, Rlimit, set_dumpable_behavior, set_ptracer, setrlimit,
+    },
+    thread::{Gid, Uid, set_no_new_privs, set_thread_res_gid, set_thread_res_uid},
+};
+
+use crate::sys;
+
+/// What an attacker looks for in memory; what is found there stands for a key.
+const SECRET: &[u8; 16] = b"the key's secret";
+
+/// Serves a user until the end of its input. `hardened` is `fully`, or the conditions that it sees to
+/// by itself, joined by commas.
+pub(crate) fn serve(home: &str, hardened: &str, configuration: &[PathBuf]) {
+    // Yama would forbid more than users do (ptrace_scope); this is about users.
+    let _ = set_ptracer(PTracer::Any);
+    prepare(Path::new(home), hardened);
+    let settings = OsSettings { configuration: configuration.to_vec(), wrapping_key: None };
+    let provider = OsProvider::new(settings, keys_in(home));
+    // On the heap, as keys are.
+    let secret = Box::new(*SECRET);
+    println!("ready");
+    for line in stdin().lock().lines() {
+        let line = line.unwrap();
+        println!("{}", answer(&provider, &secret, &line.split(' ').collect::<Vec<_>>()));
+    }
+}
+
+pub(crate) fn keys_in(home: &str) -> PrivateDir {
+    let home = PrivateDir::open(Path::new(home)).unwrap();
+    let keys = home.subdir(&"keys".parse().unwrap()).unwrap();
+    keys.subdir(&"os".parse().unwrap()).unwrap()
+}
+
+/// In a user namespace of its own that knows only some users, all under their own numbers. Whoever
+/// started this fills in the map.
+pub(crate) fn enter_user_namespace(uid: u32) {
+    sys::unshare_users();
+    println!("unshared");
+    stdin().lock().read_line(&mut String::new()).unwrap();
+    let (user, group) = (Uid::from_raw(uid), Gid::from_raw(uid));
+    set_thread_res_gid(group, group, group).unwrap();
+    set_thread_res_uid(user, user, user).unwrap();
+}
+
+fn answer(provider: &OsProvider, secret: &[u8; 16], words: &[&str]) -> String {
+    match *words {
+        ["conditions"] => {
+            let reports = provider.conditions();
+            let failing = reports.iter().filter(|report| !report.holds());
+            failing.map(|report| report.condition.as_str()).collect::<Vec<_>>().join(",")
+        }
+        ["caller", uid, transport] => {
+            let reports = evaluate_caller(&peer(uid, transport));
+            let failing = reports.iter().filter(|report| !report.holds());
+            failing.map(|report| report.condition.as_str()).collect::<Vec<_>>().join(",")
+        }
+        ["presence", uid, transport] => outcome(provider.presence(&peer(uid, transport))),
+        ["availability", uid, transport] => outcome(provider.availability(&peer(uid, transport))),
+        ["serves", uid, transport] => outcome(provider.serves(&peer(uid, transport))),
+        ["create", number] => {
+            let key_id = SequenceRandom::key_id(number.parse().unwrap());
+            outcome(provider.create(&key_id).map(drop))
+        }
+        ["secret"] => format!("{:p} {}", secret.as_ptr(), secret.len()),
+        _ => panic!("no such question: {words:?}"),
+    }
+}
+
+/// `ok`, the condition that does not hold, or the reason.
+pub(crate) fn outcome(result: Result<(), ProviderError>) -> String {
+    match result {
+        Ok(()) => "ok".into(),
+        Err(error) => match error.kind().os_protection_condition() {
+            Some(condition) => condition.to_string(),
+            None => error.kind().reason().to_string(),
+        },
+    }
+}
+
+pub(crate) fn peer(uid: &str, transport: &str) -> LocalPeer {
+    let transport = [Transport::Stdio, Transport::InProcess, Transport::UnixSocket]
+        .into_iter()
+        .find(|known| known.as_str() == transport)
+        .unwrap();
+    LocalPeer::from_transport(OwnerUid::new(uid.parse().unwrap()), transport)
+}
+
+pub(crate) fn prepare(home: &Path, hardened: &str) {
+    if hardened == "fully" {
+        harden(&Hardening::new(Network::UnixOnly).read_write(home)).unwrap();
+        return;
+    }
+    for step in hardened.split(',').filter(|step| !step.is_empty()) {
+        match step {
+            "dumpable" => set_dumpable_behavior(DumpableBehavior::NotDumpable).unwrap(),
+            "new_privileges" => set_no_new_privs(true).unwrap(),
+            "core_dumps" => limit_core_dumps(Some(0)),
+            "soft_core_dumps" => limit_core_dumps(Some(1 << 20)),
+            other => panic!("no such step: {other}"),
+        }
+    }
+}
+
+fn limit_core_dumps(maximum: Option<u64>) {
+    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum }).unwrap();
+}
