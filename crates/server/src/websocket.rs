@@ -197,10 +197,12 @@ impl House {
         !self.stop.is_cancelled() && (self.readiness.0)()
     }
 
-    /// Room for one more WebSocket.
+    /// Room for one more WebSocket connection. While we stop there is none: [`serve`] waits for all
+    /// of it, and nobody overtakes.
+    ///
+    /// [`serve`]: WebSocketListening::serve
     fn slot(&self) -> Option<OwnedSemaphorePermit> {
-        let slot = self.slots.clone().try_acquire_owned().ok()?;
-        (!self.stop.is_cancelled()).then_some(slot)
+        self.slots.clone().try_acquire_owned().ok()
     }
 }
 

@@ -60,3 +60,25 @@ fn bearer(value: &[u8]) -> Option<&[u8]> {
     let token = token.strip_prefix(b" ")?;
     scheme.eq_ignore_ascii_case(SCHEME).then_some(token)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, SocketAddr};
+
+    use super::Access;
+
+    fn needs_token(address: &str) -> bool {
+        let address = SocketAddr::new(address.parse::<IpAddr>().unwrap(), 1);
+        Access::on(address, None, Vec::new()).is_err()
+    }
+
+    #[test]
+    fn only_loopback_needs_no_token() {
+        for address in ["127.0.0.1", "127.255.0.3", "::1", "::ffff:127.0.0.1"] {
+            assert!(!needs_token(address), "{address}");
+        }
+        for address in ["0.0.0.0", "::", "::ffff:0.0.0.0", "10.0.0.1", "fe80::1", "::127.0.0.1"] {
+            assert!(needs_token(address), "{address}");
+        }
+    }
+}

@@ -29,8 +29,9 @@ use crate::{Answers, AppServer, Connection};
 const READ_BUFFER_BYTES: usize = 16 * 1024;
 /// Answers and pongs beyond this are written at once.
 const WRITE_BUFFER_BYTES: usize = 16 * 1024;
-/// Of a client that does not read. It is also the longest answer, so it is not small.
-const MAX_WRITE_BUFFER_BYTES: usize = 4 * 1024 * 1024;
+/// What is kept for a client that does not read. An answer, which must fit, may echo an id as long as
+/// a message.
+const MAX_WRITE_BUFFER_BYTES: usize = 2 * MAX_MESSAGE_BYTES;
 const DISCARD_BYTES: usize = 16 * 1024;
 
 type Socket = WebSocketStream<TcpStream>;

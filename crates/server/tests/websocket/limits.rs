@@ -134,11 +134,14 @@ async fn a_client_that_vanishes_gives_its_slot_back() {
     let settings = WebSocketLimits { connections: 1, ..Default::default() };
     let listener = Listener::start(limits(settings));
     for _ in 0..3 {
-        let mut client = loop {
-            if let Ok(client) = listener.open_with("").await {
-                break client;
+        let opening = async {
+            loop {
+                if let Ok(client) = listener.open_with("").await {
+                    break client;
+                }
             }
         };
+        let mut client = within(opening).await;
         client.send(Message::text(initialize().to_string())).await;
         client.0.get_ref().set_zero_linger().unwrap();
     }

@@ -5,11 +5,13 @@ use std::{
         net::UnixListener,
     },
     path::Path,
+    sync::mpsc,
+    thread,
 };
 
 use device_key_server::CapabilityToken;
 
-use crate::client::TOKEN;
+use crate::client::{DEADLINE, TOKEN};
 
 /// A user without an account.
 const SOMEBODY: u32 = 61_001;
@@ -88,7 +90,9 @@ fn a_fifo_does_not_hold_up_the_start() {
     let path = folder.path().join("fifo");
     let status = std::process::Command::new("mkfifo").args(["-m", "600"]).arg(&path).status();
     assert!(status.unwrap().success());
-    assert_eq!(refusal(&path), "not_regular");
+    let (sender, outcome) = mpsc::channel();
+    thread::spawn(move || sender.send(refusal(&path)));
+    assert_eq!(outcome.recv_timeout(DEADLINE), Ok("not_regular"));
 }
 
 #[test]
@@ -97,7 +101,7 @@ fn a_token_is_not_shown() {
     let path = folder.path().join("token");
     write_private(&path, TOKEN);
     let shown = format!("{:?}", CapabilityToken::read(&path).unwrap());
-    assert!(!shown.contains(TOKEN) && !shown.contains("99"), "{shown}");
+    assert_eq!(shown, "CapabilityToken(..)");
     write_private(&path, format!("{TOKEN} "));
     let error = CapabilityToken::read(&path).err().unwrap();
     assert!(!format!("{error} {error:?}").contains(TOKEN));
