@@ -51,7 +51,10 @@ impl Refusal {
                 headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
             Self::Upgrade => {
-                headers.extend([(UPGRADE, PROTOCOL), (SEC_WEBSOCKET_VERSION, VERSION)]);
+                headers.insert(UPGRADE, PROTOCOL);
+                // Who sends the one names it in the other (RFC 9110 section 7.8).
+                headers.insert(CONNECTION, HeaderValue::from_static("upgrade, close"));
+                headers.insert(SEC_WEBSOCKET_VERSION, VERSION);
             }
             Self::Origin | Self::Path | Self::Handshake | Self::Busy => {}
         }

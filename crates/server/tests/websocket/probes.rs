@@ -87,6 +87,7 @@ async fn what_is_no_websocket_opening_is_told_so() {
         assert_eq!(reply.status, status, "{line}");
         if status == 426 {
             assert!(reply.text.contains("sec-websocket-version: 13\r\n"), "{}", reply.text);
+            assert!(reply.text.contains("connection: upgrade, close\r\n"), "{}", reply.text);
         }
     }
     let old = with(0, opening[0]).replace("HTTP/1.1", "HTTP/1.0");
