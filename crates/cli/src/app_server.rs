@@ -21,7 +21,7 @@ use crate::{
     args::AppServerArguments,
     compose::{self, Composition},
     exit::{Exit, Failure},
-    home,
+    hardening, home,
     settings::Settings,
 };
 
@@ -37,6 +37,20 @@ pub(crate) fn run(arguments: &AppServerArguments) -> Result<Exit, Failure> {
     log_to_stderr(LevelFilter::INFO);
     let settings = Settings::of_app_server(arguments)?;
     let home = home::open(&settings)?;
+    // One thread moves lines; key operations run on the blocking pool beside it.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(BLOCKING_THREADS)
+        .build()
+        .map_err(|error| Failure::system("cannot start the runtime", &error))?;
+    let listeners = {
+        let _within = runtime.enter();
+        Listeners::open(&settings)?
+    };
+    if settings.is_system_service() && !listeners.is_empty() {
+        // After the sockets, whose places it closes; before anything has to do with a key.
+        hardening::harden(&settings, &home, listeners.folders())?;
+    }
     let Composition { store, state } = compose::compose(&settings, &home)?;
     let description = ServerDescription {
         name: "device-key".to_owned(),
@@ -46,14 +60,7 @@ pub(crate) fn run(arguments: &AppServerArguments) -> Result<Exit, Failure> {
     let limits = settings.server_limits();
     let server = AppServer::with_limits(description, store.clone(), Methods::new(), limits)
         .map_err(|error| Failure::system("cannot set up the methods", &error))?;
-    // One thread moves lines; key operations run on the blocking pool beside it.
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .max_blocking_threads(BLOCKING_THREADS)
-        .build()
-        .map_err(|error| Failure::system("cannot start the runtime", &error))?;
     let outcome = runtime.block_on(async {
-        let listeners = Listeners::open(&settings)?;
         let signals =
             Signals::new().map_err(|error| Failure::system("cannot await signals", &error))?;
         let sweeping = tokio::spawn(sweep(store, state));

@@ -7,9 +7,11 @@ use device_key::{
 };
 use device_key_config::ProviderName;
 use device_key_private_fs::{FileName, InvalidFileName, PrivateDir};
+use device_key_provider_os::{ConditionReport, OsProvider, OsSettings};
 use device_key_provider_tpm::{AddressError, KeySecrets, TpmAddress, TpmProvider, TpmSettings};
 use device_key_state::{StateError, StateErrorKind, StateRuntime};
 use device_key_wrapping::WrappingKey;
+use tracing::warn;
 
 use crate::{
     exit::{Exit, Failure},
@@ -35,7 +37,13 @@ pub(crate) fn compose(settings: &Settings, home: &PrivateDir) -> Result<Composit
     for name in settings.providers.iter() {
         match name {
             ProviderName::Tpm => providers.push(Arc::new(tpm_provider(settings, home)?)),
-            ProviderName::Os => {}
+            ProviderName::Os => {
+                let keystore = os_provider(settings, home)?;
+                if settings.is_system_service() {
+                    warn_of_failing_conditions(&keystore);
+                }
+                providers.push(Arc::new(keystore));
+            }
         }
     }
     let bindings: Arc<dyn DeviceKeyBindingStore> = state.clone();
@@ -77,6 +85,23 @@ pub(crate) fn tpm_provider(settings: &Settings, home: &PrivateDir) -> Result<Tpm
         Some(key) => secrets.wrapped_by(key),
         None => secrets,
     }))
+}
+
+/// The OS keystore, with its folder for key files. Whether its conditions hold it judges itself.
+pub(crate) fn os_provider(settings: &Settings, home: &PrivateDir) -> Result<OsProvider, Failure> {
+    let keys = folder(&folder(home, "keys")?, "os")?;
+    let settings =
+        OsSettings { configuration: settings.trusted_files(), wrapping_key: wrapping_key()? };
+    Ok(OsProvider::new(settings, keys))
+}
+
+/// A service that cannot give the class says so once, at its start.
+fn warn_of_failing_conditions(keystore: &OsProvider) {
+    for ConditionReport { condition, found, cure } in keystore.conditions() {
+        if let Some(cure) = cure {
+            warn!(%condition, found, cure, "keys are not OS-protected");
+        }
+    }
 }
 
 fn folder(parent: &PrivateDir, name: &str) -> Result<PrivateDir, Failure> {

@@ -2,10 +2,12 @@
 //! folder, the database and, where allowed, the persistent storage root key.
 
 mod effective;
+mod os_keystore;
 
-use std::collections::BTreeSet;
+use std::{borrow::Cow, collections::BTreeSet, sync::Arc};
 
-use device_key::{Chain, DeviceKeyProvider as _, ProviderError, ProviderErrorKind};
+use device_key::{Chain, DeviceKeyProvider, ProviderError, ProviderErrorKind};
+use device_key_config::ProviderName;
 use device_key_private_fs::PrivateDir;
 use device_key_provider_tpm::{TpmFacts, TpmProvider};
 use device_key_state::StateRuntime;
@@ -24,7 +26,7 @@ use crate::{
 /// One thing that was looked at.
 #[derive(Debug, Serialize)]
 struct Check {
-    name: &'static str,
+    name: Cow<'static, str>,
     verdict: Verdict,
     found: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -33,16 +35,21 @@ struct Check {
 
 impl Check {
     fn pass(name: &'static str, found: impl Into<String>) -> Self {
-        Self { name, verdict: Verdict::Pass, found: found.into(), cure: None }
+        Self { name: name.into(), verdict: Verdict::Pass, found: found.into(), cure: None }
     }
 
     fn warn(name: &'static str, found: impl Into<String>, cure: impl Into<String>) -> Self {
-        Self { name, verdict: Verdict::Warn, found: found.into(), cure: Some(cure.into()) }
+        Self {
+            name: name.into(),
+            verdict: Verdict::Warn,
+            found: found.into(),
+            cure: Some(cure.into()),
+        }
     }
 
     fn fail(name: &'static str, failure: &Failure) -> Self {
         Self {
-            name,
+            name: name.into(),
             verdict: Verdict::Fail,
             found: format!("{}: {}", failure.what, failure.cause),
             cure: failure.cure.clone(),
@@ -68,7 +75,7 @@ fn print(checks: &[Check]) {
     heading("What device keys need on this machine");
     let width = checks.iter().map(|check| check.name.len()).max().unwrap_or_default();
     for check in checks {
-        row(check.verdict, check.name, width, &check.found);
+        row(check.verdict, &check.name, width, &check.found);
         if let Some(cure) = &check.cure {
             anstream::println!("{:width$}to mend it: {cure}", "", width = width + 10);
         }
@@ -77,28 +84,48 @@ fn print(checks: &[Check]) {
 
 fn examine(settings: &Settings) -> Vec<Check> {
     let mut checks = effective::checks(settings);
-    let home = match home::open(settings) {
-        Ok(home) => home,
-        Err(failure) => {
-            checks.push(Check::fail("home folder", &failure));
-            return checks;
+    match home::open(settings) {
+        Ok(home) => {
+            checks.push(Check::pass("home folder", home.path().display().to_string()));
+            checks.extend(protection(settings, &home));
         }
-    };
-    checks.push(Check::pass("home folder", home.path().display().to_string()));
-    let state = StateRuntime::open(&home).map_err(|error| compose::state_failure(&error));
+        Err(failure) => checks.push(Check::fail("home folder", &failure)),
+    }
+    checks
+}
+
+/// What keeps the keys, by the steps of a start.
+fn protection(settings: &Settings, home: &PrivateDir) -> Vec<Check> {
+    let mut checks = Vec::new();
+    if settings.is_system_service() {
+        checks.push(os_keystore::hardened(settings, home));
+    }
+    let state = StateRuntime::open(home).map_err(|error| compose::state_failure(&error));
     match &state {
         Ok(state) => checks.push(database(state)),
         Err(failure) => checks.push(Check::fail("state database", failure)),
     }
-    match compose::tpm_provider(settings, &home) {
-        Ok(tpm) => {
-            if let Ok(state) = &state {
-                checks.push(key_files(state, &tpm));
-            }
-            checks.extend(hardware(settings, &home, &tpm));
+    let mut keystores: Vec<Arc<dyn DeviceKeyProvider>> = Vec::new();
+    let mut of_providers = Vec::new();
+    for name in settings.providers.iter() {
+        let looked_at = match name {
+            ProviderName::Tpm => compose::tpm_provider(settings, home).map(|tpm| {
+                of_providers.extend(hardware(settings, home, &tpm));
+                keystores.push(Arc::new(tpm));
+            }),
+            ProviderName::Os => compose::os_provider(settings, home).map(|keystore| {
+                of_providers.extend(os_keystore::conditions(settings, &keystore));
+                keystores.push(Arc::new(keystore));
+            }),
+        };
+        if let Err(failure) = looked_at {
+            checks.push(Check::fail("key folder", &failure));
         }
-        Err(failure) => checks.push(Check::fail("key folder", &failure)),
     }
+    if let Ok(state) = &state {
+        checks.push(key_files(state, &keystores));
+    }
+    checks.extend(of_providers);
     checks
 }
 
@@ -120,9 +147,9 @@ fn database(state: &StateRuntime) -> Check {
 }
 
 /// Every key file has a record and every record its file, or else nobody can use the key any more.
-fn key_files(state: &StateRuntime, tpm: &TpmProvider) -> Check {
+fn key_files(state: &StateRuntime, keystores: &[Arc<dyn DeviceKeyProvider>]) -> Check {
     let name = "key files";
-    let Comparison { files, unknown, missing } = match compare(state, tpm) {
+    let Comparison { files, unknown, missing } = match compare(state, keystores) {
         Ok(comparison) => comparison,
         Err(failure) => return Check::fail(name, &failure),
     };
@@ -133,7 +160,7 @@ fn key_files(state: &StateRuntime, tpm: &TpmProvider) -> Check {
                 "{files} key files, {unknown} of them without a record, and {missing} records \
                  without a file"
             ),
-            "restore what is missing, the state database or files in keys/tpm, from the same copy; \
+            "restore what is missing, the state database or files in keys, from the same copy; \
              a key whose file is lost has to be created and enrolled anew",
         );
     }
@@ -148,16 +175,22 @@ struct Comparison {
 
 /// An app-server beside us may be at work: records are read before the files, for a record comes
 /// before its file, and again after them, for the files that came in between.
-fn compare(state: &StateRuntime, tpm: &TpmProvider) -> Result<Comparison, Failure> {
+fn compare(
+    state: &StateRuntime,
+    keystores: &[Arc<dyn DeviceKeyProvider>],
+) -> Result<Comparison, Failure> {
     let unreadable = |error| Failure::system("records cannot be read", &Chain(&error));
     let before = state.key_ids().map_err(unreadable)?;
     let counts = state.count_by_phase().map_err(unreadable)?;
     let half_made = counts.creating + counts.deleting;
-    let files: BTreeSet<DeviceKeyId> = tpm
-        .list()
-        .map_err(|error| Failure::system("key files cannot be listed", &Chain(&error)))?
-        .into_iter()
-        .collect();
+    let mut files: BTreeSet<DeviceKeyId> = BTreeSet::new();
+    for keystore in keystores {
+        let listed = keystore.list();
+        files.extend(
+            listed
+                .map_err(|error| Failure::system("key files cannot be listed", &Chain(&error)))?,
+        );
+    }
     let after: BTreeSet<DeviceKeyId> = state.key_ids().map_err(unreadable)?.into_iter().collect();
     let without_file = before.iter().filter(|key_id| !files.contains(key_id)).count();
     Ok(Comparison {
@@ -177,7 +210,7 @@ fn hardware(settings: &Settings, home: &PrivateDir, tpm: &TpmProvider) -> Vec<Ch
             parent(&facts),
         ],
         Err(error) => vec![Check {
-            name: "TPM 2.0",
+            name: "TPM 2.0".into(),
             verdict: Verdict::Fail,
             found: format!("{address}: {}", Chain(&error)),
             cure: Some(cure(&error, &address, home)),

@@ -12,6 +12,7 @@ mod compose;
 mod demo;
 mod doctor;
 mod exit;
+mod hardening;
 mod home;
 mod report;
 mod service_socket;

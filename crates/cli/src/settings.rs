@@ -30,8 +30,10 @@ pub(crate) struct Settings {
     pub(crate) limits: ConfiguredLimits,
     pub(crate) listen: Vec<ListenAddress>,
     pub(crate) websocket: WebSocket,
-    /// The file that was read, if one was.
-    pub(crate) file: Option<PathBuf>,
+    /// Where the configuration is, or would be.
+    pub(crate) file: Option<ConfigFile>,
+    /// Whether it is there.
+    pub(crate) has_file: bool,
 }
 
 impl Settings {
@@ -42,7 +44,7 @@ impl Settings {
             Some(file) => file.load().map_err(|error| unusable(&error))?,
             None => None,
         };
-        let file = config.is_some().then_some(file).flatten();
+        let has_file = config.is_some();
         let Config { home, providers, listen, service, tpm, backends, limits, websocket } =
             config.unwrap_or_default();
         let of_system = arguments.service.then_some(ServiceMode::System);
@@ -61,7 +63,8 @@ impl Settings {
             limits,
             listen,
             websocket,
-            file: file.map(|file| file.path().to_owned()),
+            file,
+            has_file,
         })
     }
 
@@ -77,6 +80,18 @@ impl Settings {
     /// Whether this is a service under a user of its own.
     pub(crate) fn is_system_service(&self) -> bool {
         self.service == Some(ServiceMode::System)
+    }
+
+    /// Whether it listens for WebSocket clients.
+    pub(crate) fn has_websocket(&self) -> bool {
+        self.listen.iter().any(|address| matches!(address, ListenAddress::WebSocket(_)))
+    }
+
+    /// The files that decide what the service does, be they there or not.
+    pub(crate) fn trusted_files(&self) -> Vec<PathBuf> {
+        let configuration = self.file.as_ref().map(|file| file.path().to_owned());
+        let token = self.websocket.token_file.as_ref().map(|file| file.as_path().to_owned());
+        configuration.into_iter().chain(token).collect()
     }
 
     /// Which statements may go where.

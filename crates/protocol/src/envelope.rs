@@ -33,7 +33,7 @@ pub struct Request {
     pub version: Version,
 }
 
-/// A string or a 64-bit integer, kept as it was spelled.
+/// A string of at most 256 bytes or a 64-bit integer, kept as it was spelled.
 #[derive(Clone, Debug)]
 pub struct RequestId(Box<RawValue>);
 
@@ -141,9 +141,13 @@ impl Envelope<'_> {
 }
 
 impl RequestId {
+    /// Longest string in bytes, as it is spelled, quotes included. It is echoed, so without a bound
+    /// the answers to short work could be as long as the longest line.
+    const MAX_BYTES: usize = 258;
+
     fn parse(raw: &RawValue) -> Option<Self> {
         let text = raw.get();
-        let is_id = text.starts_with('"')
+        let is_id = (text.starts_with('"') && text.len() <= Self::MAX_BYTES)
             || serde_json::from_str::<i64>(text).is_ok()
             || serde_json::from_str::<u64>(text).is_ok();
         is_id.then(|| Self(raw.to_owned()))

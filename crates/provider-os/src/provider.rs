@@ -7,7 +7,6 @@ use device_key::{
 };
 use device_key_private_fs::{FileName, PrivateDir, PrivateFsError};
 use device_key_types::{DeviceKeyId, OsProtectionCondition, ProtectionClass, PublicKey, Signature};
-use tracing::warn;
 use zeroize::Zeroizing;
 
 use crate::{
@@ -48,8 +47,8 @@ struct Verdict {
 
 impl OsProvider {
     /// Takes a folder for key files of its own, and judges the process as it is now: harden it, and
-    /// change to the service's user, before that. What does not hold is no error here; it is logged,
-    /// and every caller is refused while it lasts.
+    /// change to the service's user, before that. What does not hold is no error here: every caller
+    /// is refused while it lasts, and [`conditions`](Self::conditions) tells what it is.
     pub fn new(settings: OsSettings, keys: PrivateDir) -> Self {
         let provider = Self {
             settings,
@@ -58,12 +57,7 @@ impl OsProvider {
             loaded: LoadedKeys::new(LOADED_KEYS),
             verdict: RwLock::default(),
         };
-        for report in provider.judge_everything() {
-            if let Some(cure) = &report.cure {
-                let condition = report.condition.as_str();
-                warn!(condition, found = report.found, cure, "keys are not OS-protected");
-            }
-        }
+        provider.judge_everything();
         provider
     }
 

@@ -87,6 +87,11 @@ impl UnixSocket {
         self.path.as_deref()
     }
 
+    /// Whether we made it, and remove it in the end.
+    pub const fn is_ours(&self) -> bool {
+        self.place.is_some()
+    }
+
     /// Serves every connection until the server stops. The socket is removed then, if we made it;
     /// connections that are open go on until they are idle.
     pub async fn serve(self, server: AppServer) {

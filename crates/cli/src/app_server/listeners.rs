@@ -1,4 +1,4 @@
-use std::{env, fmt, net::SocketAddr};
+use std::{env, fmt, net::SocketAddr, path::Path};
 
 use device_key_config::{ListenAddress, ServiceMode, UnixSocketPath, WebSocket};
 use device_key_server::{
@@ -37,6 +37,14 @@ impl Listeners {
             }
         }
         Ok(listeners)
+    }
+
+    /// The folders of the sockets that we made, and will remove.
+    pub(super) fn folders(&self) -> impl Iterator<Item = &Path> {
+        self.unix
+            .iter()
+            .filter(|socket| socket.is_ours())
+            .filter_map(|socket| socket.path()?.parent())
     }
 
     pub(super) fn is_empty(&self) -> bool {

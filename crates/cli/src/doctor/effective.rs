@@ -8,8 +8,9 @@ use crate::settings::Settings;
 /// One row for each thing that an operator decides.
 pub(super) fn checks(settings: &Settings) -> Vec<Check> {
     let file = match &settings.file {
-        Some(file) => file.display().to_string(),
-        None => "no file, so the defaults".to_owned(),
+        Some(file) if settings.has_file => file.path().display().to_string(),
+        Some(file) => format!("the defaults: there is no {}", file.path().display()),
+        None => "the defaults".to_owned(),
     };
     let mode = match settings.service {
         None => "in the hands of the client that spawns it",

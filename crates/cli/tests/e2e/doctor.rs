@@ -55,6 +55,7 @@ fn doctor_passes_on_what_is_well_and_changes_nothing() {
         ("key files", "pass"),
         ("TPM 2.0", "pass"),
         ("kind of TPM", "warn"),
+        ("OS keystore", "pass"),
         ("storage root key", "pass"),
     ]);
     assert_eq!(verdicts(&report), well);
@@ -85,6 +86,7 @@ fn doctor_fails_without_a_tpm_that_is_allowed() {
             ("state database", "pass"),
             ("key files", "pass"),
             ("TPM 2.0", "fail"),
+            ("OS keystore", "pass"),
         ];
         assert_eq!(verdicts(&report), expected(&failing));
     }
@@ -124,8 +126,8 @@ fn everything_under_the_home_is_private() {
     let mut server = Server::start(&mut home.app_server(&swtpm.address()));
     let key = server.create("account", "client");
     server.prove(&key);
-    // The folders home, keys, tpm and lock; database, log, index, key and lease.
-    assert_eq!(home.assert_private(), 9);
+    // The folders home, keys, tpm, os and lock; database, log, index, key and lease.
+    assert_eq!(home.assert_private(), 10);
     server.finish_well();
     assert!(home.assert_private() >= 6);
 }

@@ -19,6 +19,7 @@ mod program;
 mod proof;
 mod redaction;
 mod server;
+mod service;
 mod service_client;
 mod start_failures;
 mod streams;

@@ -29,9 +29,14 @@ pub(crate) struct Key {
 impl Key {
     /// From the answer to `device/key/create`.
     pub(crate) fn new(account: &str, client: &str, answer: &Value) -> Self {
+        assert_eq!(answer["result"]["protectionClass"], "hardware_tpm", "{answer}");
+        Self::of_any_class(account, client, answer)
+    }
+
+    /// The same of a key that need not be in hardware.
+    pub(crate) fn of_any_class(account: &str, client: &str, answer: &Value) -> Self {
         let result = &answer["result"];
         assert_eq!(result["algorithm"], "ecdsa_p256_sha256", "{answer}");
-        assert_eq!(result["protectionClass"], "hardware_tpm", "{answer}");
         let spki = decoded(&result["publicKeySpkiDerBase64"]);
         Self {
             id: result["keyId"].as_str().unwrap().to_owned(),

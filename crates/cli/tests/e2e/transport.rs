@@ -105,6 +105,12 @@ fn the_handshake_needs_no_tpm() {
             "protectionClass": "hardware_tpm",
             "available": false,
             "reason": "hardware_unavailable",
+        }, {
+            "name": "os",
+            "protectionClass": "os_protected_nonextractable",
+            "available": false,
+            "reason": "os_protection_unavailable",
+            "cause": "transport",
         }])
     );
     server.send(initialize().as_bytes());

@@ -22,7 +22,10 @@ fn ids_are_echoed_as_they_were_spelled() {
         let request = request(&format!(r#"{{"id":{id},"method":"m"}}"#));
         assert_eq!(request.id.as_json().get(), id);
     }
-    for id in ["null", "1.0", "1e3", "18446744073709551616", "true", "[]", "{}"] {
+    let longest = format!("\"{}\"", "x".repeat(256));
+    assert_eq!(request(&format!(r#"{{"id":{longest},"method":"m"}}"#)).id.as_json().get(), longest);
+    let longer = format!("\"{}\"", "x".repeat(257));
+    for id in [&longer, "null", "1.0", "1e3", "18446744073709551616", "true", "[]", "{}"] {
         let line = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"m"}}"#);
         let (reason, answer) = refusal(line.as_bytes());
         assert_eq!((reason, &answer["id"]), ("invalid_request", &Value::Null), "{id}");

@@ -1,0 +1,40 @@
+//! The conditions of the OS-protected class, each by itself.
+
+use device_key_private_fs::PrivateDir;
+use device_key_provider_os::{ConditionReport, OsProvider, Outcome};
+
+use super::Check;
+use crate::{hardening, report::Verdict, settings::Settings};
+
+/// Hardens this process as the service does its own, so that its conditions can be looked at.
+pub(super) fn hardened(settings: &Settings, home: &PrivateDir) -> Check {
+    let name = "hardening";
+    match hardening::harden(settings, home, std::iter::empty()) {
+        Ok(report) => {
+            let steps: Vec<String> =
+                report.steps.iter().map(|step| format!("{} {}", step.step, step.outcome)).collect();
+            let found = steps.join(", ");
+            if report.steps.iter().all(|step| step.outcome == Outcome::Done) {
+                Check::pass(name, found)
+            } else {
+                Check::warn(name, found, "none needed; a newer kernel hardens more")
+            }
+        }
+        Err(failure) => Check::fail(name, &failure),
+    }
+}
+
+/// One row a condition, where it could hold at all.
+pub(super) fn conditions(settings: &Settings, keystore: &OsProvider) -> Vec<Check> {
+    if !settings.is_system_service() {
+        let found = "not in this mode: it takes a service under a user of its own (--service)";
+        return vec![Check::pass("OS keystore", found)];
+    }
+    keystore.conditions().into_iter().map(row).collect()
+}
+
+fn row(report: ConditionReport) -> Check {
+    let ConditionReport { condition, found, cure } = report;
+    let verdict = if cure.is_none() { Verdict::Pass } else { Verdict::Fail };
+    Check { name: format!("OS keystore: {condition}").into(), verdict, found, cure }
+}

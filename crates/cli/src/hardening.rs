@@ -1,0 +1,59 @@
+//! What the service of the machine does to its own process before it handles a key.
+
+use std::{env, path::Path};
+
+use device_key::Chain;
+use device_key_private_fs::PrivateDir;
+use device_key_provider_os::{
+    Hardening, HardeningReport, Network, Outcome, harden as harden_process,
+};
+use device_key_provider_tpm::TpmAddress;
+use tracing::{debug, warn};
+
+use crate::{compose, exit::Failure, settings::Settings};
+
+/// Where the operating system tells about processes: who is at the other end of a connection.
+const PROCESSES: &str = "/proc";
+/// Where `SQLite` takes the seed of its names for temporary files.
+const RANDOM: &str = "/dev/urandom";
+
+/// Takes from the process what a service that handles keys does not need. It keeps its home, the
+/// files that it obeys, the TPM, and the folders of sockets that it will remove.
+pub(crate) fn harden<'a>(
+    settings: &Settings,
+    home: &PrivateDir,
+    socket_folders: impl Iterator<Item = &'a Path>,
+) -> Result<HardeningReport, Failure> {
+    let exports =
+        env::vars_os().any(|(name, _)| name.as_encoded_bytes().starts_with(b"OTEL_EXPORTER_OTLP_"));
+    let network =
+        if settings.has_websocket() || exports { Network::Internet } else { Network::UnixOnly };
+    let mut hardening =
+        Hardening::new(network).read(PROCESSES).read(RANDOM).read_write(home.path());
+    for file in settings.trusted_files().into_iter().filter(|file| file.exists()) {
+        hardening = hardening.read(file);
+    }
+    if let Some(credentials) = env::var_os("CREDENTIALS_DIRECTORY") {
+        hardening = hardening.read(credentials);
+    }
+    for folder in socket_folders {
+        hardening = hardening.read_write(folder);
+    }
+    if let Ok(TpmAddress::Device(device)) = compose::tpm_address(settings) {
+        let device: &Path = device.as_path();
+        if device.exists() {
+            hardening = hardening.device(device);
+        }
+    }
+    let report = harden_process(&hardening)
+        .map_err(|error| Failure::system("the process cannot be hardened", &Chain(&error)))?;
+    for step in &report.steps {
+        match step.outcome {
+            Outcome::Done => debug!(step = step.step.as_str(), "hardened"),
+            Outcome::Partly | Outcome::Unsupported => {
+                warn!(step = step.step.as_str(), "this kernel hardens less than others");
+            }
+        }
+    }
+    Ok(report)
+}

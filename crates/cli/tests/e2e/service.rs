@@ -1,0 +1,247 @@
+//! The service under a user of its own, as an operator runs it, and its clients under theirs.
+//!
+//! The tests are root, who starts the service as one user without an account and connects as
+//! another. Service and program lie in a folder below which nobody else writes.
+
+mod activation;
+mod class;
+mod listen;
+mod load;
+mod matrix;
+mod operation;
+
+use std::{
+    fs::{self, Permissions},
+    io::{BufRead as _, BufReader, Write as _},
+    os::unix::{
+        fs::{PermissionsExt as _, chown},
+        net::{UnixDatagram, UnixStream},
+        process::CommandExt as _,
+    },
+    path::{Path, PathBuf},
+    process::{Command, ExitStatus, Stdio},
+    thread::{self, JoinHandle},
+};
+
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    process::{Gid, Pid, PidfdFlags, Signal, Uid, kill_process, pidfd_open},
+    thread::{set_thread_res_gid, set_thread_res_uid},
+};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::program::{PATIENCE, Program, collect};
+
+/// Users without accounts.
+pub(crate) const SERVICE: u32 = 61_001;
+pub(crate) const CLIENT: u32 = 61_002;
+
+/// Where a service is installed: its program, its home, its socket and its configuration.
+pub(crate) struct Installation {
+    folder: TempDir,
+}
+
+impl Installation {
+    pub(crate) fn new() -> Self {
+        assert!(rustix::process::geteuid().is_root(), "these tests are of several users: be root");
+        // Not below /tmp, where others write.
+        let folder =
+            tempfile::Builder::new().prefix("device-key-e2e-").tempdir_in("/var/lib").unwrap();
+        fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
+        let installation = Self { folder };
+        fs::copy(env!("CARGO_BIN_EXE_device-key"), installation.program()).unwrap();
+        fs::set_permissions(installation.program(), Permissions::from_mode(0o755)).unwrap();
+        for (name, mode) in [("home", 0o700), ("run", 0o755)] {
+            let own = installation.folder.path().join(name);
+            fs::create_dir(&own).unwrap();
+            chown(&own, Some(SERVICE), Some(SERVICE)).unwrap();
+            fs::set_permissions(&own, Permissions::from_mode(mode)).unwrap();
+        }
+        installation
+    }
+
+    pub(crate) fn program(&self) -> PathBuf {
+        self.folder.path().join("device-key")
+    }
+
+    pub(crate) fn home(&self) -> PathBuf {
+        self.folder.path().join("home")
+    }
+
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.folder.path().join("run/device-key.sock")
+    }
+
+    pub(crate) fn listen(&self) -> String {
+        format!("unix://{}", self.socket().display())
+    }
+
+    /// Writes config.toml as root would, and gives its path.
+    pub(crate) fn configure(&self, text: &str) -> PathBuf {
+        let path = self.folder.path().join("config.toml");
+        fs::write(&path, text).unwrap();
+        path
+    }
+
+    /// The installed program as this user, without any setting of whoever runs the tests.
+    pub(crate) fn as_user(&self, uid: u32) -> Command {
+        let mut command = Command::new(self.program());
+        command.env_clear().uid(uid).gid(uid).current_dir("/");
+        command
+    }
+
+    /// The app-server as the service.
+    pub(crate) fn service(&self) -> Command {
+        self.app_server(SERVICE)
+    }
+
+    /// The app-server as the service, under a user that may not be the service's.
+    pub(crate) fn app_server(&self, uid: u32) -> Command {
+        let mut command = self.as_user(uid);
+        command.args(["app-server", "--service", "--home"]).arg(self.home());
+        command
+    }
+
+    /// The relay to the service, as a client of this user spawns it.
+    pub(crate) fn relay(&self, uid: u32) -> Command {
+        let mut command = self.as_user(uid);
+        command.args(["app-server", "--connect"]).arg(self.socket());
+        command.args(["--service-uid", &SERVICE.to_string()]);
+        command
+    }
+
+    /// Starts the service on its socket with OS-protected keys and more arguments.
+    pub(crate) fn start(&self, arguments: &[&str]) -> Service {
+        let mut command = self.service();
+        command.args(["--provider", "os", "--listen", &self.listen()]).args(arguments);
+        Service::start(&mut command)
+    }
+}
+
+/// A service that is ready.
+pub(crate) struct Service {
+    program: Program,
+    log: Option<JoinHandle<Vec<u8>>>,
+}
+
+impl Service {
+    /// Starts it and waits until it tells systemd, whose part we play, that it is ready.
+    pub(crate) fn start(command: &mut Command) -> Self {
+        let scratch = tempfile::tempdir_in("/run").unwrap();
+        fs::set_permissions(scratch.path(), Permissions::from_mode(0o755)).unwrap();
+        let path = scratch.path().join("notify");
+        let notify = UnixDatagram::bind(&path).unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o666)).unwrap();
+        command.env("NOTIFY_SOCKET", &path);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut program = Program::spawn(command);
+        let log = Some(collect(program.child.stderr.take().unwrap()));
+        let process = pidfd_open(Pid::from_child(&program.child), PidfdFlags::empty()).unwrap();
+        let mut service = Self { program, log };
+        let patience = Timespec::try_from(PATIENCE).unwrap();
+        let mut waiting =
+            [PollFd::new(&notify, PollFlags::IN), PollFd::new(&process, PollFlags::IN)];
+        assert!(poll(&mut waiting, Some(&patience)).unwrap() > 0, "the service does not start");
+        if waiting[0].revents().is_empty() {
+            let status = service.wait();
+            panic!("the service ended ({status}): {}", service.log());
+        }
+        let mut message = [0; 64];
+        let length = notify.recv(&mut message).unwrap();
+        assert_eq!(&message[..length], b"READY=1\n");
+        service
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.program.child.id()
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.program.child), signal).unwrap();
+    }
+
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        self.program.wait()
+    }
+
+    /// What it logged, once it has ended.
+    pub(crate) fn log(&mut self) -> String {
+        String::from_utf8(self.log.take().unwrap().join().unwrap()).unwrap()
+    }
+
+    /// Asks it to stop, which must go well, and gives its log.
+    pub(crate) fn stop(mut self) -> String {
+        self.signal(Signal::TERM);
+        let status = self.wait();
+        let log = self.log();
+        assert_eq!(status.code(), Some(0), "{log}");
+        log
+    }
+
+    pub(crate) fn kill(mut self) {
+        self.program.kill();
+    }
+}
+
+/// A connection of one user to the service.
+pub(crate) struct Client {
+    stream: UnixStream,
+    lines: BufReader<UnixStream>,
+}
+
+impl Client {
+    /// Connects as this user and shakes hands.
+    pub(crate) fn connect(socket: &Path, uid: u32) -> Self {
+        let stream = connect_as(socket, uid);
+        let lines = BufReader::new(stream.try_clone().unwrap());
+        let mut client = Self { stream, lines };
+        let answer =
+            client.call("initialize", &json!({"clientInfo": {"name": "e2e", "version": "0"}}));
+        assert!(answer["result"].is_object(), "{answer}");
+        client
+    }
+
+    pub(crate) fn send(&mut self, method: &str, params: &Value) {
+        let request = json!({"id": method, "method": method, "params": params});
+        self.stream.write_all(format!("{request}\n").as_bytes()).unwrap();
+    }
+
+    /// The next answer, or nothing if the connection has ended.
+    pub(crate) fn receive(&mut self) -> Option<Value> {
+        let mut line = String::new();
+        let length = self.lines.read_line(&mut line).unwrap();
+        (length > 0).then(|| serde_json::from_str(&line).unwrap())
+    }
+
+    pub(crate) fn call(&mut self, method: &str, params: &Value) -> Value {
+        self.send(method, params);
+        self.receive().expect("an answer")
+    }
+
+    /// Creates an OS-protected key, which must succeed, and gives its id.
+    pub(crate) fn create(&mut self) -> String {
+        let answer = self.call("device/key/create", &binding("allow_os_protected_nonextractable"));
+        let key_id = &answer["result"]["keyId"];
+        key_id.as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
+    }
+}
+
+pub(crate) fn binding(policy: &str) -> Value {
+    json!({"accountUserId": "account", "clientId": "client", "protectionPolicy": policy})
+}
+
+/// A stream whose other end sees this user. The kernel remembers who connected, so that what uses
+/// the stream afterwards may be anybody.
+pub(crate) fn connect_as(socket: &Path, uid: u32) -> UnixStream {
+    let socket = socket.to_owned();
+    let connecting = thread::spawn(move || {
+        // Of this thread alone: first the group, which only root can change.
+        set_thread_res_gid(None, Gid::from_raw(uid), None).unwrap();
+        set_thread_res_uid(None, Uid::from_raw(uid), None).unwrap();
+        UnixStream::connect(socket).unwrap()
+    });
+    let stream = connecting.join().unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream
+}

@@ -1,0 +1,204 @@
+//! Every method over every transport has the outcome that it should have.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::{SocketAddr, TcpStream},
+    process::Command,
+};
+
+use device_key_testing::Swtpm;
+use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::{Message, WebSocket, protocol::Role};
+
+use super::{CLIENT, Client, Installation, SERVICE, Service};
+use crate::{
+    program::run,
+    proof::Key,
+    server::{Server, reason},
+};
+
+/// The methods in an order in which each can succeed.
+const METHODS: [&str; 6] = ["providers", "create", "public", "sign", "list", "delete"];
+const TOKEN: &str = "0123456789abcdef0123456789abcdef0123456789abcdef";
+
+/// One way to reach the app-server.
+trait Caller {
+    fn call(&mut self, method: &str, params: &Value) -> Value;
+}
+
+impl Caller for Client {
+    fn call(&mut self, method: &str, params: &Value) -> Value {
+        self.call(method, params)
+    }
+}
+
+impl Caller for Server {
+    fn call(&mut self, method: &str, params: &Value) -> Value {
+        self.call(method, params)
+    }
+}
+
+struct WebSocketClient(WebSocket<TcpStream>);
+
+impl Caller for WebSocketClient {
+    fn call(&mut self, method: &str, params: &Value) -> Value {
+        let request = json!({"id": 1, "method": method, "params": params});
+        self.0.send(Message::text(request.to_string())).unwrap();
+        let answer = self.0.read().unwrap();
+        serde_json::from_str(answer.to_text().unwrap()).unwrap()
+    }
+}
+
+impl WebSocketClient {
+    fn connect(address: SocketAddr, token: Option<&str>) -> Self {
+        let mut stream = TcpStream::connect(address).unwrap();
+        let authorization =
+            token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
+        let request = format!(
+            "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+             {authorization}\r\n"
+        );
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).unwrap();
+            head.push(byte[0]);
+        }
+        assert!(head.starts_with(b"HTTP/1.1 101"), "{}", String::from_utf8_lossy(&head));
+        Self(WebSocket::from_raw_socket(stream, Role::Client, None))
+    }
+}
+
+/// The commands that do in process what the methods do.
+struct InProcess<'a> {
+    installation: &'a Installation,
+    tpm: String,
+}
+
+impl InProcess<'_> {
+    fn command(&self, subcommand: &str) -> Command {
+        let mut command = self.installation.as_user(SERVICE);
+        command.args([subcommand, "--in-process", "--json", "--allow-simulated-tpm", "--tpm"]);
+        command.arg(&self.tpm).arg("--home").arg(self.installation.home());
+        command
+    }
+}
+
+impl Caller for InProcess<'_> {
+    fn call(&mut self, method: &str, params: &Value) -> Value {
+        let subcommand = method.rsplit('/').next().unwrap();
+        if subcommand == "initialize" {
+            // Part of every command.
+            return json!({"result": {}});
+        }
+        let mut command = self.command(subcommand);
+        let text = |name: &str| params[name].as_str().unwrap().to_owned();
+        let payload = self.installation.folder.path().join("payload.json");
+        match subcommand {
+            "create" => {
+                command.args(["--account", &text("accountUserId"), "--client", &text("clientId")]);
+            }
+            "sign" => {
+                std::fs::write(&payload, params["payload"].to_string()).unwrap();
+                command.arg(text("keyId")).arg("--payload").arg(&payload);
+            }
+            "public" | "delete" => {
+                command.arg(text("keyId"));
+            }
+            _ => {}
+        }
+        let output = run(&mut command);
+        let log = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{subcommand}: {log}");
+        json!({"result": serde_json::from_slice::<Value>(&output.stdout).unwrap()})
+    }
+}
+
+/// The outcome of each method: `ok`, or the reason of its refusal.
+fn outcomes(caller: &mut dyn Caller) -> Vec<(&'static str, String)> {
+    let mut key = None;
+    let mut outcome = |method: &'static str| {
+        let params = match (method, &key) {
+            ("create", _) => json!({"accountUserId": "account", "clientId": "client"}),
+            ("sign", Some(key)) => Key::sign_params(key),
+            ("public" | "delete", Some(key)) => json!({"keyId": key.id}),
+            // Nobody who may not use a method learns what its params should be.
+            _ => json!({}),
+        };
+        let answer = caller.call(&format!("device/key/{method}"), &params);
+        if method == "create" && answer["result"].is_object() {
+            key = Some(Key::new("account", "client", &answer));
+        }
+        match answer.get("result") {
+            Some(_) => "ok".to_owned(),
+            None => reason(&answer).to_owned(),
+        }
+    };
+    METHODS.into_iter().map(|method| (method, outcome(method))).collect()
+}
+
+fn all(expected: &str) -> Vec<(&'static str, String)> {
+    METHODS.into_iter().map(|method| (method, expected.to_owned())).collect()
+}
+
+fn initialize() -> Value {
+    json!({"clientInfo": {"name": "e2e", "version": "0"}})
+}
+
+#[test]
+fn every_method_over_every_transport() {
+    let swtpm = Swtpm::start();
+    // The service's user may use the simulator.
+    let socket = swtpm.socket();
+    for path in [socket.parent().unwrap(), &socket] {
+        std::os::unix::fs::chown(path, Some(SERVICE), Some(SERVICE)).unwrap();
+    }
+    let installation = Installation::new();
+    let token_file = installation.folder.path().join("token");
+    std::fs::write(&token_file, TOKEN).unwrap();
+    std::fs::set_permissions(&token_file, std::os::unix::fs::PermissionsExt::from_mode(0o600))
+        .unwrap();
+    std::os::unix::fs::chown(&token_file, Some(SERVICE), None).unwrap();
+    let tpm = ["--allow-simulated-tpm", "--tpm", &swtpm.address()].map(str::to_owned);
+
+    // One after the other: the simulator serves one at a time.
+    let mut command = installation.app_server(SERVICE);
+    let mut stdio = Server::start(command.args(&tpm));
+    assert_eq!(outcomes(&mut stdio), all("ok"), "stdio");
+    stdio.finish_well();
+
+    let mut in_process = InProcess { installation: &installation, tpm: swtpm.address() };
+    assert_eq!(outcomes(&mut in_process), all("ok"), "in process");
+
+    let [open, guarded] = ["127.0.0.1", "127.0.0.2"].map(free_address);
+    let mut command = installation.service();
+    command.args(&tpm).args(["--listen", &installation.listen()]);
+    let service = Service::start(command.args(["--listen", &format!("ws://{open}")]));
+    for uid in [SERVICE, CLIENT] {
+        let mut unix = Client::connect(&installation.socket(), uid);
+        assert_eq!(outcomes(&mut unix), all("ok"), "unix as {uid}");
+    }
+    let mut websocket = WebSocketClient::connect(open, None);
+    let answer = websocket.call("initialize", &initialize());
+    assert_eq!(answer["result"]["codexHome"], "/", "{answer}");
+    assert_eq!(outcomes(&mut websocket), all("transport_not_local"), "ws on loopback");
+    service.stop();
+
+    let config = format!("[websocket]\ntoken_file = {:?}", token_file.display().to_string());
+    let config = installation.configure(&config);
+    let mut command = installation.service();
+    command.arg("--config").arg(config);
+    let service = Service::start(command.args(["--listen", &format!("ws://{guarded}")]));
+    let mut websocket = WebSocketClient::connect(guarded, Some(TOKEN));
+    let answer = websocket.call("initialize", &initialize());
+    assert_eq!(answer["result"]["codexHome"], "/", "{answer}");
+    assert_eq!(outcomes(&mut websocket), all("transport_not_local"), "ws with the token");
+    service.stop();
+}
+
+/// An address of this machine that nobody listens at now.
+fn free_address(ip: &str) -> SocketAddr {
+    std::net::TcpListener::bind((ip, 0)).unwrap().local_addr().unwrap()
+}
