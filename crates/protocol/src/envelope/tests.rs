@@ -101,7 +101,7 @@ fn a_malformed_trace_is_ignored() {
 
 #[test]
 fn shown_ids_are_short() {
-    let id = "é".repeat(1000);
+    let id = "é".repeat(100);
     let request = request(&json!({"id": id, "method": "m"}).to_string());
     assert_eq!(request.id.to_string().chars().count(), 64);
 }

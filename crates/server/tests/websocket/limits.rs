@@ -3,9 +3,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use device_key_server::{WebSocketLimits, WebSocketSettings};
+use device_key_protocol::Params;
+use device_key_server::{Methods, WebSocketLimits, WebSocketSettings};
 use futures_util::SinkExt as _;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -13,10 +14,22 @@ use tokio::{
 };
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::client::{Client, DEADLINE, Listener, SHORT, initialize, limits, within};
+use crate::client::{Client, DEADLINE, Listener, SHORT, initialize, limits, server, within};
 
 fn stalling() -> Listener {
-    Listener::start(limits(WebSocketLimits { stall_deadline: SHORT, ..Default::default() }))
+    let limits = limits(WebSocketLimits { stall_deadline: SHORT, ..Default::default() });
+    Listener::with(server(echo()), limits)
+}
+
+/// A method that gives its params back, so that answers are as large as their requests.
+fn echo() -> Methods {
+    let echo = |_, params: Params| async move { params.read::<Value>() };
+    Methods::new().anywhere("host/echo", echo).unwrap()
+}
+
+fn large() -> String {
+    let params = json!({"text": "x".repeat(100_000)});
+    json!({"id": 1, "method": "host/echo", "params": params}).to_string()
 }
 
 /// Sends until the server gives the client up. Nothing is read.
@@ -39,8 +52,7 @@ async fn gone(stream: &mut TcpStream) {
 async fn a_client_that_does_not_read_answers_is_dropped() {
     let listener = stalling();
     let mut client = listener.initialized().await;
-    // The id comes back, so that each answer is as large as the request.
-    let request = json!({"id": "x".repeat(100_000), "method": "host/health"}).to_string();
+    let request = large();
     let after = flood(&mut client, Message::text(request)).await;
     assert!(after >= SHORT, "{after:?}");
     // Others are served meanwhile, and after that.
@@ -57,9 +69,9 @@ async fn a_client_that_does_not_read_pongs_is_dropped() {
 
 #[tokio::test]
 async fn a_client_that_reads_late_but_in_time_loses_nothing() {
-    let listener = Listener::start(WebSocketSettings::default());
+    let listener = Listener::with(server(echo()), WebSocketSettings::default());
     let mut client = listener.initialized().await;
-    let request = json!({"id": "x".repeat(100_000), "method": "host/health"}).to_string();
+    let request = large();
     let mut sent = 0;
     // Until the server reads no further.
     while timeout(SHORT, client.0.feed(Message::text(request.clone()))).await.is_ok() {
