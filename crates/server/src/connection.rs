@@ -1,11 +1,6 @@
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
-};
-
 use device_key::Peer;
 use device_key_protocol::{
-    Answer, Message, Rejected, Request, RpcError, Version,
+    Answer, Message, Params, Rejected, Request, Version,
     initialize::{self, InitializeParams},
 };
 use device_key_types::Reason;
@@ -15,11 +10,11 @@ use tokio_util::{
     sync::CancellationToken,
     task::{TaskTracker, task_tracker::TaskTrackerToken},
 };
-use tracing::{Instrument as _, Span, error};
 
 use crate::{
     AppServer,
-    catch_panic::catch_panic,
+    at_work::{AtWork, record},
+    in_flight::{InFlight, Place},
     line_splitter::{Line, LineSplitter},
     methods::{Outcome, Work},
     request_span::request_span,
@@ -28,22 +23,33 @@ use crate::{
 /// Answers that wait for a client to read them. When it does not, we stop reading it.
 const OUTGOING: usize = 64;
 
-/// One client: takes bytes, runs each request in a task of its own, and sends each answer once.
+/// One client: takes bytes, runs each request that has to wait in a task of its own, and sends each
+/// answer once.
 pub struct Connection {
     server: AppServer,
     peer: Peer,
     lines: LineSplitter,
     usual_version: Version,
     is_initialized: bool,
-    in_flight: TaskTracker,
-    in_flight_bytes: Arc<AtomicUsize>,
-    outgoing: mpsc::Sender<Answer>,
+    in_flight: InFlight,
+    tasks: TaskTracker,
+    outgoing: mpsc::Sender<Queued>,
     /// Counted by the server until the connection is over.
     _open: TaskTrackerToken,
 }
 
 /// The answers of one connection, in the order in which they became ready.
-pub struct Answers(mpsc::Receiver<Answer>);
+pub struct Answers {
+    queue: mpsc::Receiver<Queued>,
+    /// Counted by the server until the last one is delivered.
+    _open: TaskTrackerToken,
+}
+
+/// An answer that nobody has taken yet counts as a request in flight.
+struct Queued {
+    answer: Answer,
+    _place: Option<Place>,
+}
 
 /// Nobody takes the answers any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -53,18 +59,27 @@ pub struct ConnectionClosed;
 impl Answers {
     /// The next answer, or `None` when the connection has finished and every answer was taken.
     pub async fn next(&mut self) -> Option<Answer> {
-        self.0.recv().await
+        self.queue.recv().await.map(|Queued { answer, .. }| answer)
     }
 
-    /// Waits for at least one answer and takes all that are ready; 0 means finished.
+    /// As [`next`](Self::next), if one is there already.
+    pub(crate) fn next_now(&mut self) -> Option<Answer> {
+        self.queue.try_recv().ok().map(|Queued { answer, .. }| answer)
+    }
+
+    /// Waits for at least one answer and takes those that are ready; 0 means finished.
     pub(crate) async fn next_many(&mut self, answers: &mut Vec<Answer>) -> usize {
-        self.0.recv_many(answers, OUTGOING).await
+        let Some(first) = self.next().await else { return 0 };
+        answers.push(first);
+        answers.extend(std::iter::from_fn(|| self.next_now()).take(OUTGOING));
+        answers.len()
     }
 }
 
 impl Connection {
     pub(crate) fn open(server: AppServer, peer: Peer) -> (Self, Answers) {
         let (outgoing, answers) = mpsc::channel(OUTGOING);
+        let answers = Answers { queue: answers, _open: server.opened() };
         let open = server.opened();
         let connection = Self {
             server,
@@ -72,19 +87,20 @@ impl Connection {
             lines: LineSplitter::default(),
             usual_version: Version::default(),
             is_initialized: false,
-            in_flight: TaskTracker::new(),
-            in_flight_bytes: Arc::default(),
+            in_flight: InFlight::default(),
+            tasks: TaskTracker::new(),
             outgoing,
             _open: open,
         };
-        (connection, Answers(answers))
+        (connection, answers)
     }
 
     /// Takes the next bytes of the stream, wherever its lines begin and end. Waits while answers
     /// pile up unread.
     pub async fn feed(&mut self, bytes: &[u8]) -> Result<(), ConnectionClosed> {
-        for line in self.lines.split(bytes) {
-            self.receive(line).await?;
+        let mut rest = bytes;
+        while let Some(answer) = self.next_answer(&mut rest) {
+            self.send(answer).await?;
         }
         Ok(())
     }
@@ -92,17 +108,38 @@ impl Connection {
     /// Takes one whole message, from a transport that keeps messages apart itself: a line feed in it
     /// is mere white space.
     pub(crate) async fn receive_message(&mut self, message: &[u8]) -> Result<(), ConnectionClosed> {
-        self.serve_message(Message::parse(message), message.len()).await
+        match self.serve_message(Message::parse(message), message.len()) {
+            Some(answer) => self.send(answer).await,
+            None => Ok(()),
+        }
     }
 
     /// The stream ended: serves a last line without a line feed, then waits until every request in
     /// flight is answered.
     pub async fn finish(mut self) -> Result<(), ConnectionClosed> {
-        if let Some(line) = self.lines.finish() {
-            self.receive(line).await?;
+        if let Some(answer) = self.last_answer() {
+            self.send(answer).await?;
         }
-        self.in_flight().wait().await;
+        self.tasks.close();
+        self.tasks.wait().await;
         Ok(())
+    }
+
+    /// Serves lines off the bytes until one is answered at once; `None` when all bytes are taken.
+    /// Other answers come through [`Answers`].
+    pub(crate) fn next_answer(&mut self, bytes: &mut &[u8]) -> Option<Answer> {
+        while let Some(line) = self.lines.next(bytes) {
+            let answer = self.receive(line);
+            if answer.is_some() {
+                return answer;
+            }
+        }
+        None
+    }
+
+    /// Serves the line that is pending when the stream ends.
+    pub(crate) fn last_answer(&mut self) -> Option<Answer> {
+        self.lines.finish().and_then(|line| self.receive(line))
     }
 
     /// Done when the server is to stop.
@@ -110,85 +147,84 @@ impl Connection {
         self.server.stopping()
     }
 
-    /// Waiting for it waits until no request is at work.
-    pub(crate) fn in_flight(&self) -> TaskTracker {
-        self.in_flight.close();
-        self.in_flight.clone()
+    /// Whether every request is answered, and every answer taken.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.in_flight.is_empty()
     }
 
-    async fn receive(&mut self, line: Line) -> Result<(), ConnectionClosed> {
+    fn receive(&mut self, line: Line<'_>) -> Option<Answer> {
         match line {
-            Line::Complete(line) => self.serve_message(Message::parse(&line), line.len()).await,
-            Line::TooLong => self.serve_message(Err(Rejected::too_large()), 0).await,
+            Line::Complete(line) => self.serve_message(Message::parse(&line), line.len()),
+            Line::TooLong => self.serve_message(Err(Rejected::too_large()), 0),
         }
     }
 
-    async fn serve_message(
+    fn serve_message(
         &mut self,
         message: Result<Message, Rejected>,
         bytes: usize,
-    ) -> Result<(), ConnectionClosed> {
+    ) -> Option<Answer> {
         match message {
-            Ok(Message::Request(request)) => self.serve(request, bytes).await,
-            Ok(Message::Notification) => Ok(()),
-            Err(rejected) => self.send(rejected.answer(self.usual_version)).await,
+            Ok(Message::Request(request)) => self.serve(request, bytes),
+            Ok(Message::Notification) => None,
+            Err(rejected) => Some(rejected.answer(self.usual_version)),
         }
     }
 
     async fn send(&self, answer: Answer) -> Result<(), ConnectionClosed> {
-        self.outgoing.send(answer).await.map_err(|_| ConnectionClosed)
+        let queued = Queued { answer, _place: None };
+        self.outgoing.send(queued).await.map_err(|_| ConnectionClosed)
     }
 
-    /// Room for one more request among those at work.
-    fn place(&self, bytes: usize) -> Option<Place> {
-        let limits = self.server.limits();
-        let at_work = self.in_flight.len();
-        let held = self.in_flight_bytes.load(Ordering::Relaxed);
-        let fits = held.saturating_add(bytes) <= limits.request_bytes_per_connection;
-        let has_room = at_work < limits.requests_per_connection && (fits || at_work == 0);
-        has_room.then(|| Place::take(&self.in_flight_bytes, bytes))
-    }
-
-    async fn serve(&mut self, request: Request, bytes: usize) -> Result<(), ConnectionClosed> {
+    /// Answers what can be answered at once; the rest goes on in a task of its own.
+    fn serve(&mut self, request: Request, bytes: usize) -> Option<Answer> {
         let span = request_span(&request, self.server.methods(), self.peer);
         self.usual_version = request.version;
         let Request { id, method, params, version, .. } = request;
-        let begun = span.in_scope(|| match &*method {
-            _ if self.stopping().is_cancelled() => Begun::refused(Reason::ShuttingDown),
-            initialize::METHOD => Begun::Done(self.initialize(&params)),
-            _ if !self.is_initialized => Begun::refused(Reason::NotInitialized),
-            _ => match self.place(bytes) {
-                None => Begun::refused(Reason::Overloaded),
-                Some(place) => match self.server.methods().call(&method, self.peer, params) {
-                    Ok(work) => Begun::Working(work, place),
-                    Err(error) => Begun::Done(Err(error)),
-                },
-            },
-        });
         let answer = move |outcome: Outcome| match outcome {
             Ok(result) => Answer::success(&id, version, &result),
             Err(error) => Answer::failure(Some(&id), version, &error),
         };
-        match begun {
+        let begun = span.in_scope(|| self.begin(&method, params, bytes));
+        let work = match begun {
             Begun::Done(outcome) => {
                 record(&span, &outcome);
                 drop(span);
-                self.send(answer(outcome)).await
+                return Some(answer(outcome));
             }
-            Begun::Working(work, place) => {
+            Begun::Working(work) => work,
+        };
+        match AtWork::new(work, span).begin() {
+            Ok(outcome) => Some(answer(outcome)),
+            Err(at_work) => {
                 let outgoing = self.outgoing.clone();
-                self.in_flight.spawn(async move {
-                    let outcome = outcome_of(work).instrument(span).await;
+                let place = self.in_flight.take(bytes);
+                self.tasks.spawn(async move {
+                    let queued = Queued { answer: answer(at_work.await), _place: Some(place) };
                     // An error means that the client has gone; nobody misses the answer.
-                    let _ = outgoing.send(answer(outcome)).await;
-                    drop(place);
+                    let _ = outgoing.send(queued).await;
                 });
-                Ok(())
+                None
             }
         }
     }
 
-    fn initialize(&mut self, params: &device_key_protocol::Params) -> Outcome {
+    fn begin(&mut self, method: &str, params: Params, bytes: usize) -> Begun {
+        match method {
+            _ if self.stopping().is_cancelled() => Begun::refused(Reason::ShuttingDown),
+            initialize::METHOD => Begun::Done(self.initialize(&params)),
+            _ if !self.is_initialized => Begun::refused(Reason::NotInitialized),
+            _ if !self.in_flight.has_room(bytes, self.server.limits()) => {
+                Begun::refused(Reason::Overloaded)
+            }
+            _ => match self.server.methods().call(method, self.peer, params) {
+                Ok(work) => Begun::Working(work),
+                Err(error) => Begun::Done(Err(error)),
+            },
+        }
+    }
+
+    fn initialize(&mut self, params: &Params) -> Outcome {
         if self.is_initialized {
             return Err(Reason::AlreadyInitialized.into());
         }
@@ -200,46 +236,11 @@ impl Connection {
 
 enum Begun {
     Done(Outcome),
-    Working(Work, Place),
+    Working(Work),
 }
 
 impl Begun {
     fn refused(reason: Reason) -> Self {
         Self::Done(Err(reason.into()))
-    }
-}
-
-/// The bytes of a request that is at work; given back when it is answered.
-struct Place {
-    held: Arc<AtomicUsize>,
-    bytes: usize,
-}
-
-impl Place {
-    fn take(held: &Arc<AtomicUsize>, bytes: usize) -> Self {
-        held.fetch_add(bytes, Ordering::Relaxed);
-        Self { held: Arc::clone(held), bytes }
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.held.fetch_sub(self.bytes, Ordering::Relaxed);
-    }
-}
-
-/// Runs a handler; one that panics is answered too.
-async fn outcome_of(work: Work) -> Outcome {
-    let outcome = catch_panic(work).await.unwrap_or_else(|_panic| {
-        error!("a handler panicked");
-        Err(RpcError::from(Reason::Internal))
-    });
-    record(&Span::current(), &outcome);
-    outcome
-}
-
-fn record(span: &Span, outcome: &Outcome) {
-    if let Err(error) = outcome {
-        span.record("reason", error.reason().as_str());
     }
 }

@@ -26,11 +26,12 @@
 
 mod admission;
 mod app_server;
+mod at_work;
 pub mod audit;
 mod carry;
-mod catch_panic;
 mod connection;
 mod device_key_methods;
+mod in_flight;
 mod limits;
 mod line_splitter;
 mod methods;

@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use device_key_protocol::MAX_MESSAGE_BYTES;
 
 /// Cuts a byte stream into lines, holding at most one line within the limit.
@@ -7,35 +9,47 @@ pub(crate) struct LineSplitter {
     is_too_long: bool,
 }
 
-/// A line without its line feed.
+/// A line without its line feed; borrowed where all of it came in one chunk.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Line {
-    Complete(Vec<u8>),
+pub(crate) enum Line<'a> {
+    Complete(Cow<'a, [u8]>),
     /// Longer than the limit; its bytes were thrown away.
     TooLong,
 }
 
 impl LineSplitter {
-    /// Takes a chunk and gives the lines that end in it. Blank lines are skipped.
-    pub(crate) fn split(&mut self, chunk: &[u8]) -> Vec<Line> {
-        let mut lines = Vec::new();
-        for part in chunk.split_inclusive(|byte| *byte == b'\n') {
-            let line_end = part.strip_suffix(b"\n");
-            self.append(line_end.unwrap_or(part));
-            if line_end.is_some() {
-                lines.extend(self.finish());
+    /// Takes bytes off a chunk up to the end of the next line. `None` when all of them are taken and
+    /// no line has ended. Blank lines are skipped.
+    pub(crate) fn next<'a>(&mut self, chunk: &mut &'a [u8]) -> Option<Line<'a>> {
+        while !chunk.is_empty() {
+            let Some((line_end, rest)) = split_at_line_feed(chunk) else {
+                self.append(std::mem::take(chunk));
+                return None;
+            };
+            *chunk = rest;
+            if let Some(line) = self.complete(line_end) {
+                return Some(line);
             }
         }
-        lines
+        None
     }
 
     /// The line that is pending when the stream ends.
-    pub(crate) fn finish(&mut self) -> Option<Line> {
+    pub(crate) fn finish(&mut self) -> Option<Line<'static>> {
         let line = std::mem::take(&mut self.pending);
         if std::mem::take(&mut self.is_too_long) {
             return Some(Line::TooLong);
         }
-        (!line.trim_ascii().is_empty()).then_some(Line::Complete(line))
+        (!is_blank(&line)).then_some(Line::Complete(Cow::Owned(line)))
+    }
+
+    fn complete<'a>(&mut self, line_end: &'a [u8]) -> Option<Line<'a>> {
+        let is_whole = self.pending.is_empty() && !self.is_too_long;
+        if is_whole && line_end.len() <= MAX_MESSAGE_BYTES {
+            return (!is_blank(line_end)).then_some(Line::Complete(Cow::Borrowed(line_end)));
+        }
+        self.append(line_end);
+        self.finish()
     }
 
     fn append(&mut self, part: &[u8]) {
@@ -48,32 +62,64 @@ impl LineSplitter {
     }
 }
 
+fn split_at_line_feed(chunk: &[u8]) -> Option<(&[u8], &[u8])> {
+    let at = chunk.iter().position(|byte| *byte == b'\n')?;
+    let (line, rest) = chunk.split_at_checked(at)?;
+    Some((line, rest.get(1..).unwrap_or_default()))
+}
+
+fn is_blank(line: &[u8]) -> bool {
+    line.trim_ascii().is_empty()
+}
+
 #[cfg(test)]
 mod tests {
+    use std::borrow::Cow;
+
     use super::{Line, LineSplitter, MAX_MESSAGE_BYTES};
 
-    fn complete(text: &[u8]) -> Line {
-        Line::Complete(text.to_vec())
+    fn complete(text: &[u8]) -> Line<'_> {
+        Line::Complete(Cow::Borrowed(text))
+    }
+
+    fn split<'a>(lines: &mut LineSplitter, mut chunk: &'a [u8]) -> Vec<Line<'a>> {
+        let all = std::iter::from_fn(|| lines.next(&mut chunk)).collect();
+        assert_eq!(chunk, b"", "all of it is taken");
+        all
     }
 
     #[test]
     fn chunks_need_not_be_lines() {
         let mut lines = LineSplitter::default();
-        assert_eq!(lines.split(b"ab"), []);
-        assert_eq!(lines.split(b"c\n\n \r\nd\r\ne"), [complete(b"abc"), complete(b"d\r")]);
+        assert_eq!(split(&mut lines, b"ab"), []);
+        assert_eq!(split(&mut lines, b"c\n\n \r\nd\r\ne"), [complete(b"abc"), complete(b"d\r")]);
         assert_eq!(lines.finish(), Some(complete(b"e")));
         assert_eq!(lines.finish(), None);
     }
 
     #[test]
-    fn the_limit_is_exact_and_the_next_line_survives() {
+    fn one_line_is_taken_at_a_time() {
         let mut lines = LineSplitter::default();
+        let mut chunk: &[u8] = b"\none\ntwo\n";
+        assert_eq!(lines.next(&mut chunk), Some(complete(b"one")));
+        assert_eq!(chunk, b"two\n");
+        assert_eq!(lines.next(&mut chunk), Some(complete(b"two")));
+        assert_eq!(lines.next(&mut chunk), None);
+    }
+
+    #[test]
+    fn the_limit_is_exact_and_the_next_line_survives() {
         let longest = vec![b'x'; MAX_MESSAGE_BYTES];
-        lines.split(&longest);
-        assert_eq!(lines.split(b"\nnext\n"), [complete(&longest), complete(b"next")]);
-        lines.split(&longest);
-        assert_eq!(lines.split(b"x"), []);
-        assert_eq!(lines.split(&longest), []);
-        assert_eq!(lines.split(b"\nnext\n"), [Line::TooLong, complete(b"next")]);
+        let mut lines = LineSplitter::default();
+        split(&mut lines, &longest);
+        assert_eq!(split(&mut lines, b"\nnext\n"), [complete(&longest), complete(b"next")]);
+        split(&mut lines, &longest);
+        assert_eq!(split(&mut lines, b"x"), []);
+        assert_eq!(split(&mut lines, &longest), []);
+        assert_eq!(split(&mut lines, b"\nnext\n"), [Line::TooLong, complete(b"next")]);
+        let at_once = [&longest, &b"x\nnext\n"[..]].concat();
+        assert_eq!(split(&mut lines, &at_once), [Line::TooLong, complete(b"next")]);
+        let at_once = [&longest, &b"\n"[..]].concat();
+        assert_eq!(split(&mut lines, &at_once), [complete(&longest)]);
     }
 }

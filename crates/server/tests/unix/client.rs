@@ -1,12 +1,19 @@
 //! A service on a socket in a folder of its own, and its clients.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt as _,
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
 use device_key::{DeviceKeyProvider, DeviceKeyStore, Limits, OsRandom, Parts, RemoteControlPolicy};
 use device_key_server::{
     AppServer, Methods, ServerDescription, ServerLimits, SocketMode, UnixSocket,
 };
 use device_key_testing::{FixedClock, MemoryBindings, MemoryProvider, samples};
+use device_key_types::payload::Statement;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::{
@@ -30,6 +37,15 @@ pub(crate) fn server(
     limits: ServerLimits,
     providers: Vec<Arc<dyn DeviceKeyProvider>>,
 ) -> AppServer {
+    hosting(Methods::new(), limits, providers)
+}
+
+/// As [`server`], with methods of a host.
+pub(crate) fn hosting(
+    host: Methods,
+    limits: ServerLimits,
+    providers: Vec<Arc<dyn DeviceKeyProvider>>,
+) -> AppServer {
     let store = DeviceKeyStore::new(Parts {
         policy: RemoteControlPolicy::default(),
         limits: Limits::default(),
@@ -43,17 +59,37 @@ pub(crate) fn server(
         version: "0".to_owned(),
         home: "/home/of/test".into(),
     };
-    AppServer::with_limits(description, store, Methods::new(), limits).unwrap()
+    AppServer::with_limits(description, store, host, limits).unwrap()
 }
 
 impl Service {
     /// Listens, and serves on a task of its own.
     pub(crate) fn start(limits: ServerLimits, provider: impl DeviceKeyProvider + 'static) -> Self {
-        let server = server(limits, vec![Arc::new(provider)]);
-        let service = Self { server, folder: tempfile::tempdir().unwrap() };
-        let socket = UnixSocket::bind(&service.path(), SocketMode::OwnUser).unwrap();
+        Self::open_to(SocketMode::OwnUser, limits, provider)
+    }
+
+    /// As [`start`](Self::start), for whom the mode says.
+    pub(crate) fn open_to(
+        mode: SocketMode,
+        limits: ServerLimits,
+        provider: impl DeviceKeyProvider + 'static,
+    ) -> Self {
+        Self::serving(mode, server(limits, vec![Arc::new(provider)]))
+    }
+
+    pub(crate) fn serving(mode: SocketMode, server: AppServer) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
+        let service = Self { server, folder };
+        let socket = UnixSocket::bind(&service.path(), mode).unwrap();
         tokio::spawn(socket.serve(service.server.clone()));
         service
+    }
+
+    /// Leaves the socket's own mode as the only thing between it and other users.
+    pub(crate) fn let_others_search_the_folder(&self) {
+        let path = self.path();
+        fs::set_permissions(path.parent().unwrap(), Permissions::from_mode(0o755)).unwrap();
     }
 
     pub(crate) fn with_limits(limits: ServerLimits) -> Self {
@@ -84,6 +120,24 @@ pub(crate) fn binding() -> Value {
     json!({"accountUserId": "account", "clientId": "client"})
 }
 
+/// Params of a signature that is to be had for a key of that binding.
+pub(crate) fn sign(key_id: &str) -> Value {
+    let payload = json!({
+        "type": Statement::Connection.as_str(),
+        "nonce": "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8",
+        "audience": "remote_control_client_websocket",
+        "sessionId": "session",
+        "targetOrigin": "https://chatgpt.com",
+        "targetPath": "/wham/remote/control/client",
+        "accountUserId": "account",
+        "clientId": "client",
+        "tokenSha256Base64url": "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU",
+        "tokenExpiresAt": samples::NOW.as_seconds() + 60,
+        "scopes": ["remote_control_controller_websocket"],
+    });
+    json!({"keyId": key_id, "payload": payload})
+}
+
 pub(crate) struct Client {
     lines: BufReader<OwnedReadHalf>,
     output: OwnedWriteHalf,
@@ -91,7 +145,11 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) async fn connect(path: &std::path::Path) -> Self {
-        let (input, output) = UnixStream::connect(path).await.unwrap().into_split();
+        Self::over(UnixStream::connect(path).await.unwrap())
+    }
+
+    pub(crate) fn over(stream: UnixStream) -> Self {
+        let (input, output) = stream.into_split();
         Self { lines: BufReader::new(input), output }
     }
 
@@ -103,6 +161,11 @@ impl Client {
     /// Waits until the socket takes more.
     pub(crate) async fn writable(&self) {
         self.output.writable().await.unwrap();
+    }
+
+    /// Waits until something of an answer has come.
+    pub(crate) async fn readable(&self) {
+        self.lines.get_ref().readable().await.unwrap();
     }
 
     /// As much as the socket takes at once; how much that is.

@@ -11,3 +11,4 @@ mod bounds;
 mod client;
 mod place;
 mod shutdown;
+mod users;

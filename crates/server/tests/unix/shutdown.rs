@@ -1,11 +1,17 @@
 //! The end: nothing new is taken, and nothing that was taken is lost.
 
-use device_key_server::ServerLimits;
+use std::time::Duration;
+
+use device_key_protocol::RpcError;
+use device_key_server::{Methods, ServerLimits, SocketMode};
 use device_key_testing::{Gate, HookedProvider, MemoryProvider, ProviderOperation};
 use serde_json::json;
 use tokio::{net::UnixStream, time::timeout};
 
-use crate::client::{PATIENCE, Service, binding, reason};
+use crate::client::{PATIENCE, Service, binding, hosting, reason};
+
+/// Long enough for what would come at once.
+const SHORT: Duration = Duration::from_millis(50);
 
 #[tokio::test]
 async fn what_is_in_flight_is_answered_and_what_is_new_is_refused() {
@@ -39,8 +45,50 @@ async fn who_waits_for_the_end_is_kept_by_an_operation_that_does_not_end() {
     busy.send("device/key/create", &binding()).await;
     gate.arrived(1).await;
     service.server.stop();
-    let early = timeout(std::time::Duration::from_millis(50), service.server.stopped()).await;
+    let early = timeout(SHORT, service.server.stopped()).await;
     assert!(early.is_err(), "it is still at work");
     gate.open();
+    timeout(PATIENCE, service.server.stopped()).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_was_sent_before_the_end_is_told_of_it() {
+    let service = Service::with_limits(ServerLimits::default());
+    let mut client = service.initialized().await;
+    // On one thread: both are there when the connection looks again.
+    client.try_send(b"{\"id\":1,\"method\":\"device/key/providers\",\"params\":{}}\n").unwrap();
+    service.server.stop();
+    assert_eq!(reason(&client.receive().await.unwrap()), "shutting_down");
+    assert_eq!(client.receive().await, None);
+}
+
+#[tokio::test]
+async fn a_client_that_goes_on_sending_keeps_nobody() {
+    let service = Service::with_limits(ServerLimits::default());
+    let client = service.initialized().await;
+    service.server.stop();
+    let stopped = service.server.stopped();
+    let sending = async {
+        while client.try_send(b"{}\n").is_ok() {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, async { tokio::join!(stopped, sending) }).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_end_comes_when_the_last_answer_is_delivered() {
+    let large = Methods::new()
+        .local("host/large", |_, _| async { Ok::<_, RpcError>("x".repeat(4 << 20)) })
+        .unwrap();
+    let server = hosting(large, ServerLimits::default(), Vec::new());
+    let service = Service::serving(SocketMode::OwnUser, server);
+    let mut client = service.initialized().await;
+    client.send("host/large", &json!({})).await;
+    client.readable().await;
+    service.server.stop();
+    assert!(timeout(SHORT, service.server.stopped()).await.is_err(), "most of it is unread");
+    let answer = client.receive().await.unwrap();
+    assert_eq!(answer["result"].as_str().unwrap().len(), 4 << 20);
     timeout(PATIENCE, service.server.stopped()).await.unwrap();
 }

@@ -1,0 +1,108 @@
+//! Whose keys a peer may use is what the kernel says, and nothing else. Each client here connects as
+//! a user of its own: root gives a thread away, and the credentials are those of the thread.
+
+use std::{os::unix::net::UnixStream as StdUnixStream, thread};
+
+use device_key_server::{ServerLimits, SocketMode};
+use device_key_testing::MemoryProvider;
+use rustix::{process::Uid, thread::set_thread_res_uid};
+use serde_json::json;
+use tokio::net::UnixStream;
+
+use crate::client::{Client, Service, binding, initialize, reason, sign};
+
+const ONE: u32 = 61_001;
+const OTHER: u32 = 61_002;
+/// What the kernel shows for whoever has no place in this user namespace (`DEFAULT_OVERFLOWUID`).
+const OVERFLOW: u32 = 65_534;
+
+fn service(limits: ServerLimits) -> Service {
+    Service::open_to(SocketMode::Everybody, limits, MemoryProvider::hardware())
+}
+
+fn connect_as(service: &Service, uid: u32) -> Client {
+    let path = service.path();
+    let stream = thread::spawn(move || {
+        let uid = Uid::from_raw(uid);
+        set_thread_res_uid(uid, uid, uid).expect("these tests run as root");
+        StdUnixStream::connect(path).unwrap()
+    });
+    let stream = stream.join().unwrap();
+    stream.set_nonblocking(true).unwrap();
+    Client::over(UnixStream::from_std(stream).unwrap())
+}
+
+async fn initialized_as(service: &Service, uid: u32) -> Client {
+    let mut client = connect_as(service, uid);
+    let answer = client.call("initialize", &initialize()).await;
+    assert!(answer["result"]["deviceKey"]["providers"].is_array(), "{answer}");
+    client
+}
+
+#[tokio::test]
+async fn a_key_of_another_user_is_not_there() {
+    let service = service(ServerLimits::default());
+    let mut one = initialized_as(&service, ONE).await;
+    let created = one.call("device/key/create", &binding()).await;
+    let key_id = created["result"]["keyId"].as_str().unwrap_or_else(|| panic!("{created}"));
+    let key = json!({"keyId": key_id});
+
+    for uid in [OTHER, 0] {
+        let mut other = initialized_as(&service, uid).await;
+        for (method, params) in [
+            ("device/key/public", &key),
+            ("device/key/sign", &sign(key_id)),
+            ("device/key/delete", &key),
+        ] {
+            let answer = other.call(method, params).await;
+            assert_eq!(reason(&answer), "key_not_found", "{method} by {uid}");
+        }
+        let listed = other.call("device/key/list", &json!({})).await;
+        assert_eq!(listed["result"]["keys"], json!([]), "{uid}");
+    }
+
+    let mut again = initialized_as(&service, ONE).await;
+    for client in [&mut one, &mut again] {
+        let signed = client.call("device/key/sign", &sign(key_id)).await;
+        assert!(signed["result"]["signatureDerBase64"].is_string(), "{signed}");
+    }
+}
+
+#[tokio::test]
+async fn users_who_share_an_id_that_stands_for_many_have_no_keys() {
+    let service = service(ServerLimits::default());
+    let mut nobody = connect_as(&service, OVERFLOW);
+    let answer = nobody.call("initialize", &initialize()).await;
+    assert_eq!(answer["result"]["codexHome"], "/", "{answer}");
+    assert_eq!(answer["result"].get("deviceKey"), None);
+    for method in service.server.method_names() {
+        // Params of no shape at all: nobody looked at them.
+        let answer = nobody.call(method, &json!("anything")).await;
+        assert_eq!(reason(&answer), "transport_not_local", "{method}");
+    }
+}
+
+#[tokio::test]
+async fn one_user_cannot_use_up_the_connections_of_another() {
+    let limits = ServerLimits { connections_per_owner: 2, ..ServerLimits::default() };
+    let service = service(limits);
+    let _first = initialized_as(&service, ONE).await;
+    let _second = initialized_as(&service, ONE).await;
+    let mut third = connect_as(&service, ONE);
+    assert_eq!(reason(&third.receive().await.unwrap()), "quota_exceeded");
+    initialized_as(&service, OTHER).await;
+}
+
+#[tokio::test]
+async fn a_socket_of_our_own_user_is_closed_to_others() {
+    let service = Service::with_limits(ServerLimits::default());
+    service.let_others_search_the_folder();
+    let path = service.path();
+    let refused = thread::spawn(move || {
+        let uid = Uid::from_raw(ONE);
+        set_thread_res_uid(uid, uid, uid).expect("these tests run as root");
+        StdUnixStream::connect(path).unwrap_err()
+    });
+    assert_eq!(refused.join().unwrap().kind(), std::io::ErrorKind::PermissionDenied);
+    service.initialized().await;
+}
