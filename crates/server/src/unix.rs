@@ -13,6 +13,7 @@ use std::{
 use device_key::Peer;
 use device_key_protocol::{Answer, RpcError, Version};
 use device_key_types::Reason;
+use rustix::{io::Errno, net::sockopt::socket_acceptconn};
 use tokio::{
     io::AsyncWriteExt as _,
     net::{UnixListener, UnixStream},
@@ -65,8 +66,12 @@ impl UnixSocket {
     }
 
     /// Takes a socket that listens already, made by whoever started us (systemd socket
-    /// activation).
+    /// activation). One that does not is [`UnixSocketError::NotListening`].
     pub fn adopt(listener: StdUnixListener) -> Result<Self, UnixSocketError> {
+        let io = |errno: Errno| UnixSocketError::Listen { source: errno.into() };
+        if !socket_acceptconn(&listener).map_err(io)? {
+            return Err(UnixSocketError::NotListening);
+        }
         let path = listener.local_addr().ok();
         let path = path.as_ref().and_then(|address| address.as_pathname().map(Path::to_owned));
         Self::listening(listener, None, path)
@@ -102,21 +107,27 @@ impl UnixSocket {
             "listening"
         );
         let overflow = credentials::overflow_uid();
-        loop {
-            let accepted = tokio::select! {
-                accepted = listener.accept() => accepted,
-                () = server.stopping().cancelled() => break,
-            };
-            match accepted {
-                Ok((stream, _)) => {
-                    let server = server.clone();
-                    tokio::spawn(async move { serve_stream(server, stream, overflow).await });
-                }
-                Err(error) => {
-                    warn!(%error, "no connection can be taken now");
-                    sleep(PAUSE).await;
+        let accepting = async {
+            let mut is_short = false;
+            loop {
+                match listener.accept().await {
+                    Ok((stream, _)) => {
+                        is_short = false;
+                        tokio::spawn(serve_stream(server.clone(), stream, overflow));
+                    }
+                    Err(error) => {
+                        // Once, and not ten times a second for as long as it lasts.
+                        if !std::mem::replace(&mut is_short, true) {
+                            warn!(%error, "no connection can be taken now");
+                        }
+                        sleep(PAUSE).await;
+                    }
                 }
             }
+        };
+        tokio::select! {
+            () = accepting => {}
+            () = server.stopping().cancelled() => {}
         }
         // Before the listener: who looks for us finds us, or nothing.
         drop(place);

@@ -35,6 +35,9 @@ pub enum UnixSocketError {
         /// Its permission bits.
         mode: u32,
     },
+    /// The socket that was handed over listens to nobody.
+    #[error("the socket does not listen")]
+    NotListening,
     /// The operating system refused.
     #[error("cannot {step} {}", path.display())]
     Io {

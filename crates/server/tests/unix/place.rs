@@ -2,9 +2,12 @@
 
 use std::{
     fs,
-    os::unix::{
-        fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _, symlink},
-        net::UnixListener as StdUnixListener,
+    os::{
+        fd::OwnedFd,
+        unix::{
+            fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _, symlink},
+            net::{UnixListener as StdUnixListener, UnixStream as StdUnixStream},
+        },
     },
     path::Path,
 };
@@ -130,6 +133,13 @@ async fn an_inherited_listener_is_served_and_its_name_is_left_alone() {
     server.stop();
     serving.await.unwrap();
     assert!(path.exists(), "systemd made it, and keeps it");
+}
+
+#[tokio::test]
+async fn a_socket_that_does_not_listen_is_not_served() {
+    let (connected, _other_end) = StdUnixStream::pair().unwrap();
+    let adopted = UnixSocket::adopt(OwnedFd::from(connected).into());
+    assert!(matches!(adopted, Err(UnixSocketError::NotListening)), "{adopted:?}");
 }
 
 #[tokio::test]
