@@ -31,7 +31,9 @@ pub(crate) const TESTS: &[Test] = &[
     ("conditions::file_system", file_system),
     ("conditions::user_namespace", user_namespace),
     ("conditions::binary", binary),
+    ("conditions::libraries", libraries),
     ("conditions::configuration", configuration),
+    ("conditions::configuration_that_is_not_there", configuration_that_is_not_there),
     ("conditions::imported_key", imported_key),
     ("conditions::nothing_is_created_meanwhile", nothing_is_created_meanwhile),
 ];
@@ -234,6 +236,27 @@ fn binary() {
     assert_holds(&mut service);
 }
 
+/// Of a program that is not linked statically. Some library of this one, where others may change it.
+fn libraries() {
+    let scene = Scene::new();
+    let maps = fs::read_to_string("/proc/self/maps").unwrap();
+    let library = maps
+        .lines()
+        .filter_map(|line| Some(&line[line.find('/')?..]))
+        .find(|path| path.contains("/libgcc_s.so"))
+        .unwrap();
+    let copy = scene.path().join("library.so");
+    fs::copy(library, &copy).unwrap();
+    set_mode(&copy, 0o757);
+    let home = scene.home(SERVICE);
+    let mut command = scene.command(SERVICE, &["service", home.to_str().unwrap(), "fully"]);
+    command.env("LD_PRELOAD", &copy);
+    let mut service = ready(command);
+    assert_fails(&mut service, "binary");
+    set_mode(&copy, 0o755);
+    assert_holds(&mut service);
+}
+
 fn configuration() {
     let scene = Scene::new();
     let folder = scene.path().join("etc");
@@ -257,6 +280,18 @@ fn configuration() {
     fs::remove_file(&file).unwrap();
     fs::write(scene.path().join("config.toml"), "").unwrap();
     symlink(scene.path().join("config.toml"), &file).unwrap();
+    assert_fails(&mut service, "configuration");
+}
+
+/// Whoever could make the folder could make the file.
+fn configuration_that_is_not_there() {
+    let scene = Scene::new();
+    let folder = scene.path().join("etc");
+    fs::create_dir(&folder).unwrap();
+    set_mode(&folder, 0o755);
+    let mut service = service(&scene, Some(&folder.join("missing/too/config.toml")));
+    assert_holds(&mut service);
+    chown(&folder, Some(CLIENT), None).unwrap();
     assert_fails(&mut service, "configuration");
 }
 

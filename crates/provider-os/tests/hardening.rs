@@ -2,7 +2,8 @@
 
 use std::{
     fs, io,
-    net::{TcpListener, UdpSocket},
+    net::{TcpListener, TcpStream, UdpSocket},
+    os::unix::process::CommandExt as _,
     path::Path,
     process::Command,
     sync::Arc,
@@ -33,6 +34,7 @@ use crate::{
 pub(crate) const TESTS: &[Test] = &[
     ("hardening::a_hardened_service_works", a_hardened_service_works),
     ("hardening::a_hardened_service_does_nothing_else", a_hardened_service_does_nothing_else),
+    ("hardening::what_is_asked_for_is_kept", what_is_asked_for_is_kept),
 ];
 
 fn a_hardened_service_works() {
@@ -91,6 +93,24 @@ pub(crate) fn work(home: &str) {
     println!("worked");
 }
 
+fn what_is_asked_for_is_kept() {
+    let scene = Scene::new();
+    scene.output(SERVICE, &["keep"]);
+}
+
+/// In a child: the internet, a file to read, a device.
+pub(crate) fn keep() {
+    let hardening = Hardening::new(Network::Internet).read("/etc/passwd").device("/dev/null");
+    harden(&hardening).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    UdpSocket::bind("127.0.0.1:0").unwrap();
+    fs::read("/etc/passwd").unwrap();
+    fs::write("/dev/null", "").unwrap();
+    fs::read("/etc/group").unwrap_err();
+    fs::read("/dev/zero").map(drop).unwrap_err();
+}
+
 /// In a child: each of these works before and fails after.
 pub(crate) fn try_forbidden(home: &str) {
     type Deed = (&'static str, fn() -> io::Result<()>);
@@ -120,6 +140,9 @@ pub(crate) fn try_forbidden(home: &str) {
             .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()));
         assert!(is_refused, "{name}: {error}");
     }
+    // Not only for want of a process to do it in, or of the right to read the program.
+    let error = Command::new("/bin/true").exec();
+    assert_eq!(error.raw_os_error(), Some(Errno::NOSYS.raw_os_error()), "{error}");
     fs::write(Path::new(home).join("file"), "state").unwrap();
     let threads =
         thread::scope(|scope| scope.spawn(|| harden(&hardening).unwrap_err()).join().unwrap());

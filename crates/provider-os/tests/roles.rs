@@ -22,6 +22,7 @@ pub(crate) fn play(arguments: &[String]) -> ExitCode {
         ["change-files", home] => keys::change_files(home),
         ["look-at-files", home] => keys::look_at_files(home),
         ["work", home] => hardening::work(home),
+        ["keep"] => hardening::keep(),
         ["forbidden", home] => hardening::try_forbidden(home),
         ["attack", ref attack @ ..] => attacks::attack(attack),
         _ => panic!("no such role: {arguments:?}"),
