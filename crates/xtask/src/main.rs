@@ -9,6 +9,7 @@
 mod bench;
 mod demo;
 mod deny;
+mod package;
 mod release;
 mod run;
 mod setup;
@@ -53,6 +54,16 @@ enum Command {
         #[arg(last = true, value_name = "ARGS")]
         arguments: Vec<String>,
     },
+    /// Build the Debian package around the static binary, into target/package/.
+    Package {
+        /// Then install, upgrade, remove and purge it in a Debian of its own, fetched once. Takes
+        /// root.
+        #[arg(long)]
+        test: bool,
+        /// Where that Debian comes from, instead of the mirrors that apt uses.
+        #[arg(long, value_name = "URL", requires = "test")]
+        mirror: Option<String>,
+    },
     /// Check the dependencies: bans, licences and sources.
     Deny,
     /// Check the dependencies for published advisories; exits with 3 if the advisory database
@@ -79,6 +90,8 @@ fn dispatch(command: &Command) -> anyhow::Result<()> {
         Command::Test { arguments } => test::run(&workspace, arguments),
         Command::Demo => demo::run(&workspace),
         Command::Bench { arguments } => bench::run(&workspace, arguments),
+        Command::Package { test: false, .. } => package::run(&workspace),
+        Command::Package { test: true, mirror } => package::test(&workspace, mirror.as_deref()),
         Command::Deny => deny::check(&workspace),
         Command::Advisories => deny::advisories(&workspace),
     }

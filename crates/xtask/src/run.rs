@@ -8,7 +8,7 @@ use std::{
     process::{Command, ExitCode, ExitStatus, Stdio},
 };
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 
 /// A program ran and failed.
 #[derive(Debug)]
@@ -71,6 +71,16 @@ pub(crate) fn quiet(command: &mut Command) -> anyhow::Result<()> {
         let said = [output.stdout, output.stderr].concat();
         String::from_utf8_lossy(&said).trim_end().to_owned()
     })
+}
+
+/// Runs a command that has nothing to say; output is a failure too, and part of the error.
+pub(crate) fn silent(command: &mut Command) -> anyhow::Result<()> {
+    let output = command.stdin(Stdio::null()).output().with_context(|| cannot_run(command))?;
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said);
+    succeeded(command, output.status).with_context(|| said.trim_end().to_owned())?;
+    ensure!(said.is_empty(), "`{}` says: {}", line(command), said.trim_end());
+    Ok(())
 }
 
 /// What the command prints on standard output; its standard error is ours.
@@ -171,6 +181,17 @@ mod tests {
         let error = quiet(&mut shell("echo out; echo err >&2; exit 1")).unwrap_err();
         let told = format!("{error:#}");
         assert!(told.contains("out\nerr"), "{told}");
+    }
+
+    #[test]
+    fn output_on_either_stream_is_a_failure_of_a_silent_command() {
+        silent(&mut shell("true")).unwrap();
+        for loud in ["echo word", "echo word >&2"] {
+            let error = silent(&mut shell(loud)).unwrap_err();
+            assert!(format!("{error:#}").contains("says: word"), "{error:#}");
+        }
+        let error = silent(&mut shell("echo word; exit 42")).unwrap_err();
+        assert_eq!(code(&error), format!("{:?}", ExitCode::from(42)));
     }
 
     #[test]

@@ -15,9 +15,23 @@ use crate::run;
 use install::{PackageManager, Privilege};
 use requirement::Requirement;
 
-/// Reports what is missing, and fails if anything is.
+/// Reports what tests and the demo miss, and fails if anything is missing.
 pub(crate) fn check() -> anyhow::Result<()> {
-    let missing = Missing::on(&search_path());
+    check_for(requirement::FOR_TESTS)
+}
+
+/// Installs what tests and the demo miss. Where that is not allowed, fails with the commands to run.
+pub(crate) fn install() -> anyhow::Result<()> {
+    install_for(requirement::FOR_TESTS)
+}
+
+/// The same for building and trying the package.
+pub(crate) fn install_for_packaging() -> anyhow::Result<()> {
+    install_for(requirement::FOR_PACKAGING)
+}
+
+fn check_for(required: &'static [Requirement]) -> anyhow::Result<()> {
+    let missing = Missing::on(&search_path(), required);
     if missing.is_empty() {
         eprintln!("setup: nothing is missing");
         return Ok(());
@@ -25,10 +39,9 @@ pub(crate) fn check() -> anyhow::Result<()> {
     bail!("{}", missing.advice(PackageManager::on(&search_path())))
 }
 
-/// Installs what is missing. Where that is not allowed, fails with the commands to run.
-pub(crate) fn install() -> anyhow::Result<()> {
+fn install_for(required: &'static [Requirement]) -> anyhow::Result<()> {
     let path = search_path();
-    let missing = Missing::on(&path);
+    let missing = Missing::on(&path, required);
     if missing.is_empty() {
         eprintln!("setup: nothing is missing");
         return Ok(());
@@ -48,7 +61,7 @@ pub(crate) fn install() -> anyhow::Result<()> {
         }
         run::shown(Command::new("rustup").args(["component", "add"]).args(&missing.components))?;
     }
-    check()
+    check_for(required)
 }
 
 struct Missing {
@@ -58,13 +71,13 @@ struct Missing {
 }
 
 impl Missing {
-    fn on(path: &OsStr) -> Self {
+    fn on(path: &OsStr, required: &'static [Requirement]) -> Self {
         let components = [("rustfmt", "fmt"), ("clippy", "clippy")];
         let absent = |subcommand: &str| {
             !run::succeeds(Command::new("cargo").args([subcommand, "--version"]))
         };
         Self {
-            requirements: requirement::missing(path),
+            requirements: requirement::missing(required, path),
             components: components
                 .into_iter()
                 .filter(|(_, subcommand)| absent(subcommand))
@@ -109,7 +122,7 @@ mod tests {
     #[test]
     fn advice_names_each_missing_tool_and_the_commands() {
         let missing = Missing {
-            requirements: requirement::missing(OsStr::new("")),
+            requirements: requirement::missing(requirement::FOR_TESTS, OsStr::new("")),
             components: vec!["clippy"],
         };
         let advice = missing.advice(Some(PackageManager::AptGet));

@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn the_command_installs_exactly_what_is_missing() {
-        let all = requirement::missing(OsStr::new(""));
+        let all = requirement::missing(requirement::FOR_TESTS, OsStr::new(""));
         let swtpm: Vec<_> =
             all.iter().copied().filter(|missing| missing.name.starts_with("swtpm")).collect();
         assert_eq!(
@@ -139,7 +139,8 @@ mod tests {
         );
         assert_eq!(
             line(&PackageManager::Dnf.steps(&all)),
-            "sudo dnf install -y gcc glibc-static openssl swtpm swtpm-tools tpm2-tools tpm2-openssl"
+            "sudo dnf install -y \
+             gcc glibc-static dpkg openssl swtpm swtpm-tools tpm2-tools tpm2-openssl"
         );
     }
 

@@ -1,4 +1,4 @@
-//! What tests and the demo need, how to see that it is there, and which packages bring it.
+//! What tests, the demo and packaging need, how to see that it is there, and which packages bring it.
 
 use std::{
     env,
@@ -31,15 +31,11 @@ enum Evidence {
     Library(&'static str),
 }
 
-const REQUIREMENTS: [Requirement; 7] = [
-    tool("cc", "gcc", "gcc"),
-    // The static release build links it. Debian's compilers bring it, Fedora's do not.
-    Requirement {
-        name: "static C library",
-        evidence: Evidence::Library("libc.a"),
-        debian: "libc6-dev",
-        fedora: "glibc-static",
-    },
+/// Of tests and the demo.
+pub(crate) const FOR_TESTS: &[Requirement] = &[
+    COMPILER,
+    STATIC_LIBRARY,
+    PACKER,
     tool("openssl", "openssl", "openssl"),
     tool("swtpm", "swtpm", "swtpm"),
     tool("swtpm_setup", "swtpm-tools", "swtpm-tools"),
@@ -52,13 +48,28 @@ const REQUIREMENTS: [Requirement; 7] = [
     },
 ];
 
+/// Of building and trying the package. In `/usr/sbin`, which is on root's search path, and trying the
+/// package takes root.
+pub(crate) const FOR_PACKAGING: &[Requirement] =
+    &[COMPILER, STATIC_LIBRARY, PACKER, tool("debootstrap", "debootstrap", "debootstrap")];
+
+const COMPILER: Requirement = tool("cc", "gcc", "gcc");
+const PACKER: Requirement = tool("dpkg-deb", "dpkg", "dpkg");
+/// The static release build links it. Debian's compilers bring it, Fedora's do not.
+const STATIC_LIBRARY: Requirement = Requirement {
+    name: "static C library",
+    evidence: Evidence::Library("libc.a"),
+    debian: "libc6-dev",
+    fedora: "glibc-static",
+};
+
 const fn tool(name: &'static str, debian: &'static str, fedora: &'static str) -> Requirement {
     Requirement { name, evidence: Evidence::Executable(name), debian, fedora }
 }
 
-/// What cannot be found with this search path.
-pub(crate) fn missing(path: &OsStr) -> Vec<&'static Requirement> {
-    REQUIREMENTS.iter().filter(|requirement| !requirement.evidence.is_on(path)).collect()
+/// Which of these cannot be found with this search path.
+pub(crate) fn missing(required: &'static [Requirement], path: &OsStr) -> Vec<&'static Requirement> {
+    required.iter().filter(|requirement| !requirement.evidence.is_on(path)).collect()
 }
 
 /// The program that a shell with this search path would run.
@@ -110,7 +121,7 @@ mod tests {
     use super::*;
 
     fn names(path: &Path) -> Vec<&'static str> {
-        missing(path.as_os_str()).iter().map(|missing| missing.name).collect()
+        missing(FOR_TESTS, path.as_os_str()).iter().map(|missing| missing.name).collect()
     }
 
     fn install(folder: &Path, name: &str, script: &str) {
@@ -125,7 +136,7 @@ mod tests {
     fn machine_with_everything() -> TempDir {
         let machine = tempfile::tempdir().unwrap();
         let folder = machine.path();
-        for name in ["swtpm", "swtpm_setup", "tpm2_load"] {
+        for name in ["dpkg-deb", "swtpm", "swtpm_setup", "tpm2_load"] {
             install(folder, name, "exit 1");
         }
         let shown = folder.display();
@@ -143,12 +154,14 @@ mod tests {
 
     #[test]
     fn everything_is_missing_on_an_empty_path() {
-        assert_eq!(missing(OsStr::new("")).len(), REQUIREMENTS.len());
+        for required in [FOR_TESTS, FOR_PACKAGING] {
+            assert_eq!(missing(required, OsStr::new("")).len(), required.len());
+        }
     }
 
     #[test]
     fn each_tool_is_missed_alone() {
-        for name in ["swtpm", "swtpm_setup", "tpm2_load"] {
+        for name in ["dpkg-deb", "swtpm", "swtpm_setup", "tpm2_load"] {
             let machine = machine_with_everything();
             fs::remove_file(machine.path().join(name)).unwrap();
             assert_eq!(names(machine.path()), [name]);
@@ -184,10 +197,12 @@ mod tests {
 
     #[test]
     fn each_requirement_has_packages_of_its_own() {
-        let packages = |of: fn(&Requirement) -> &'static str| {
-            REQUIREMENTS.iter().map(of).collect::<BTreeSet<_>>().len()
-        };
-        assert_eq!(packages(|requirement| requirement.debian), REQUIREMENTS.len());
-        assert_eq!(packages(|requirement| requirement.fedora), REQUIREMENTS.len());
+        for required in [FOR_TESTS, FOR_PACKAGING] {
+            let packages = |of: fn(&Requirement) -> &'static str| {
+                required.iter().map(of).collect::<BTreeSet<_>>().len()
+            };
+            assert_eq!(packages(|requirement| requirement.debian), required.len());
+            assert_eq!(packages(|requirement| requirement.fedora), required.len());
+        }
     }
 }

@@ -1,0 +1,129 @@
+//! A small Debian in a folder, in which commands run as root.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::Context as _;
+use tempfile::TempDir;
+
+use super::mirror;
+use crate::{package::control::Architecture, run};
+
+/// The oldest release that the package is for.
+const SUITE: &str = "bookworm";
+
+/// Mounts /proc for the command alone, so that nothing is left mounted after it, and becomes it.
+const ENTER: &str = r#"mount -t proc proc "$0/proc" && exec chroot "$0" "$@""#;
+/// As a tool that makes images may do it.
+const ENTER_WITHOUT_PROC: &str = r#"exec chroot "$0" "$@""#;
+
+/// The unpacked system; it is removed when this is dropped.
+pub(crate) struct Debian {
+    root: TempDir,
+}
+
+impl Debian {
+    pub(crate) fn unpack(archive: &Path, folder: &Path) -> anyhow::Result<Self> {
+        let root = tempfile::Builder::new().prefix("debian-").tempdir_in(folder)?;
+        run::quiet(Command::new("tar").arg("-C").arg(root.path()).arg("-xf").arg(archive))?;
+        Ok(Self { root })
+    }
+
+    /// Where a path of the system is for us.
+    pub(crate) fn path(&self, inside: &str) -> PathBuf {
+        self.root.path().join(inside.trim_start_matches('/'))
+    }
+
+    /// A command that runs inside, with the system's own search path and nothing of our environment.
+    pub(crate) fn command(&self, program: &str) -> Command {
+        self.entered(ENTER, program)
+    }
+
+    /// The same where /proc is not mounted.
+    pub(crate) fn command_without_proc(&self, program: &str) -> Command {
+        self.entered(ENTER_WITHOUT_PROC, program)
+    }
+
+    fn entered(&self, script: &str, program: &str) -> Command {
+        let mut command = Command::new("unshare");
+        command
+            .args(["--mount", "sh", "-c", script])
+            .arg(self.root.path())
+            .arg(program)
+            .env_clear()
+            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+            .env("LC_ALL", "C.UTF-8")
+            .env("HOME", "/root")
+            .env("DEBIAN_FRONTEND", "noninteractive");
+        command
+    }
+
+    /// Runs a command inside that must succeed; nobody reads what it says.
+    pub(crate) fn run(&self, program: &str, arguments: &[&str]) -> anyhow::Result<()> {
+        run::quiet(self.command(program).args(arguments))
+    }
+
+    /// What a command inside prints.
+    pub(crate) fn output(&self, program: &str, arguments: &[&str]) -> anyhow::Result<String> {
+        run::output(self.command(program).args(arguments))
+    }
+
+    /// A file inside, as text.
+    pub(crate) fn read(&self, inside: &str) -> anyhow::Result<String> {
+        fs::read_to_string(self.path(inside)).with_context(|| format!("cannot read {inside}"))
+    }
+}
+
+/// An archive of a fresh system with systemd, kept in `folder` for the next time.
+pub(crate) fn archive(
+    folder: &Path,
+    architecture: Architecture,
+    mirror: Option<&str>,
+) -> anyhow::Result<PathBuf> {
+    let archive = folder.join(format!("debian-{SUITE}-{architecture}.tar"));
+    if archive.exists() {
+        return Ok(archive);
+    }
+    let mirrors = match mirror {
+        Some(mirror) => vec![mirror.to_owned()],
+        None => mirror::configured(SUITE)?,
+    };
+    eprintln!("\nDebian {SUITE} is fetched once, for {}; that takes a minute.", archive.display());
+    let mut outcome = Ok(());
+    // Twice each if need be, because mirrors fail now and then.
+    for mirror in mirrors.iter().flat_map(|mirror| [mirror, mirror]) {
+        outcome = fetch(folder, architecture, mirror, &archive);
+        if outcome.is_ok() {
+            break;
+        }
+    }
+    outcome.map(|()| archive)
+}
+
+fn fetch(
+    folder: &Path,
+    architecture: Architecture,
+    mirror: &str,
+    archive: &Path,
+) -> anyhow::Result<()> {
+    let root = tempfile::Builder::new().prefix("debootstrap-").tempdir_in(folder)?;
+    run::quiet(
+        Command::new("debootstrap")
+            .args(["--variant=minbase", "--include=systemd"])
+            .arg(format!("--arch={architecture}"))
+            .arg(SUITE)
+            .arg(root.path())
+            .arg(mirror),
+    )?;
+    let debian = Debian { root };
+    debian.run("apt-get", &["clean"])?;
+    // It has its name only when it is whole.
+    let unfinished = archive.with_extension("tmp");
+    run::quiet(
+        Command::new("tar").arg("-C").arg(debian.root.path()).arg("-cf").arg(&unfinished).arg("."),
+    )?;
+    Ok(fs::rename(unfinished, archive)?)
+}

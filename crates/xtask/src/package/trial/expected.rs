@@ -1,0 +1,38 @@
+//! What must be on the system, written down apart from what the package is built from.
+
+/// Stays when the package is removed, and goes with a purge.
+pub(crate) const CONFIGURATION: &[&str] =
+    &["/etc/device-key d 755 root root", "/etc/device-key/config.toml f 644 root root"];
+
+/// That the socket is enabled, and what deb-systemd-helper notes of it: as the configuration.
+pub(crate) const ENABLED: &[&str] = &[
+    "/etc/systemd/system/sockets.target.wants d 755 root root",
+    "/etc/systemd/system/sockets.target.wants/device-key.socket l 777 root root \
+     -> /lib/systemd/system/device-key.socket",
+    "/var/lib/systemd/deb-systemd-helper-enabled/device-key.socket.dsh-also f 644 root root",
+    "/var/lib/systemd/deb-systemd-helper-enabled/sockets.target.wants d 755 root root",
+    "/var/lib/systemd/deb-systemd-helper-enabled/sockets.target.wants/device-key.socket \
+     f 644 root root",
+];
+
+/// Stays even when the package is purged.
+pub(crate) const HOME: &[&str] = &["/var/lib/device-key d 700 device-key device-key"];
+
+/// Goes when the package is removed.
+pub(crate) const PROGRAM: &[&str] = &[
+    "/usr/bin/device-key f 755 root root",
+    "/usr/lib/systemd/system/device-key.service f 644 root root",
+    "/usr/lib/systemd/system/device-key.socket f 644 root root",
+    "/usr/lib/systemd/user/device-key.service f 644 root root",
+    "/usr/lib/systemd/user/device-key.socket f 644 root root",
+    "/usr/lib/sysusers.d/device-key.conf f 644 root root",
+    "/usr/lib/tmpfiles.d/device-key.conf f 644 root root",
+    "/usr/share/doc/device-key d 755 root root",
+    "/usr/share/doc/device-key/CHANGELOG.md f 644 root root",
+    "/usr/share/doc/device-key/README.Debian f 644 root root",
+    "/usr/share/doc/device-key/SECURITY.md f 644 root root",
+    "/usr/share/doc/device-key/copyright f 644 root root",
+    "/usr/share/doc/device-key/examples d 755 root root",
+    "/usr/share/doc/device-key/examples/network.conf f 644 root root",
+    "/usr/share/doc/device-key/examples/wrapping-key.conf f 644 root root",
+];

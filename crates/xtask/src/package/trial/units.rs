@@ -1,0 +1,33 @@
+//! What systemd's own checks say of the installed units.
+
+use super::{PACKAGE, debian::Debian};
+use crate::run;
+
+const SYSTEM: [&str; 2] =
+    ["/usr/lib/systemd/system/device-key.service", "/usr/lib/systemd/system/device-key.socket"];
+const USER: [&str; 2] =
+    ["/usr/lib/systemd/user/device-key.service", "/usr/lib/systemd/user/device-key.socket"];
+
+/// Tenths, from 0 (nothing is exposed) to 100. What is left: the users of peers must be seen as they
+/// are (no `PrivateUsers=`), so must their commands (no `ProtectProc=`), the TPM is a device (no
+/// `PrivateDevices=`), and the root of the file system is the machine's.
+const EXPOSURE: u32 = 8;
+
+/// Fails if systemd would complain of a unit, or calls the system's service too exposed.
+pub(crate) fn check(debian: &Debian) -> anyhow::Result<()> {
+    debian.run("dpkg", &["--install", PACKAGE])?;
+    for (manager, units) in [("--system", SYSTEM), ("--user", USER)] {
+        // An unknown key is only printed, and the exit code is still 0.
+        run::silent(
+            debian
+                .command("systemd-analyze")
+                .args([manager, "verify"])
+                .args(units)
+                // A user's manager has one.
+                .env("XDG_RUNTIME_DIR", "/tmp"),
+        )?;
+    }
+    let [service, _] = SYSTEM;
+    let threshold = format!("--threshold={EXPOSURE}");
+    debian.run("systemd-analyze", &["security", "--offline=true", &threshold, service])
+}
