@@ -7,14 +7,12 @@ mod signals;
 
 use std::{sync::Arc, time::Duration};
 
-use anstream::{AutoStream, ColorChoice};
 use device_key::{Chain, DeviceKeyStore, Recovery};
 use device_key_server::{AppServer, Methods, ServerDescription, serve_stdio};
 use device_key_state::StateRuntime;
 use sd_notify::NotifyState;
 use tokio::time::timeout;
 use tracing::{error, info, warn};
-use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 use self::{listeners::Listeners, signals::Signals};
 use crate::{
@@ -23,18 +21,22 @@ use crate::{
     exit::{Exit, Failure},
     hardening, home,
     settings::Settings,
+    telemetry,
 };
 
 /// Bounds memory under a flood. Nothing waits for its turn on a thread, so there are only as many
 /// at work as there are turns.
 const BLOCKING_THREADS: usize = 32;
 
+/// How long the end may wait for a collector of traces and metrics, if there is one.
+const LAST_EXPORT: Duration = Duration::from_secs(2);
+
 /// Serves until the input ends or a signal comes.
 pub(crate) fn run(arguments: &AppServerArguments) -> Result<Exit, Failure> {
     if let Some(socket) = &arguments.connect {
         return relay::run(socket, arguments.service_uid);
     }
-    log_to_stderr(LevelFilter::INFO);
+    let telemetry = telemetry::settings(arguments.log_format)?;
     let settings = Settings::of_app_server(arguments)?;
     let home = home::open(&settings)?;
     // One thread moves lines; key operations run on the blocking pool beside it.
@@ -47,10 +49,14 @@ pub(crate) fn run(arguments: &AppServerArguments) -> Result<Exit, Failure> {
         let _within = runtime.enter();
         Listeners::open(&settings)?
     };
-    if settings.is_system_service() && !listeners.is_empty() {
-        // After the sockets, whose places it closes; before anything has to do with a key.
-        hardening::harden(&settings, &home, listeners.folders())?;
-    }
+    // After the sockets, whose places it closes; before the first thread, and before anything has to
+    // do with a key.
+    let is_hardened = settings.is_system_service() && !listeners.is_empty();
+    let hardened = is_hardened
+        .then(|| hardening::harden(&settings, &home, listeners.folders()))
+        .transpose()?;
+    let telemetry = telemetry::start(&telemetry)?;
+    hardened.iter().for_each(hardening::log);
     let Composition { store, state } = compose::compose(&settings, &home)?;
     let description = ServerDescription {
         name: "device-key".to_owned(),
@@ -73,6 +79,7 @@ pub(crate) fn run(arguments: &AppServerArguments) -> Result<Exit, Failure> {
     // A read of a terminal, or a provider that does not answer, may still block a thread; there is
     // nothing left to wait for.
     runtime.shutdown_timeout(Duration::ZERO);
+    telemetry.shutdown(LAST_EXPORT);
     outcome
 }
 
@@ -139,15 +146,4 @@ pub(crate) async fn sweep(store: DeviceKeyStore, state: Arc<StateRuntime>) {
     if let Ok(Err(error)) = sweeping.await {
         error!(cause = %Chain(&error), "leases of dead processes cannot be swept");
     }
-}
-
-/// Logs as `RUST_LOG` says, by default from this level on. Coloured on a terminal only.
-pub(crate) fn log_to_stderr(default: LevelFilter) {
-    let filter = EnvFilter::builder().with_default_directive(default.into()).from_env_lossy();
-    let colored = AutoStream::choice(&std::io::stderr()) != ColorChoice::Never;
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(colored)
-        .with_writer(std::io::stderr)
-        .init();
 }

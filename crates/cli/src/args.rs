@@ -6,6 +6,7 @@ use clap::{
 };
 use device_key_config::{ListenAddress, ProviderName, UnixSocketPath};
 use device_key_provider_tpm::TpmAddress;
+use device_key_telemetry::LogFormat;
 
 mod keys;
 
@@ -73,6 +74,10 @@ pub(crate) struct AppServerArguments {
     /// With --connect: trust a service of this user, by number, besides root's
     #[arg(long, env = "DEVICE_KEY_SERVICE_UID", value_name = "UID")]
     pub(crate) service_uid: Option<u32>,
+    /// How to log to standard error: text, json or journal [default: journal where systemd's
+    /// journal reads it, else text]
+    #[arg(long, env = "DEVICE_KEY_LOG_FORMAT", value_name = "FORMAT")]
+    pub(crate) log_format: Option<LogFormat>,
 }
 
 #[derive(Debug, Args)]

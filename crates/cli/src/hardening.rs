@@ -5,7 +5,7 @@ use std::{env, path::Path};
 use device_key::Chain;
 use device_key_private_fs::PrivateDir;
 use device_key_provider_os::{
-    Hardening, HardeningReport, Network, Outcome, harden as harden_process,
+    Hardening, HardeningReport, Network, Outcome, StepReport, harden as harden_process,
 };
 use device_key_provider_tpm::TpmAddress;
 use tracing::{debug, warn};
@@ -24,8 +24,7 @@ pub(crate) fn harden<'a>(
     home: &PrivateDir,
     socket_folders: impl Iterator<Item = &'a Path>,
 ) -> Result<HardeningReport, Failure> {
-    let exports =
-        env::vars_os().any(|(name, _)| name.as_encoded_bytes().starts_with(b"OTEL_EXPORTER_OTLP_"));
+    let exports = env::vars_os().any(|(name, _)| name.as_encoded_bytes().starts_with(b"OTEL_"));
     let network =
         if settings.has_websocket() || exports { Network::Internet } else { Network::UnixOnly };
     let mut hardening =
@@ -45,15 +44,18 @@ pub(crate) fn harden<'a>(
             hardening = hardening.device(device);
         }
     }
-    let report = harden_process(&hardening)
-        .map_err(|error| Failure::system("the process cannot be hardened", &Chain(&error)))?;
-    for step in &report.steps {
-        match step.outcome {
-            Outcome::Done => debug!(step = step.step.as_str(), "hardened"),
+    harden_process(&hardening)
+        .map_err(|error| Failure::system("the process cannot be hardened", &Chain(&error)))
+}
+
+/// Tells the log, which begins after the hardening.
+pub(crate) fn log(report: &HardeningReport) {
+    for StepReport { step, outcome } in &report.steps {
+        match outcome {
+            Outcome::Done => debug!(%step, "hardened"),
             Outcome::Partly | Outcome::Unsupported => {
-                warn!(step = step.step.as_str(), "this kernel hardens less than others");
+                warn!(%step, %outcome, "this kernel hardens less than others");
             }
         }
     }
-    Ok(report)
 }

@@ -18,6 +18,7 @@ mod report;
 mod service_socket;
 mod settings;
 mod table;
+mod telemetry;
 
 use std::process::ExitCode;
 

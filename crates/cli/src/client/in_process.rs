@@ -1,11 +1,12 @@
 use std::io;
 
+use anstream::{AutoStream, ColorChoice};
 use device_key_server::{Answers, AppServer, Connection, Methods, ServerDescription};
 use tokio::task::JoinHandle;
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 use crate::{
-    app_server::{log_to_stderr, sweep},
+    app_server::sweep,
     args::PlatformArguments,
     compose::{self, Composition},
     exit::Failure,
@@ -23,7 +24,7 @@ pub(super) struct InProcess {
 impl InProcess {
     /// Puts it together as the app-server does. To be called within a Tokio runtime.
     pub(super) fn open(platform: &PlatformArguments) -> Result<Self, Failure> {
-        log_to_stderr(LevelFilter::WARN);
+        log_warnings();
         let settings = Settings::resolve(platform)?;
         let home = home::open(&settings)?;
         let Composition { store, state } = compose::compose(&settings, &home)?;
@@ -52,4 +53,13 @@ impl InProcess {
     pub(super) async fn swept(&mut self) {
         let _ = (&mut self.sweeping).await;
     }
+}
+
+/// Tells whoever runs a command what is wrong, as `RUST_LOG` says. The audit log is the service's.
+fn log_warnings() {
+    let level = LevelFilter::WARN;
+    let filter = EnvFilter::builder().with_default_directive(level.into()).from_env_lossy();
+    let colored = AutoStream::choice(&io::stderr()) != ColorChoice::Never;
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colored);
+    log.with_writer(io::stderr).init();
 }

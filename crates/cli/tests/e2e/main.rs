@@ -23,6 +23,7 @@ mod service;
 mod service_client;
 mod start_failures;
 mod streams;
+mod telemetry;
 mod tpm_faults;
 mod transport;
 mod vectors;

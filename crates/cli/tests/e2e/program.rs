@@ -21,15 +21,19 @@ pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 pub(crate) const ABSENT: &str = "/dev/tpm-that-is-absent";
 
 /// What would make the outcome depend on who runs the tests.
-const SETTINGS: [&str; 12] = [
+const SETTINGS: [&str; 16] = [
     "CONFIGURATION_DIRECTORY",
     "DEVICE_KEY_ALLOW_SIMULATED_TPM",
     "DEVICE_KEY_CONFIG",
     "DEVICE_KEY_HOME",
     "DEVICE_KEY_SERVICE_UID",
     "DEVICE_KEY_SOCKET",
+    "DEVICE_KEY_LOG_FORMAT",
     "DEVICE_KEY_TPM",
     "HOME",
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "OTEL_METRICS_EXPORTER",
+    "OTEL_TRACES_EXPORTER",
     "RUST_LOG",
     "XDG_CONFIG_HOME",
     "XDG_RUNTIME_DIR",

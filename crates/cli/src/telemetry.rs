@@ -1,0 +1,29 @@
+use device_key_telemetry::{LevelFilter, LogFormat, Service, Settings, Telemetry, TelemetryError};
+
+use crate::exit::{Exit, Failure};
+
+const SERVICE: Service = Service { name: "device-key", version: env!("CARGO_PKG_VERSION") };
+
+/// What flags and the `OTEL_*` variables ask for. Looked at before anything is made.
+pub(crate) fn settings(log_format: Option<LogFormat>) -> Result<Settings, Failure> {
+    let environment = |name: &str| std::env::var(name).ok();
+    Settings::read(SERVICE, log_format, LevelFilter::INFO, environment)
+        .map_err(|error| failure(&error))
+}
+
+/// Begins to log and to export.
+pub(crate) fn start(settings: &Settings) -> Result<Telemetry, Failure> {
+    Telemetry::start(settings).map_err(|error| failure(&error))
+}
+
+fn failure(error: &TelemetryError) -> Failure {
+    Failure {
+        exit: Exit::Usage,
+        what: "cannot start telemetry".to_owned(),
+        cause: device_key::Chain(error).to_string(),
+        cure: Some(
+            "name a collector such as http://127.0.0.1:4318, or set OTEL_SDK_DISABLED=true"
+                .to_owned(),
+        ),
+    }
+}

@@ -1,0 +1,120 @@
+//! A collector of OTLP over HTTP, as small as it can be.
+
+use std::{
+    cell::RefCell,
+    collections::{HashMap, VecDeque},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::{TcpListener, TcpStream},
+    sync::{
+        Arc,
+        atomic::{AtomicU16, Ordering},
+        mpsc::{self, Receiver, Sender},
+    },
+    thread,
+    time::Duration,
+};
+
+use prost::Message;
+
+/// How long anything may take before a test gives it up.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Stands for an answer that never comes.
+pub(crate) const STALLED: u16 = 0;
+
+pub(crate) struct Collector {
+    address: String,
+    status: Arc<AtomicU16>,
+    received: Receiver<Received>,
+    /// Came while another path was waited for.
+    passed_over: RefCell<VecDeque<Received>>,
+}
+
+/// One export as it came.
+pub(crate) struct Received {
+    pub(crate) path: String,
+    pub(crate) headers: HashMap<String, String>,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Received {
+    pub(crate) fn message<M: Message + Default>(&self) -> M {
+        M::decode(&*self.body).unwrap()
+    }
+}
+
+impl Collector {
+    /// One that answers each export with this status.
+    pub(crate) fn start(status: u16) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let status = Arc::new(AtomicU16::new(status));
+        let (sender, received) = mpsc::channel();
+        let answering = Arc::clone(&status);
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let (sender, status) = (sender.clone(), Arc::clone(&answering));
+                thread::spawn(move || serve(stream.unwrap(), &sender, &status));
+            }
+        });
+        Self { address, status, received, passed_over: RefCell::default() }
+    }
+
+    /// Where there was one: connections are refused.
+    pub(crate) fn absent_address() -> String {
+        format!("http://{}", TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap())
+    }
+
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    pub(crate) fn answer_with(&self, status: u16) {
+        self.status.store(status, Ordering::SeqCst);
+    }
+
+    /// The next export to this path.
+    pub(crate) fn next(&self, path: &str) -> Received {
+        let mut passed_over = self.passed_over.borrow_mut();
+        if let Some(place) = passed_over.iter().position(|received| received.path == path) {
+            return passed_over.remove(place).unwrap();
+        }
+        loop {
+            let received = self.received.recv_timeout(PATIENCE).unwrap();
+            if received.path == path {
+                return received;
+            }
+            passed_over.push_back(received);
+        }
+    }
+
+    /// All that came until now.
+    pub(crate) fn all(&self) -> Vec<Received> {
+        self.received.try_iter().collect()
+    }
+}
+
+fn serve(mut stream: TcpStream, sender: &Sender<Received>, status: &AtomicU16) {
+    let mut reader = BufReader::new(stream.try_clone().unwrap());
+    let mut lines = (&mut reader).lines().map_while(Result::ok).take_while(|line| !line.is_empty());
+    // Who connects and says nothing wants nothing.
+    let Some(request_line) = lines.next() else { return };
+    let headers: HashMap<String, String> = lines
+        .filter_map(|line| {
+            let (name, value) = line.split_once(':')?;
+            Some((name.to_lowercase(), value.trim().to_owned()))
+        })
+        .collect();
+    let mut body = vec![0; headers["content-length"].parse().unwrap()];
+    reader.read_exact(&mut body).unwrap();
+    let path = request_line.split(' ').nth(1).unwrap().to_owned();
+    let status = status.load(Ordering::SeqCst);
+    let _ = sender.send(Received { path, headers, body });
+    if status == STALLED {
+        // Until the other side gives up.
+        let _ = reader.read_to_end(&mut Vec::new());
+        return;
+    }
+    // The other side may have ended meanwhile.
+    let _ = write!(stream, "HTTP/1.1 {status} Status\r\ncontent-length: 0\r\n\r\n");
+}

@@ -1,0 +1,130 @@
+//! In children: the real app-server with requests that hold secrets.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use device_key::{DeviceKeyStore, OsRandom, Parts, RemoteControlPolicy};
+use device_key_server::{AppServer, Methods, ServerDescription};
+use device_key_testing::{FixedClock, MemoryBindings, MemoryProvider, samples};
+use serde_json::{Value, json};
+use tokio::runtime::Runtime;
+use tracing::{Span, debug_span, error, info_span};
+
+use crate::child;
+
+/// The caller's trace.
+pub(crate) const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+/// The caller's span.
+pub(crate) const PARENT: &str = "00f067aa0ba902b7";
+/// What every secret here begins with, and every text of the caller's own.
+pub(crate) const SECRET: &str = "marked-secret";
+
+fn server() -> AppServer {
+    let store = DeviceKeyStore::new(Parts {
+        limits: device_key::Limits::default(),
+        policy: RemoteControlPolicy::default(),
+        clock: Arc::new(FixedClock::at(samples::NOW)),
+        random: Arc::new(OsRandom),
+        bindings: MemoryBindings::new(),
+        providers: vec![Arc::new(MemoryProvider::hardware())],
+    });
+    let description =
+        ServerDescription { name: "test".to_owned(), version: "0".to_owned(), home: "/".into() };
+    AppServer::new(description, store, Methods::new()).unwrap()
+}
+
+fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+async fn exchange(server: &AppServer, requests: &[Value]) {
+    let (mut connection, mut answers) = server.connect_in_process();
+    for request in requests {
+        connection.feed(format!("{request}\n").as_bytes()).await.unwrap();
+        answers.next().await.unwrap();
+    }
+    connection.finish().await.unwrap();
+}
+
+/// A session of three requests: two succeed, one fails.
+fn session() -> Vec<Value> {
+    let text = |what: &str| format!("{SECRET}-{what}");
+    let trace = json!({
+        "traceparent": format!("00-{TRACE}-{PARENT}-01"),
+        "tracestate": format!("vendor={}", text("state")),
+    });
+    vec![
+        json!({"id": 0, "method": "initialize", "params": {
+            "clientInfo": {"name": text("name"), "version": "0"},
+        }}),
+        json!({"id": text("id"), "method": "device/key/create", "trace": trace, "params": {
+            "accountUserId": text("account"), "clientId": text("client"),
+        }}),
+        json!({"id": 2, "method": text("method"), "params": {"nonce": text("nonce")}}),
+    ]
+}
+
+/// What the server and the store do not make yet.
+fn other_spans() -> [Span; 2] {
+    debug_span!(target: "device_key::store", "waiting", provider = "memory").in_scope(|| {
+        error!(target: "device_key::store", nonce = SECRET, "an event with a field that is secret");
+    });
+    let connection =
+        |transport| info_span!(target: "device_key_server::connection", "connection", transport);
+    drop(connection("stdio"));
+    [connection("unix_socket"), connection("unix_socket")]
+}
+
+#[test]
+#[ignore = "runs in a child"]
+fn one_session() {
+    let before = child::threads_and_files();
+    let Some(telemetry) = child::telemetry() else { return };
+    println!("\nmade: {}", before == child::threads_and_files());
+    let connections = other_spans();
+    runtime().block_on(exchange(&server(), &session()));
+    child::end(telemetry);
+    drop(connections);
+}
+
+#[test]
+#[ignore = "runs in a child"]
+fn sessions_until_the_parent_says_so() {
+    let Some(telemetry) = child::telemetry() else { return };
+    let is_over = Arc::new(AtomicBool::new(false));
+    let saying = Arc::clone(&is_over);
+    thread::spawn(move || {
+        child::await_parent();
+        saying.store(true, Ordering::SeqCst);
+    });
+    runtime().block_on(async {
+        let server = server();
+        while !is_over.load(Ordering::SeqCst) {
+            exchange(&server, &session()).await;
+        }
+    });
+    child::end(telemetry);
+}
+
+/// Says how long the sessions took beside a collector of any kind, and how long the end.
+#[test]
+#[ignore = "runs in a child"]
+fn sessions_beside_a_bad_collector() {
+    let Some(telemetry) = child::telemetry() else { return };
+    let runtime = runtime();
+    let server = server();
+    let begun = Instant::now();
+    for _ in 0..1000 {
+        runtime.block_on(exchange(&server, &session()));
+    }
+    println!("\nserved in ms: {}", begun.elapsed().as_millis());
+    let ending = Instant::now();
+    telemetry.shutdown(Duration::from_millis(600));
+    println!("ended in ms: {}", ending.elapsed().as_millis());
+}

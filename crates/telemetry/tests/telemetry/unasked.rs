@@ -1,0 +1,72 @@
+//! Without being asked for, nothing leaves and nothing is made.
+
+use device_key_telemetry::{LevelFilter, Service, Settings};
+
+use crate::{
+    child::{self, ENDPOINT},
+    collector::Collector,
+};
+
+const SESSION: &str = "serving::one_session";
+const METRICS_EXPORTER: &str = "OTEL_METRICS_EXPORTER";
+const TRACES_EXPORTER: &str = "OTEL_TRACES_EXPORTER";
+
+/// Whether starting left the child's threads and open files as they were.
+fn made_nothing(output: &[u8]) -> bool {
+    let text = str::from_utf8(output).unwrap();
+    text.lines().find_map(|line| line.strip_prefix("made: ")).unwrap().parse().unwrap()
+}
+
+#[test]
+fn without_a_variable_there_is_no_thread_and_no_open_file() {
+    assert!(made_nothing(&child::run(SESSION, &[]).stdout));
+}
+
+#[test]
+fn what_is_switched_off_sends_nothing() {
+    for off in [
+        &[("OTEL_SDK_DISABLED", "true")][..],
+        &[(TRACES_EXPORTER, "none"), (METRICS_EXPORTER, "none")],
+        &[("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")],
+    ] {
+        let collector = Collector::start(200);
+        let variables: Vec<_> =
+            off.iter().copied().chain([(ENDPOINT, collector.address())]).collect();
+        let output = child::run(SESSION, &variables);
+        assert!(made_nothing(&output.stdout), "{off:?}");
+        assert!(collector.all().is_empty(), "{off:?}");
+    }
+}
+
+#[test]
+fn an_export_does_make_threads() {
+    let collector = Collector::start(200);
+    let output = child::run(SESSION, &[(ENDPOINT, collector.address())]);
+    assert!(!made_nothing(&output.stdout));
+}
+
+#[test]
+fn a_setting_that_cannot_be_followed_is_logged_once() {
+    let variables = [
+        ("FORMAT", "json"),
+        (ENDPOINT, "http://127.0.0.1:9"),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
+    ];
+    let lines = child::json_lines(&child::run(SESSION, &variables).stderr);
+    let named: Vec<_> = lines.iter().filter_map(|line| line.get("variable")?.as_str()).collect();
+    assert_eq!(named, ["OTEL_EXPORTER_OTLP_PROTOCOL"]);
+}
+
+#[test]
+fn a_collector_that_cannot_be_reached_by_plain_http_ends_the_start() {
+    let service = Service { name: "device-key", version: "0" };
+    let code = |endpoint: &str| {
+        let environment = |name: &str| (name == ENDPOINT).then(|| endpoint.to_owned());
+        let error = Settings::read(service, None, LevelFilter::INFO, environment).unwrap_err();
+        assert!(!error.to_string().contains("secret"), "{error}");
+        error.code()
+    };
+    assert_eq!(code("https://secret:4318"), "endpoint_needs_tls");
+    assert_eq!(code("http://secret:4318"), "endpoint_needs_look_up");
+    assert_eq!(code("http://secret:secret@[::1]:4318"), "endpoint_holds_credentials");
+}
