@@ -32,14 +32,13 @@ pub(crate) async fn carry(
     mut output: impl AsyncWrite + Unpin,
     stall: Option<Duration>,
 ) -> io::Result<()> {
-    let stopping = connection.stopping().clone();
-    let mut stopped = pin!(stopping.cancelled());
     let mut reading = Reading::new(connection);
+    let mut stopped = pin!(reading.stopping.clone().cancelled_owned());
     let mut outbox = Outbox::new(stall);
     let mut is_answered = false;
     let mut has_looked = false;
     loop {
-        if reading.serve(&mut outbox, &stopping) {
+        if reading.serve(&mut outbox) {
             yield_now().await;
         }
         if is_answered && outbox.is_empty() {
@@ -78,6 +77,7 @@ pub(crate) async fn carry(
 struct Reading {
     /// `None` when nothing more is read; then the answers end with the last request in flight.
     connection: Option<Connection>,
+    stopping: CancellationToken,
     chunk: Box<[u8]>,
     unserved: Range<usize>,
     in_a_row: usize,
@@ -86,8 +86,14 @@ struct Reading {
 
 impl Reading {
     fn new(connection: Connection) -> Self {
-        let chunk = vec![0; CHUNK_BYTES].into_boxed_slice();
-        Self { connection: Some(connection), chunk, unserved: 0..0, in_a_row: 0, outcome: Ok(()) }
+        Self {
+            stopping: connection.stopping().clone(),
+            connection: Some(connection),
+            chunk: vec![0; CHUNK_BYTES].into_boxed_slice(),
+            unserved: 0..0,
+            in_a_row: 0,
+            outcome: Ok(()),
+        }
     }
 
     const fn wants_more(&self) -> bool {
@@ -111,7 +117,7 @@ impl Reading {
     }
 
     /// Serves what was read, as far as there is room for answers. Tells whether it is others' turn.
-    fn serve(&mut self, outbox: &mut Outbox, stopping: &CancellationToken) -> bool {
+    fn serve(&mut self, outbox: &mut Outbox) -> bool {
         let Some(connection) = &mut self.connection else { return false };
         if self.unserved.is_empty() {
             return false;
@@ -123,8 +129,8 @@ impl Reading {
             self.in_a_row += 1;
         }
         self.unserved.start = self.unserved.end - rest.len();
-        if self.unserved.is_empty() && stopping.is_cancelled() && connection.is_idle() {
-            // What was sent before we stopped is refused, and that is all that is waited for.
+        if self.unserved.is_empty() && self.stopping.is_cancelled() && connection.is_idle() {
+            // That was refused in words, and a client that goes on and on is not waited for.
             self.end();
         }
         let is_others_turn = self.in_a_row >= ANSWERS_IN_A_ROW;
@@ -143,5 +149,64 @@ impl Reading {
 
     fn end(&mut self) {
         self.connection = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Arc, time::Duration};
+
+    use device_key::{DeviceKeyStore, Peer};
+    use device_key_testing::{Assembly, MemoryProvider};
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _, duplex, repeat, sink, split},
+        time::timeout,
+    };
+
+    use super::carry;
+    use crate::{AppServer, Methods, ServerDescription};
+
+    const PATIENCE: Duration = Duration::from_mins(1);
+
+    fn server() -> AppServer {
+        let store: DeviceKeyStore =
+            Assembly::new().shared_provider(Arc::new(MemoryProvider::hardware())).store();
+        let description = ServerDescription {
+            name: "test".to_owned(),
+            version: "0".to_owned(),
+            home: "/".into(),
+        };
+        AppServer::new(description, store, Methods::new()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_server_has_stopped_only_when_the_last_answer_is_delivered() {
+        let server = server();
+        let (ours, mut client) = duplex(64);
+        let (input, output) = split(ours);
+        let (connection, answers) = server.connect(Peer::Remote);
+        let carried = tokio::spawn(carry(connection, answers, input, output, None));
+        client.write_all(b"nonsense\n").await.unwrap();
+        client.shutdown().await.unwrap();
+        // The beginning of an answer of which no more fits now.
+        let first = client.read_u8().await.unwrap();
+        server.stop();
+        let early = timeout(Duration::from_millis(50), server.stopped()).await;
+        assert!(early.is_err(), "the rest of it is not delivered");
+        let mut rest = Vec::new();
+        client.read_to_end(&mut rest).await.unwrap();
+        assert_eq!((first, rest.last()), (b'{', Some(&b'\n')));
+        timeout(PATIENCE, server.stopped()).await.unwrap();
+        carried.await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn an_input_that_never_pauses_is_let_go() {
+        let server = server();
+        let (connection, answers) = server.connect(Peer::Remote);
+        let endless = repeat(b'\n');
+        let carried = tokio::spawn(carry(connection, answers, endless, sink(), None));
+        server.stop();
+        timeout(PATIENCE, carried).await.unwrap().unwrap().unwrap();
     }
 }

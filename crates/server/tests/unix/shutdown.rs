@@ -63,20 +63,6 @@ async fn what_was_sent_before_the_end_is_told_of_it() {
 }
 
 #[tokio::test]
-async fn a_client_that_goes_on_sending_keeps_nobody() {
-    let service = Service::with_limits(ServerLimits::default());
-    let client = service.initialized().await;
-    service.server.stop();
-    let stopped = service.server.stopped();
-    let sending = async {
-        while client.try_send(b"{}\n").is_ok() {
-            tokio::task::yield_now().await;
-        }
-    };
-    timeout(PATIENCE, async { tokio::join!(stopped, sending) }).await.unwrap();
-}
-
-#[tokio::test]
 async fn the_end_comes_when_the_last_answer_is_delivered() {
     let large = Methods::new()
         .local("host/large", |_, _| async { Ok::<_, RpcError>("x".repeat(4 << 20)) })
