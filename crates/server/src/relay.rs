@@ -10,6 +10,10 @@ use std::{
         unix::net::UnixStream as StdUnixStream,
     },
     path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
 };
 
@@ -58,22 +62,32 @@ pub enum RelayError {
     Lost(#[source] io::Error),
 }
 
-/// Relays until the service has answered everything after the end of the input, or has gone.
+/// Relays until the service has answered everything after the end of the input. That it ends before
+/// is [`RelayError::Lost`].
 ///
 /// Nothing is read or sent before the kernel has told that the listener is root's or the
 /// service's. The input is read on a thread that ends with the process.
 pub fn relay_stdio(target: &RelayTarget) -> Result<(), RelayError> {
     let service = connect(target)?;
     let requests = service.try_clone().map_err(RelayError::Lost)?;
+    let has_ended = Arc::new(AtomicBool::new(false));
+    let input_has_ended = Arc::clone(&has_ended);
     thread::Builder::new()
         .name("relay-input".to_owned())
         .spawn(move || {
             // The end of the input, however it comes, ends the requests; the answers tell the rest.
-            let _ = own(io::stdin()).and_then(|input| copy(&input, &requests));
+            let copied = own(io::stdin()).and_then(|input| copy(&input, &requests));
+            input_has_ended.store(copied.is_ok(), Ordering::Release);
             let _ = requests.shutdown(Shutdown::Write);
         })
         .map_err(RelayError::Lost)?;
-    own(io::stdout()).and_then(|output| copy(&service, &output)).map_err(RelayError::Lost)
+    own(io::stdout()).and_then(|output| copy(&service, &output)).map_err(RelayError::Lost)?;
+    // Set before the service can know of the end, let alone answer it.
+    if has_ended.load(Ordering::Acquire) {
+        Ok(())
+    } else {
+        Err(RelayError::Lost(io::ErrorKind::UnexpectedEof.into()))
+    }
 }
 
 /// The stream without the buffer that the standard library keeps in front of it.

@@ -70,6 +70,10 @@ impl Listeners {
 
 /// The sockets of systemd's socket activation (`sd_listen_fds(3)`).
 fn inherited() -> Result<Vec<UnixSocket>, Failure> {
+    // `listenfd` would also take descriptors that nobody says are for this process.
+    if env::var_os("LISTEN_PID").is_none() {
+        return Ok(Vec::new());
+    }
     let mut sockets = ListenFd::from_env();
     let mut adopted = Vec::new();
     for index in 0..sockets.len() {

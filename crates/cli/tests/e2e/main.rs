@@ -18,6 +18,7 @@ mod peer;
 mod program;
 mod proof;
 mod redaction;
+mod relay;
 mod server;
 mod service;
 mod service_client;

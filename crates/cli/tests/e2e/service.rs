@@ -9,6 +9,7 @@ mod listen;
 mod load;
 mod matrix;
 mod operation;
+mod shortage;
 
 use std::{
     fs::{self, Permissions},

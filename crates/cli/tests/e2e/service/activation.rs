@@ -39,3 +39,26 @@ fn the_service_serves_the_socket_that_it_was_started_with() {
     assert_eq!(status.code(), Some(0), "{log}");
     assert!(socket.exists(), "who made it keeps it");
 }
+
+#[test]
+fn descriptors_that_are_for_another_process_are_left_alone() {
+    let installation = Installation::new();
+    let listener = std::os::unix::net::UnixListener::bind(installation.socket()).unwrap();
+    // The shell moves it to where sd_listen_fds(3) begins, and becomes our program.
+    let script = "exec \"$@\" 3<&0 0</dev/null";
+    for pid in [None, Some("1")] {
+        let mut command = Command::new("/bin/sh");
+        command.env_clear().uid(SERVICE).gid(SERVICE).current_dir("/").env("LISTEN_FDS", "1");
+        if let Some(pid) = pid {
+            command.env("LISTEN_PID", pid);
+        }
+        command.args(["-c", script, "sh"]).arg(installation.program());
+        command.args(["app-server", "--provider", "os", "--home"]).arg(installation.home());
+        let input = std::os::fd::OwnedFd::from(listener.try_clone().unwrap());
+        let output = crate::program::run_on(&mut command, input);
+        // Without a socket it serves its input, which ends at once.
+        let log = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{pid:?}: {log}");
+        assert!(!log.contains("listening"), "{pid:?}: {log}");
+    }
+}
