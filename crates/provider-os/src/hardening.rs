@@ -35,7 +35,7 @@ pub enum Network {
 }
 
 impl Hardening {
-    /// No files but the process's own `/proc/self`.
+    /// No files but the process's own `/proc/self` and what gives random bytes.
     pub const fn new(network: Network) -> Self {
         Self { network, read: Vec::new(), read_write: Vec::new(), devices: Vec::new() }
     }

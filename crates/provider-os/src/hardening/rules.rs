@@ -16,11 +16,18 @@ const KNOWN: ABI = ABI::V6;
 /// Its own limits, user id map and libraries are what the conditions look at.
 const OWN_PROCESS: &str = "/proc/self";
 
+/// Read by `SQLite`, and by the getrandom crate in a static program, where it cannot look up whether
+/// the C library has the system call.
+const RANDOM_BYTES: [&str; 2] = ["/dev/random", "/dev/urandom"];
+
 pub(super) fn restrict(hardening: &Hardening) -> Result<StepReport, HardeningError> {
     let step = HardeningStep::FileRules;
     let failed = |error: RulesetError| HardeningError::Step { step, source: error.into() };
     let mut rules = ruleset(hardening.network).map_err(failed)?;
     rules = allow(rules, Path::new(OWN_PROCESS), reading())?;
+    for path in RANDOM_BYTES.map(Path::new).into_iter().filter(|path| path.exists()) {
+        rules = allow(rules, path, AccessFs::ReadFile.into())?;
+    }
     for (paths, access) in [
         (&hardening.read, reading()),
         (&hardening.read_write, reading() | writing()),
