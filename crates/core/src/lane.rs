@@ -5,6 +5,7 @@ mod fair_queue;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
+use tracing::{Instrument as _, debug_span};
 
 use crate::{DeviceKeyError, LocalPeer};
 use fair_queue::FairQueue;
@@ -22,6 +23,7 @@ pub(crate) struct WaitingLimits {
 ///
 /// A slow provider thereby slows only itself, and who floods it only himself.
 pub(crate) struct Lane {
+    name: &'static str,
     concurrency: usize,
     limits: WaitingLimits,
     state: Mutex<State>,
@@ -50,8 +52,10 @@ impl Claimant {
 }
 
 impl Lane {
-    pub(crate) fn new(concurrency: usize, limits: WaitingLimits) -> Arc<Self> {
-        Arc::new(Self { concurrency: concurrency.max(1), limits, state: Mutex::default() })
+    /// The name is that of the provider, for whoever watches how many wait.
+    pub(crate) fn new(name: &'static str, concurrency: usize, limits: WaitingLimits) -> Arc<Self> {
+        let concurrency = concurrency.max(1);
+        Arc::new(Self { name, concurrency, limits, state: Mutex::default() })
     }
 
     /// A turn, if there is room. Then nobody waits: a turn that is given back goes to who waits.
@@ -78,7 +82,8 @@ impl Lane {
             receiver
         };
         // The sender lies in the queue of this very lane until it is used.
-        waiting.await.map_err(|closed| DeviceKeyError::Internal(closed.into()))
+        let span = debug_span!("waiting", provider = self.name);
+        waiting.instrument(span).await.map_err(|closed| DeviceKeyError::Internal(closed.into()))
     }
 
     fn turn(self: &Arc<Self>) -> Turn {

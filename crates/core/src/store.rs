@@ -17,7 +17,7 @@ use tokio::{
     runtime::Handle,
     time::{Instant, timeout_at},
 };
-use tracing::{Span, debug_span, info_span};
+use tracing::{Span, debug_span, field, info_span};
 
 pub use limits::Limits;
 pub use list::KeyPage;
@@ -97,7 +97,8 @@ struct LanedProvider {
 
 impl LanedProvider {
     fn new(provider: Arc<dyn DeviceKeyProvider>, limits: &Limits) -> Arc<Self> {
-        let lane = Lane::new(provider.description().concurrency, limits.waiting_for_provider());
+        let ProviderDescription { name, concurrency, .. } = provider.description();
+        let lane = Lane::new(name, concurrency, limits.waiting_for_provider());
         Arc::new(Self { provider, lane })
     }
 
@@ -108,8 +109,12 @@ impl LanedProvider {
         call: impl FnOnce(&dyn DeviceKeyProvider) -> Result<T, ProviderError>,
     ) -> Result<T, DeviceKeyError> {
         let name = self.provider.description().name;
-        let _span = info_span!("provider", operation, provider = name).entered();
-        call(&*self.provider).map_err(|source| DeviceKeyError::Provider { name, source })
+        let span =
+            info_span!("provider", operation, provider = name, reason = field::Empty).entered();
+        call(&*self.provider).map_err(|source| {
+            span.record("reason", source.kind().reason().as_str());
+            DeviceKeyError::Provider { name, source }
+        })
     }
 }
 
@@ -119,7 +124,7 @@ impl DeviceKeyStore {
         let Parts { policy, limits, clock, random, bindings, providers } = parts;
         let laned = |provider| LanedProvider::new(provider, &limits);
         let providers = providers.into_iter().map(laned).collect();
-        let look_ups = Lane::new(limits::LOOK_UPS, limits::WAITING_FOR_LOOK_UPS);
+        let look_ups = Lane::new("look_ups", limits::LOOK_UPS, limits::WAITING_FOR_LOOK_UPS);
         let inner = Inner { policy, limits, clock, random, bindings, look_ups, providers };
         Self { inner: Arc::new(inner) }
     }

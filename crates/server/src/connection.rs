@@ -10,6 +10,7 @@ use tokio_util::{
     sync::CancellationToken,
     task::{TaskTracker, task_tracker::TaskTrackerToken},
 };
+use tracing::{Span, debug_span};
 
 use crate::{
     AppServer,
@@ -36,6 +37,8 @@ pub struct Connection {
     outgoing: mpsc::Sender<Queued>,
     /// Counted by the server until the connection is over.
     _open: TaskTrackerToken,
+    /// Never entered: whoever watches counts how many are open.
+    _span: Span,
 }
 
 /// The answers of one connection, in the order in which they became ready.
@@ -91,6 +94,7 @@ impl Connection {
             tasks: TaskTracker::new(),
             outgoing,
             _open: open,
+            _span: debug_span!(parent: None, "connection", transport = peer.transport()),
         };
         (connection, answers)
     }

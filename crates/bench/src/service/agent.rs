@@ -30,21 +30,15 @@ pub(super) fn start(folder: &Path, uid: u32) -> Result<Server> {
         .spawn()
         .context("spawn ssh-agent")?;
     let server = Server::started(child, socket)?;
-    run_as(
-        uid,
-        Command::new("/usr/bin/ssh-keygen")
-            .args(["-q", "-t", "ecdsa", "-b", "256", "-N", "", "-f"])
-            .arg(&key),
-    )?;
+    // These want a user with an account, and the agent lets root in.
+    let mut make = Command::new("/usr/bin/ssh-keygen");
+    make.args(["-q", "-t", "ecdsa", "-b", "256", "-N", "", "-f"]).arg(&key);
     let mut add = Command::new("/usr/bin/ssh-add");
-    as_user(&mut add, uid).env("SSH_AUTH_SOCK", &server.socket).arg("-q").arg(&key);
-    ensure!(add.status()?.success(), "{add:?} failed");
+    add.env("SSH_AUTH_SOCK", &server.socket).arg("-q").arg(&key);
+    for command in &mut [make, add] {
+        ensure!(command.status()?.success(), "{command:?} failed");
+    }
     Ok(server)
-}
-
-fn run_as(uid: u32, command: &mut Command) -> Result<()> {
-    ensure!(as_user(command, uid).status()?.success(), "{command:?} failed");
-    Ok(())
 }
 
 /// A connection to the agent, and the request that has its one key sign 500 bytes, about as many as

@@ -163,6 +163,8 @@ fn operations_waiting_and_connections_are_measured() {
     let waited = BTreeMap::from([(owned(&[("device_key.provider", "memory")]), 0)]);
     assert_eq!(values(&metrics["device_key.provider.waiting"]), waited);
     let open = BTreeMap::from([
+        // The one that was served.
+        (owned(&[("device_key.transport", "in_process")]), 0),
         (owned(&[("device_key.transport", "stdio")]), 0),
         (owned(&[("device_key.transport", "unix_socket")]), 2),
     ]);
