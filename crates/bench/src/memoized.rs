@@ -47,6 +47,10 @@ impl DeviceKeyProvider for Memoized {
         self.provider.public_key(key)
     }
 
+    fn signs_at_once(&self, key: &KeyReference) -> bool {
+        self.provider.signs_at_once(key)
+    }
+
     fn sign(&self, input: &SigningInput) -> Result<Signature, ProviderError> {
         let mut signatures = self.signatures.lock().unwrap_or_else(PoisonError::into_inner);
         let signed = (input.key().key_id, *input.sha256());

@@ -36,6 +36,11 @@ pub trait DeviceKeyProvider: Send + Sync {
     /// [`ProviderErrorKind::KeyLost`] if that is not the recorded one.
     fn public_key(&self, key: &KeyReference) -> Result<PublicKey, ProviderError>;
 
+    /// Whether [`sign`](Self::sign) would now take microseconds of the processor and nothing else: the
+    /// key is in memory, and there is no device, file or person to wait for. Then it is called where
+    /// the request came in, without a trip to another thread and back. Makes no system call itself.
+    fn signs_at_once(&self, key: &KeyReference) -> bool;
+
     /// Signs with exactly the key that the input names; a key whose public part differs from the
     /// recorded one is [`ProviderErrorKind::KeyLost`].
     fn sign(&self, input: &SigningInput) -> Result<Signature, ProviderError>;

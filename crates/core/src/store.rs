@@ -17,7 +17,7 @@ use tokio::{
     runtime::Handle,
     time::{Instant, timeout_at},
 };
-use tracing::{Span, debug_span, field, info_span};
+use tracing::{Instrument as _, Span, debug_span, field, info_span};
 
 pub use limits::Limits;
 pub use list::KeyPage;
@@ -214,18 +214,28 @@ impl BlockingHop {
         Ok(self.runtime.block_on(call)?)
     }
 
-    /// The binding of the owner's key; nobody learns whether another owner has one.
+    /// As [`Inner::binding`].
     fn binding(
         &self,
         key_id: &DeviceKeyId,
         owner: OwnerUid,
     ) -> Result<DeviceKeyBinding, DeviceKeyError> {
-        self.bindings("get", self.inner.bindings.get(key_id, owner))?
-            .ok_or(DeviceKeyError::KeyNotFound)
+        self.runtime.block_on(self.inner.binding(key_id, owner))
     }
 }
 
 impl Inner {
+    /// The binding of the owner's key; nobody learns whether another owner has one.
+    async fn binding(
+        &self,
+        key_id: &DeviceKeyId,
+        owner: OwnerUid,
+    ) -> Result<DeviceKeyBinding, DeviceKeyError> {
+        let span = debug_span!("bindings", operation = "get");
+        let found = self.bindings.get(key_id, owner).instrument(span).await?;
+        found.ok_or(DeviceKeyError::KeyNotFound)
+    }
+
     /// The provider that made a key, or its absence as the reason that its class has for that.
     fn provider(&self, binding: &DeviceKeyBinding) -> Result<&Arc<LanedProvider>, DeviceKeyError> {
         self.provider_named(&binding.provider)

@@ -196,6 +196,11 @@ impl DeviceKeyProvider for OsProvider {
         Ok(self.load(key)?.public_key().clone())
     }
 
+    /// Once its file has been read.
+    fn signs_at_once(&self, key: &KeyReference) -> bool {
+        self.loaded.get(&key.key_id).is_some()
+    }
+
     fn sign(&self, input: &SigningInput) -> Result<Signature, ProviderError> {
         Ok(self.load(input.key())?.sign(input)?)
     }

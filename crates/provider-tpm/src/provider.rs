@@ -152,6 +152,11 @@ impl DeviceKeyProvider for TpmProvider {
         })
     }
 
+    /// A TPM takes its time.
+    fn signs_at_once(&self, _: &KeyReference) -> bool {
+        false
+    }
+
     fn sign(&self, input: &SigningInput) -> Result<Signature, ProviderError> {
         self.with_key(input.key(), |link, deadline| link.sign(input.sha256().as_bytes(), deadline))
     }

@@ -75,6 +75,10 @@ impl DeviceKeyProvider for CorruptProvider {
         Ok(if lies { self.other.public_key.clone() } else { public_key })
     }
 
+    fn signs_at_once(&self, key: &KeyReference) -> bool {
+        self.inner.signs_at_once(key)
+    }
+
     fn sign(&self, input: &SigningInput) -> Result<Signature, ProviderError> {
         if self.lies(Corruption::SignatureByAnotherKey) {
             return Ok(self.other.sign(input));

@@ -74,6 +74,10 @@ impl DeviceKeyProvider for HookedProvider {
         self.run(ProviderOperation::PublicKey, |inner| inner.public_key(key))
     }
 
+    fn signs_at_once(&self, key: &KeyReference) -> bool {
+        self.inner.signs_at_once(key)
+    }
+
     fn sign(&self, input: &SigningInput) -> Result<Signature, ProviderError> {
         self.run(Sign, |inner| inner.sign(input))
     }

@@ -126,6 +126,11 @@ impl DeviceKeyProvider for MemoryProvider {
         Ok(self.load(&key.key_id)?.public_key)
     }
 
+    /// It stands in for devices, which take their time.
+    fn signs_at_once(&self, _: &KeyReference) -> bool {
+        false
+    }
+
     fn sign(&self, input: &SigningInput) -> Result<Signature, ProviderError> {
         let key = self.load(&input.key().key_id)?;
         if key.public_key != input.key().public_key {

@@ -2,7 +2,7 @@ use std::{fmt, sync::Arc};
 
 use device_key_types::{DeviceKeyId, SignPayload, Signature};
 
-use super::{BlockingHop, DeviceKeyStore, LanedProvider};
+use super::{BlockingHop, DeviceKeyStore, Inner, LanedProvider};
 use crate::{
     DeviceKeyBinding, DeviceKeyError, LocalPeer, ProviderError, ProviderErrorKind, SignatureCheck,
     SigningInput, authorize,
@@ -41,6 +41,13 @@ impl DeviceKeyStore {
         self.inner.require_any_provider()?;
         let request = Arc::new(Request { peer: *peer, key_id: *key_id, payload });
         self.in_time(async |_| {
+            // Where no provider ever signs at once, the look-up is left to the thread that signs.
+            if self.inner.may_sign_here()
+                && let Some(looking_up) = self.inner.look_ups.try_enter()
+                && let Some(statement) = self.inner.sign_here(&request, looking_up).await?
+            {
+                return Ok(statement);
+            }
             let at_once = Arc::clone(&request);
             let first = self
                 .looking_up(peer, move |hop, looking_up| hop.sign_at_once(&at_once, looking_up))
@@ -67,10 +74,65 @@ enum Attempt {
     MustWaitFor(Arc<LanedProvider>),
 }
 
+impl Inner {
+    fn may_sign_here(&self) -> bool {
+        let checked_once = |laned: &Arc<LanedProvider>| {
+            laned.provider.description().signature_check == SignatureCheck::AtCreation
+        };
+        self.providers.iter().any(checked_once)
+    }
+
+    /// Signs on this very thread, if the key's provider can do so at once and has room.
+    async fn sign_here(
+        &self,
+        request: &Request,
+        looking_up: Turn,
+    ) -> Result<Option<SignedStatement>, DeviceKeyError> {
+        let (binding, input) = self.authorized(request).await?;
+        drop(looking_up);
+        let provider = self.provider(&binding)?;
+        if !provider.provider.signs_at_once(input.key()) {
+            return Ok(None);
+        }
+        let Some(turn) = provider.lane.try_enter() else { return Ok(None) };
+        let signature = provider.signature(request, &input)?;
+        drop(turn);
+        // Nothing was waited for since the binding was read, so there is nothing to look at again but
+        // the clock.
+        request.payload.unexpired(&self.policy.at(self.clock.now()))?;
+        Ok(Some(SignedStatement { signature, signed_bytes: input.into_message() }))
+    }
+
+    async fn authorized(
+        &self,
+        request: &Request,
+    ) -> Result<(DeviceKeyBinding, SigningInput), DeviceKeyError> {
+        let binding = self.binding(&request.key_id, request.peer.owner()).await?;
+        let input = authorize(&self.policy, self.clock.now(), &binding, &request.payload)?;
+        Ok((binding, input))
+    }
+
+    /// The platform may have taken its time: a signature over an expired statement, or by a key
+    /// that was deleted meanwhile, is not given out.
+    async fn still_valid(
+        &self,
+        request: &Request,
+        signed_with: &DeviceKeyBinding,
+    ) -> Result<(), DeviceKeyError> {
+        request.payload.unexpired(&self.policy.at(self.clock.now()))?;
+        let now = self.binding(&request.key_id, request.peer.owner()).await?;
+        if now.binding == signed_with.binding && now.reference() == signed_with.reference() {
+            Ok(())
+        } else {
+            Err(DeviceKeyError::BindingMismatch)
+        }
+    }
+}
+
 impl BlockingHop {
     /// Signs in the same hop that looked the binding up, if the provider has room now.
     fn sign_at_once(&self, request: &Request, looking_up: Turn) -> Result<Attempt, DeviceKeyError> {
-        let (binding, input) = self.authorized(request)?;
+        let (binding, input) = self.runtime.block_on(self.authorized(request))?;
         let provider = self.provider(&binding)?;
         // A provider may take its time; others look up meanwhile.
         drop(looking_up);
@@ -87,7 +149,7 @@ impl BlockingHop {
         provider: &LanedProvider,
         turn: Turn,
     ) -> Result<SignedStatement, DeviceKeyError> {
-        let (binding, input) = self.authorized(request)?;
+        let (binding, input) = self.runtime.block_on(self.authorized(request))?;
         self.sign(request, provider, turn, &binding, input)
     }
 
@@ -99,42 +161,23 @@ impl BlockingHop {
         binding: &DeviceKeyBinding,
         input: SigningInput,
     ) -> Result<SignedStatement, DeviceKeyError> {
-        provider.call("serves", |provider| provider.serves(&request.peer))?;
-        let signature = provider.signature(&input)?;
+        let signature = provider.signature(request, &input)?;
         drop(turn);
-        self.still_valid(request, binding)?;
+        self.runtime.block_on(self.still_valid(request, binding))?;
         Ok(SignedStatement { signature, signed_bytes: input.into_message() })
-    }
-
-    fn authorized(
-        &self,
-        request: &Request,
-    ) -> Result<(DeviceKeyBinding, SigningInput), DeviceKeyError> {
-        let binding = self.binding(&request.key_id, request.peer.owner())?;
-        let input = authorize(&self.policy, self.clock.now(), &binding, &request.payload)?;
-        Ok((binding, input))
-    }
-
-    /// The platform may have taken its time: a signature over an expired statement, or by a key
-    /// that was deleted meanwhile, is not given out.
-    fn still_valid(
-        &self,
-        request: &Request,
-        signed_with: &DeviceKeyBinding,
-    ) -> Result<(), DeviceKeyError> {
-        request.payload.unexpired(&self.policy.at(self.clock.now()))?;
-        let now = self.binding(&request.key_id, request.peer.owner())?;
-        if now.binding == signed_with.binding && now.reference() == signed_with.reference() {
-            Ok(())
-        } else {
-            Err(DeviceKeyError::BindingMismatch)
-        }
     }
 }
 
 impl LanedProvider {
     /// A signature that is known to verify, for providers whose signatures are checked each.
-    fn signature(&self, input: &SigningInput) -> Result<Signature, DeviceKeyError> {
+    fn signature(
+        &self,
+        request: &Request,
+        input: &SigningInput,
+    ) -> Result<Signature, DeviceKeyError> {
+        let name = self.provider.description().name;
+        let serves = self.provider.serves(&request.peer);
+        serves.map_err(|source| DeviceKeyError::Provider { name, source })?;
         let signature = self.call("sign", |provider| provider.sign(input))?;
         match self.provider.description().signature_check {
             SignatureCheck::Each => self.verified(input, signature),

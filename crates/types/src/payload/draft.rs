@@ -1,4 +1,4 @@
-use std::{borrow::Cow, fmt};
+use std::fmt;
 
 use serde::Deserialize;
 
@@ -33,18 +33,12 @@ impl Draft {
     ///
     /// `json` must already be known to have no duplicate keys ([`crate::strict_json::check`]).
     pub fn from_json(json: &str) -> Result<Self, MalformedDraft> {
-        #[derive(Deserialize)]
-        struct Peek<'a> {
-            #[serde(borrow, rename = "type")]
-            statement: Cow<'a, str>,
+        // Each shape names its own `type`, so at most one of them fits.
+        if let Ok(Object(draft)) = serde_json::from_str(json) {
+            return Ok(Self::Connection(draft));
         }
-        let Object(peek): Object<Peek<'_>> = serde_json::from_str(json)?;
-        // Each shape checks its `type` again, so the choice here need not name both.
-        if peek.statement == super::Statement::Connection.as_str() {
-            Ok(Self::Connection(serde_json::from_str(json)?))
-        } else {
-            Ok(Self::Enrollment(serde_json::from_str(json)?))
-        }
+        let Object(draft) = serde_json::from_str(json)?;
+        Ok(Self::Enrollment(draft))
     }
 
     /// Parses each field in the protocol's order of checks.
