@@ -1,10 +1,12 @@
 //! Tries the package in a Debian of its own: what it installs and leaves, what systemd says of its
 //! units, and what a system without systemd makes of it.
 
+mod booted;
 mod debian;
 mod expected;
 mod lifecycle;
 mod mirror;
+mod running;
 mod snapshot;
 mod units;
 
@@ -17,10 +19,10 @@ use super::build::{self, Package};
 use crate::{run, workspace::Workspace};
 
 /// The binary is copied to machines and read into memory by each process.
-const LARGEST_BINARY: u64 = 10_000_000;
+const LARGEST_BINARY: u64 = 10 * 1024 * 1024;
 
 /// Where the package lies inside the system under test.
-const PACKAGE: &str = "/tmp/device-key.deb";
+const PACKAGE: &str = "/root/device-key.deb";
 
 /// Runs every step and stops at the first that fails.
 pub(crate) fn run(
@@ -45,7 +47,8 @@ pub(crate) fn run(
     static_binary(package)?;
     step("install, upgrade, remove and purge", &|debian| lifecycle::with_systemd(debian))?;
     step("install and purge without systemd", &|debian| lifecycle::without_systemd(debian))?;
-    step("units", &|debian| units::check(debian))
+    step("units", &|debian| units::check(debian))?;
+    step("the service where systemd runs", &|debian| running::check(debian))
 }
 
 /// It runs where there is nothing else, so it needs no library and no loader.

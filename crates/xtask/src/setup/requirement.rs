@@ -39,6 +39,7 @@ pub(crate) const FOR_TESTS: &[Requirement] = &[
     tool("openssl", "openssl", "openssl"),
     tool("swtpm", "swtpm", "swtpm"),
     tool("swtpm_setup", "swtpm-tools", "swtpm-tools"),
+    tool("systemd-socket-activate", "systemd", "systemd"),
     tool("tpm2_load", "tpm2-tools", "tpm2-tools"),
     Requirement {
         name: "OpenSSL's tpm2 provider",
@@ -120,6 +121,9 @@ mod tests {
 
     use super::*;
 
+    const TOOLS: [&str; 5] =
+        ["dpkg-deb", "swtpm", "swtpm_setup", "systemd-socket-activate", "tpm2_load"];
+
     fn names(path: &Path) -> Vec<&'static str> {
         missing(FOR_TESTS, path.as_os_str()).iter().map(|missing| missing.name).collect()
     }
@@ -136,7 +140,7 @@ mod tests {
     fn machine_with_everything() -> TempDir {
         let machine = tempfile::tempdir().unwrap();
         let folder = machine.path();
-        for name in ["dpkg-deb", "swtpm", "swtpm_setup", "tpm2_load"] {
+        for name in TOOLS {
             install(folder, name, "exit 1");
         }
         let shown = folder.display();
@@ -161,7 +165,7 @@ mod tests {
 
     #[test]
     fn each_tool_is_missed_alone() {
-        for name in ["dpkg-deb", "swtpm", "swtpm_setup", "tpm2_load"] {
+        for name in TOOLS {
             let machine = machine_with_everything();
             fs::remove_file(machine.path().join(name)).unwrap();
             assert_eq!(names(machine.path()), [name]);

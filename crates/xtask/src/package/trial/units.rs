@@ -8,10 +8,10 @@ const SYSTEM: [&str; 2] =
 const USER: [&str; 2] =
     ["/usr/lib/systemd/user/device-key.service", "/usr/lib/systemd/user/device-key.socket"];
 
-/// Tenths, from 0 (nothing is exposed) to 100. What is left: the users of peers must be seen as they
-/// are (no `PrivateUsers=`), so must their commands (no `ProtectProc=`), the TPM is a device (no
-/// `PrivateDevices=`), and the root of the file system is the machine's.
-const EXPOSURE: u32 = 8;
+/// Tenths, from 0 (nothing is exposed) to 100. What is left is said in the unit: peers' users and
+/// commands must be seen as they are (no `PrivateUsers=`, no `ProtectProc=`), the TPM is a device (no
+/// `PrivateDevices=`), and openat2(2) is needed (no `RestrictSUIDSGID=`).
+const EXPOSURE: u32 = 9;
 
 /// Fails if systemd would complain of a unit, or calls the system's service too exposed.
 pub(crate) fn check(debian: &Debian) -> anyhow::Result<()> {

@@ -1,0 +1,124 @@
+//! A Debian that was booted: systemd runs in it, apart from this machine's processes and network.
+
+use std::{
+    fs,
+    os::unix::{fs::symlink, net::UnixDatagram},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, ensure};
+
+use super::debian::Debian;
+use crate::run;
+
+/// Booted in 2 s on an idle machine.
+const BOOTED_WITHIN: Duration = Duration::from_mins(2);
+
+/// The socket on which systemd says that it has booted (`sd_notify(3)`), inside.
+const NOTIFY: &str = "notify";
+
+/// Runs in namespaces of its own, so that all of this is gone with it. What systemd would set for the
+/// whole machine, in /proc/sys and /sys, is out of its reach.
+const BOOT: &str = r#"
+set -e
+mount --bind "$0" "$0"
+cd "$0"
+mount -t proc proc proc
+mount --bind proc/sys proc/sys
+mount -o remount,bind,ro proc/sys
+mount -t sysfs -o ro sysfs sys
+mount -t cgroup2 cgroup2 sys/fs/cgroup
+mount -t tmpfs tmpfs run
+exec chroot . env -i container=trial NOTIFY_SOCKET=/notify /lib/systemd/systemd --unit=basic.target
+"#;
+
+/// The running system; everything in it is killed when this is dropped.
+pub(crate) struct Booted<'a> {
+    process: Child,
+    /// systemd, as this machine numbers it.
+    init: u32,
+    _debian: &'a Debian,
+}
+
+impl<'a> Booted<'a> {
+    /// Boots and waits until everything is started.
+    pub(crate) fn boot(debian: &'a Debian) -> anyhow::Result<Self> {
+        // A socket's path is short (unix(7)), and build folders may lie deep.
+        let short = tempfile::tempdir()?;
+        let root = short.path().join("root");
+        symlink(debian.path("/"), &root)?;
+        let notify = UnixDatagram::bind(root.join(NOTIFY))?;
+        let mut process = Command::new("unshare")
+            .args(["--mount", "--pid", "--uts", "--ipc", "--net", "--cgroup"])
+            .args(["--fork", "--kill-child", "sh", "-c", BOOT])
+            .arg(debian.path("/"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()?;
+        let init = wait_until_booted(&mut process, &notify);
+        let mut booted = Self { process, init: 0, _debian: debian };
+        booted.init = init?;
+        Ok(booted)
+    }
+
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new("nsenter");
+        command
+            .arg(format!("--target={}", self.init))
+            .args(["--mount", "--pid", "--uts", "--ipc", "--net", "--cgroup", "--root", "--wd=/"])
+            .arg(program)
+            .env_clear()
+            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+            .env("LC_ALL", "C.UTF-8")
+            .env("DEBIAN_FRONTEND", "noninteractive");
+        command
+    }
+
+    /// Runs a command inside that must succeed.
+    pub(crate) fn run(&self, program: &str, arguments: &[&str]) -> anyhow::Result<()> {
+        run::quiet(self.command(program).args(arguments))
+    }
+
+    /// What a command inside prints.
+    pub(crate) fn output(&self, program: &str, arguments: &[&str]) -> anyhow::Result<String> {
+        run::output(self.command(program).args(arguments))
+    }
+
+    /// What these units say, and systemd of them.
+    pub(crate) fn journal(&self, units: &str) -> String {
+        self.output("journalctl", &["--no-pager", "--boot", "--unit", units])
+            .unwrap_or_else(|error| format!("there is no journal: {error:#}"))
+    }
+}
+
+impl Drop for Booted<'_> {
+    fn drop(&mut self) {
+        // The kernel ends what else runs in there (pid_namespaces(7)). It fails only if it has ended.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// The process of systemd, once it says that it has booted.
+fn wait_until_booted(process: &mut Child, notify: &UnixDatagram) -> anyhow::Result<u32> {
+    let deadline = Instant::now() + BOOTED_WITHIN;
+    let mut message = [0; 4096];
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        ensure!(!left.is_zero(), "systemd did not boot within {BOOTED_WITHIN:?}");
+        // It may have ended without a word.
+        notify.set_read_timeout(Some(left.min(Duration::from_secs(1))))?;
+        if let Ok(length) = notify.recv(&mut message) {
+            let said = String::from_utf8_lossy(message.get(..length).unwrap_or_default());
+            if said.lines().any(|line| line == "READY=1") {
+                break;
+            }
+        }
+        ensure!(process.try_wait()?.is_none(), "systemd ended before it had booted");
+    }
+    let id = process.id();
+    let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children"))?;
+    let init = children.split_whitespace().next().context("unshare has no child")?;
+    Ok(init.parse()?)
+}
