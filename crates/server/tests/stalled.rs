@@ -1,0 +1,138 @@
+//! A provider that does not answer for a minute is noticed by nobody but those who wait for it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on fails"
+)]
+
+#[path = "unix/client.rs"]
+#[expect(dead_code, reason = "shared with the tests of the Unix socket")]
+mod client;
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use device_key::ProviderErrorKind;
+use device_key_server::{ServerLimits, SocketMode, UnixSocket};
+use device_key_testing::{
+    Faults, Gate, HookedProvider, IntoProviderError as _, MemoryProvider, ProviderOperation,
+    samples,
+};
+use serde_json::{Value, json};
+
+use client::{Client, initialize, server};
+
+const STALLED: Duration = Duration::from_mins(1);
+/// How long the normal latency is measured.
+const NORMAL: Duration = Duration::from_secs(5);
+/// What a busy machine may add to a median.
+const SLACK: Duration = Duration::from_millis(1);
+
+/// Latencies by what was asked.
+#[derive(Default)]
+struct Latencies {
+    initialize: Vec<Duration>,
+    public: Vec<Duration>,
+    sign: Vec<Duration>,
+}
+
+fn median(samples: &mut [Duration]) -> Duration {
+    samples.sort_unstable();
+    samples[samples.len() / 2]
+}
+
+fn created(answer: &Value) -> String {
+    answer["result"]["keyId"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
+}
+
+fn sign_params(key_id: &str) -> Value {
+    let now = samples::NOW.as_seconds();
+    let payload = json!({
+        "type": "remoteControlClientConnection",
+        "nonce": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+        "audience": "remote_control_client_websocket",
+        "sessionId": "session",
+        "targetOrigin": "https://chatgpt.com",
+        "targetPath": "/wham/remote/control/client",
+        "accountUserId": "account",
+        "clientId": "client",
+        "tokenSha256Base64url": "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU",
+        "tokenExpiresAt": now + 60,
+        "scopes": ["remote_control_controller_websocket"],
+    });
+    json!({"keyId": key_id, "payload": payload})
+}
+
+/// What other clients do meanwhile: connect, look up, and sign with another provider's key.
+async fn measure(path: &std::path::Path, key_id: &str, lasting: Duration) -> Latencies {
+    let (public, sign) = (json!({"keyId": key_id}), sign_params(key_id));
+    let mut latencies = Latencies::default();
+    let begun = Instant::now();
+    while begun.elapsed() < lasting {
+        let start = Instant::now();
+        let mut client = Client::connect(path).await;
+        let answer = client.call("initialize", &initialize()).await;
+        latencies.initialize.push(start.elapsed());
+        assert!(answer["result"].is_object(), "{answer}");
+        for _ in 0..10 {
+            let start = Instant::now();
+            let answer = client.call("device/key/public", &public).await;
+            latencies.public.push(start.elapsed());
+            assert!(answer["result"].is_object(), "{answer}");
+            let start = Instant::now();
+            let answer = client.call("device/key/sign", &sign).await;
+            latencies.sign.push(start.elapsed());
+            assert!(answer["result"].is_object(), "{answer}");
+        }
+    }
+    latencies
+}
+
+#[tokio::test]
+async fn a_provider_stalled_for_a_minute_slows_nobody_else() {
+    let gate = Gate::opened(ProviderOperation::Sign);
+    let absent = || ProviderErrorKind::HardwareUnavailable.into_error();
+    let hardware = HookedProvider::new(MemoryProvider::hardware())
+        .with(gate.hook())
+        // The second key goes to the other provider.
+        .with(Faults::nth(ProviderOperation::Availability, 2, absent));
+    let server = server(
+        ServerLimits::default(),
+        vec![Arc::new(hardware), Arc::new(MemoryProvider::os_protected())],
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sock");
+    tokio::spawn(UnixSocket::bind(&path, SocketMode::OwnUser).unwrap().serve(server));
+
+    let mut waiting = Client::connect(&path).await;
+    waiting.call("initialize", &initialize()).await;
+    let mut binding = client::binding();
+    binding["protectionPolicy"] = json!("allow_os_protected_nonextractable");
+    let slow = created(&waiting.call("device/key/create", &binding).await);
+    let quick = created(&waiting.call("device/key/create", &binding).await);
+
+    let mut normal = measure(&path, &quick, NORMAL).await;
+    gate.close();
+    for _ in 0..20 {
+        waiting.send("device/key/sign", &sign_params(&slow)).await;
+    }
+    gate.arrived(2).await;
+    let mut stalled = measure(&path, &quick, STALLED).await;
+    for (what, normal, stalled) in [
+        ("initialize", &mut normal.initialize, &mut stalled.initialize),
+        ("public", &mut normal.public, &mut stalled.public),
+        ("sign", &mut normal.sign, &mut stalled.sign),
+    ] {
+        let (normal, stalled) = (median(normal), median(stalled));
+        println!("{what}: p50 {normal:?} before, {stalled:?} beside a stalled provider");
+        assert!(stalled < normal * 2 + SLACK, "{what}: {stalled:?} instead of {normal:?}");
+    }
+    gate.open();
+    for _ in 0..20 {
+        assert!(waiting.receive().await.unwrap()["result"].is_object());
+    }
+}
