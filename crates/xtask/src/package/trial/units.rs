@@ -8,6 +8,8 @@ const SYSTEM: [&str; 2] =
 const USER: [&str; 2] =
     ["/usr/lib/systemd/user/device-key.service", "/usr/lib/systemd/user/device-key.socket"];
 
+const EXAMPLES: &str = "/usr/share/doc/device-key/examples";
+
 /// Tenths, from 0 (nothing is exposed) to 100. What is left is said in the unit: peers' users and
 /// commands must be seen as they are (no `PrivateUsers=`, no `ProtectProc=`), the TPM is a device (no
 /// `PrivateDevices=`), and openat2(2) is needed (no `RestrictSUIDSGID=`).
@@ -27,7 +29,10 @@ pub(crate) fn check(debian: &Debian) -> anyhow::Result<()> {
                 .env("XDG_RUNTIME_DIR", "/tmp"),
         )?;
     }
-    let [service, _] = SYSTEM;
+    let [service, socket] = SYSTEM;
     let threshold = format!("--threshold={EXPOSURE}");
-    debian.run("systemd-analyze", &["security", "--offline=true", &threshold, service])
+    debian.run("systemd-analyze", &["security", "--offline=true", &threshold, service])?;
+    // With what administrators may add.
+    debian.run("cp", &["-r", EXAMPLES, "/etc/systemd/system/device-key.service.d"])?;
+    run::silent(debian.command("systemd-analyze").args(["verify", service, socket]))
 }
