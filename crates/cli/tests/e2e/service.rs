@@ -51,8 +51,7 @@ impl Installation {
             tempfile::Builder::new().prefix("device-key-e2e-").tempdir_in("/var/lib").unwrap();
         fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
         let installation = Self { folder };
-        fs::copy(env!("CARGO_BIN_EXE_device-key"), installation.program()).unwrap();
-        fs::set_permissions(installation.program(), Permissions::from_mode(0o755)).unwrap();
+        install(Path::new(env!("CARGO_BIN_EXE_device-key")), &installation.program());
         for (name, mode) in [("home", 0o700), ("run", 0o755)] {
             let own = installation.folder.path().join(name);
             fs::create_dir(&own).unwrap();
@@ -118,6 +117,13 @@ impl Installation {
         command.args(["--provider", "os", "--listen", &self.listen()]).args(arguments);
         Service::start(&mut command)
     }
+}
+
+/// Copies a program by a child: had we the copy open for writing while another test starts a program,
+/// that program would hold it for a moment, and running it would fail (`ETXTBSY`).
+pub(crate) fn install(program: &Path, to: &Path) {
+    let mut copy = Command::new("install");
+    assert!(copy.args(["-m", "755"]).arg(program).arg(to).status().unwrap().success());
 }
 
 /// A service that is ready.

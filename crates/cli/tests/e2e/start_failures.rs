@@ -145,8 +145,7 @@ fn a_database_that_is_a_link() {
 fn as_other_user(home: &Home, target: &Path) -> Command {
     let program = home.beside("device-key");
     if !program.exists() {
-        fs::copy(env!("CARGO_BIN_EXE_device-key"), &program).unwrap();
-        set_mode(&program, 0o755);
+        crate::service::install(Path::new(env!("CARGO_BIN_EXE_device-key")), &program);
         set_mode(program.parent().unwrap(), 0o755);
     }
     let is_root = rustix::process::geteuid().is_root();
