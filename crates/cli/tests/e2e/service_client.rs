@@ -276,7 +276,7 @@ fn only_a_service_that_is_trusted_is_told_anything() {
     let program = tempfile::tempdir().unwrap();
     // The build folder may be closed to that user, so it gets a copy.
     let copy = program.path().join("device-key");
-    fs::copy(env!("CARGO_BIN_EXE_device-key"), &copy).unwrap();
+    crate::service::install(Path::new(env!("CARGO_BIN_EXE_device-key")), &copy);
     fs::set_permissions(program.path(), Permissions::from_mode(0o755)).unwrap();
     for (listener, client, service_uid, is_trusted) in [
         (0, 0, None, true),
