@@ -71,8 +71,12 @@ pub(crate) fn run(arguments: &AppServerArguments) -> Result<Exit, Failure> {
             Signals::new().map_err(|error| Failure::system("cannot await signals", &error))?;
         let sweeping = tokio::spawn(sweep(store, state));
         let exit = serve(&server, listeners, signals, settings.limits.drain()).await?;
-        if exit == Exit::Success && sweeping.await.is_err() {
-            error!("the sweep of interrupted creations panicked");
+        if exit == Exit::Success {
+            match timeout(settings.limits.drain(), sweeping).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => error!("the sweep of interrupted creations panicked"),
+                Err(_) => warn!("what was interrupted is swept at the next start"),
+            }
         }
         Ok(exit)
     });
