@@ -1,7 +1,7 @@
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use device_key_protocol::RpcError;
-use device_key_server::{Methods, WebSocketSettings};
+use device_key_server::{Methods, WebSocketListening, WebSocketSettings};
 use serde_json::json;
 use tokio::sync::Semaphore;
 use tokio_tungstenite::tungstenite::{Message, protocol::frame::coding::CloseCode};
@@ -53,7 +53,12 @@ async fn what_is_asked_is_answered_before_the_listener_ends() {
 
 #[tokio::test]
 async fn without_clients_the_listener_ends_at_once() {
-    let mut listener = Listener::with(server(Methods::new()), WebSocketSettings::default());
+    // An address of its own: the port is free for any other test once the listener has gone.
+    let own = SocketAddr::from(([127, 31, 7, 9], 0));
+    let listening = WebSocketListening::bind(own, WebSocketSettings::default()).unwrap();
+    let (address, server) = (listening.address(), server(Methods::new()));
+    let serving = tokio::spawn(listening.serve(server.clone()));
+    let mut listener = Listener { address, server, serving };
     // Somebody who has not asked for anything yet is not waited for.
     let _silent = listener.connect().await;
     assert_eq!(listener.get("/readyz").await, 200);
