@@ -172,7 +172,7 @@ fn every_method_over_every_transport() {
     let mut in_process = InProcess { installation: &installation, tpm: swtpm.address() };
     assert_eq!(outcomes(&mut in_process), all("ok"), "in process");
 
-    let [open, guarded] = ["127.0.0.1", "127.0.0.2"].map(free_address);
+    let [open, guarded] = ["127.31.7.10", "127.31.7.11"].map(free_address);
     let mut command = installation.service();
     command.args(&tpm).args(["--listen", &installation.listen()]);
     let service = Service::start(command.args(["--listen", &format!("ws://{open}")]));
@@ -198,7 +198,7 @@ fn every_method_over_every_transport() {
     service.stop();
 }
 
-/// An address of this machine that nobody listens at now.
+/// A loopback address that no other test uses, so its port stays free.
 fn free_address(ip: &str) -> SocketAddr {
     std::net::TcpListener::bind((ip, 0)).unwrap().local_addr().unwrap()
 }
