@@ -10,8 +10,9 @@ use crate::{CreatedKey, KeyReference, OwnerUid};
 
 /// The one source of truth about which key exists, whose it is and what it speaks for.
 ///
-/// The futures are driven on a thread that may block, one hop for the whole request: an
-/// implementation on an embedded database may simply do its work when first polled.
+/// The futures are driven on a thread that may block: an implementation on an embedded database may
+/// simply do its work when first polled. [`get`](Self::get) alone is also awaited where requests come
+/// in, before it is known whether anything has to be waited for, so it must be quick or really async.
 #[async_trait]
 pub trait DeviceKeyBindingStore: Send + Sync {
     /// Records that this process is about to create a key, unless its owner has

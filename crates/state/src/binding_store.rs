@@ -8,7 +8,7 @@ use device_key_types::{DeviceKeyId, UnixTime};
 use crate::runtime::StateRuntime;
 
 /// Each future does all of its work, and blocks, when it is first polled: the caller drives them on
-/// a thread that may block.
+/// a thread that may block, except for `get`, which waits for no writer and takes microseconds.
 #[async_trait]
 impl DeviceKeyBindingStore for StateRuntime {
     async fn begin(&self, key: &CreatingKey, keys_per_owner: u32) -> Result<(), BindingStoreError> {

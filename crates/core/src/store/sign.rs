@@ -41,23 +41,21 @@ impl DeviceKeyStore {
         self.inner.require_any_provider()?;
         let request = Arc::new(Request { peer: *peer, key_id: *key_id, payload });
         self.in_time(async |_| {
-            // Where no provider ever signs at once, the look-up is left to the thread that signs.
-            if self.inner.may_sign_here()
-                && let Some(looking_up) = self.inner.look_ups.try_enter()
-                && let Some(statement) = self.inner.sign_here(&request, looking_up).await?
-            {
-                return Ok(statement);
-            }
-            let at_once = Arc::clone(&request);
-            let first = self
-                .looking_up(peer, move |hop, looking_up| hop.sign_at_once(&at_once, looking_up))
-                .await?;
-            let provider = match first {
-                Attempt::Signed(statement) => return Ok(statement),
-                Attempt::MustWaitFor(provider) => provider,
+            let who = Claimant::of(peer);
+            let looking_up = self.inner.look_ups.enter(who).await?;
+            let (binding, input) = self.inner.authorized(&request).await?;
+            drop(looking_up);
+            let provider = Arc::clone(self.inner.provider(&binding)?);
+            let Some(turn) = provider.lane.try_enter() else {
+                let turn = provider.lane.enter(who).await?;
+                return self
+                    .blocking(move |hop| hop.sign_after_a_wait(&request, &provider, turn))
+                    .await;
             };
-            let turn = provider.lane.enter(Claimant::of(peer)).await?;
-            self.blocking(move |hop| hop.sign_in_turn(&request, &provider, turn)).await
+            if provider.provider.signs_at_once(input.key()) {
+                return self.inner.sign_here(&request, &provider, turn, input);
+            }
+            self.blocking(move |hop| hop.sign(&request, &provider, turn, &binding, input)).await
         })
         .await
     }
@@ -69,38 +67,20 @@ struct Request {
     payload: SignPayload,
 }
 
-enum Attempt {
-    Signed(SignedStatement),
-    MustWaitFor(Arc<LanedProvider>),
-}
-
 impl Inner {
-    fn may_sign_here(&self) -> bool {
-        let checked_once = |laned: &Arc<LanedProvider>| {
-            laned.provider.description().signature_check == SignatureCheck::AtCreation
-        };
-        self.providers.iter().any(checked_once)
-    }
-
-    /// Signs on this very thread, if the key's provider can do so at once and has room.
-    async fn sign_here(
+    /// Signs on this very thread. Nothing was waited for since the binding was read, so there is
+    /// nothing to look at again but the clock.
+    fn sign_here(
         &self,
         request: &Request,
-        looking_up: Turn,
-    ) -> Result<Option<SignedStatement>, DeviceKeyError> {
-        let (binding, input) = self.authorized(request).await?;
-        drop(looking_up);
-        let provider = self.provider(&binding)?;
-        if !provider.provider.signs_at_once(input.key()) {
-            return Ok(None);
-        }
-        let Some(turn) = provider.lane.try_enter() else { return Ok(None) };
+        provider: &LanedProvider,
+        turn: Turn,
+        input: SigningInput,
+    ) -> Result<SignedStatement, DeviceKeyError> {
         let signature = provider.signature(request, &input)?;
         drop(turn);
-        // Nothing was waited for since the binding was read, so there is nothing to look at again but
-        // the clock.
         request.payload.unexpired(&self.policy.at(self.clock.now()))?;
-        Ok(Some(SignedStatement { signature, signed_bytes: input.into_message() }))
+        Ok(SignedStatement { signature, signed_bytes: input.into_message() })
     }
 
     async fn authorized(
@@ -130,20 +110,8 @@ impl Inner {
 }
 
 impl BlockingHop {
-    /// Signs in the same hop that looked the binding up, if the provider has room now.
-    fn sign_at_once(&self, request: &Request, looking_up: Turn) -> Result<Attempt, DeviceKeyError> {
-        let (binding, input) = self.runtime.block_on(self.authorized(request))?;
-        let provider = self.provider(&binding)?;
-        // A provider may take its time; others look up meanwhile.
-        drop(looking_up);
-        match provider.lane.try_enter() {
-            Some(turn) => self.sign(request, provider, turn, &binding, input).map(Attempt::Signed),
-            None => Ok(Attempt::MustWaitFor(Arc::clone(provider))),
-        }
-    }
-
-    /// Signs after a wait: what was true before it may no longer be.
-    fn sign_in_turn(
+    /// What was true before the wait may no longer be.
+    fn sign_after_a_wait(
         &self,
         request: &Request,
         provider: &LanedProvider,
