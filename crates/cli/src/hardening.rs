@@ -14,8 +14,6 @@ use crate::{compose, exit::Failure, settings::Settings};
 
 /// Where the operating system tells about processes: who is at the other end of a connection.
 const PROCESSES: &str = "/proc";
-/// Where `SQLite` takes the seed of its names for temporary files.
-const RANDOM: &str = "/dev/urandom";
 
 /// Takes from the process what a service that handles keys does not need. It keeps its home, the
 /// files that it obeys, the TPM, and the folders of sockets that it will remove.
@@ -27,8 +25,7 @@ pub(crate) fn harden<'a>(
     let exports = env::vars_os().any(|(name, _)| name.as_encoded_bytes().starts_with(b"OTEL_"));
     let network =
         if settings.has_websocket() || exports { Network::Internet } else { Network::UnixOnly };
-    let mut hardening =
-        Hardening::new(network).read(PROCESSES).read(RANDOM).read_write(home.path());
+    let mut hardening = Hardening::new(network).read(PROCESSES).read_write(home.path());
     for file in settings.trusted_files().into_iter().filter(|file| file.exists()) {
         hardening = hardening.read(file);
     }

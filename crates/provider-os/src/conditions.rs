@@ -55,8 +55,15 @@ pub struct Subject<'a> {
 /// hold is told to clients. It reads every key file and looks at every library.
 pub fn evaluate(subject: &Subject<'_>) -> Vec<ConditionReport> {
     let service = Service::current();
-    let mut reports = evaluate_swiftly(subject, service);
-    for slow in evaluate_contents(subject, service) {
+    one_each(evaluate_swiftly(subject, service), evaluate_contents(subject, service))
+}
+
+/// One report a condition: of two, the one that does not hold, or else the one that took longer.
+pub(crate) fn one_each(
+    mut reports: Vec<ConditionReport>,
+    contents: Vec<ConditionReport>,
+) -> Vec<ConditionReport> {
+    for slow in contents {
         match reports.iter_mut().find(|report| report.condition == slow.condition) {
             Some(swift) if swift.holds() => *swift = slow,
             Some(_) => {}

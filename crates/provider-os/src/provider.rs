@@ -35,7 +35,8 @@ pub struct OsProvider {
     keys: PrivateDir,
     service: Service,
     loaded: LoadedKeys,
-    verdict: RwLock<Verdict>,
+    /// `None` until somebody asks.
+    verdict: RwLock<Option<Verdict>>,
 }
 
 /// The first condition of each kind that did not hold when it was last looked at.
@@ -46,24 +47,23 @@ struct Verdict {
 }
 
 impl OsProvider {
-    /// Takes a folder for key files of its own, and judges the process as it is now: harden it, and
-    /// change to the service's user, before that. What does not hold is no error here: every caller
-    /// is refused while it lasts, and [`conditions`](Self::conditions) tells what it is.
+    /// Takes a folder for key files of its own. Harden the process, and change to the service's user,
+    /// before that. What does not hold is no error here: every caller is refused while it lasts, and
+    /// [`conditions`](Self::conditions) tells what it is.
     pub fn new(settings: OsSettings, keys: PrivateDir) -> Self {
-        let provider = Self {
+        Self {
             settings,
             keys,
             service: Service::current(),
             loaded: LoadedKeys::new(LOADED_KEYS),
             verdict: RwLock::default(),
-        };
-        provider.judge_everything();
-        provider
+        }
     }
 
-    /// Looks at every condition that does not depend on the caller.
+    /// Judges every condition that does not depend on the caller, as a service does at its start.
     pub fn conditions(&self) -> Vec<ConditionReport> {
-        conditions::evaluate(&self.subject())
+        let [swift, contents] = self.judge_everything();
+        conditions::one_each(swift, contents)
     }
 
     fn subject(&self) -> Subject<'_> {
@@ -72,29 +72,30 @@ impl OsProvider {
 
     fn judge_swiftly(&self) -> Vec<ConditionReport> {
         let reports = conditions::evaluate_swiftly(&self.subject(), self.service);
-        self.record(|verdict| verdict.swift = failing(&reports));
+        if let Some(verdict) = &mut *self.verdict.write().unwrap_or_else(PoisonError::into_inner) {
+            verdict.swift = failing(&reports);
+        }
         reports
     }
 
-    fn judge_everything(&self) -> Vec<ConditionReport> {
-        let mut reports = self.judge_swiftly();
+    /// What is judged swiftly, and what takes longer.
+    fn judge_everything(&self) -> [Vec<ConditionReport>; 2] {
+        let swift = conditions::evaluate_swiftly(&self.subject(), self.service);
         let contents = conditions::evaluate_contents(&self.subject(), self.service);
-        self.record(|verdict| verdict.contents = failing(&contents));
-        reports.extend(contents);
-        reports
+        let verdict = Verdict { swift: failing(&swift), contents: failing(&contents) };
+        *self.verdict.write().unwrap_or_else(PoisonError::into_inner) = Some(verdict);
+        [swift, contents]
     }
 
-    fn record(&self, change: impl FnOnce(&mut Verdict)) {
-        change(&mut self.verdict.write().unwrap_or_else(PoisonError::into_inner));
-    }
-
-    fn verdict(&self) -> Verdict {
+    fn verdict(&self) -> Option<Verdict> {
         *self.verdict.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The latest verdict on the process.
+    /// The latest verdict on the process; the first one, if nobody has asked yet.
     fn recorded(&self) -> Result<(), OperationError> {
-        let Verdict { swift, contents } = self.verdict();
+        let Some(Verdict { swift, contents }) = self.verdict() else {
+            return first_failure(self.judge_everything().concat());
+        };
         swift.or(contents).map_or(Ok(()), |condition| Err(OperationError::Recorded(condition)))
     }
 
@@ -170,9 +171,9 @@ impl DeviceKeyProvider for OsProvider {
     /// Judges the process anew, but not each key file, unless one was the trouble before.
     fn presence(&self, caller: &LocalPeer) -> Result<(), ProviderError> {
         self.judge_caller(caller)?;
-        let reports = match self.verdict().contents {
-            None => self.judge_swiftly(),
-            Some(_) => self.judge_everything(),
+        let reports = match self.verdict() {
+            Some(Verdict { contents: None, .. }) => self.judge_swiftly(),
+            Some(_) | None => self.judge_everything().concat(),
         };
         Ok(first_failure(reports)?)
     }
@@ -180,7 +181,7 @@ impl DeviceKeyProvider for OsProvider {
     /// Judges everything anew.
     fn availability(&self, caller: &LocalPeer) -> Result<(), ProviderError> {
         self.judge_caller(caller)?;
-        Ok(first_failure(self.judge_everything())?)
+        Ok(first_failure(self.judge_everything().concat())?)
     }
 
     fn serves(&self, caller: &LocalPeer) -> Result<(), ProviderError> {
