@@ -30,6 +30,7 @@ impl ServiceSocket {
         };
         Ok(Self { path, service_uid: arguments.service_uid })
     }
+
     /// Connects, and sends nothing before the kernel has said whose socket it is: root's, as when
     /// systemd makes it, this user's own, or that of the service's user.
     pub(crate) async fn connect(&self) -> Result<UnixStream, Failure> {
@@ -63,12 +64,17 @@ impl ServiceSocket {
             exit: Exit::UntrustedService,
             what: "the service is not trusted, and was told nothing".to_owned(),
             cause: format!("{} belongs to user {listener}, not to root or this user", self.path),
-            cure: Some(format!(
-                "see who user {listener} is; if that is the service's user, give --service-uid \
-                 {listener} or set DEVICE_KEY_SERVICE_UID"
-            )),
+            cure: Some(cure_of_mistrust(listener)),
         }
     }
+}
+
+/// What to do when somebody else than the service listens.
+pub(crate) fn cure_of_mistrust(listener: u32) -> String {
+    format!(
+        "see who user {listener} is; if that is the service's user, give --service-uid {listener} \
+         or set DEVICE_KEY_SERVICE_UID"
+    )
 }
 
 /// The system's socket if there is one, or else the user's if there is one.

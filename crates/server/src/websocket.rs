@@ -20,7 +20,6 @@ use tokio::{
     task::JoinSet,
     time::{sleep, timeout},
 };
-use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 
 use crate::AppServer;
@@ -93,7 +92,6 @@ struct House {
     limits: WebSocketLimits,
     slots: Arc<Semaphore>,
     readiness: Readiness,
-    stop: CancellationToken,
 }
 
 impl Default for WebSocketSettings {
@@ -170,7 +168,6 @@ impl WebSocketListening {
             limits: self.limits,
             slots: slots.clone(),
             readiness: self.readiness,
-            stop: stop.clone(),
         });
         let requests = Arc::new(Semaphore::new(REQUESTS));
         let mut emptied = pin!(async {
@@ -194,7 +191,7 @@ impl WebSocketListening {
 
 impl House {
     fn is_ready(&self) -> bool {
-        !self.stop.is_cancelled() && (self.readiness.0)()
+        !self.app.stopping().is_cancelled() && (self.readiness.0)()
     }
 
     /// Room for one more WebSocket connection. While we stop there is none: [`serve`] waits for all
@@ -244,7 +241,7 @@ async fn serve_client(
     drop(request);
     match greeted {
         Ok(Ok(Some(http::Admitted { stream, read, slot }))) => {
-            session::serve(stream, read, &house.app, stall_deadline, &house.stop).await;
+            session::serve(stream, read, &house.app, stall_deadline).await;
             drop(slot);
         }
         Ok(Ok(None)) => {}

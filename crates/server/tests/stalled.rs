@@ -20,7 +20,6 @@ use device_key::ProviderErrorKind;
 use device_key_server::{ServerLimits, SocketMode, UnixSocket};
 use device_key_testing::{
     Faults, Gate, HookedProvider, IntoProviderError as _, MemoryProvider, ProviderOperation,
-    samples,
 };
 use serde_json::{Value, json};
 
@@ -49,27 +48,9 @@ fn created(answer: &Value) -> String {
     answer["result"]["keyId"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
 }
 
-fn sign_params(key_id: &str) -> Value {
-    let now = samples::NOW.as_seconds();
-    let payload = json!({
-        "type": "remoteControlClientConnection",
-        "nonce": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
-        "audience": "remote_control_client_websocket",
-        "sessionId": "session",
-        "targetOrigin": "https://chatgpt.com",
-        "targetPath": "/wham/remote/control/client",
-        "accountUserId": "account",
-        "clientId": "client",
-        "tokenSha256Base64url": "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU",
-        "tokenExpiresAt": now + 60,
-        "scopes": ["remote_control_controller_websocket"],
-    });
-    json!({"keyId": key_id, "payload": payload})
-}
-
 /// What other clients do meanwhile: connect, look up, and sign with another provider's key.
 async fn measure(path: &std::path::Path, key_id: &str, lasting: Duration) -> Latencies {
-    let (public, sign) = (json!({"keyId": key_id}), sign_params(key_id));
+    let (public, sign) = (json!({"keyId": key_id}), client::sign(key_id));
     let mut latencies = Latencies::default();
     let begun = Instant::now();
     while begun.elapsed() < lasting {
@@ -118,7 +99,7 @@ async fn a_provider_stalled_for_a_minute_slows_nobody_else() {
     let mut normal = measure(&path, &quick, NORMAL).await;
     gate.close();
     for _ in 0..20 {
-        waiting.send("device/key/sign", &sign_params(&slow)).await;
+        waiting.send("device/key/sign", &client::sign(&slow)).await;
     }
     gate.arrived(2).await;
     let mut stalled = measure(&path, &quick, STALLED).await;

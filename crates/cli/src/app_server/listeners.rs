@@ -1,9 +1,9 @@
 use std::{env, fmt, net::SocketAddr, path::Path};
 
-use device_key_config::{ListenAddress, ServiceMode, UnixSocketPath, WebSocket};
+use device_key_config::{ListenAddress, ServiceMode, UnixSocketPath};
 use device_key_server::{
     AppServer, CapabilityToken, SocketMode, UnixSocket, UnixSocketError, WebSocketError,
-    WebSocketListening, WebSocketSettings,
+    WebSocketLimits, WebSocketListening, WebSocketSettings,
 };
 use listenfd::ListenFd;
 use tracing::{error, info};
@@ -14,7 +14,6 @@ use crate::{
 };
 
 /// Where the service listens: the sockets that it was started with, and those it was told to make.
-#[derive(Default)]
 pub(super) struct Listeners {
     unix: Vec<UnixSocket>,
     websocket: Vec<WebSocketListening>,
@@ -32,7 +31,7 @@ impl Listeners {
                 }
                 ListenAddress::Unix(path) => listeners.unix.push(bound(path, settings)?),
                 ListenAddress::WebSocket(address) => {
-                    listeners.websocket.push(websocket(*address, &settings.websocket)?);
+                    listeners.websocket.push(websocket(*address, settings)?);
                 }
             }
         }
@@ -100,7 +99,8 @@ fn bound(path: &UnixSocketPath, settings: &Settings) -> Result<UnixSocket, Failu
     })
 }
 
-fn websocket(address: SocketAddr, configured: &WebSocket) -> Result<WebSocketListening, Failure> {
+fn websocket(address: SocketAddr, settings: &Settings) -> Result<WebSocketListening, Failure> {
+    let configured = &settings.websocket;
     let token = match &configured.token_file {
         Some(file) => Some(CapabilityToken::read(file.as_path()).map_err(|error| Failure {
             cure: Some("write 32 to 512 characters into it, for its owner alone: chmod 600".into()),
@@ -109,7 +109,9 @@ fn websocket(address: SocketAddr, configured: &WebSocket) -> Result<WebSocketLis
         None => None,
     };
     let origins = configured.allowed_origins.clone();
-    let settings = WebSocketSettings { token, origins, ..WebSocketSettings::default() };
+    let limits =
+        WebSocketLimits { stall_deadline: settings.limits.stall(), ..WebSocketLimits::default() };
+    let settings = WebSocketSettings { token, origins, limits, ..WebSocketSettings::default() };
     WebSocketListening::bind(address, settings).map_err(|error| Failure {
         cure: match &error {
             WebSocketError::TokenRequired { .. } => {

@@ -2,7 +2,10 @@ use device_key::Chain;
 use device_key_config::UnixSocketPath;
 use device_key_server::{RelayError, RelayTarget, relay_stdio};
 
-use crate::exit::{Exit, Failure};
+use crate::{
+    exit::{Exit, Failure},
+    service_socket::cure_of_mistrust,
+};
 
 /// Relays standard input and output to the service's socket, and to no other.
 pub(super) fn run(socket: &UnixSocketPath, service_uid: Option<u32>) -> Result<Exit, Failure> {
@@ -12,13 +15,9 @@ pub(super) fn run(socket: &UnixSocketPath, service_uid: Option<u32>) -> Result<E
             RelayError::NoService { .. } => {
                 (Exit::NoService, Some("start the service, or name its socket".to_owned()))
             }
-            RelayError::NotTheService { found, .. } => (
-                Exit::UntrustedService,
-                Some(format!(
-                    "see who user {found} is; if that is the service's user, give --service-uid \
-                     {found} or set DEVICE_KEY_SERVICE_UID"
-                )),
-            ),
+            RelayError::NotTheService { found, .. } => {
+                (Exit::UntrustedService, Some(cure_of_mistrust(*found)))
+            }
             _ => (Exit::TransportFailed, None),
         };
         Failure {

@@ -21,7 +21,6 @@ use tokio_tungstenite::{
         protocol::{CloseFrame, Role, WebSocketConfig, frame::coding::CloseCode},
     },
 };
-use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use crate::{Answers, AppServer, Connection};
@@ -29,8 +28,8 @@ use crate::{Answers, AppServer, Connection};
 const READ_BUFFER_BYTES: usize = 16 * 1024;
 /// Answers and pongs beyond this are written at once.
 const WRITE_BUFFER_BYTES: usize = 16 * 1024;
-/// What is kept for a client that does not read. An answer, which must fit, may echo an id as long as
-/// a message.
+/// What is kept for a client that does not read. An answer must fit, also one of a host's method that
+/// gives back what it was sent.
 const MAX_WRITE_BUFFER_BYTES: usize = 2 * MAX_MESSAGE_BYTES;
 const DISCARD_BYTES: usize = 16 * 1024;
 
@@ -42,7 +41,6 @@ pub(crate) async fn serve(
     read_already: Vec<u8>,
     server: &AppServer,
     stall_deadline: Duration,
-    stop: &CancellationToken,
 ) {
     let config = WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER_BYTES)
@@ -53,7 +51,7 @@ pub(crate) async fn serve(
     let socket =
         Socket::from_partially_read(stream, read_already, Role::Server, Some(config)).await;
     let (mut sink, mut stream) = socket.split();
-    let ending = exchange(&mut sink, &mut stream, server, stall_deadline, stop).await;
+    let ending = exchange(&mut sink, &mut stream, server, stall_deadline).await;
     debug!(?ending, "a WebSocket ends");
     // Both are halves of one socket, so they fit.
     if let Ok(socket) = stream.reunite(sink) {
@@ -79,14 +77,13 @@ async fn exchange(
     stream: &mut SplitStream<Socket>,
     server: &AppServer,
     stall_deadline: Duration,
-    stop: &CancellationToken,
 ) -> Ending {
     let (connection, answers) = server.connect(Peer::Remote);
     let must_flush = Notify::new();
     let mut writing = pin!(write(answers, sink, &must_flush, stall_deadline));
     tokio::select! {
         ending = &mut writing => ending,
-        ending = read(connection, stream, &must_flush, stop) => match ending {
+        ending = read(connection, stream, &must_flush) => match ending {
             Ending::Stopped => writing.await,
             other => other,
         },
@@ -97,8 +94,8 @@ async fn read(
     mut connection: Connection,
     stream: &mut SplitStream<Socket>,
     must_flush: &Notify,
-    stop: &CancellationToken,
 ) -> Ending {
+    let stop = connection.stopping().clone();
     loop {
         let next = tokio::select! {
             next = stream.next() => next,
