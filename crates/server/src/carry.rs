@@ -154,9 +154,9 @@ impl Reading {
 
 #[cfg(test)]
 mod tests {
-    use std::{sync::Arc, time::Duration};
+    use std::time::Duration;
 
-    use device_key::{DeviceKeyStore, Peer};
+    use device_key::Peer;
     use device_key_testing::{Assembly, MemoryProvider};
     use tokio::{
         io::{AsyncReadExt as _, AsyncWriteExt as _, duplex, repeat, sink, split},
@@ -169,8 +169,7 @@ mod tests {
     const PATIENCE: Duration = Duration::from_mins(1);
 
     fn server() -> AppServer {
-        let store: DeviceKeyStore =
-            Assembly::new().shared_provider(Arc::new(MemoryProvider::hardware())).store();
+        let store = Assembly::new().provider(MemoryProvider::hardware()).store();
         let description = ServerDescription {
             name: "test".to_owned(),
             version: "0".to_owned(),

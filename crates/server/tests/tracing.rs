@@ -11,11 +11,10 @@
     reason = "a test that cannot go on fails"
 )]
 
-use std::{collections::HashMap, sync::Arc};
+use std::collections::HashMap;
 
-use device_key::{DeviceKeyStore, Limits, OsRandom, Parts, RemoteControlPolicy};
 use device_key_server::{AppServer, Methods, ServerDescription};
-use device_key_testing::{FixedClock, MemoryBindings, MemoryProvider, samples};
+use device_key_testing::{Assembly, MemoryProvider};
 use opentelemetry::trace::{SpanId, TracerProvider as _};
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
 use serde_json::{Value, json};
@@ -25,14 +24,7 @@ const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT: &str = "00f067aa0ba902b7";
 
 fn server() -> AppServer {
-    let store = DeviceKeyStore::new(Parts {
-        policy: RemoteControlPolicy::default(),
-        limits: Limits::default(),
-        clock: Arc::new(FixedClock::at(samples::NOW)),
-        random: Arc::new(OsRandom),
-        bindings: MemoryBindings::new(),
-        providers: vec![Arc::new(MemoryProvider::hardware())],
-    });
+    let store = Assembly::new().provider(MemoryProvider::hardware()).store();
     let description =
         ServerDescription { name: "test".to_owned(), version: "0".to_owned(), home: "/".into() };
     AppServer::new(description, store, Methods::new()).unwrap()

@@ -8,11 +8,11 @@ use std::{
     time::Duration,
 };
 
-use device_key::{DeviceKeyProvider, DeviceKeyStore, Limits, OsRandom, Parts, RemoteControlPolicy};
+use device_key::DeviceKeyProvider;
 use device_key_server::{
     AppServer, Methods, ServerDescription, ServerLimits, SocketMode, UnixSocket,
 };
-use device_key_testing::{FixedClock, MemoryBindings, MemoryProvider, samples};
+use device_key_testing::{Assembly, MemoryProvider, samples};
 use device_key_types::payload::Statement;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -46,14 +46,7 @@ pub(crate) fn hosting(
     limits: ServerLimits,
     providers: Vec<Arc<dyn DeviceKeyProvider>>,
 ) -> AppServer {
-    let store = DeviceKeyStore::new(Parts {
-        policy: RemoteControlPolicy::default(),
-        limits: Limits::default(),
-        clock: Arc::new(FixedClock::at(samples::NOW)),
-        random: Arc::new(OsRandom),
-        bindings: MemoryBindings::new(),
-        providers,
-    });
+    let store = providers.into_iter().fold(Assembly::new(), Assembly::shared_provider).store();
     let description = ServerDescription {
         name: "test".to_owned(),
         version: "0".to_owned(),

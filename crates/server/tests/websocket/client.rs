@@ -5,17 +5,15 @@ use std::{
     io::Write as _,
     net::{Ipv4Addr, SocketAddr},
     os::unix::fs::OpenOptionsExt as _,
-    sync::Arc,
     time::Duration,
 };
 
-use device_key::{DeviceKeyStore, OsRandom, Parts, RemoteControlPolicy};
 use device_key_protocol::RpcError;
 use device_key_server::{
     AppServer, CapabilityToken, Methods, ServerDescription, WebSocketLimits, WebSocketListening,
     WebSocketSettings,
 };
-use device_key_testing::{FixedClock, MemoryBindings, MemoryProvider, samples};
+use device_key_testing::{Assembly, MemoryProvider};
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use tokio::{
@@ -65,14 +63,7 @@ pub(crate) async fn within<T>(work: impl Future<Output = T>) -> T {
 }
 
 pub(crate) fn server(host: Methods) -> AppServer {
-    let store = DeviceKeyStore::new(Parts {
-        policy: RemoteControlPolicy::default(),
-        limits: device_key::Limits::default(),
-        clock: Arc::new(FixedClock::at(samples::NOW)),
-        random: Arc::new(OsRandom),
-        bindings: MemoryBindings::new(),
-        providers: vec![Arc::new(MemoryProvider::hardware())],
-    });
+    let store = Assembly::new().provider(MemoryProvider::hardware()).store();
     let description = ServerDescription {
         name: "test".to_owned(),
         version: "0".to_owned(),

@@ -2,13 +2,11 @@
 
 use std::sync::Arc;
 
-use device_key::{
-    DeviceKeyProvider, DeviceKeyStore, Limits, OsRandom, Parts, Peer, RemoteControlPolicy,
-};
+use device_key::{DeviceKeyProvider, Peer};
 use device_key_server::{
     Answers, AppServer, Connection, DuplicateMethod, Methods, ServerDescription,
 };
-use device_key_testing::{FixedClock, MemoryBindings, MemoryProvider, samples};
+use device_key_testing::{Assembly, FixedClock, MemoryProvider};
 use serde_json::{Value, json};
 
 pub(crate) struct Client {
@@ -32,21 +30,14 @@ pub(crate) fn try_server_with(
     providers: Vec<Arc<dyn DeviceKeyProvider>>,
     host: Methods,
 ) -> Result<(AppServer, Arc<FixedClock>), DuplicateMethod> {
-    let clock = Arc::new(FixedClock::at(samples::NOW));
-    let store = DeviceKeyStore::new(Parts {
-        policy: RemoteControlPolicy::default(),
-        limits: Limits::default(),
-        clock: clock.clone(),
-        random: Arc::new(OsRandom),
-        bindings: MemoryBindings::new(),
-        providers,
-    });
+    let assembly = providers.into_iter().fold(Assembly::new(), Assembly::shared_provider);
+    let clock = assembly.clock.clone();
     let description = ServerDescription {
         name: "test".to_owned(),
         version: "1.2.3".to_owned(),
         home: "/home/of/test".into(),
     };
-    Ok((AppServer::new(description, store, host)?, clock))
+    Ok((AppServer::new(description, assembly.store(), host)?, clock))
 }
 
 pub(crate) fn memory() -> Vec<Arc<dyn DeviceKeyProvider>> {

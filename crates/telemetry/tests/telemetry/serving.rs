@@ -9,9 +9,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use device_key::{DeviceKeyStore, OsRandom, Parts, RemoteControlPolicy};
 use device_key_server::{AppServer, Methods, ServerDescription};
-use device_key_testing::{FixedClock, MemoryBindings, MemoryProvider, samples};
+use device_key_testing::{Assembly, MemoryProvider};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use tracing::{Span, debug_span, error, info_span};
@@ -26,14 +25,7 @@ pub(crate) const PARENT: &str = "00f067aa0ba902b7";
 pub(crate) const SECRET: &str = "marked-secret";
 
 fn server() -> AppServer {
-    let store = DeviceKeyStore::new(Parts {
-        limits: device_key::Limits::default(),
-        policy: RemoteControlPolicy::default(),
-        clock: Arc::new(FixedClock::at(samples::NOW)),
-        random: Arc::new(OsRandom),
-        bindings: MemoryBindings::new(),
-        providers: vec![Arc::new(MemoryProvider::hardware())],
-    });
+    let store = Assembly::new().provider(MemoryProvider::hardware()).store();
     let description =
         ServerDescription { name: "test".to_owned(), version: "0".to_owned(), home: "/".into() };
     AppServer::new(description, store, Methods::new()).unwrap()
