@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context as _, ensure};
 
-use super::debian::Debian;
+use super::debian::{Debian, with_environment_of_system};
 use crate::run;
 
 /// Booted in 2 s on an idle machine.
@@ -74,11 +74,8 @@ impl<'a> Booted<'a> {
         command
             .arg(format!("--target={}", self.init))
             .args(["--mount", "--pid", "--uts", "--ipc", "--net", "--cgroup", "--root", "--wd=/"])
-            .arg(program)
-            .env_clear()
-            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
-            .env("LC_ALL", "C.UTF-8")
-            .env("DEBIAN_FRONTEND", "noninteractive");
+            .arg(program);
+        with_environment_of_system(&mut command);
         command
     }
 

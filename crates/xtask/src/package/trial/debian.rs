@@ -49,15 +49,8 @@ impl Debian {
 
     fn entered(&self, script: &str, program: &str) -> Command {
         let mut command = Command::new("unshare");
-        command
-            .args(["--mount", "sh", "-c", script])
-            .arg(self.root.path())
-            .arg(program)
-            .env_clear()
-            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
-            .env("LC_ALL", "C.UTF-8")
-            .env("HOME", "/root")
-            .env("DEBIAN_FRONTEND", "noninteractive");
+        command.args(["--mount", "sh", "-c", script]).arg(self.root.path()).arg(program);
+        with_environment_of_system(&mut command);
         command
     }
 
@@ -75,6 +68,16 @@ impl Debian {
     pub(crate) fn read(&self, inside: &str) -> anyhow::Result<String> {
         fs::read_to_string(self.path(inside)).with_context(|| format!("cannot read {inside}"))
     }
+}
+
+/// Gives a command that runs inside the system's own search path and nothing of our environment.
+pub(super) fn with_environment_of_system(command: &mut Command) {
+    command
+        .env_clear()
+        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+        .env("LC_ALL", "C.UTF-8")
+        .env("HOME", "/root")
+        .env("DEBIAN_FRONTEND", "noninteractive");
 }
 
 /// An archive of a fresh system with systemd, kept in `folder` for the next time.
