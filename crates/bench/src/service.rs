@@ -102,7 +102,7 @@ fn report(figures: &mut Figures, measured: &Measured, resident: f64) {
         "x",
     );
     figures.add("the relay adds, p50", relayed.median() - ours.median(), 40.0, "µs");
-    figures.add("resident memory of the service after that", resident, 15.0, "MB");
+    figures.add("resident memory of the service after that", resident, 10.0, "MB");
     figures.detail("sign over a Unix socket, OS-protected key", ours);
     figures.detail("the same through the relay", relayed);
     figures.detail("floor: socket, parse, look up, write, sign, answer", floor);
