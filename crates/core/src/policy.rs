@@ -105,6 +105,7 @@ const fn endpoint(statement: Statement) -> &'static str {
     match statement {
         Statement::Connection => "/remote/control/client",
         Statement::Enrollment => "/remote/control/client/enroll",
+        Statement::Attestation => "/remote/control/client/enroll/attestation",
     }
 }
 

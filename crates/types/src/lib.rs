@@ -18,6 +18,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod attestation;
 mod binding;
 mod digest;
 mod encoding;

@@ -17,13 +17,15 @@ pub use enrollment::Enrollment;
 
 use crate::{AccountUserId, ClientId, Field, FieldError, Origin, Reason, TargetPath, UnixTime};
 
-/// Which of the two statements.
+/// Which of the statements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Statement {
     /// "Open this connection."
     Connection,
     /// "Enroll this device."
     Enrollment,
+    /// "This key lives in this TPM", which no device key signs: [`crate::attestation`].
+    Attestation,
 }
 
 impl Statement {
@@ -32,6 +34,7 @@ impl Statement {
         match self {
             Self::Connection => "remoteControlClientConnection",
             Self::Enrollment => "remoteControlClientEnrollment",
+            Self::Attestation => "remoteControlClientAttestation",
         }
     }
 
@@ -39,7 +42,7 @@ impl Statement {
     pub const fn expiry_field(self) -> Field {
         match self {
             Self::Connection => Field::TokenExpiresAt,
-            Self::Enrollment => Field::ChallengeExpiresAt,
+            Self::Enrollment | Self::Attestation => Field::ChallengeExpiresAt,
         }
     }
 }
@@ -65,13 +68,17 @@ pub struct Target {
 
 impl Target {
     /// Asks the policy about origin, then path.
-    fn admitted(&self, statement: Statement, admission: &impl Admission) -> Result<(), FieldError> {
+    pub(crate) fn admitted(
+        &self,
+        statement: Statement,
+        admission: &impl Admission,
+    ) -> Result<(), FieldError> {
         let refused = |field| move |reason| FieldError { field, reason };
         admission.origin(&self.origin).map_err(refused(Field::TargetOrigin))?;
         admission.path(statement, &self.origin, &self.path).map_err(refused(Field::TargetPath))
     }
 
-    fn parse(
+    pub(crate) fn parse(
         origin: &str,
         path: &str,
         statement: Statement,

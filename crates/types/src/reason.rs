@@ -58,6 +58,8 @@ pub enum Reason {
     OsProtectionUnavailable,
     /// The provider cannot attest keys.
     AttestationUnavailable,
+    /// The credential was not made for this key on this device.
+    CredentialNotActivated,
     /// A key method over a remote transport.
     TransportNotLocal,
     /// A list cursor that this server did not give.
@@ -120,6 +122,7 @@ impl Reason {
             Self::DegradedProtectionNotAllowed => "degraded_protection_not_allowed",
             Self::OsProtectionUnavailable => "os_protection_unavailable",
             Self::AttestationUnavailable => "attestation_unavailable",
+            Self::CredentialNotActivated => "credential_not_activated",
             Self::TransportNotLocal => "transport_not_local",
             Self::InvalidCursor => "invalid_cursor",
             Self::QuotaExceeded => "quota_exceeded",
@@ -169,6 +172,9 @@ impl Reason {
             }
             Self::OsProtectionUnavailable => "OS-protected keys are not available here",
             Self::AttestationUnavailable => "this key cannot be attested",
+            Self::CredentialNotActivated => {
+                "the credential was not made for this key on this device"
+            }
             Self::TransportNotLocal => "device keys are not served over remote transports",
             Self::InvalidCursor => "the cursor is not one of ours",
             Self::QuotaExceeded => "the limit for this user is reached",

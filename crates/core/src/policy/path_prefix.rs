@@ -32,8 +32,8 @@ impl FromStr for PathPrefix {
     fn from_str(text: &str) -> Result<Self, InvalidPathPrefix> {
         let invalid = |_: Reason| InvalidPathPrefix;
         text.parse::<TargetPath>().map_err(invalid)?;
-        // The longest endpoint must fit behind it, or enrollment could never be signed.
-        let longest = format!("{text}{}", endpoint(Statement::Enrollment));
+        // The longest endpoint must fit behind it, or a key there could never be attested.
+        let longest = format!("{text}{}", endpoint(Statement::Attestation));
         longest.parse::<TargetPath>().map_err(invalid)?;
         Ok(Self(text.into()))
     }

@@ -1,4 +1,4 @@
-use Statement::{Connection, Enrollment};
+use Statement::{Attestation, Connection, Enrollment};
 
 use super::*;
 
@@ -23,16 +23,21 @@ fn ask(
     admission.path(statement, &origin, &path.parse()?)
 }
 
-fn both(policy: &RemoteControlPolicy, origin: &str, prefix: &str) -> [Result<(), Reason>; 2] {
-    [
-        ask(policy, Connection, origin, &format!("{prefix}/remote/control/client")),
-        ask(policy, Enrollment, origin, &format!("{prefix}/remote/control/client/enroll")),
-    ]
+/// The endpoint of each statement.
+const ENDPOINTS: [(Statement, &str); 3] = [
+    (Connection, "/remote/control/client"),
+    (Enrollment, "/remote/control/client/enroll"),
+    (Attestation, "/remote/control/client/enroll/attestation"),
+];
+
+fn each(policy: &RemoteControlPolicy, origin: &str, prefix: &str) -> [Result<(), Reason>; 3] {
+    ENDPOINTS
+        .map(|(statement, endpoint)| ask(policy, statement, origin, &format!("{prefix}{endpoint}")))
 }
 
-const ALLOWED: [Result<(), Reason>; 2] = [Ok(()); 2];
-const NO_PATH: [Result<(), Reason>; 2] = [Err(Reason::PathNotAllowed); 2];
-const NO_ORIGIN: [Result<(), Reason>; 2] = [Err(Reason::OriginNotAllowed); 2];
+const ALLOWED: [Result<(), Reason>; 3] = [Ok(()); 3];
+const NO_PATH: [Result<(), Reason>; 3] = [Err(Reason::PathNotAllowed); 3];
+const NO_ORIGIN: [Result<(), Reason>; 3] = [Err(Reason::OriginNotAllowed); 3];
 
 #[test]
 fn a_backend_is_allowed_below_its_own_prefixes_alone() {
@@ -47,7 +52,7 @@ fn a_backend_is_allowed_below_its_own_prefixes_alone() {
     ] {
         for prefix in ["/one", "/two/deep", "/more", "/two", "/deep", "/api/codex", "/wham", ""] {
             let expected = if prefixes.contains(&prefix) { ALLOWED } else { NO_PATH };
-            assert_eq!(both(&policy, origin, prefix), expected, "{origin}{prefix}");
+            assert_eq!(each(&policy, origin, prefix), expected, "{origin}{prefix}");
         }
     }
 }
@@ -57,9 +62,9 @@ fn the_built_in_backends_keep_their_prefixes() {
     let policy = policy(&[("https://one.example", "/one")]);
     for origin in ["https://chatgpt.com", "https://a.chatgpt-staging.com", "http://[::1]:9"] {
         for prefix in ["/api/codex", "/wham"] {
-            assert_eq!(both(&policy, origin, prefix), ALLOWED, "{origin}{prefix}");
+            assert_eq!(each(&policy, origin, prefix), ALLOWED, "{origin}{prefix}");
         }
-        assert_eq!(both(&policy, origin, "/one"), NO_PATH, "{origin}");
+        assert_eq!(each(&policy, origin, "/one"), NO_PATH, "{origin}");
     }
 }
 
@@ -74,7 +79,7 @@ fn an_origin_is_added_and_none_beside_it() {
         "https://one.example.evil.example",
         "https://notone.example",
     ] {
-        assert_eq!(both(&policy, origin, "/one"), NO_ORIGIN, "{origin}");
+        assert_eq!(each(&policy, origin, "/one"), NO_ORIGIN, "{origin}");
     }
 }
 
@@ -83,7 +88,7 @@ fn a_built_in_origin_gets_a_prefix_for_itself() {
     let policy = policy(&[("https://chatgpt.com", "/own"), ("http://localhost:3000", "/dev")]);
     for (origin, prefix) in [("https://chatgpt.com", "/own"), ("http://localhost:3000", "/dev")] {
         for prefix in ["/api/codex", "/wham", prefix] {
-            assert_eq!(both(&policy, origin, prefix), ALLOWED, "{origin}{prefix}");
+            assert_eq!(each(&policy, origin, prefix), ALLOWED, "{origin}{prefix}");
         }
     }
     for (origin, prefix) in [
@@ -95,31 +100,33 @@ fn a_built_in_origin_gets_a_prefix_for_itself() {
         ("http://127.0.0.1:3000", "/dev"),
         ("https://chatgpt.com", "/dev"),
     ] {
-        assert_eq!(both(&policy, origin, prefix), NO_PATH, "{origin}{prefix}");
+        assert_eq!(each(&policy, origin, prefix), NO_PATH, "{origin}{prefix}");
     }
 }
 
-/// Whatever an operator's prefix looks like, a path of one statement is never one of the other.
+/// Whatever an operator's prefix looks like, a path of one statement is never one of another.
 #[test]
-fn no_prefix_turns_one_statement_into_the_other() {
+fn no_prefix_turns_one_statement_into_another() {
     let origin = "https://one.example";
     let prefixes = [
         "/one",
         "/remote/control/client",
         "/remote/control/client/enroll",
+        "/remote/control/client/enroll/attestation",
         "/one/remote/control/client",
         "/enroll",
         "/client",
     ];
     let policy = policy(&prefixes.map(|prefix| (origin, prefix)));
     for prefix in prefixes {
-        let connection = format!("{prefix}/remote/control/client");
-        let enrollment = format!("{connection}/enroll");
-        assert_eq!(ask(&policy, Connection, origin, &connection), Ok(()));
-        assert_eq!(ask(&policy, Enrollment, origin, &enrollment), Ok(()));
-        let refused = Err(Reason::PathNotAllowed);
-        assert_eq!(ask(&policy, Enrollment, origin, &connection), refused, "{connection}");
-        assert_eq!(ask(&policy, Connection, origin, &enrollment), refused, "{enrollment}");
+        for (statement, endpoint) in ENDPOINTS {
+            let path = format!("{prefix}{endpoint}");
+            for (asked, _) in ENDPOINTS {
+                let expected =
+                    if asked == statement { Ok(()) } else { Err(Reason::PathNotAllowed) };
+                assert_eq!(ask(&policy, asked, origin, &path), expected, "{asked:?} at {path}");
+            }
+        }
     }
 }
 
@@ -142,7 +149,7 @@ fn nothing_but_the_endpoint_itself() {
         "/one/remote/control/client?a=b",
         "/%6fne/remote/control/client",
     ] {
-        for statement in [Connection, Enrollment] {
+        for (statement, _) in ENDPOINTS {
             let outcome = ask(&policy, statement, "https://one.example", path);
             assert_eq!(outcome, Err(Reason::PathNotAllowed), "{path}");
         }
@@ -181,9 +188,10 @@ fn a_prefix_is_plain_segments() {
 /// 512 bytes is the longest path of a statement.
 #[test]
 fn every_endpoint_fits_behind_a_prefix() {
-    let longest = format!("/{}", "a".repeat(512 - "/remote/control/client/enroll".len() - 1));
+    let longest =
+        format!("/{}", "a".repeat(512 - "/remote/control/client/enroll/attestation".len() - 1));
     let policy = policy(&[("https://one.example", &longest)]);
-    assert_eq!(both(&policy, "https://one.example", &longest), ALLOWED);
+    assert_eq!(each(&policy, "https://one.example", &longest), ALLOWED);
     assert_eq!(format!("{longest}a").parse::<PathPrefix>(), Err(InvalidPathPrefix));
 }
 

@@ -1,0 +1,60 @@
+use super::Draft;
+use crate::{
+    AccountUserId, ChallengeId, ClientId, Field, FieldError, Nonce, UnixTime,
+    field::InField as _,
+    payload::{Admission, Statement, Target},
+};
+
+pub(super) const AUDIENCE: &str = "remote_control_client_attestation";
+
+/// "Show that the key which answers this enrollment lives in a TPM." Nonce, id and expiry are those
+/// of the enrollment challenge. The audience is constant and so not part of the value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Challenge {
+    /// The backend's single-use number.
+    pub nonce: Nonce,
+    /// The enrollment challenge that this belongs to.
+    pub challenge_id: ChallengeId,
+    /// The endpoint.
+    pub target: Target,
+    /// The account.
+    pub account_user_id: AccountUserId,
+    /// The client.
+    pub client_id: ClientId,
+    /// When the challenge expires.
+    pub challenge_expires_at: UnixTime,
+}
+
+impl Challenge {
+    /// Parses in the protocol's order of checks; the first fault is the one reported.
+    pub(super) fn parse(draft: &Draft, admission: &impl Admission) -> Result<Self, FieldError> {
+        let challenge = Self {
+            nonce: draft.nonce.parse().in_field(Field::Nonce)?,
+            challenge_id: draft.challenge_id.parse().in_field(Field::ChallengeId)?,
+            target: Target::parse(
+                &draft.target_origin,
+                &draft.target_path,
+                Statement::Attestation,
+                admission,
+            )?,
+            account_user_id: draft.account_user_id.parse().in_field(Field::AccountUserId)?,
+            client_id: draft.client_id.parse().in_field(Field::ClientId)?,
+            challenge_expires_at: draft.challenge_expires_at,
+        };
+        challenge.unexpired(admission)?;
+        Ok(challenge)
+    }
+
+    /// Asks the policy about target and expiry again; time may have passed since the parse, and a
+    /// challenge built from values was never asked about.
+    pub fn admitted(&self, admission: &impl Admission) -> Result<(), FieldError> {
+        self.target.admitted(Statement::Attestation, admission)?;
+        self.unexpired(admission)
+    }
+
+    /// Asks about the expiry alone.
+    pub fn unexpired(&self, admission: &impl Admission) -> Result<(), FieldError> {
+        let field = Statement::Attestation.expiry_field();
+        admission.expiry(self.challenge_expires_at).in_field(field)
+    }
+}

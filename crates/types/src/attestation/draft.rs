@@ -1,0 +1,61 @@
+use std::fmt;
+
+use serde::Deserialize;
+
+use super::Challenge;
+use crate::{
+    FieldError, UnixTime,
+    payload::{Admission, MalformedDraft},
+    strict_json::Object,
+};
+
+#[derive(Clone, Copy, Deserialize)]
+enum Type {
+    #[serde(rename = "remoteControlClientAttestation")]
+    Attestation,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+enum Audience {
+    #[serde(rename = "remote_control_client_attestation")]
+    Attestation,
+}
+
+/// A challenge as it came: the right members with the right JSON types, and nothing known about the
+/// texts in them.
+#[derive(Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Draft {
+    #[serde(rename = "type")]
+    _type: Type,
+    #[serde(rename = "audience")]
+    _audience: Audience,
+    pub(super) nonce: String,
+    pub(super) challenge_id: String,
+    pub(super) target_origin: String,
+    pub(super) target_path: String,
+    pub(super) account_user_id: String,
+    pub(super) client_id: String,
+    pub(super) challenge_expires_at: UnixTime,
+}
+
+impl Draft {
+    /// Reads one challenge object.
+    ///
+    /// `json` must already be known to have no duplicate keys ([`crate::strict_json::check`]).
+    pub fn from_json(json: &str) -> Result<Self, MalformedDraft> {
+        let Object(draft) = serde_json::from_str(json)?;
+        Ok(draft)
+    }
+
+    /// Parses each field in the protocol's order of checks.
+    pub fn parse(&self, admission: &impl Admission) -> Result<Challenge, FieldError> {
+        Challenge::parse(self, admission)
+    }
+}
+
+impl fmt::Debug for Draft {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Draft(…)")
+    }
+}
