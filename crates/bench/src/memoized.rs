@@ -4,8 +4,8 @@ use std::{
 };
 
 use device_key::{
-    CreatedKey, DeviceKeyProvider, KeyReference, LocalPeer, ProviderDescription, ProviderError,
-    SigningInput,
+    CreatedKey, DeviceKeyProvider, KeyAttestor, KeyReference, LocalPeer, ProviderDescription,
+    ProviderError, SigningInput,
 };
 use device_key_testing::MemoryProvider;
 use device_key_types::{DeviceKeyId, PublicKey, Sha256Digest, Signature};
@@ -60,6 +60,10 @@ impl DeviceKeyProvider for Memoized {
         let signature = self.provider.sign(input)?;
         signatures.insert(signed, signature.clone());
         Ok(signature)
+    }
+
+    fn attestor(&self) -> Option<&dyn KeyAttestor> {
+        self.provider.attestor()
     }
 
     fn delete(&self, key_id: &DeviceKeyId) -> Result<(), ProviderError> {

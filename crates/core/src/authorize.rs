@@ -1,6 +1,10 @@
-use device_key_types::{FieldError, Reason, SignPayload, UnixTime, payload::UnserializableError};
+use device_key_types::{
+    AccountUserId, ClientId, FieldError, Reason, SignPayload, UnixTime,
+    attestation::{Challenge, Claim},
+    payload::UnserializableError,
+};
 
-use crate::{DeviceKeyBinding, RemoteControlPolicy, SigningInput};
+use crate::{AttestationInput, DeviceKeyBinding, RemoteControlPolicy, SigningInput};
 
 /// Decides whether the bound key may sign this statement now, and if so gives the exact bytes.
 ///
@@ -14,13 +18,40 @@ pub fn authorize(
     payload: &SignPayload,
 ) -> Result<SigningInput, AuthorizeError> {
     payload.admitted(&policy.at(now))?;
-    let bound = &binding.binding;
-    if payload.account_user_id() != &bound.account_user_id
-        || payload.client_id() != &bound.client_id
-    {
-        return Err(AuthorizeError::BindingMismatch);
-    }
+    bound_to(binding, payload.account_user_id(), payload.client_id())?;
     Ok(SigningInput::from_authorized(binding.reference(), payload.signed_bytes()?))
+}
+
+/// Decides whether the bound key may be attested for this challenge now. The same checks in the same
+/// order as [`authorize`]; whoever holds an [`AttestationInput`] knows that all of it held at `now`.
+pub fn authorize_attestation(
+    policy: &RemoteControlPolicy,
+    now: UnixTime,
+    binding: &DeviceKeyBinding,
+    challenge: &Challenge,
+) -> Result<AttestationInput, AuthorizeError> {
+    challenge.admitted(&policy.at(now))?;
+    bound_to(binding, &challenge.account_user_id, &challenge.client_id)?;
+    let claim = Claim {
+        challenge: challenge.clone(),
+        key_id: binding.key_id,
+        public_key: binding.public_key.clone(),
+        protection_class: binding.protection_class,
+    };
+    Ok(AttestationInput::from_authorized(binding.reference(), claim))
+}
+
+fn bound_to(
+    binding: &DeviceKeyBinding,
+    account_user_id: &AccountUserId,
+    client_id: &ClientId,
+) -> Result<(), AuthorizeError> {
+    let bound = &binding.binding;
+    if account_user_id == &bound.account_user_id && client_id == &bound.client_id {
+        Ok(())
+    } else {
+        Err(AuthorizeError::BindingMismatch)
+    }
 }
 
 /// Why a statement may not be signed.

@@ -15,7 +15,8 @@
 //! ```
 //!
 //! A provider takes nothing but a [`SigningInput`], whose fields are private and which only
-//! [`authorize`] and the constant self-test make. There is no way to sign arbitrary bytes.
+//! [`authorize`] and the constant self-test make. There is no way to sign arbitrary bytes. A platform
+//! that vouches for its keys is asked in the same way, with an [`AttestationInput`].
 //!
 //! ```
 //! use device_key::{Clock, RemoteControlPolicy, SystemClock};
@@ -29,10 +30,12 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod attestation_input;
 mod authorize;
 mod binding_store;
 mod clock;
 mod error;
+mod key_attestor;
 mod lane;
 mod peer;
 mod policy;
@@ -41,12 +44,14 @@ mod random;
 mod signing_input;
 mod store;
 
-pub use authorize::{AuthorizeError, authorize};
+pub use attestation_input::AttestationInput;
+pub use authorize::{AuthorizeError, authorize, authorize_attestation};
 pub use binding_store::{
     AbandonedKey, BindingStoreError, CreatingKey, DeviceKeyBinding, DeviceKeyBindingStore, Page,
 };
 pub use clock::{Clock, SystemClock};
 pub use error::{Chain, DeviceKeyError};
+pub use key_attestor::KeyAttestor;
 pub use peer::{ConnectionId, LocalPeer, OwnerUid, Peer, PeerProcess, Transport};
 pub use policy::{
     AddedBackend, AdmissionAt, BackendOrigin, InvalidBackendOrigin, InvalidPathPrefix,

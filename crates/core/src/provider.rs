@@ -5,7 +5,7 @@ use device_key_types::{
     StorageParentName, TpmKind,
 };
 
-use crate::{KeyReference, LocalPeer, SigningInput};
+use crate::{KeyAttestor, KeyReference, LocalPeer, SigningInput};
 
 /// Owns key material on one kind of platform, and nothing else: no binding, no account, no policy.
 ///
@@ -44,6 +44,9 @@ pub trait DeviceKeyProvider: Send + Sync {
     /// Signs with exactly the key that the input names; a key whose public part differs from the
     /// recorded one is [`ProviderErrorKind::KeyLost`].
     fn sign(&self, input: &SigningInput) -> Result<Signature, ProviderError>;
+
+    /// What vouches for its keys, if anything on this platform does.
+    fn attestor(&self) -> Option<&dyn KeyAttestor>;
 
     /// Removes the key and whatever an interrupted creation left. Not an error if nothing is there.
     fn delete(&self, key_id: &DeviceKeyId) -> Result<(), ProviderError>;
@@ -132,6 +135,10 @@ pub enum ProviderErrorKind {
     Unavailable,
     /// The key exists here, but the platform can no longer load it.
     KeyLost,
+    /// Nothing vouches for its keys, or not now.
+    AttestationUnavailable,
+    /// The credential was not made for this key on this device.
+    CredentialNotActivated,
     /// The person at the machine said no.
     UserDenied,
     /// The deadline passed.
@@ -158,6 +165,8 @@ impl ProviderErrorKind {
             Self::LockedOut => Reason::ProviderLockedOut,
             Self::Unavailable => Reason::ProviderUnavailable,
             Self::KeyLost => Reason::KeyLost,
+            Self::AttestationUnavailable => Reason::AttestationUnavailable,
+            Self::CredentialNotActivated => Reason::CredentialNotActivated,
             Self::UserDenied => Reason::UserDenied,
             Self::Timeout => Reason::Timeout,
             Self::Failed => Reason::ProviderFailed,

@@ -1,5 +1,6 @@
 //! [`DeviceKeyStore`]: one operation a file.
 
+mod attest;
 mod create;
 mod delete;
 mod limits;
@@ -100,6 +101,13 @@ impl LanedProvider {
         let ProviderDescription { name, concurrency, .. } = provider.description();
         let lane = Lane::new(name, concurrency, limits.waiting_for_provider());
         Arc::new(Self { provider, lane })
+    }
+
+    /// Whether this caller may use the provider's keys, as far as is known without a system call.
+    fn require_service_of(&self, caller: &LocalPeer) -> Result<(), DeviceKeyError> {
+        let name = self.provider.description().name;
+        let serves = self.provider.serves(caller);
+        serves.map_err(|source| DeviceKeyError::Provider { name, source })
     }
 
     /// Runs one platform call in a span of its own.
@@ -234,6 +242,22 @@ impl Inner {
         let span = debug_span!("bindings", operation = "get");
         let found = self.bindings.get(key_id, owner).instrument(span).await?;
         found.ok_or(DeviceKeyError::KeyNotFound)
+    }
+
+    /// The platform may have taken its time: what a key that was deleted meanwhile made is not given
+    /// out.
+    async fn still_bound(
+        &self,
+        key_id: &DeviceKeyId,
+        peer: &LocalPeer,
+        used: &DeviceKeyBinding,
+    ) -> Result<(), DeviceKeyError> {
+        let now = self.binding(key_id, peer.owner()).await?;
+        if now.binding == used.binding && now.reference() == used.reference() {
+            Ok(())
+        } else {
+            Err(DeviceKeyError::BindingMismatch)
+        }
     }
 
     /// The provider that made a key, or its absence as the reason that its class has for that.

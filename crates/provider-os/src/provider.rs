@@ -2,8 +2,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use device_key::{
-    CreatedKey, DeviceKeyProvider, KeyReference, LocalPeer, ProviderDescription, ProviderError,
-    SignatureCheck, SigningInput,
+    CreatedKey, DeviceKeyProvider, KeyAttestor, KeyReference, LocalPeer, ProviderDescription,
+    ProviderError, SignatureCheck, SigningInput,
 };
 use device_key_private_fs::{FileName, PrivateDir, PrivateFsError};
 use device_key_types::{DeviceKeyId, OsProtectionCondition, ProtectionClass, PublicKey, Signature};
@@ -204,6 +204,11 @@ impl DeviceKeyProvider for OsProvider {
 
     fn sign(&self, input: &SigningInput) -> Result<Signature, ProviderError> {
         Ok(self.load(input.key())?.sign(input)?)
+    }
+
+    /// Nobody but us knows what these keys are protected by.
+    fn attestor(&self) -> Option<&dyn KeyAttestor> {
+        None
     }
 
     fn delete(&self, key_id: &DeviceKeyId) -> Result<(), ProviderError> {

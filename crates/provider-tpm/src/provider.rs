@@ -1,8 +1,8 @@
 use std::{io, time::Instant};
 
 use device_key::{
-    CreatedKey, DeviceKeyProvider, KeyReference, LocalPeer, ProviderDescription, ProviderError,
-    ProviderErrorKind, SignatureCheck, SigningInput,
+    CreatedKey, DeviceKeyProvider, KeyAttestor, KeyReference, LocalPeer, ProviderDescription,
+    ProviderError, ProviderErrorKind, SignatureCheck, SigningInput,
 };
 use device_key_private_fs::PrivateDir;
 use device_key_tpm2::storage_key::Residence;
@@ -159,6 +159,10 @@ impl DeviceKeyProvider for TpmProvider {
 
     fn sign(&self, input: &SigningInput) -> Result<Signature, ProviderError> {
         self.with_key(input.key(), |link, deadline| link.sign(input.sha256().as_bytes(), deadline))
+    }
+
+    fn attestor(&self) -> Option<&dyn KeyAttestor> {
+        None
     }
 
     fn delete(&self, key_id: &DeviceKeyId) -> Result<(), ProviderError> {

@@ -1,8 +1,8 @@
 use std::sync::{Arc, Mutex};
 
 use device_key::{
-    CreatedKey, DeviceKeyProvider, KeyReference, LocalPeer, ProviderDescription, ProviderError,
-    SigningInput,
+    CreatedKey, DeviceKeyProvider, KeyAttestor, KeyReference, LocalPeer, ProviderDescription,
+    ProviderError, SigningInput,
 };
 use device_key_types::{DeviceKeyId, PublicKey, Signature};
 
@@ -84,6 +84,10 @@ impl DeviceKeyProvider for CorruptProvider {
             return Ok(self.other.sign(input));
         }
         self.inner.sign(input)
+    }
+
+    fn attestor(&self) -> Option<&dyn KeyAttestor> {
+        self.inner.attestor()
     }
 
     fn delete(&self, key_id: &DeviceKeyId) -> Result<(), ProviderError> {

@@ -1,14 +1,19 @@
 use std::sync::Arc;
 
 use device_key::{
-    CreatedKey, DeviceKeyProvider, KeyReference, LocalPeer, ProviderDescription, ProviderError,
-    SigningInput,
+    AttestationInput, CreatedKey, DeviceKeyProvider, KeyAttestor, KeyReference, LocalPeer,
+    ProviderDescription, ProviderError, ProviderErrorKind, SigningInput,
 };
-use device_key_types::{DeviceKeyId, PublicKey, Signature};
+use device_key_types::{
+    DeviceKeyId, PublicKey, Signature,
+    attestation::{Activation, Credential, EndorsementKeyKind, Identity},
+};
 
 use crate::{
-    Hook, Moment,
-    ProviderOperation::{self, Availability, Create, Delete, List, Presence, Sign},
+    Hook, IntoProviderError as _, Moment,
+    ProviderOperation::{
+        self, Activate, Availability, Create, Delete, Identify, List, Presence, Sign,
+    },
     hook::Hooks,
 };
 
@@ -46,6 +51,38 @@ impl HookedProvider {
         self.hooks.pass(Moment::After, operation)?;
         Ok(value)
     }
+
+    fn run_attestor<T>(
+        &self,
+        operation: ProviderOperation,
+        call: impl FnOnce(&dyn KeyAttestor) -> Result<T, ProviderError>,
+    ) -> Result<T, ProviderError> {
+        self.run(operation, |inner| {
+            let absent = || ProviderErrorKind::AttestationUnavailable.into_error();
+            call(inner.attestor().ok_or_else(absent)?)
+        })
+    }
+}
+
+impl KeyAttestor for HookedProvider {
+    fn identity(
+        &self,
+        input: &AttestationInput,
+        endorsement_key: Option<EndorsementKeyKind>,
+    ) -> Result<Identity, ProviderError> {
+        self.run_attestor(Identify, |attestor| attestor.identity(input, endorsement_key))
+    }
+
+    fn activate(
+        &self,
+        input: &AttestationInput,
+        credential: &Credential,
+        endorsement_key: Option<EndorsementKeyKind>,
+    ) -> Result<Activation, ProviderError> {
+        self.run_attestor(Activate, |attestor| {
+            attestor.activate(input, credential, endorsement_key)
+        })
+    }
 }
 
 impl DeviceKeyProvider for HookedProvider {
@@ -80,6 +117,11 @@ impl DeviceKeyProvider for HookedProvider {
 
     fn sign(&self, input: &SigningInput) -> Result<Signature, ProviderError> {
         self.run(Sign, |inner| inner.sign(input))
+    }
+
+    fn attestor(&self) -> Option<&dyn KeyAttestor> {
+        self.inner.attestor()?;
+        Some(self)
     }
 
     fn delete(&self, key_id: &DeviceKeyId) -> Result<(), ProviderError> {

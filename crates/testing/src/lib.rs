@@ -35,6 +35,7 @@ mod corrupt_provider;
 mod hook;
 mod hooked_bindings;
 mod hooked_provider;
+mod memory_attestor;
 mod memory_bindings;
 mod memory_provider;
 mod operation;
@@ -49,6 +50,7 @@ pub use corrupt_provider::{CorruptProvider, Corruption};
 pub use hook::{Event, Faults, Gate, Hook, Recorder, StopAt, UnknownStop};
 pub use hooked_bindings::HookedBindings;
 pub use hooked_provider::HookedProvider;
+pub use memory_attestor::credential_for;
 pub use memory_bindings::MemoryBindings;
 pub use memory_provider::MemoryProvider;
 pub use operation::{

@@ -4,8 +4,8 @@ use std::{
 };
 
 use device_key::{
-    CreatedKey, DeviceKeyProvider, KeyReference, LocalPeer, ProviderDescription, ProviderError,
-    ProviderErrorKind, SignatureCheck, SigningInput,
+    CreatedKey, DeviceKeyProvider, KeyAttestor, KeyReference, LocalPeer, ProviderDescription,
+    ProviderError, ProviderErrorKind, SignatureCheck, SigningInput,
 };
 use device_key_types::{
     DeviceKeyId, ProtectionClass, PublicKey, Sha256Digest, Signature, StorageParentName, TpmKind,
@@ -15,10 +15,13 @@ use p256::{
     pkcs8::EncodePublicKey as _,
 };
 
+use crate::memory_attestor::MemoryAttestor;
+
 /// P-256 keys in plain memory. It protects nothing and claims whatever class it is told to.
 pub struct MemoryProvider {
     description: ProviderDescription,
     seed: Option<u64>,
+    attestor: Option<MemoryAttestor>,
     keys: Mutex<BTreeMap<DeviceKeyId, SoftwareKey>>,
 }
 
@@ -45,7 +48,7 @@ impl MemoryProvider {
 
     /// Poses as whatever is described.
     pub fn describing(description: ProviderDescription) -> Self {
-        Self { description, seed: None, keys: Mutex::default() }
+        Self { description, seed: None, attestor: None, keys: Mutex::default() }
     }
 
     /// With another name.
@@ -66,6 +69,13 @@ impl MemoryProvider {
     #[must_use]
     pub const fn checked(mut self, signature_check: SignatureCheck) -> Self {
         self.description.signature_check = signature_check;
+        self
+    }
+
+    /// With somebody who vouches for the keys: see [`credential_for`](crate::credential_for).
+    #[must_use]
+    pub const fn attesting(mut self) -> Self {
+        self.attestor = Some(MemoryAttestor);
         self
     }
 
@@ -137,6 +147,11 @@ impl DeviceKeyProvider for MemoryProvider {
             return Err(ProviderError::new(ProviderErrorKind::KeyLost, "another public key"));
         }
         Ok(key.sign(input))
+    }
+
+    fn attestor(&self) -> Option<&dyn KeyAttestor> {
+        let attestor = self.attestor.as_ref()?;
+        Some(attestor)
     }
 
     fn delete(&self, key_id: &DeviceKeyId) -> Result<(), ProviderError> {

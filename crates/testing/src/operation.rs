@@ -48,6 +48,10 @@ pub enum ProviderOperation {
     PublicKey,
     /// `sign`
     Sign,
+    /// `identity` of its attestor
+    Identify,
+    /// `activate` of its attestor
+    Activate,
     /// `delete`
     Delete,
     /// `list`
@@ -62,6 +66,8 @@ impl Operation for ProviderOperation {
         Self::Create,
         Self::PublicKey,
         Self::Sign,
+        Self::Identify,
+        Self::Activate,
         Self::Delete,
         Self::List,
     ];
@@ -73,6 +79,8 @@ impl Operation for ProviderOperation {
             Self::Create => "create",
             Self::PublicKey => "public_key",
             Self::Sign => "sign",
+            Self::Identify => "identify",
+            Self::Activate => "activate",
             Self::Delete => "delete",
             Self::List => "list",
         }

@@ -3,6 +3,7 @@
 use device_key::{LocalPeer, OwnerUid, Transport};
 use device_key_types::{
     Binding, Nonce, Sha256Digest, SignPayload, UnixTime,
+    attestation::Challenge,
     payload::{Connection, Enrollment, Target},
 };
 
@@ -51,6 +52,16 @@ pub fn enrollment() -> Enrollment {
         device_identity_sha256: Sha256Digest::of(b"device"),
         challenge_expires_at: NOW.saturating_add(LIFETIME_SECONDS),
     }
+}
+
+/// An attestation challenge that is good at [`NOW`], of the same enrollment.
+pub fn attestation_challenge() -> Challenge {
+    let Enrollment {
+        nonce, challenge_id, account_user_id, client_id, challenge_expires_at, ..
+    } = enrollment();
+    let path = "/wham/remote/control/client/enroll/attestation";
+    let target = target("https://chatgpt.com", path);
+    Challenge { nonce, challenge_id, target, account_user_id, client_id, challenge_expires_at }
 }
 
 /// The connection, with an expiry so many seconds from [`NOW`].

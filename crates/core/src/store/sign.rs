@@ -91,22 +91,6 @@ impl Inner {
         let input = authorize(&self.policy, self.clock.now(), &binding, &request.payload)?;
         Ok((binding, input))
     }
-
-    /// The platform may have taken its time: a signature over an expired statement, or by a key
-    /// that was deleted meanwhile, is not given out.
-    async fn still_valid(
-        &self,
-        request: &Request,
-        signed_with: &DeviceKeyBinding,
-    ) -> Result<(), DeviceKeyError> {
-        request.payload.unexpired(&self.policy.at(self.clock.now()))?;
-        let now = self.binding(&request.key_id, request.peer.owner()).await?;
-        if now.binding == signed_with.binding && now.reference() == signed_with.reference() {
-            Ok(())
-        } else {
-            Err(DeviceKeyError::BindingMismatch)
-        }
-    }
 }
 
 impl BlockingHop {
@@ -131,7 +115,8 @@ impl BlockingHop {
     ) -> Result<SignedStatement, DeviceKeyError> {
         let signature = provider.signature(request, &input)?;
         drop(turn);
-        self.runtime.block_on(self.still_valid(request, binding))?;
+        request.payload.unexpired(&self.policy.at(self.clock.now()))?;
+        self.runtime.block_on(self.still_bound(&request.key_id, &request.peer, binding))?;
         Ok(SignedStatement { signature, signed_bytes: input.into_message() })
     }
 }
@@ -143,9 +128,7 @@ impl LanedProvider {
         request: &Request,
         input: &SigningInput,
     ) -> Result<Signature, DeviceKeyError> {
-        let name = self.provider.description().name;
-        let serves = self.provider.serves(&request.peer);
-        serves.map_err(|source| DeviceKeyError::Provider { name, source })?;
+        self.require_service_of(&request.peer)?;
         let signature = self.call("sign", |provider| provider.sign(input))?;
         match self.provider.description().signature_check {
             SignatureCheck::Each => self.verified(input, signature),
