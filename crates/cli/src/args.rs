@@ -11,8 +11,8 @@ use device_key_telemetry::LogFormat;
 mod keys;
 
 pub(crate) use keys::{
-    ConnectionArguments, CreateArguments, KeyArguments, KeyCommand, ListArguments, Policy,
-    ProvidersArguments, SignArguments, SocketArguments,
+    AttestArguments, ConnectionArguments, CreateArguments, KeyArguments, KeyCommand, ListArguments,
+    Policy, ProvidersArguments, SignArguments, SocketArguments,
 };
 
 /// Keys that cannot leave this device, for controlling it remotely.

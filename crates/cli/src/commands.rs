@@ -1,8 +1,10 @@
 //! The commands that use keys: one request of the protocol each, shown for people or as JSON.
 
+mod attest;
 mod calendar;
 mod create;
 mod delete;
+mod json_file;
 mod key;
 mod list;
 mod providers;
@@ -30,6 +32,7 @@ pub(crate) fn run(command: &KeyCommand) -> Result<Exit, Failure> {
         KeyCommand::Create(arguments) => (create::run(arguments)?, &arguments.connection),
         KeyCommand::Public(arguments) => (public::run(arguments)?, &arguments.connection),
         KeyCommand::Sign(arguments) => (sign::run(arguments)?, &arguments.connection),
+        KeyCommand::Attest(arguments) => (attest::run(arguments)?, &arguments.connection),
         KeyCommand::List(arguments) => (list::run(arguments)?, &arguments.connection),
         KeyCommand::Delete(arguments) => (delete::run(arguments)?, &arguments.connection),
         KeyCommand::Providers(arguments) => (providers::run(arguments)?, &arguments.connection),

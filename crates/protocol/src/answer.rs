@@ -94,6 +94,12 @@ impl RpcError {
         Self { field: Some(format!("payload.{}", error.field).into()), ..error.reason.into() }
     }
 
+    /// Refuses a field of the params' challenge.
+    #[must_use]
+    pub fn in_challenge(error: FieldError) -> Self {
+        Self { field: Some(format!("challenge.{}", error.field).into()), ..error.reason.into() }
+    }
+
     /// Adds the classes that another protection policy would have given.
     #[must_use]
     pub fn with_available(mut self, available: Vec<ProtectionClass>) -> Self {

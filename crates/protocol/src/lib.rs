@@ -16,6 +16,7 @@
 #![forbid(unsafe_code)]
 
 mod answer;
+pub mod attestation;
 mod code;
 mod envelope;
 pub mod initialize;

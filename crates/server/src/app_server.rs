@@ -18,7 +18,7 @@ use tokio_util::{
 use crate::{
     Answers, Connection, DuplicateMethod, Methods, ServerLimits,
     admission::{Admissions, Admitted},
-    device_key_methods,
+    attestation_methods, device_key_methods,
 };
 
 /// Serves `device/key/*`, and what a host mounts beside it. Cheap to clone.
@@ -67,6 +67,7 @@ impl AppServer {
         limits: ServerLimits,
     ) -> Result<Self, DuplicateMethod> {
         let methods = device_key_methods::mount(host, &store)?;
+        let methods = attestation_methods::mount(methods, &store)?;
         let inner = Inner {
             description,
             store,

@@ -7,6 +7,7 @@ use device_key::{LocalPeer, Peer, PeerProcess};
 use device_key_protocol::RpcError;
 use device_key_types::{
     DeviceKeyId, SignPayload,
+    attestation::Challenge,
     payload::{Statement, Target},
 };
 use tracing::info;
@@ -30,6 +31,12 @@ impl Subject {
     /// A key's that should sign this.
     pub(crate) fn signing(key_id: DeviceKeyId, payload: &SignPayload) -> Self {
         let statement = Some((payload.statement(), payload.target().clone()));
+        Self { key_id: Some(key_id), statement }
+    }
+
+    /// A key's that should be vouched for.
+    pub(crate) fn attesting(key_id: DeviceKeyId, challenge: &Challenge) -> Self {
+        let statement = Some((Statement::Attestation, challenge.target.clone()));
         Self { key_id: Some(key_id), statement }
     }
 }

@@ -33,7 +33,7 @@ pub(crate) fn mount(methods: Methods, store: &DeviceKeyStore) -> Result<Methods,
         .local(lifecycle::PROVIDERS, with_store(store, providers))
 }
 
-fn with_store<F, M: Fn(DeviceKeyStore, LocalPeer, Params) -> F>(
+pub(crate) fn with_store<F, M: Fn(DeviceKeyStore, LocalPeer, Params) -> F>(
     store: &DeviceKeyStore,
     method: M,
 ) -> impl Fn(LocalPeer, Params) -> F + use<F, M> {
@@ -166,6 +166,10 @@ fn in_params(error: DeviceKeyError) -> RpcError {
 
 fn in_payload(error: DeviceKeyError) -> RpcError {
     answer(error, RpcError::in_payload)
+}
+
+pub(crate) fn in_challenge(error: DeviceKeyError) -> RpcError {
+    answer(error, RpcError::in_challenge)
 }
 
 /// The client gets reason and field; what caused a fault of ours goes to the log alone.

@@ -27,6 +27,7 @@
 mod admission;
 mod app_server;
 mod at_work;
+mod attestation_methods;
 pub mod audit;
 mod carry;
 mod connection;

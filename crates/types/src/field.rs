@@ -32,6 +32,10 @@ pub enum Field {
     TokenExpiresAt,
     /// Expiry of the enrollment challenge.
     ChallengeExpiresAt,
+    /// What a backend encrypted for a TPM to open.
+    CredentialBlob,
+    /// The seed of the same.
+    EncryptedSecret,
     /// Where a page of a list begins.
     Cursor,
     /// How long a page of a list is.
@@ -55,6 +59,8 @@ impl Field {
             Self::Scopes => "scopes",
             Self::TokenExpiresAt => "tokenExpiresAt",
             Self::ChallengeExpiresAt => "challengeExpiresAt",
+            Self::CredentialBlob => "credentialBlob",
+            Self::EncryptedSecret => "encryptedSecret",
             Self::Cursor => "cursor",
             Self::Limit => "limit",
         }

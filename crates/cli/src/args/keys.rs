@@ -3,10 +3,14 @@
 use std::{path::PathBuf, str::FromStr, time::Duration};
 
 use clap::{
-    ArgMatches, Args, Subcommand, ValueEnum, builder::RangedU64ValueParser, parser::ValueSource,
+    ArgMatches, Args, Subcommand, ValueEnum,
+    builder::{PossibleValuesParser, RangedU64ValueParser, TypedValueParser},
+    parser::ValueSource,
 };
 use device_key_config::UnixSocketPath;
-use device_key_types::{AccountUserId, ClientId, DeviceKeyId, Reason};
+use device_key_types::{
+    AccountUserId, ClientId, DeviceKeyId, Reason, attestation::EndorsementKeyKind,
+};
 
 use super::PlatformArguments;
 
@@ -18,6 +22,8 @@ pub(crate) enum KeyCommand {
     Public(KeyArguments),
     /// Sign a connection or enrollment statement with a key.
     Sign(SignArguments),
+    /// Show a backend which TPM holds a key, or open its credential and certify the key.
+    Attest(AttestArguments),
     /// List the keys of this user.
     List(ListArguments),
     /// Delete a key for good.
@@ -72,6 +78,29 @@ pub(crate) struct SignArguments {
     /// The statement as JSON, in a file or, with -, on standard input
     #[arg(long, value_name = "FILE")]
     pub(crate) payload: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) connection: ConnectionArguments,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AttestArguments {
+    /// The key: dk_ and 43 characters
+    #[arg(value_name = "KEY_ID", value_parser = value::<DeviceKeyId>)]
+    pub(crate) key_id: DeviceKeyId,
+
+    /// The backend's challenge as JSON, in a file or, with -, on standard input
+    #[arg(long, value_name = "FILE")]
+    pub(crate) challenge: PathBuf,
+
+    /// What the backend made of the identity shown before, as JSON in a file: open it, and certify
+    /// the key
+    #[arg(long, value_name = "FILE")]
+    pub(crate) credential: Option<PathBuf>,
+
+    /// Which of the TPM's endorsement keys [default: the first that has a certificate]
+    #[arg(long, value_name = "KIND", value_parser = endorsement_key_kinds())]
+    pub(crate) endorsement_key: Option<EndorsementKeyKind>,
 
     #[command(flatten)]
     pub(crate) connection: ConnectionArguments,
@@ -169,6 +198,11 @@ pub(super) fn conflict(matches: &ArgMatches) -> Option<String> {
         let given = of_service.into_iter().find(is_given)?;
         Some(format!("{} is the service's to choose; it goes with --in-process", flag(given)))
     }
+}
+
+fn endorsement_key_kinds() -> impl TypedValueParser<Value = EndorsementKeyKind> {
+    PossibleValuesParser::new(EndorsementKeyKind::ALL.map(EndorsementKeyKind::as_str))
+        .try_map(|text| text.parse::<EndorsementKeyKind>())
 }
 
 /// A value in its one spelling; the error is for people.

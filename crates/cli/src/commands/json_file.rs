@@ -1,0 +1,41 @@
+use std::{
+    fs::File,
+    io::{self, Read},
+    path::Path,
+};
+
+use device_key_types::strict_json;
+use serde_json::value::RawValue;
+
+use crate::exit::{Exit, Failure};
+
+/// The service takes no longer line.
+const MAX_BYTES: u64 = 1024 * 1024;
+
+/// The JSON text in a file, or on standard input for `-`, as it stands there. The service parses it;
+/// here is only made sure that it is one value, and one line. `what` names it for people.
+pub(super) fn read(path: &Path, what: &str) -> Result<Box<RawValue>, Failure> {
+    let unusable = |cause: String| Failure {
+        exit: Exit::Usage,
+        what: format!("the {what} in {} cannot be used", path.display()),
+        cause,
+        cure: Some(format!("give a file with the {what} as one JSON object, or - for input")),
+    };
+    let text = text(path).map_err(|error| unusable(error.to_string()))?;
+    strict_json::check(&text).map_err(|error| unusable(error.to_string()))?;
+    // In JSON a line feed can only stand between tokens.
+    RawValue::from_string(text.trim().replace('\n', " "))
+        .map_err(|error| unusable(error.to_string()))
+}
+
+fn text(path: &Path) -> io::Result<String> {
+    let input: Box<dyn Read> =
+        if path == Path::new("-") { Box::new(io::stdin()) } else { Box::new(File::open(path)?) };
+    let mut text = String::new();
+    input.take(MAX_BYTES.saturating_add(1)).read_to_string(&mut text)?;
+    if u64::try_from(text.len()).is_ok_and(|length| length <= MAX_BYTES) {
+        Ok(text)
+    } else {
+        Err(io::Error::new(io::ErrorKind::FileTooLarge, "it has more than 1 MiB"))
+    }
+}
