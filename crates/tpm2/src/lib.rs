@@ -46,6 +46,7 @@ mod constants;
 mod error;
 mod frame;
 mod handle;
+pub mod kdf;
 pub mod marshal;
 mod random;
 pub mod response_code;

@@ -5,7 +5,7 @@
 //! the caller compares the [`Name`](crate::Name) of that key with the one it pinned.
 
 mod auth_value;
-mod kdf;
+mod hmac_key;
 mod parameter_encryption;
 mod salt;
 
@@ -21,7 +21,7 @@ pub use auth_value::AuthValue;
 pub(crate) use parameter_encryption::ParameterEncryption;
 pub(crate) use salt::Salt;
 
-use self::kdf::HmacKey;
+use self::hmac_key::HmacKey;
 use crate::constants::{CommandCode, SHA256_SIZE};
 use crate::handle::Handle;
 use crate::marshal::{MarshalError, Reader, Writer};

@@ -5,7 +5,7 @@ use aes::Aes128;
 use cfb_mode::cipher::KeyIvInit;
 use zeroize::Zeroizing;
 
-use super::kdf::HmacKey;
+use super::hmac_key::HmacKey;
 use crate::marshal::{MarshalError, Reader};
 
 type Encryptor = cfb_mode::Encryptor<Aes128>;

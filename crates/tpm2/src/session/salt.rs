@@ -4,8 +4,9 @@
 use p256::SecretKey;
 use zeroize::Zeroizing;
 
-use super::kdf::kdfe;
+use crate::constants::SHA256_SIZE;
 use crate::error::Error;
+use crate::kdf::{self, HashAlgorithm};
 use crate::marshal::Writer;
 use crate::random::{RandomError, RandomSource};
 use crate::structures::EccPoint;
@@ -31,11 +32,18 @@ impl Salt {
             point.public_key().as_affine(),
         );
         let ours = EccPoint::from(ephemeral.public_key());
-        let secret = kdfe(shared.raw_secret_bytes().as_slice(), "SECRET", &ours.x(), &point.x());
+        let secret = secret(shared.raw_secret_bytes(), &ours, point);
         let mut encrypted = Writer::new();
         ours.build(&mut encrypted).map_err(Error::Input)?;
         Ok(Self { secret, encrypted: encrypted.as_bytes().to_vec() })
     }
+}
+
+fn secret(shared: &[u8], ephemeral: &EccPoint, storage: &EccPoint) -> Zeroizing<[u8; SHA256_SIZE]> {
+    let mut secret = Zeroizing::new([0; SHA256_SIZE]);
+    let (u, v) = (ephemeral.x(), storage.x());
+    kdf::kdfe(HashAlgorithm::Sha256, shared, "SECRET", &u, &v, secret.as_mut_slice());
+    secret
 }
 
 fn ephemeral_key(random: &mut dyn RandomSource) -> Result<SecretKey, RandomError> {
@@ -73,7 +81,7 @@ mod tests {
         reader.finish().unwrap();
         let shared =
             p256::ecdh::diffie_hellman(parent.to_nonzero_scalar(), theirs.public_key().as_affine());
-        let secret = kdfe(shared.raw_secret_bytes().as_slice(), "SECRET", &theirs.x(), &point.x());
+        let secret = secret(shared.raw_secret_bytes(), &theirs, &point);
         assert_eq!(secret, salt.secret);
     }
 

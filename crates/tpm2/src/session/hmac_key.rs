@@ -1,12 +1,12 @@
-//! The two key derivation functions of Part 1, section "Key Derivation Functions", with SHA-256, and the
-//! HMAC that both sessions and `KDFa` use.
+//! The HMAC key of a session, and what is done with it.
 
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::{Digest, Sha256};
+use hmac::{Hmac, KeyInit};
+use sha2::Sha256;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use crate::constants::SHA256_SIZE;
+use crate::kdf;
 
 /// Bytes in a SHA-256 block, the native size of an HMAC-SHA-256 key.
 const BLOCK: usize = 64;
@@ -32,11 +32,7 @@ impl HmacKey {
 
     /// HMAC-SHA-256 over the parts, one after the other.
     pub(super) fn authenticate(&self, parts: &[&[u8]]) -> [u8; SHA256_SIZE] {
-        let mut mac = self.mac();
-        for part in parts {
-            mac.update(part);
-        }
-        mac.finalize().into_bytes().into()
+        kdf::authenticate(self.mac(), parts)
     }
 
     /// Whether `tag` is the HMAC over the parts, compared in constant time.
@@ -44,41 +40,10 @@ impl HmacKey {
         self.authenticate(parts).ct_eq(tag).into()
     }
 
-    /// `KDFa` (Part 1, 11.4.10.2, NIST SP 800-108 counter mode): fills `output`, at most 65535 bits.
+    /// [`kdf::kdfa`] with SHA-256 and this key.
     pub(super) fn kdfa(&self, label: &str, context_u: &[u8], context_v: &[u8], output: &mut [u8]) {
-        let bits = u32::from(bit_count(output)).to_be_bytes();
-        for (counter, block) in (1u32..).zip(output.chunks_mut(SHA256_SIZE)) {
-            let derived = Zeroizing::new(self.authenticate(&[
-                &counter.to_be_bytes(),
-                label.as_bytes(),
-                &[0],
-                context_u,
-                context_v,
-                &bits,
-            ]));
-            for (to, from) in block.iter_mut().zip(derived.iter()) {
-                *to = *from;
-            }
-        }
+        kdf::counter_mode(|parts| self.authenticate(parts), label, [context_u, context_v], output);
     }
-}
-
-/// `KDFe` (Part 1, 11.4.10.3, NIST SP 800-56A): one block derived from the shared secret `z`.
-/// `party_u` and `party_v` are x coordinates padded to the size of the curve.
-pub(super) fn kdfe(z: &[u8], label: &str, party_u: &[u8], party_v: &[u8]) -> Zeroizing<[u8; 32]> {
-    let digest = Sha256::new()
-        .chain_update(1u32.to_be_bytes())
-        .chain_update(z)
-        .chain_update(label.as_bytes())
-        .chain_update([0])
-        .chain_update(party_u)
-        .chain_update(party_v)
-        .finalize();
-    Zeroizing::new(digest.into())
-}
-
-fn bit_count(output: &[u8]) -> u16 {
-    u16::try_from(output.len().saturating_mul(8)).unwrap_or(u16::MAX)
 }
 
 #[cfg(test)]
@@ -110,13 +75,12 @@ mod tests {
     }
 
     #[test]
-    fn kdfa_goes_on_past_one_block_and_binds_its_length() {
-        let key = HmacKey::join(&[1; 32], &[]);
-        let (mut one, mut two) = ([0; 32], [0; 48]);
-        key.kdfa("ATH", b"u", b"v", &mut one);
-        key.kdfa("ATH", b"u", b"v", &mut two);
-        assert_ne!(one, two[..32]);
-        let expected = key.authenticate(&[&[0, 0, 0, 2], b"ATH\0uv", &[0, 0, 1, 0x80]]);
-        assert_eq!(two[32..], expected[..16]);
+    fn the_joined_key_derives_what_the_public_function_does() {
+        let key = HmacKey::join(&[1; 32], b"auth");
+        let (mut ours, mut theirs) = ([0; 48], [0; 48]);
+        key.kdfa("CFB", b"u", b"v", &mut ours);
+        let joined = [&[1; 32], &b"auth"[..]].concat();
+        kdf::kdfa(kdf::HashAlgorithm::Sha256, &joined, "CFB", b"u", b"v", &mut theirs);
+        assert_eq!(ours, theirs);
     }
 }
