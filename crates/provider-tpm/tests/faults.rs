@@ -9,7 +9,7 @@ use std::{
 use device_key::{DeviceKeyProvider as _, ProviderErrorKind};
 use device_key_provider_tpm::TpmSettings;
 use device_key_testing::{SequenceRandom, Swtpm, samples};
-use device_key_tpm2::{CommandCode, EccP256Template, Tpm, storage_key};
+use device_key_tpm2::{CommandCode, EccP256Template, Hierarchy, Tpm, storage_key};
 
 use crate::common::{
     Keystore, SHORT, WITHOUT_NO_DA, assert_nothing_left, client, kind, lock_out,
@@ -165,8 +165,9 @@ fn leave_sessions(tpm: &mut Tpm, count: usize) {
 }
 
 fn leave_objects(tpm: &mut Tpm, count: usize) {
+    let template = EccP256Template::storage_root_key();
     for _ in 0..count {
-        tpm.create_primary(&EccP256Template::storage_root_key(), soon()).unwrap();
+        tpm.create_primary(Hierarchy::Owner, &template, &[], soon()).unwrap();
     }
 }
 

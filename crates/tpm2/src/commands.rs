@@ -13,6 +13,7 @@ mod start_auth_session;
 mod startup;
 
 pub use create::CreatedKey;
+pub use create_primary::{Hierarchy, Primary};
 pub use get_capability::HandleRange;
 
 use crate::constants::CommandCode;
@@ -37,20 +38,4 @@ fn parse_all<T>(
 fn returned_handle(command: CommandCode, body: &Body) -> Result<Handle, Error> {
     body.handle
         .ok_or(Error::Malformed { command, source: MarshalError::Truncated { field: "handle" } })
-}
-
-/// Reads past the creation data, hash and ticket that `TPM2_Create` and `TPM2_CreatePrimary` return. They
-/// prove the circumstances of the creation to a later `TPM2_CertifyCreation`, which is not used here.
-fn skip_creation_evidence(reader: &mut Reader<'_>) -> Result<(), MarshalError> {
-    use crate::constants::TAG_CREATION;
-    let limit = 1024;
-    reader.sized(limit, "creationData")?;
-    reader.sized(64, "creationHash")?;
-    let tag = reader.u16("creationTicket tag")?;
-    if tag != TAG_CREATION {
-        return Err(MarshalError::Value { field: "creationTicket tag", value: u64::from(tag) });
-    }
-    reader.u32("creationTicket hierarchy")?;
-    reader.sized(64, "creationTicket digest")?;
-    Ok(())
 }

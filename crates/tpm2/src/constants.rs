@@ -4,11 +4,17 @@
 pub(crate) const TAG_NO_SESSIONS: u16 = 0x8001;
 /// `TPM_ST_SESSIONS` (Part 2, 6.9).
 pub(crate) const TAG_SESSIONS: u16 = 0x8002;
+/// `TPM_ST_ATTEST_CERTIFY` (Part 2, 6.9).
+pub(crate) const TAG_ATTEST_CERTIFY: u16 = 0x8017;
+/// `TPM_ST_ATTEST_CREATION` (Part 2, 6.9).
+pub(crate) const TAG_ATTEST_CREATION: u16 = 0x801A;
 /// `TPM_ST_CREATION` (Part 2, 6.9).
 pub(crate) const TAG_CREATION: u16 = 0x8021;
 /// `TPM_ST_HASHCHECK` (Part 2, 6.9).
 pub(crate) const TAG_HASHCHECK: u16 = 0x8024;
 
+/// `TPM_ALG_RSA` (Part 2, 6.3).
+pub(crate) const ALG_RSA: u16 = 0x0001;
 /// `TPM_ALG_AES` (Part 2, 6.3).
 pub(crate) const ALG_AES: u16 = 0x0006;
 /// `TPM_ALG_SHA256` (Part 2, 6.3).
@@ -28,6 +34,8 @@ pub(crate) const ALG_CFB: u16 = 0x0043;
 
 /// `TPM_ECC_NIST_P256` (Part 2, 6.4).
 pub(crate) const CURVE_P256: u16 = 0x0003;
+/// `TPM_ECC_NIST_P384` (Part 2, 6.4).
+pub(crate) const CURVE_P384: u16 = 0x0004;
 
 /// `TPM_SE_HMAC` (Part 2, 6.11).
 pub(crate) const SESSION_HMAC: u8 = 0x00;
@@ -39,8 +47,17 @@ pub(crate) const CAPABILITY_HANDLES: u32 = 0x0000_0001;
 /// `TPM_CAP_TPM_PROPERTIES` (Part 2, 6.12).
 pub(crate) const CAPABILITY_PROPERTIES: u32 = 0x0000_0006;
 
+/// `TPM_GENERATED_VALUE` (Part 2, 6.2): what the TPM itself made starts with it, and a restricted key signs
+/// nothing of others that does.
+pub(crate) const GENERATED_VALUE: u32 = 0xff54_4347;
+
 /// Bytes in a SHA-256 digest.
 pub(crate) const SHA256_SIZE: usize = 32;
+/// Bytes in the largest digest, SHA-512 (`TPMU_HA`, Part 2, 10.3.1).
+pub(crate) const MAX_DIGEST: usize = 64;
+/// Bytes in the longest Name and in the longest `TPM2B_DATA`: an algorithm and the largest digest (`TPMT_HA`,
+/// Part 2, 10.3.2).
+pub(crate) const MAX_NAME: usize = 2 + MAX_DIGEST;
 /// Bits in an AES-128 key, as the TPM writes them.
 pub(crate) const AES_KEY_BITS: u16 = 128;
 

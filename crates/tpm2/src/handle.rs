@@ -10,6 +10,8 @@ pub struct Handle(u32);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum HandleKind {
+    /// `TPM_HT_NV_INDEX`: 0x01, data kept in the TPM's memory.
+    NvIndex,
     /// `TPM_HT_HMAC_SESSION`, also asked for as `TPM_HT_LOADED_SESSION`: 0x02.
     HmacSession,
     /// `TPM_HT_POLICY_SESSION`, also asked for as `TPM_HT_SAVED_SESSION`: 0x03.
@@ -20,7 +22,7 @@ pub enum HandleKind {
     Transient,
     /// `TPM_HT_PERSISTENT`: 0x81, objects kept in the TPM's memory over a reboot.
     Persistent,
-    /// Any other top byte (PCR, NV index, …).
+    /// Any other top byte (PCR, …).
     Other,
 }
 
@@ -31,6 +33,8 @@ impl Handle {
     pub const NULL: Self = Self(0x4000_0007);
     /// `TPM_RS_PW` (Part 2, 7.4): a password instead of a session.
     pub(crate) const PASSWORD: Self = Self(0x4000_0009);
+    /// `TPM_RH_ENDORSEMENT` (Part 2, 7.4): the endorsement hierarchy.
+    pub const ENDORSEMENT: Self = Self(0x4000_000B);
     /// Where the storage root key is kept: TCG "TPM v2.0 Provisioning Guidance", 7.5.1 and TCG
     /// "Registry of Reserved TPM 2.0 Handles and Localities", 2.3.1.
     pub const STORAGE_ROOT_KEY: Self = Self(0x8100_0001);
@@ -48,6 +52,7 @@ impl Handle {
     /// What the top byte says.
     pub const fn kind(self) -> HandleKind {
         match self.0 >> 24 {
+            0x01 => HandleKind::NvIndex,
             0x02 => HandleKind::HmacSession,
             0x03 => HandleKind::PolicySession,
             0x40 => HandleKind::Permanent,
@@ -80,7 +85,8 @@ mod tests {
         assert_eq!(Handle::new(0x80ff_ffff).kind(), HandleKind::Transient);
         assert_eq!(Handle::new(0x0200_0000).kind(), HandleKind::HmacSession);
         assert_eq!(Handle::OWNER.kind(), HandleKind::Permanent);
-        assert_eq!(Handle::new(0x0100_0000).kind(), HandleKind::Other);
+        assert_eq!(Handle::new(0x0100_0000).kind(), HandleKind::NvIndex);
+        assert_eq!(Handle::new(0x0000_0000).kind(), HandleKind::Other);
         assert_eq!(Handle::OWNER.to_string(), "0x40000001");
     }
 }

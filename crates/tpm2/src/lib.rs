@@ -57,16 +57,19 @@ pub mod transport;
 
 pub use address::{AddressError, DevicePath, SocketPath, TpmAddress};
 pub use client::{AuthorizedObject, Object, RetryPolicy, Tpm};
-pub use commands::{CreatedKey, HandleRange};
+pub use commands::{CreatedKey, HandleRange, Hierarchy, Primary};
 pub use constants::CommandCode;
 pub use error::Error;
 pub use handle::{Handle, HandleKind};
+pub use kdf::HashAlgorithm;
 pub use marshal::MarshalError;
 pub use random::{OsRandom, RandomError, RandomSource};
 pub use response_code::{ResponseClass, ResponseCode};
 pub use session::{AuthValue, Session};
 pub use structures::{
-    EccP256Public, EccP256Template, EccPoint, EcdsaSignature, Name, ObjectAttributes, OtherPublic,
-    PrivateBlob, PublicArea, Scheme, Symmetric, TpmProperties,
+    Attest, Attested, ClockInfo, CreationData, CreationEvidence, CreationTicket, EccP256Public,
+    EccP256Template, EccP384Point, EccPoint, EcdsaSignature, EndorsementKey, EndorsementPublic,
+    EndorsementTemplate, Name, ObjectAttributes, OtherPublic, PcrSelection, PrivateBlob,
+    PublicArea, Scheme, Symmetric, TpmProperties,
 };
 pub use transport::{Transport, TransportError};

@@ -44,9 +44,12 @@ pub enum MarshalError {
         /// The largest size allowed, in bytes.
         limit: usize,
     },
-    /// A point is not on the curve P-256.
-    #[error("the point is not on the curve P-256")]
+    /// A point is not on its curve.
+    #[error("the point is not on its curve")]
     NotOnCurve,
+    /// A public area is not that of a standard endorsement key.
+    #[error("the public area is not that of a standard endorsement key")]
+    NotEndorsementKey,
 }
 
 /// Reads fields from the front of a byte slice.
@@ -89,6 +92,11 @@ impl<'a> Reader<'a> {
     /// Reads a big-endian 32-bit number.
     pub fn u32(&mut self, field: &'static str) -> Result<u32, MarshalError> {
         self.array(field).map(u32::from_be_bytes)
+    }
+
+    /// Reads a big-endian 64-bit number.
+    pub fn u64(&mut self, field: &'static str) -> Result<u64, MarshalError> {
+        self.array(field).map(u64::from_be_bytes)
     }
 
     /// Reads a TPM2B: a 16-bit size, then as many bytes, at most `limit`.
@@ -191,6 +199,7 @@ mod tests {
     fn numbers_are_big_endian() {
         let mut writer = Writer::new();
         writer.put_u8(1).unwrap().put_u16(0x0203).unwrap().put_u32(0x0405_0607).unwrap();
+        assert_eq!(Reader::new(&[0, 0, 0, 0, 0, 0, 1, 2]).u64("a"), Ok(0x0102));
         assert_eq!(writer.as_bytes(), [1, 2, 3, 4, 5, 6, 7]);
         let mut reader = Reader::new(writer.as_bytes());
         assert_eq!(reader.u8("a"), Ok(1));

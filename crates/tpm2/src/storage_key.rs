@@ -6,6 +6,7 @@
 use std::time::Instant;
 
 use crate::client::{Object, Tpm};
+use crate::commands::Hierarchy;
 use crate::error::Error;
 use crate::handle::Handle;
 use crate::response_code::{ResponseClass, ResponseCode};
@@ -87,7 +88,8 @@ pub fn provision(tpm: &mut Tpm, deadline: Instant) -> Result<StorageKey, Error> 
         Lookup::Missing => None,
     };
     let template = EccP256Template::storage_root_key();
-    let (object, public) = tpm.create_primary(&template, deadline)?;
+    let primary = tpm.create_primary(Hierarchy::Owner, &template, &[], deadline)?;
+    let (object, public) = (primary.object, primary.public);
     let made = StorageKey { object, public, residence: Residence::Persistent };
     let settled = match why {
         Some(why) => Ok(Settled::Transient(why)),

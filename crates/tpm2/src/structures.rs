@@ -1,18 +1,27 @@
-//! The TPM structures that device keys need, parsed into types and built back to the same bytes.
+//! The TPM structures that device keys and their attestation need, parsed into types and built back to the same bytes.
 
+mod attest;
 mod attributes;
+mod creation;
+mod ecc_p384_point;
 mod ecc_point;
+mod endorsement;
 mod name;
 mod private;
 mod properties;
 mod public;
 mod signature;
 
+pub use attest::{Attest, Attested, ClockInfo};
 pub use attributes::ObjectAttributes;
+pub use creation::{CreationData, CreationEvidence, CreationTicket, PcrSelection};
+pub use ecc_p384_point::EccP384Point;
 pub use ecc_point::EccPoint;
+pub use endorsement::{EndorsementKey, EndorsementPublic, EndorsementTemplate};
 pub use name::Name;
 pub use private::PrivateBlob;
 pub use properties::TpmProperties;
+pub(crate) use public::MAX_PUBLIC;
 pub use public::{EccP256Public, EccP256Template, OtherPublic, PublicArea, Scheme, Symmetric};
 pub use signature::EcdsaSignature;
 

@@ -4,7 +4,8 @@ use crate::common::keys::Keys;
 use crate::common::swtpm::{Connect as _, Swtpm, soon};
 use device_key_tpm2::storage_key::{self, Lookup, Residence, WhyTransient};
 use device_key_tpm2::{
-    EccP256Template, Handle, HandleRange, Name, ObjectAttributes, PublicArea, ResponseClass, Tpm,
+    EccP256Template, Handle, HandleRange, Hierarchy, Name, ObjectAttributes, PublicArea,
+    ResponseClass, Tpm,
 };
 
 const SRK: &str = "0x81000001";
@@ -115,7 +116,9 @@ fn full_object_slots_are_classified_and_can_be_emptied() {
     let swtpm = Swtpm::start();
     let mut tpm = swtpm.tpm();
     let template = EccP256Template::storage_root_key();
-    let error = fill(&mut tpm, |tpm| tpm.create_primary(&template, soon()).map(|_| ()));
+    let error = fill(&mut tpm, |tpm| {
+        tpm.create_primary(Hierarchy::Owner, &template, &[], soon()).map(|_| ())
+    });
     assert_eq!(error, (3, Some(ResponseClass::ObjectMemory)));
     assert_eq!(tpm.handles(HandleRange::Transient, soon()).unwrap().len(), 3);
     assert_eq!(tpm.flush_everything(soon()).unwrap(), 3);

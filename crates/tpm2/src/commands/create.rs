@@ -2,14 +2,16 @@
 
 use std::time::Instant;
 
-use super::{parse_all, skip_creation_evidence};
+use super::parse_all;
 use crate::client::{AuthorizedObject, InSession, Tpm};
 use crate::constants::CommandCode;
 use crate::error::Error;
 use crate::frame::ReturnsHandle;
 use crate::marshal::{MarshalError, Writer};
 use crate::session::{AuthValue, ParameterEncryption, Session};
-use crate::structures::{EccP256Public, EccP256Template, PrivateBlob, PublicArea};
+use crate::structures::{
+    CreationEvidence, EccP256Public, EccP256Template, PrivateBlob, PublicArea,
+};
 
 /// A key that the TPM made and gave out encrypted. Not loaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +45,7 @@ impl Tpm {
         let (private, public) = parse_all(command, &body, |reader| {
             let private = PrivateBlob::parse(reader)?;
             let public = PublicArea::parse_tpm2b(reader)?;
-            skip_creation_evidence(reader)?;
+            CreationEvidence::parse(reader)?;
             Ok((private, public))
         })?;
         match public {
@@ -60,7 +62,7 @@ fn parameters(template: &EccP256Template, auth_value: &AuthValue) -> Result<Writ
     sensitive.put_sized(auth_value.as_bytes())?.put_sized(&[])?;
     let mut writer = Writer::new();
     writer.put_sized(sensitive.as_bytes())?;
-    template.build_tpm2b(&mut writer)?;
+    template.build_tpm2b(&[], &mut writer)?;
     // outsideInfo empty, creationPCR an empty list.
     writer.put_sized(&[])?.put_u32(0)?;
     Ok(writer)

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::{parse_all, returned_handle};
 use crate::client::{AuthorizedObject, InSession, Object, Tpm};
-use crate::constants::CommandCode;
+use crate::constants::{CommandCode, MAX_NAME};
 use crate::error::Error;
 use crate::frame::ReturnsHandle;
 use crate::marshal::{MarshalError, Writer};
@@ -33,7 +33,7 @@ impl Tpm {
         let parameters = parameters(private, public).map_err(Error::Input)?;
         let body = self.run_in_session(session, &in_session, parameters, deadline)?;
         let handle = returned_handle(command, &body)?;
-        let name = parse_all(command, &body, |reader| Ok(reader.sized(66, "name")?.to_vec()));
+        let name = parse_all(command, &body, |reader| Ok(reader.sized(MAX_NAME, "name")?.to_vec()));
         let computed = public.name();
         match name {
             Ok(name) if name == computed.as_bytes() => Ok(Object { handle, name: computed }),

@@ -4,15 +4,12 @@ use std::time::Instant;
 
 use super::parse_all;
 use crate::client::{Plain, Tpm};
-use crate::constants::CommandCode;
+use crate::constants::{CommandCode, MAX_NAME};
 use crate::error::Error;
 use crate::frame::ReturnsHandle;
 use crate::handle::Handle;
 use crate::marshal::Writer;
 use crate::structures::PublicArea;
-
-/// Bytes in the longest Name: a two-byte algorithm and a SHA-512 digest.
-const MAX_NAME: usize = 66;
 
 impl Tpm {
     /// Reads the public area of the object at `handle`. The Name that the TPM returns with it must be the one

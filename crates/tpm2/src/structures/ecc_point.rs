@@ -42,8 +42,8 @@ impl EccPoint {
         let mut sec1 = [0x04; 65];
         let (_, coordinates) = sec1.split_at_mut(1);
         let (x, y) = coordinates.split_at_mut(COORDINATE);
-        x.copy_from_slice(&left_padded(&wire_x));
-        y.copy_from_slice(&left_padded(&wire_y));
+        x.copy_from_slice(&left_padded::<COORDINATE>(&wire_x));
+        y.copy_from_slice(&left_padded::<COORDINATE>(&wire_y));
         let key = p256::PublicKey::from_sec1_bytes(&sec1).map_err(|_| MarshalError::NotOnCurve)?;
         Ok(Self { wire_x, wire_y, key })
     }
@@ -72,9 +72,9 @@ impl fmt::Debug for EccPoint {
     }
 }
 
-/// Right-aligns at most 32 bytes; TPM numbers may come without their leading zeros.
-pub(super) fn left_padded(bytes: &[u8]) -> [u8; 32] {
-    let mut padded = [0; 32];
+/// Right-aligns at most `N` bytes; TPM numbers may come without their leading zeros.
+pub(super) fn left_padded<const N: usize>(bytes: &[u8]) -> [u8; N] {
+    let mut padded = [0; N];
     for (to, from) in padded.iter_mut().rev().zip(bytes.iter().rev()) {
         *to = *from;
     }
@@ -127,7 +127,7 @@ mod tests {
     proptest! {
         #[test]
         fn padding_keeps_the_number(bytes in proptest::collection::vec(any::<u8>(), 0..=32)) {
-            let padded = left_padded(&bytes);
+            let padded = left_padded::<32>(&bytes);
             prop_assert_eq!(&padded[32 - bytes.len()..], &bytes[..]);
             prop_assert!(padded[..32 - bytes.len()].iter().all(|byte| *byte == 0));
         }

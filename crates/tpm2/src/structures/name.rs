@@ -4,8 +4,10 @@ use std::fmt;
 
 use sha2::{Digest, Sha256, Sha384, Sha512};
 
-use crate::constants::{ALG_SHA256, ALG_SHA384, ALG_SHA512};
-use crate::marshal::MarshalError;
+use crate::constants::{ALG_SHA256, ALG_SHA384, ALG_SHA512, MAX_NAME};
+use crate::handle::Handle;
+use crate::kdf::HashAlgorithm;
+use crate::marshal::{MarshalError, Reader};
 
 /// The Name of an object: its name algorithm (2 bytes, big-endian) followed by the hash of its public area.
 ///
@@ -17,6 +19,11 @@ impl Name {
     /// Computes the Name of an object whose name algorithm is SHA-256 from its marshalled `TPMT_PUBLIC`.
     pub(crate) fn sha256(public_area: &[u8]) -> Self {
         Self::join(ALG_SHA256, &Sha256::digest(public_area))
+    }
+
+    /// The same with the name algorithm that the public area asks for.
+    pub(crate) fn hashed(algorithm: HashAlgorithm, public_area: &[u8]) -> Self {
+        Self::join(algorithm.identifier(), &algorithm.digest(&[public_area]))
     }
 
     /// Computes the Name of an object from its marshalled `TPMT_PUBLIC`. `None` if the name algorithm is
@@ -34,9 +41,31 @@ impl Name {
         Self([&algorithm.to_be_bytes(), digest].concat())
     }
 
+    /// The qualified Name of a primary object in a hierarchy (Part 1, section "Names"): its name algorithm,
+    /// then the hash of the hierarchy's handle and the Name. It is what says in which hierarchy a key is.
+    #[must_use]
+    pub fn qualified_in(&self, hierarchy: Handle) -> Self {
+        let hashed = [&hierarchy.value().to_be_bytes()[..], &self.0].concat();
+        match self.0.len() {
+            50 => Self::join(ALG_SHA384, &Sha384::digest(hashed)),
+            66 => Self::join(ALG_SHA512, &Sha512::digest(hashed)),
+            _ => Self::sha256(&hashed),
+        }
+    }
+
     /// The bytes: algorithm, then digest.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
+    }
+}
+
+impl Name {
+    /// Parses a `TPM2B_NAME` that must hold such a Name, not a handle and not nothing.
+    pub(crate) fn parse(
+        reader: &mut Reader<'_>,
+        field: &'static str,
+    ) -> Result<Self, MarshalError> {
+        Self::try_from(reader.sized(MAX_NAME, field)?)
     }
 }
 
@@ -80,5 +109,13 @@ mod tests {
         assert!(Name::try_from(&[][..]).is_err());
         assert!(name.to_string().starts_with("000b"));
         assert_eq!(Name::compute(0x0004, b"public"), None);
+        for algorithm in [ALG_SHA256, ALG_SHA384, ALG_SHA512] {
+            let name = Name::compute(algorithm, b"public").unwrap();
+            let hashed = [&[0x40, 0, 0, 1], name.as_bytes()].concat();
+            assert_eq!(
+                name.qualified_in(Handle::OWNER),
+                Name::compute(algorithm, &hashed).unwrap()
+            );
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Public areas of ECC P-256 keys (`TPMT_PUBLIC`, Part 2, 12.2.4) and the two templates that we use.
+//! Public areas of ECC P-256 keys (`TPMT_PUBLIC`, Part 2, 12.2.4) and the templates that we use.
 
 use super::{EccPoint, Name, ObjectAttributes};
 use crate::constants::{
@@ -11,7 +11,7 @@ use crate::marshal::{MarshalError, Reader, Writer};
 mod tests;
 
 /// Largest public area accepted, in bytes. An RSA-4096 area has about 600.
-const MAX_PUBLIC: usize = 1024;
+pub(crate) const MAX_PUBLIC: usize = 1024;
 
 /// How a parent encrypts its children (`TPMT_SYM_DEF_OBJECT`, Part 2, 11.1.7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -68,6 +68,13 @@ impl EccP256Template {
         }
     }
 
+    /// An attestation key: signs with ECDSA and SHA-256 only what the TPM itself made. Meant for a primary key
+    /// of the endorsement hierarchy, where the firmware version in an attestation is not obfuscated.
+    pub fn attestation_key() -> Self {
+        let device_key = Self::device_key();
+        Self { attributes: device_key.attributes | ObjectAttributes::RESTRICTED, ..device_key }
+    }
+
     /// Whether this is an H-2 style storage root key. `noDA` is not asked for: other software makes the
     /// same key without it.
     pub fn is_storage_root_key(&self) -> bool {
@@ -76,11 +83,16 @@ impl EccP256Template {
         plain == Self::storage_root_key()
     }
 
-    /// The `TPM2B_PUBLIC` for a create command, with a zero-length unique field.
-    pub(crate) fn build_tpm2b(&self, writer: &mut Writer) -> Result<(), MarshalError> {
+    /// The `TPM2B_PUBLIC` for a create command. `unique` is written as the x coordinate, at most 32 bytes; y has
+    /// none.
+    pub(crate) fn build_tpm2b(
+        &self,
+        unique: &[u8],
+        writer: &mut Writer,
+    ) -> Result<(), MarshalError> {
         let mut area = Writer::new();
         self.build_area(&mut area)?;
-        area.put_sized(&[])?.put_sized(&[])?;
+        area.put_sized(unique)?.put_sized(&[])?;
         writer.put_sized(area.as_bytes())?;
         Ok(())
     }

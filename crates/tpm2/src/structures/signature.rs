@@ -23,6 +23,21 @@ impl EcdsaSignature {
         bytes
     }
 
+    /// Parses a whole `TPMT_SIGNATURE`, which must be ECDSA with SHA-256. Numbers may come without their
+    /// leading zeros.
+    pub fn from_tpmt(bytes: &[u8]) -> Result<Self, MarshalError> {
+        let mut reader = Reader::new(bytes);
+        let signature = Self::parse(&mut reader)?;
+        reader.finish()?;
+        Ok(signature)
+    }
+
+    /// The `TPMT_SIGNATURE` with both numbers at their full 32 bytes: 72 bytes.
+    pub fn to_tpmt(self) -> Vec<u8> {
+        let head = [ALG_ECDSA, ALG_SHA256].map(u16::to_be_bytes).concat();
+        [&head[..], &[0, 32], &self.r, &[0, 32], &self.s].concat()
+    }
+
     pub(crate) fn parse(reader: &mut Reader<'_>) -> Result<Self, MarshalError> {
         // The algorithm decides what follows it, so it is matched before anything else is read.
         expect(reader, ALG_ECDSA, "signature algorithm")?;
@@ -47,6 +62,8 @@ mod tests {
     use super::*;
     use crate::marshal::Writer;
     use proptest::prelude::*;
+    use tpm2_protocol::data::TpmtSignature;
+    use tpm2_protocol::{TpmMarshal, TpmUnmarshal, TpmWriter};
 
     #[test]
     fn short_numbers_are_padded_on_the_left() {
@@ -64,6 +81,7 @@ mod tests {
         assert_eq!(signature.r[31], 7);
         assert_eq!(signature.r[..31], [0; 31]);
         assert_eq!(signature.to_bytes()[32..], [8; 32]);
+        assert_eq!(EcdsaSignature::from_tpmt(writer.as_bytes()), Ok(signature));
     }
 
     #[test]
@@ -73,6 +91,28 @@ mod tests {
         assert_eq!(parsed, Err(MarshalError::Value { field: "signature algorithm", value: 0x14 }));
     }
 
+    #[test]
+    fn a_parse_covers_the_whole_input() {
+        let signature = EcdsaSignature { r: [7; 32], s: [8; 32] };
+        let mut bytes = signature.to_tpmt();
+        assert_eq!(EcdsaSignature::from_tpmt(&bytes), Ok(signature));
+        bytes.push(0);
+        let parsed = EcdsaSignature::from_tpmt(&bytes);
+        assert_eq!(parsed, Err(MarshalError::Trailing { count: 1 }));
+        assert!(EcdsaSignature::from_tpmt(&bytes[..71]).is_err());
+    }
+
+    #[test]
+    fn the_independent_crate_writes_the_same_bytes() {
+        let ours = EcdsaSignature { r: [7; 32], s: [8; 32] }.to_tpmt();
+        let (theirs, rest) = TpmtSignature::unmarshal(&ours).unwrap();
+        assert!(rest.is_empty());
+        let mut buffer = [0; 128];
+        let mut writer = TpmWriter::new(&mut buffer);
+        theirs.marshal(&mut writer).unwrap();
+        assert_eq!(writer.as_bytes(), ours);
+    }
+
     proptest! {
         #[test]
         fn parsing_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..90)) {
@@ -80,6 +120,9 @@ mod tests {
             tagged.extend_from_slice(&bytes);
             let _ = EcdsaSignature::parse(&mut Reader::new(&tagged));
             let _ = EcdsaSignature::parse(&mut Reader::new(&bytes));
+            if let Ok(signature) = EcdsaSignature::from_tpmt(&tagged) {
+                prop_assert_eq!(EcdsaSignature::from_tpmt(&signature.to_tpmt()), Ok(signature));
+            }
         }
     }
 }

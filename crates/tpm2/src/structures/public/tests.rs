@@ -23,9 +23,13 @@ fn reencoded(area: &[u8]) -> (TpmtPublic, Vec<u8>) {
 
 #[test]
 fn the_independent_crate_reads_our_templates() {
-    for template in [EccP256Template::storage_root_key(), EccP256Template::device_key()] {
+    for (template, x) in [
+        (EccP256Template::storage_root_key(), &[][..]),
+        (EccP256Template::device_key(), &[]),
+        (EccP256Template::attestation_key(), &[7; 32]),
+    ] {
         let mut writer = Writer::new();
-        template.build_tpm2b(&mut writer).unwrap();
+        template.build_tpm2b(x, &mut writer).unwrap();
         let (size, area) = writer.as_bytes().split_at(2);
         assert_eq!(usize::from(size[0]) << 8 | usize::from(size[1]), area.len());
         let (public, bytes) = reencoded(area);
@@ -39,7 +43,7 @@ fn the_independent_crate_reads_our_templates() {
         let TpmuPublicId::Ecc(unique) = public.unique else {
             panic!("not an ECC area");
         };
-        assert!(unique.x.is_empty() && unique.y.is_empty());
+        assert_eq!((&*unique.x, &*unique.y), (x, &[][..]));
         assert!(matches!(public.parameters, TpmuPublicParms::Ecc(_)));
     }
 }
@@ -49,6 +53,7 @@ fn attributes_are_those_of_the_design() {
     // TPMA_OBJECT, Part 2, 8.3, summed by hand: bits 1, 4, 5, 6, 10 and 16, 17 or 18.
     assert_eq!(EccP256Template::storage_root_key().attributes.bits(), 0x0003_0472);
     assert_eq!(EccP256Template::device_key().attributes.bits(), 0x0004_0472);
+    assert_eq!(EccP256Template::attestation_key().attributes.bits(), 0x0005_0472);
 }
 
 #[test]
