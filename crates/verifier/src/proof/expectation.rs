@@ -1,0 +1,77 @@
+//! A signed statement against the expected one, in the protocol's order of fields. Type, audience
+//! and scopes are constants of the format and were compared while the statement was parsed.
+//!
+//! Nothing here is secret from who signed it, so the comparisons need no constant time.
+
+use device_key_types::{
+    Field, FieldError, Reason, UnixTime,
+    payload::{Connection, Enrollment, Target},
+};
+
+use crate::Refusal;
+
+/// Longest time from now to an expiry, in seconds: the one that devices sign at most.
+pub const MAX_LIFETIME_SECONDS: i64 = 900;
+
+pub(super) fn enrollment(
+    signed: &Enrollment,
+    expected: &Enrollment,
+    now: UnixTime,
+) -> Result<(), Refusal> {
+    equal(Field::Nonce, &signed.nonce, &expected.nonce)?;
+    equal(Field::ChallengeId, &signed.challenge_id, &expected.challenge_id)?;
+    target(&signed.target, &expected.target)?;
+    equal(Field::AccountUserId, &signed.account_user_id, &expected.account_user_id)?;
+    equal(Field::ClientId, &signed.client_id, &expected.client_id)?;
+    equal(
+        Field::DeviceIdentitySha256,
+        &signed.device_identity_sha256,
+        &expected.device_identity_sha256,
+    )?;
+    expiry(
+        Field::ChallengeExpiresAt,
+        signed.challenge_expires_at,
+        expected.challenge_expires_at,
+        now,
+    )
+}
+
+pub(super) fn connection(
+    signed: &Connection,
+    expected: &Connection,
+    now: UnixTime,
+) -> Result<(), Refusal> {
+    equal(Field::Nonce, &signed.nonce, &expected.nonce)?;
+    equal(Field::SessionId, &signed.session_id, &expected.session_id)?;
+    target(&signed.target, &expected.target)?;
+    equal(Field::AccountUserId, &signed.account_user_id, &expected.account_user_id)?;
+    equal(Field::ClientId, &signed.client_id, &expected.client_id)?;
+    equal(Field::TokenSha256, &signed.token_sha256, &expected.token_sha256)?;
+    expiry(Field::TokenExpiresAt, signed.token_expires_at, expected.token_expires_at, now)
+}
+
+fn target(signed: &Target, expected: &Target) -> Result<(), Refusal> {
+    equal(Field::TargetOrigin, &signed.origin, &expected.origin)?;
+    equal(Field::TargetPath, &signed.path, &expected.path)
+}
+
+fn equal<T: PartialEq>(field: Field, signed: &T, expected: &T) -> Result<(), Refusal> {
+    if signed == expected { Ok(()) } else { Err(Refusal::Mismatch(field)) }
+}
+
+fn expiry(
+    field: Field,
+    signed: UnixTime,
+    expected: UnixTime,
+    now: UnixTime,
+) -> Result<(), Refusal> {
+    equal(field, &signed, &expected)?;
+    let reason = if signed <= now {
+        Reason::Expired
+    } else if signed > now.saturating_add(MAX_LIFETIME_SECONDS) {
+        Reason::ExpiresTooLate
+    } else {
+        return Ok(());
+    };
+    Err(FieldError { field, reason }.into())
+}

@@ -1,0 +1,151 @@
+//! What was signed against what was challenged.
+
+use device_key_testing::samples::{self, NOW};
+use device_key_types::{
+    Field, FieldError, Reason, Sha256Digest,
+    payload::{Connection, Enrollment, Statement},
+};
+use device_key_verifier::{MAX_LIFETIME_SECONDS, Refusal};
+
+use crate::signer::{Signer, connection_bytes, enrollment_bytes};
+
+type Change<T> = (Field, fn(&mut T));
+
+/// One change for each field, in the protocol's order.
+const CONNECTION_CHANGES: [Change<Connection>; 8] = [
+    (Field::Nonce, |payload| payload.nonce = "_".repeat(42).parse_with("8")),
+    (Field::SessionId, |payload| payload.session_id = "another".parse().unwrap()),
+    (Field::TargetOrigin, |payload| {
+        payload.target.origin = "https://chatgpt.com:8443".parse().unwrap();
+    }),
+    (Field::TargetPath, |payload| {
+        payload.target.path = "/wham/remote/control/client".parse().unwrap();
+    }),
+    (Field::AccountUserId, |payload| payload.account_user_id = "another".parse().unwrap()),
+    (Field::ClientId, |payload| payload.client_id = "another".parse().unwrap()),
+    (Field::TokenSha256, |payload| payload.token_sha256 = Sha256Digest::of(b"another")),
+    (Field::TokenExpiresAt, |payload| {
+        payload.token_expires_at = payload.token_expires_at.saturating_add(1);
+    }),
+];
+
+const ENROLLMENT_CHANGES: [Change<Enrollment>; 8] = [
+    (Field::Nonce, |payload| payload.nonce = "_".repeat(42).parse_with("8")),
+    (Field::ChallengeId, |payload| payload.challenge_id = "another".parse().unwrap()),
+    (Field::TargetOrigin, |payload| {
+        payload.target.origin = "http://chatgpt.com".parse().unwrap();
+    }),
+    (Field::TargetPath, |payload| {
+        payload.target.path = "/api/codex/remote/control/client/enroll".parse().unwrap();
+    }),
+    (Field::AccountUserId, |payload| payload.account_user_id = "another".parse().unwrap()),
+    (Field::ClientId, |payload| payload.client_id = "another".parse().unwrap()),
+    (Field::DeviceIdentitySha256, |payload| {
+        payload.device_identity_sha256 = Sha256Digest::of(b"another");
+    }),
+    (Field::ChallengeExpiresAt, |payload| {
+        payload.challenge_expires_at = payload.challenge_expires_at.saturating_add(1);
+    }),
+];
+
+trait ParseWith {
+    fn parse_with<T: std::str::FromStr<Err = Reason>>(self, last: &str) -> T;
+}
+
+impl ParseWith for String {
+    /// Parses the text after this last character, whose trailing bits must be zero.
+    fn parse_with<T: std::str::FromStr<Err = Reason>>(self, last: &str) -> T {
+        (self + last).parse().unwrap()
+    }
+}
+
+#[test]
+fn the_challenged_statement_is_accepted_and_given_back() {
+    let signer = Signer::new();
+    let connection = samples::connection();
+    let verified = signer.connect(&connection_bytes(&connection), &connection, NOW).unwrap();
+    assert_eq!(verified.payload(), &connection);
+    assert_eq!(verified.into_payload(), connection);
+    let enrollment = samples::enrollment();
+    let verified = signer.enroll(&enrollment_bytes(&enrollment), &enrollment, NOW).unwrap();
+    assert_eq!(verified.payload(), &enrollment);
+    assert_eq!(verified.into_payload(), enrollment);
+}
+
+#[test]
+fn each_field_of_a_connection_is_compared_and_the_first_difference_reported() {
+    let signer = Signer::new();
+    let expected = samples::connection();
+    for (index, (field, change)) in CONNECTION_CHANGES.iter().enumerate() {
+        let mut alone = expected.clone();
+        change(&mut alone);
+        let mut with_all_later = expected.clone();
+        CONNECTION_CHANGES[index..].iter().for_each(|(_, change)| change(&mut with_all_later));
+        for signed in [alone, with_all_later] {
+            let refusal = signer.connect(&connection_bytes(&signed), &expected, NOW).unwrap_err();
+            assert_eq!(refusal, Refusal::Mismatch(*field));
+            assert_eq!((refusal.reason(), refusal.field()), ("field_mismatch", Some(*field)));
+        }
+    }
+}
+
+#[test]
+fn each_field_of_an_enrollment_is_compared_and_the_first_difference_reported() {
+    let signer = Signer::new();
+    let expected = samples::enrollment();
+    for (index, (field, change)) in ENROLLMENT_CHANGES.iter().enumerate() {
+        let mut alone = expected.clone();
+        change(&mut alone);
+        let mut with_all_later = expected.clone();
+        ENROLLMENT_CHANGES[index..].iter().for_each(|(_, change)| change(&mut with_all_later));
+        for signed in [alone, with_all_later] {
+            let refusal = signer.enroll(&enrollment_bytes(&signed), &expected, NOW).unwrap_err();
+            assert_eq!(refusal, Refusal::Mismatch(*field));
+        }
+    }
+}
+
+#[test]
+fn a_statement_of_the_other_kind_is_refused() {
+    let signer = Signer::new();
+    let (connection, enrollment) = (samples::connection(), samples::enrollment());
+    let refusal = signer.connect(&enrollment_bytes(&enrollment), &connection, NOW).unwrap_err();
+    assert_eq!(refusal, Refusal::WrongStatement(Statement::Enrollment));
+    let refusal = signer.enroll(&connection_bytes(&connection), &enrollment, NOW).unwrap_err();
+    assert_eq!(refusal, Refusal::WrongStatement(Statement::Connection));
+    assert_eq!(refusal.reason(), "wrong_statement");
+}
+
+#[test]
+fn the_expiry_is_in_the_future_and_near() {
+    let signer = Signer::new();
+    for (seconds, reason) in [
+        (-1, Some(Reason::Expired)),
+        (0, Some(Reason::Expired)),
+        (1, None),
+        (MAX_LIFETIME_SECONDS, None),
+        (MAX_LIFETIME_SECONDS + 1, Some(Reason::ExpiresTooLate)),
+    ] {
+        let expires_at = NOW.saturating_add(seconds);
+        let refusal = |field| reason.map(|reason| Refusal::Field(FieldError { field, reason }));
+        let payload = Connection { token_expires_at: expires_at, ..samples::connection() };
+        let verified = signer.connect(&connection_bytes(&payload), &payload, NOW);
+        assert_eq!(verified.err(), refusal(Field::TokenExpiresAt), "{seconds}");
+        let payload = Enrollment { challenge_expires_at: expires_at, ..samples::enrollment() };
+        let verified = signer.enroll(&enrollment_bytes(&payload), &payload, NOW);
+        assert_eq!(verified.err(), refusal(Field::ChallengeExpiresAt), "{seconds}");
+    }
+}
+
+#[test]
+fn a_mismatch_is_reported_before_an_expiry() {
+    let device = Signer::new();
+    let expected = samples::connection();
+    let signed = Connection { client_id: "another".parse().unwrap(), ..expected.clone() };
+    let late = expected.token_expires_at;
+    let refusal = device.connect(&connection_bytes(&signed), &expected, late).unwrap_err();
+    assert_eq!(refusal, Refusal::Mismatch(Field::ClientId));
+    let refusal = device.connect(&connection_bytes(&expected), &expected, late).unwrap_err();
+    assert_eq!(refusal.reason(), "expired");
+    assert_eq!(refusal.field(), Some(Field::TokenExpiresAt));
+}

@@ -1,0 +1,15 @@
+//! Proofs of possession, as a backend sees them.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on fails"
+)]
+
+mod expectations;
+mod known_faults;
+mod robustness;
+mod signer;
+mod spellings;
+mod vectors;

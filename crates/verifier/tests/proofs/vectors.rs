@@ -1,0 +1,114 @@
+//! The shared payload vectors.
+
+use base64ct::{Base64, Encoding as _};
+use device_key_testing::{
+    samples,
+    vectors::{self, Expectation, PayloadVector, RefusedVector},
+};
+use device_key_types::{
+    Field, FieldError, Origin, Reason, SignPayload, TargetPath, UnixTime,
+    payload::{Admission, Draft, MalformedDraft, SIGNING_DOMAIN, Statement},
+};
+use device_key_verifier::Refusal;
+use serde_json::json;
+
+use crate::signer::Signer;
+
+/// Admits everything: a backend expects one statement and has no policy about others.
+struct AdmitAll;
+
+impl Admission for AdmitAll {
+    fn origin(&self, _: &Origin) -> Result<(), Reason> {
+        Ok(())
+    }
+    fn path(&self, _: Statement, _: &Origin, _: &TargetPath) -> Result<(), Reason> {
+        Ok(())
+    }
+    fn expiry(&self, _: UnixTime) -> Result<(), Reason> {
+        Ok(())
+    }
+}
+
+fn parsed(vector: &PayloadVector) -> Result<Result<SignPayload, FieldError>, MalformedDraft> {
+    Ok(Draft::from_json(&vector.payload.to_string())?.parse(&AdmitAll))
+}
+
+/// What a backend that expects `expected` says to these bytes, signed by the right key.
+fn verified(bytes: &[u8], expected: &SignPayload, now: i64) -> Result<SignPayload, Refusal> {
+    let (signer, now) = (Signer::new(), UnixTime::from_seconds(now));
+    match expected {
+        SignPayload::Connection(expected) => signer
+            .connect(bytes, expected, now)
+            .map(|verified| SignPayload::Connection(verified.into_payload())),
+        SignPayload::Enrollment(expected) => signer
+            .enroll(bytes, expected, now)
+            .map(|verified| SignPayload::Enrollment(verified.into_payload())),
+    }
+}
+
+/// The sample of the vector's kind.
+fn sample(vector: &PayloadVector) -> SignPayload {
+    if vector.payload["type"] == Statement::Enrollment.as_str() {
+        SignPayload::Enrollment(samples::enrollment())
+    } else {
+        SignPayload::Connection(samples::connection())
+    }
+}
+
+#[test]
+fn the_signed_bytes_verify() {
+    let mut accepted = 0;
+    for vector in vectors::payloads() {
+        let Expectation::Signed(signed) = &vector.expect else { continue };
+        let bytes = Base64::decode_vec(&signed.signed_base64).unwrap();
+        let expected = parsed(&vector).unwrap().unwrap();
+        let verified = verified(&bytes, &expected, vector.now);
+        assert_eq!(verified, Ok(expected), "{}", vector.comment);
+        accepted += 1;
+    }
+    assert!(accepted > 0);
+}
+
+#[test]
+fn what_no_device_should_have_signed_is_refused() {
+    let mut refused = 0;
+    for vector in vectors::payloads() {
+        let Expectation::Refused(expect) = &vector.expect else { continue };
+        let signed = json!({"domain": SIGNING_DOMAIN, "payload": vector.payload}).to_string();
+        match parsed(&vector) {
+            Err(MalformedDraft) => {
+                let refusal = verified(signed.as_bytes(), &sample(&vector), vector.now);
+                assert_eq!(refusal, Err(Refusal::MalformedStatement), "{}", vector.comment);
+                assert_eq!(expect.error, Reason::InvalidParams.as_str());
+            }
+            Ok(Err(fault)) => {
+                let refusal = verified(signed.as_bytes(), &sample(&vector), vector.now);
+                assert_eq!(refusal, Err(Refusal::Field(fault)), "{}", vector.comment);
+            }
+            Ok(Ok(payload)) => {
+                // What is wrong with it is its time, or where and for whom it is: a backend that
+                // expects just this sees the first, one that expects another sees the second.
+                let alone = verified(signed.as_bytes(), &payload, vector.now);
+                let other = verified(signed.as_bytes(), &sample(&vector), vector.now);
+                well_formed(expect, alone.err(), other.unwrap_err(), &vector.comment);
+            }
+        }
+        refused += 1;
+    }
+    assert!(refused > 0);
+}
+
+fn well_formed(expect: &RefusedVector, alone: Option<Refusal>, other: Refusal, comment: &str) {
+    if expect.error == "expired" || expect.error == "expires_too_late" {
+        let alone = alone.unwrap();
+        assert_eq!(alone.reason(), expect.error, "{comment}");
+        assert_eq!(alone.field().map(Field::as_str), expect.field.as_deref(), "{comment}");
+        return;
+    }
+    let Refusal::Mismatch(field) = other else { panic!("{comment}: {other}") };
+    match &expect.field {
+        Some(expected) => assert_eq!(field.as_str(), expected, "{comment}"),
+        // The binding is two fields.
+        None => assert!(matches!(field, Field::AccountUserId | Field::ClientId), "{comment}"),
+    }
+}
