@@ -14,6 +14,7 @@ mod service;
 mod spawn;
 mod statement;
 mod tpm;
+mod verify;
 
 use std::path::PathBuf;
 
@@ -65,6 +66,7 @@ enum Part {
     Overhead,
     Tpm,
     Service,
+    Verify,
 }
 
 fn main() -> Result<()> {
@@ -91,6 +93,9 @@ fn main() -> Result<()> {
             }
             if is_wanted(Part::Service) {
                 service::measure(&mut figures, &device_key)?;
+            }
+            if is_wanted(Part::Verify) {
+                verify::measure(&mut figures)?;
             }
             figures.print();
             Ok(())
