@@ -1,3 +1,5 @@
+mod endorsement;
+
 use std::{
     fs,
     os::unix::net::UnixStream,
