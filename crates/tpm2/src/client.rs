@@ -6,18 +6,21 @@ mod retry;
 mod tests;
 
 use std::fmt;
+use std::iter;
 use std::time::{Duration, Instant};
 
 pub use retry::RetryPolicy;
 
-use crate::constants::{CommandCode, TAG_NO_SESSIONS, TAG_SESSIONS};
+use crate::constants::CommandCode;
 use crate::error::Error;
 use crate::frame::{self, Authorized, Body, Header, ReturnsHandle};
 use crate::handle::Handle;
 use crate::marshal::{Reader, Writer};
 use crate::random::RandomSource;
 use crate::response_code::{ResponseClass, ResponseCode};
-use crate::session::{AuthValue, NONCE_SIZE, ParameterEncryption, ResponseFault, Session};
+use crate::session::{
+    AuthValue, Authorization, NONCE_SIZE, ParameterEncryption, ResponseFault, Session, Unkeyed,
+};
 use crate::structures::Name;
 use crate::transport::Transport;
 
@@ -57,12 +60,21 @@ pub(crate) struct Plain<'a> {
     pub(crate) returns: ReturnsHandle,
 }
 
-/// The same for a command in a session; its only handle is the object's.
+/// The same for a command in a session. Its handles are objects; the session authorizes the first.
 pub(crate) struct InSession<'a> {
     pub(crate) code: CommandCode,
     pub(crate) key: AuthorizedObject<'a>,
+    /// The second object, for a command that uses two, with its authorization. One HMAC session a command is
+    /// all there is: with two, the HMAC of the first would have to cover nonces of the other.
+    pub(crate) other: Option<(&'a Object, Unkeyed)>,
     pub(crate) encryption: ParameterEncryption,
     pub(crate) returns: ReturnsHandle,
+}
+
+impl<'a> InSession<'a> {
+    fn objects(&self) -> impl Iterator<Item = &'a Object> {
+        iter::once(self.key.object).chain(self.other.map(|(object, _)| object))
+    }
 }
 
 impl Tpm {
@@ -89,32 +101,29 @@ impl Tpm {
         parameters: &Writer,
         deadline: Instant,
     ) -> Result<Body, Error> {
-        self.run_framed(plain, &Authorized::No, TAG_NO_SESSIONS, parameters, deadline)
+        self.exchange(plain.code, plain.handles, &[], parameters, plain.returns, deadline)
     }
 
-    /// A command authorized by the empty password of a hierarchy.
+    /// A command whose first handle is authorized by the empty password, and no other is.
     pub(crate) fn run_with_password(
         &mut self,
         plain: &Plain<'_>,
         parameters: &Writer,
         deadline: Instant,
     ) -> Result<Body, Error> {
-        let authorized = Authorized::EmptyPassword;
-        self.run_framed(plain, &authorized, TAG_SESSIONS, parameters, deadline)
-    }
-
-    fn run_framed(
-        &mut self,
-        plain: &Plain<'_>,
-        authorized: &Authorized<'_>,
-        tag: u16,
-        parameters: &Writer,
-        deadline: Instant,
-    ) -> Result<Body, Error> {
-        let code = plain.code;
-        let command = frame::command(code, plain.handles, authorized, parameters.as_bytes())
-            .map_err(Error::Input)?;
-        self.exchange(code, command.as_bytes(), tag, plain.returns, deadline)
+        let (code, password) = (plain.code, Unkeyed::EmptyPassword);
+        let authorized = [Authorized::Unkeyed(password)];
+        let body =
+            self.exchange(code, plain.handles, &authorized, parameters, plain.returns, deadline)?;
+        let mut reader = Reader::new(&body.authorization);
+        let accepted = password.accept(&mut reader).and_then(|()| reader.finish());
+        match accepted {
+            Ok(()) => Ok(body),
+            Err(source) => {
+                self.discard(&body, deadline);
+                Err(Error::Malformed { command: code, source })
+            }
+        }
     }
 
     /// A command in a session: authorized, its response verified and decrypted.
@@ -134,56 +143,72 @@ impl Tpm {
         let authorization = session
             .authorize(
                 code,
-                &command.key.object.name,
+                command.objects().map(|object| &object.name),
                 command.key.auth_value,
                 nonce_caller,
                 command.encryption,
                 parameters.as_mut_bytes(),
             )
             .map_err(Error::Input)?;
-        let handles = [command.key.object.handle];
-        let authorized = Authorized::Session(&authorization);
-        let framed = frame::command(code, &handles, &authorized, parameters.as_bytes())
-            .map_err(Error::Input)?;
+        let handles: Vec<_> = command.objects().map(|object| object.handle).collect();
+        let other = command.other.map(|(_, unkeyed)| unkeyed);
+        let authorized: Vec<_> = iter::once(Authorized::Session(&authorization))
+            .chain(other.map(Authorized::Unkeyed))
+            .collect();
         // Until the response is accepted nobody knows which nonce the TPM will use next.
         session.set_usable(false);
         let returns = command.returns;
-        let mut body = match self.exchange(code, framed.as_bytes(), TAG_SESSIONS, returns, deadline)
-        {
-            Ok(body) => body,
-            Err(error) => {
-                // A refused command leaves the nonces as they were (Part 1, section "Session Nonces").
-                session.set_usable(
-                    matches!(&error, Error::Refused { code, .. } if session_survives(*code)),
-                );
-                return Err(error);
+        let mut body =
+            match self.exchange(code, &handles, &authorized, &parameters, returns, deadline) {
+                Ok(body) => body,
+                Err(error) => {
+                    // A refused command leaves the nonces as they were (Part 1, section "Session Nonces").
+                    session.set_usable(
+                        matches!(&error, Error::Refused { code, .. } if session_survives(*code)),
+                    );
+                    return Err(error);
+                }
+            };
+        match accept(&authorization, other, &mut body) {
+            Ok(nonce_tpm) => {
+                session.roll(nonce_tpm);
+                session.set_usable(true);
+                Ok(body)
             }
-        };
-        let nonce_tpm =
-            authorization.accept(&mut body.parameters, &body.authorization).map_err(|fault| {
-                match fault {
+            Err(fault) => {
+                self.discard(&body, deadline);
+                Err(match fault {
                     ResponseFault::NotAuthentic => Error::ResponseAuthentication { command: code },
                     ResponseFault::Malformed(source) => Error::Malformed { command: code, source },
-                }
-            })?;
-        session.roll(nonce_tpm);
-        session.set_usable(true);
-        Ok(body)
+                })
+            }
+        }
     }
 
-    /// Sends a framed command, again if the TPM asks for it, and takes the response apart.
+    /// Removes what a response that is not accepted says it made. The first error says more than a second one.
+    fn discard(&mut self, body: &Body, deadline: Instant) {
+        if let Some(handle) = body.handle {
+            let _ = self.flush(handle, deadline);
+        }
+    }
+
+    /// Sends a command, again if the TPM asks for it, and takes the response apart.
     fn exchange(
         &mut self,
         command: CommandCode,
-        framed: &[u8],
-        expected_tag: u16,
+        handles: &[Handle],
+        authorized: &[Authorized<'_>],
+        parameters: &Writer,
         returns: ReturnsHandle,
         deadline: Instant,
     ) -> Result<Body, Error> {
+        let framed = frame::command(command, handles, authorized, parameters.as_bytes())
+            .map_err(Error::Input)?;
+        let expected_tag = frame::tag(authorized);
         let malformed = |source| Error::Malformed { command, source };
         let mut pauses = self.retry.pauses();
         loop {
-            let response = self.transport.transact(framed, deadline)?;
+            let response = self.transport.transact(framed.as_bytes(), deadline)?;
             let mut reader = Reader::new(&response);
             let code = match frame::header(&mut reader).map_err(malformed)? {
                 Header::Success { tag } => {
@@ -207,6 +232,21 @@ impl fmt::Debug for Tpm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Tpm").field("transport", &self.transport).finish_non_exhaustive()
     }
+}
+
+/// Checks every entry of a response's authorization area. Returns the session's next nonce.
+fn accept(
+    authorization: &Authorization,
+    other: Option<Unkeyed>,
+    body: &mut Body,
+) -> Result<[u8; NONCE_SIZE], ResponseFault> {
+    let mut reader = Reader::new(&body.authorization);
+    let nonce_tpm = authorization.accept(&mut body.parameters, &mut reader)?;
+    if let Some(unkeyed) = other {
+        unkeyed.accept(&mut reader)?;
+    }
+    reader.finish()?;
+    Ok(nonce_tpm)
 }
 
 fn session_survives(code: ResponseCode) -> bool {

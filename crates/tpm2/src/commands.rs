@@ -1,5 +1,7 @@
 //! One command, or one family of commands, per file: each an `impl Tpm` block.
 
+mod activate_credential;
+mod certify;
 mod create;
 mod create_primary;
 mod evict_control;
@@ -7,11 +9,15 @@ mod flush_context;
 mod get_capability;
 mod get_random;
 mod load;
+mod nv;
+mod policy_secret;
 mod read_public;
 mod sign;
 mod start_auth_session;
 mod startup;
 
+pub use activate_credential::{Credential, EndorsementAuthorization};
+pub use certify::Certification;
 pub use create::CreatedKey;
 pub use create_primary::{Hierarchy, Primary};
 pub use get_capability::HandleRange;

@@ -10,6 +10,8 @@ pub(crate) const TAG_ATTEST_CERTIFY: u16 = 0x8017;
 pub(crate) const TAG_ATTEST_CREATION: u16 = 0x801A;
 /// `TPM_ST_CREATION` (Part 2, 6.9).
 pub(crate) const TAG_CREATION: u16 = 0x8021;
+/// `TPM_ST_AUTH_SECRET` (Part 2, 6.9).
+pub(crate) const TAG_AUTH_SECRET: u16 = 0x8023;
 /// `TPM_ST_HASHCHECK` (Part 2, 6.9).
 pub(crate) const TAG_HASHCHECK: u16 = 0x8024;
 
@@ -39,6 +41,8 @@ pub(crate) const CURVE_P384: u16 = 0x0004;
 
 /// `TPM_SE_HMAC` (Part 2, 6.11).
 pub(crate) const SESSION_HMAC: u8 = 0x00;
+/// `TPM_SE_POLICY` (Part 2, 6.11).
+pub(crate) const SESSION_POLICY: u8 = 0x01;
 /// `TPM_SU_CLEAR` (Part 2, 6.10).
 pub(crate) const STARTUP_CLEAR: u16 = 0x0000;
 
@@ -73,6 +77,16 @@ pub enum CommandCode {
     SelfTest,
     /// `TPM2_Startup`, Part 3, 9.3.
     Startup,
+    /// `TPM2_ActivateCredential`, Part 3, 12.5.
+    ActivateCredential,
+    /// `TPM2_Certify`, Part 3, 18.2.
+    Certify,
+    /// `TPM2_CertifyCreation`, Part 3, 18.3.
+    CertifyCreation,
+    /// `TPM2_NV_Read`, Part 3, 31.13.
+    NvRead,
+    /// `TPM2_PolicySecret`, Part 3, 23.4.
+    PolicySecret,
     /// `TPM2_Create`, Part 3, 12.1.
     Create,
     /// `TPM2_Load`, Part 3, 12.2.
@@ -81,6 +95,8 @@ pub enum CommandCode {
     Sign,
     /// `TPM2_FlushContext`, Part 3, 28.4.
     FlushContext,
+    /// `TPM2_NV_ReadPublic`, Part 3, 31.6.
+    NvReadPublic,
     /// `TPM2_ReadPublic`, Part 3, 12.4.
     ReadPublic,
     /// `TPM2_StartAuthSession`, Part 3, 11.1.
@@ -99,10 +115,16 @@ impl CommandCode {
             Self::CreatePrimary => 0x0000_0131,
             Self::SelfTest => 0x0000_0143,
             Self::Startup => 0x0000_0144,
+            Self::ActivateCredential => 0x0000_0147,
+            Self::Certify => 0x0000_0148,
+            Self::CertifyCreation => 0x0000_014A,
+            Self::NvRead => 0x0000_014E,
+            Self::PolicySecret => 0x0000_0151,
             Self::Create => 0x0000_0153,
             Self::Load => 0x0000_0157,
             Self::Sign => 0x0000_015D,
             Self::FlushContext => 0x0000_0165,
+            Self::NvReadPublic => 0x0000_0169,
             Self::ReadPublic => 0x0000_0173,
             Self::StartAuthSession => 0x0000_0176,
             Self::GetCapability => 0x0000_017A,

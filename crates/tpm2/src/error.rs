@@ -1,6 +1,7 @@
 //! What can go wrong, grouped by whose doing it is.
 
 use crate::constants::CommandCode;
+use crate::handle::Handle;
 use crate::marshal::MarshalError;
 use crate::random::RandomError;
 use crate::response_code::{ResponseClass, ResponseCode};
@@ -48,6 +49,24 @@ pub enum Error {
         /// The command.
         command: CommandCode,
     },
+    /// The TPM attested something else than was asked for.
+    #[error("{command:?} attested something else than was asked for")]
+    UnexpectedAttestation {
+        /// The command.
+        command: CommandCode,
+    },
+    /// The credential was not made for this endorsement key and this attestation key, or was damaged.
+    #[error("the TPM cannot open the credential: {code}")]
+    Credential {
+        /// The TPM's response code.
+        code: ResponseCode,
+    },
+    /// The NV index can be read neither with its own empty authorization nor with the owner's.
+    #[error("NV index {index} cannot be read without its policy")]
+    NvNotReadable {
+        /// The index.
+        index: Handle,
+    },
     /// An earlier command in this session failed in a way that leaves its nonces unknown.
     #[error("the session cannot be used any more")]
     SessionUnusable,
@@ -69,6 +88,9 @@ impl Error {
             Self::ResponseAuthentication { .. } => "tpm_response_authentication",
             Self::NameMismatch { .. } => "tpm_name_mismatch",
             Self::UnexpectedKey { .. } => "tpm_unexpected_key",
+            Self::UnexpectedAttestation { .. } => "tpm_unexpected_attestation",
+            Self::Credential { .. } => "tpm_credential",
+            Self::NvNotReadable { .. } => "tpm_nv_not_readable",
             Self::SessionUnusable => "tpm_session_unusable",
             Self::Input(_) => "tpm_input",
             Self::Random(_) => "random_unavailable",
@@ -78,7 +100,7 @@ impl Error {
     /// What the TPM's refusal means; `None` if this is not a refusal.
     pub fn class(&self) -> Option<ResponseClass> {
         match self {
-            Self::Refused { code, .. } => Some(code.class()),
+            Self::Refused { code, .. } | Self::Credential { code } => Some(code.class()),
             _ => None,
         }
     }

@@ -1,62 +1,63 @@
 //! Command and response framing: header, handles, authorization area, parameters (Part 1, section
 //! "Command/Response Structure").
 
+use zeroize::Zeroizing;
+
 use crate::constants::{CommandCode, TAG_NO_SESSIONS, TAG_SESSIONS};
 use crate::handle::Handle;
 use crate::marshal::{MarshalError, Reader, Writer};
 use crate::response_code::ResponseCode;
-use crate::session::Authorization;
+use crate::session::{Authorization, Unkeyed};
 use crate::transport::HEADER_SIZE;
 
-/// How a command is authorized.
+/// One entry of a command's authorization area.
 pub(crate) enum Authorized<'a> {
-    /// It needs no authorization.
-    No,
-    /// With an empty password, in the clear: for a hierarchy whose authValue is empty.
-    EmptyPassword,
-    /// In a session.
+    /// In an HMAC session.
     Session(&'a Authorization),
+    /// Without an HMAC.
+    Unkeyed(Unkeyed),
 }
 
-/// Puts a command together.
+/// Puts a command together. `authorized` has an entry for each handle that needs one, in their order.
 pub(crate) fn command(
     code: CommandCode,
     handles: &[Handle],
-    authorized: &Authorized<'_>,
+    authorized: &[Authorized<'_>],
     parameters: &[u8],
 ) -> Result<Writer, MarshalError> {
     let mut body = Writer::new();
     for handle in handles {
         body.put_u32(handle.value())?;
     }
-    let mut area = Writer::new();
-    let tag = authorized.build(&mut area)?;
-    if tag == TAG_SESSIONS {
+    if !authorized.is_empty() {
+        let mut area = Writer::new();
+        for one in authorized {
+            one.build(&mut area)?;
+        }
         body.put_u32(length(area.as_bytes())?)?.put(area.as_bytes())?;
     }
     body.put(parameters)?;
     let size = body.as_bytes().len().saturating_add(HEADER_SIZE);
     let mut command = Writer::new();
     command
-        .put_u16(tag)?
+        .put_u16(tag(authorized))?
         .put_u32(u32::try_from(size).unwrap_or(u32::MAX))?
         .put_u32(code.value())?
         .put(body.as_bytes())?;
     Ok(command)
 }
 
+/// The tag of a command with these authorizations, and of its response.
+pub(crate) const fn tag(authorized: &[Authorized<'_>]) -> u16 {
+    if authorized.is_empty() { TAG_NO_SESSIONS } else { TAG_SESSIONS }
+}
+
 impl Authorized<'_> {
-    /// Writes the authorization and returns the tag that a command with it has.
-    fn build(&self, area: &mut Writer) -> Result<u16, MarshalError> {
+    fn build(&self, area: &mut Writer) -> Result<(), MarshalError> {
         match self {
-            Self::No => return Ok(TAG_NO_SESSIONS),
-            // Password authorization (Part 1, section "Password Authorizations"): no nonce, no attributes.
-            Self::EmptyPassword => {
-                area.put_u32(Handle::PASSWORD.value())?.put_sized(&[])?.put_u8(0)?.put_sized(&[])?;
-            }
-            Self::Session(authorization) => authorization.build(area)?,
+            Self::Session(authorization) => authorization.build(area),
+            Self::Unkeyed(unkeyed) => unkeyed.build(area),
         }
-        Ok(TAG_SESSIONS)
     }
 }
 
@@ -94,12 +95,11 @@ pub(crate) fn header(reader: &mut Reader<'_>) -> Result<Header, MarshalError> {
 }
 
 /// A successful response taken apart, its authorization area not checked yet.
-#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Body {
     /// The handle that a command of the kind "creates or loads something" returns.
     pub(crate) handle: Option<Handle>,
-    /// The parameters.
-    pub(crate) parameters: Vec<u8>,
+    /// The parameters. Once decrypted they can be secret.
+    pub(crate) parameters: Zeroizing<Vec<u8>>,
     /// The authorization area.
     pub(crate) authorization: Vec<u8>,
 }
@@ -133,7 +133,11 @@ pub(crate) fn body(
     } else {
         (reader.take_rest(), &[][..])
     };
-    Ok(Body { handle, parameters: parameters.to_vec(), authorization: authorization.to_vec() })
+    Ok(Body {
+        handle,
+        parameters: Zeroizing::new(parameters.to_vec()),
+        authorization: authorization.to_vec(),
+    })
 }
 
 #[cfg(test)]
@@ -144,9 +148,26 @@ mod tests {
     #[test]
     fn commands_without_authorization_are_header_handles_parameters() {
         let command =
-            command(CommandCode::ReadPublic, &[Handle::STORAGE_ROOT_KEY], &Authorized::No, &[])
-                .unwrap();
+            command(CommandCode::ReadPublic, &[Handle::STORAGE_ROOT_KEY], &[], &[]).unwrap();
         assert_eq!(command.as_bytes(), [0x80, 1, 0, 0, 0, 14, 0, 0, 1, 0x73, 0x81, 0, 0, 1]);
+    }
+
+    #[test]
+    fn authorizations_stand_in_their_order_between_handles_and_parameters() {
+        let authorized = [
+            Authorized::Unkeyed(Unkeyed::EmptyPassword),
+            Authorized::Unkeyed(Unkeyed::Policy(Handle::new(0x0300_0001))),
+        ];
+        let handles = [Handle::OWNER, Handle::ENDORSEMENT];
+        let command = command(CommandCode::Sign, &handles, &authorized, &[7, 8]).unwrap();
+        let expected: &[&[u8]] = &[
+            &[0x80, 2, 0, 0, 0, 42, 0, 0, 1, 0x5D],
+            &[0x40, 0, 0, 1, 0x40, 0, 0, 0x0B, 0, 0, 0, 18],
+            &[0x40, 0, 0, 9, 0, 0, 0, 0, 0],
+            &[3, 0, 0, 1, 0, 0, 1, 0, 0],
+            &[7, 8],
+        ];
+        assert_eq!(command.as_bytes(), expected.concat());
     }
 
     #[test]

@@ -1,14 +1,17 @@
-//! A small TPM 2.0 command layer in pure Rust: what a service needs to make P-256 keys in a TPM and to sign
-//! with them, and no more.
+//! A small TPM 2.0 command layer in pure Rust: what a service needs to make P-256 keys in a TPM, to sign with
+//! them and to have them attested, and no more.
 //!
 //! It is: two transports (the Linux devices, a simulator's Unix socket) with deadlines that hold; strict
-//! marshalling; salted HMAC sessions with parameter encryption, whose every response is verified; a dozen
-//! commands; typed response codes; and the finding or making of the storage root key.
+//! marshalling; salted HMAC sessions with parameter encryption, whose every response is verified; under
+//! twenty commands; typed response codes; and the finding or making of the storage root key. What a verifier
+//! of attestations needs is free of I/O: public areas, [`Name`], [`Attest`], [`CreationData`],
+//! [`EcdsaSignature`] and the [`kdf`].
 //!
-//! It is not a TSS: no policies, no NV, no PCR, no RSA, no resource manager, no key files, no retries beyond
-//! those that the TPM asks for. It trusts nothing that it can compute (Names) and pins nothing: the caller
-//! compares the storage root key's [`Name`] with the one it kept, or an active interposer on the bus could
-//! put its own key there. Constants quote the TCG "TPM 2.0 Library", Parts 1 to 3.
+//! It is not a TSS: of policies, NV and RSA only what endorsement keys and their certificates need, no PCR, no
+//! resource manager, no key files, no retries beyond those that the TPM asks for. It trusts nothing that it
+//! can compute (Names) and pins nothing: the caller compares the storage root key's [`Name`] with the one it
+//! kept, or an active interposer on the bus could put its own key there. Constants quote the TCG "TPM 2.0
+//! Library", Parts 1 to 3.
 //!
 //! ```no_run
 //! use std::time::{Duration, Instant};
@@ -57,7 +60,10 @@ pub mod transport;
 
 pub use address::{AddressError, DevicePath, SocketPath, TpmAddress};
 pub use client::{AuthorizedObject, Object, RetryPolicy, Tpm};
-pub use commands::{CreatedKey, HandleRange, Hierarchy, Primary};
+pub use commands::{
+    Certification, CreatedKey, Credential, EndorsementAuthorization, HandleRange, Hierarchy,
+    Primary,
+};
 pub use constants::CommandCode;
 pub use error::Error;
 pub use handle::{Handle, HandleKind};
@@ -65,11 +71,11 @@ pub use kdf::HashAlgorithm;
 pub use marshal::MarshalError;
 pub use random::{OsRandom, RandomError, RandomSource};
 pub use response_code::{ResponseClass, ResponseCode};
-pub use session::{AuthValue, Session};
+pub use session::{AuthValue, PolicySession, Session};
 pub use structures::{
     Attest, Attested, ClockInfo, CreationData, CreationEvidence, CreationTicket, EccP256Public,
     EccP256Template, EccP384Point, EccPoint, EcdsaSignature, EndorsementKey, EndorsementPublic,
-    EndorsementTemplate, Name, ObjectAttributes, OtherPublic, PcrSelection, PrivateBlob,
+    EndorsementTemplate, Name, NvPublic, ObjectAttributes, OtherPublic, PcrSelection, PrivateBlob,
     PublicArea, Scheme, Symmetric, TpmProperties,
 };
 pub use transport::{Transport, TransportError};

@@ -1,4 +1,5 @@
-//! HMAC sessions: every command and response authenticated, chosen parameters encrypted.
+//! HMAC sessions: every command and response authenticated, chosen parameters encrypted. Beside them, for
+//! what takes no secret: the empty password, and policy sessions.
 //!
 //! SHA-256, AES-128-CFB, unbound, salted to the storage root key (Part 1, sections "Session-Based
 //! Authorizations" and "Parameter Encryption"). The salt proves nothing about whose key it was salted to:
@@ -7,7 +8,9 @@
 mod auth_value;
 mod hmac_key;
 mod parameter_encryption;
+mod policy;
 mod salt;
+mod unkeyed;
 
 #[cfg(test)]
 mod tests;
@@ -19,7 +22,9 @@ use zeroize::Zeroizing;
 
 pub use auth_value::AuthValue;
 pub(crate) use parameter_encryption::ParameterEncryption;
+pub use policy::PolicySession;
 pub(crate) use salt::Salt;
+pub(crate) use unkeyed::Unkeyed;
 
 use self::hmac_key::HmacKey;
 use crate::constants::{CommandCode, SHA256_SIZE};
@@ -74,11 +79,12 @@ impl Session {
         self.usable = usable;
     }
 
-    /// Encrypts what is to be encrypted in `parameters` and authorizes the command.
-    pub(crate) fn authorize(
+    /// Encrypts what is to be encrypted in `parameters` and authorizes the command. `names` are those of all
+    /// its handles, in their order; the authValue is that of the first.
+    pub(crate) fn authorize<'a>(
         &self,
         code: CommandCode,
-        name: &Name,
+        names: impl IntoIterator<Item = &'a Name>,
         auth_value: &AuthValue,
         nonce_caller: [u8; NONCE_SIZE],
         encryption: ParameterEncryption,
@@ -98,12 +104,12 @@ impl Session {
                 parameters,
             )?;
         }
-        let command_hash: [u8; SHA256_SIZE] = Sha256::new()
-            .chain_update(code.value().to_be_bytes())
-            .chain_update(name.as_bytes())
-            .chain_update(&*parameters)
-            .finalize()
-            .into();
+        let mut command_hash = Sha256::new_with_prefix(code.value().to_be_bytes());
+        for name in names {
+            command_hash.update(name.as_bytes());
+        }
+        let command_hash: [u8; SHA256_SIZE] =
+            command_hash.chain_update(&*parameters).finalize().into();
         let hmac = session_value.authenticate(&[
             &command_hash,
             &nonce_caller,
@@ -164,18 +170,16 @@ impl Authorization {
         Ok(())
     }
 
-    /// Checks the `TPMS_AUTH_RESPONSE` (Part 2, 10.13.3), then decrypts the first parameter where it is
-    /// encrypted. Returns the TPM's next nonce.
+    /// Checks the `TPMS_AUTH_RESPONSE` (Part 2, 10.13.3) that the reader is at, then decrypts the first
+    /// parameter where it is encrypted. Returns the TPM's next nonce.
     pub(crate) fn accept(
         &self,
         parameters: &mut [u8],
-        area: &[u8],
+        reader: &mut Reader<'_>,
     ) -> Result<[u8; NONCE_SIZE], ResponseFault> {
-        let mut reader = Reader::new(area);
         let nonce = reader.sized(NONCE_SIZE, "nonceTPM")?;
         let attributes = reader.u8("sessionAttributes")?;
         let hmac = reader.sized(SHA256_SIZE, "hmac")?;
-        reader.finish()?;
         let response_hash: [u8; SHA256_SIZE] = Sha256::new()
             .chain_update(0u32.to_be_bytes())
             .chain_update(self.code.value().to_be_bytes())

@@ -37,6 +37,7 @@ impl Tpm {
         let in_session = InSession {
             code: command,
             key: parent,
+            other: None,
             encryption: ParameterEncryption::Both,
             returns: ReturnsHandle::No,
         };
@@ -75,7 +76,7 @@ mod tests {
     use tpm2_protocol::{TpmUnmarshal, TpmWriter};
 
     use super::*;
-    use crate::frame::{Authorized, command};
+    use crate::frame::command;
     use crate::handle::Handle;
 
     /// In a session the first parameter is ciphertext, so what goes into it is compared here.
@@ -85,13 +86,9 @@ mod tests {
             let auth_value = AuthValue::try_from(secret).unwrap();
             let template = EccP256Template::device_key();
             let ours = parameters(&template, &auth_value).unwrap();
-            let framed = command(
-                CommandCode::Create,
-                &[Handle::STORAGE_ROOT_KEY],
-                &Authorized::No,
-                ours.as_bytes(),
-            )
-            .unwrap();
+            let framed =
+                command(CommandCode::Create, &[Handle::STORAGE_ROOT_KEY], &[], ours.as_bytes())
+                    .unwrap();
             let theirs: TpmCreateCommand =
                 TpmCommand::cast(framed.as_bytes()).unwrap().unmarshal().unwrap();
             let mut buffer = [0; 512];

@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::frame::ReturnsHandle;
 use crate::handle::Handle;
 use crate::marshal::Writer;
-use crate::session::Session;
+use crate::session::{PolicySession, Session};
 
 impl Tpm {
     /// Removes a loaded object or a session from the TPM.
@@ -28,6 +28,15 @@ impl Tpm {
         // Its keys are wiped whatever the TPM answers.
         drop(session);
         self.flush(handle, deadline)
+    }
+
+    /// Ends a policy session.
+    pub fn flush_policy_session(
+        &mut self,
+        session: &PolicySession,
+        deadline: Instant,
+    ) -> Result<(), Error> {
+        self.flush(session.handle(), deadline)
     }
 
     /// Removes every loaded object and every session, whoever made them, and says how many.

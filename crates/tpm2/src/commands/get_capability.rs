@@ -21,6 +21,8 @@ const INDEX_MASK: u32 = 0x00ff_ffff;
 /// The ranges whose handles can be listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum HandleRange {
+    /// NV indices.
+    NvIndices,
     /// Loaded objects.
     Transient,
     /// Objects kept over a reboot.
@@ -34,6 +36,7 @@ pub enum HandleRange {
 impl HandleRange {
     const fn first(self) -> u32 {
         match self {
+            Self::NvIndices => 0x0100_0000,
             Self::Transient => 0x8000_0000,
             Self::Persistent => 0x8100_0000,
             Self::LoadedSessions => 0x0200_0000,
@@ -49,12 +52,8 @@ impl Tpm {
         let mut first = TpmProperties::FIRST;
         for _ in 0..MAX_PAGES {
             let count = TpmProperties::FIRST + TpmProperties::COUNT - first;
-            let (more, page) = self.capability(
-                CAPABILITY_PROPERTIES,
-                (first, count),
-                |reader| Ok((reader.u32("property")?, reader.u32("value")?)),
-                deadline,
-            )?;
+            let (more, page) =
+                self.capability(CAPABILITY_PROPERTIES, (first, count), property_entry, deadline)?;
             let last = page.last().map(|(property, _)| *property);
             pairs.extend(page);
             match last {
@@ -68,6 +67,19 @@ impl Tpm {
             }
         }
         Ok(TpmProperties::from_pairs(&pairs))
+    }
+
+    /// The value of one property (`TPM_PT`, Part 2, 6.13); `None` if the TPM does not have it. Not
+    /// authenticated.
+    pub(crate) fn property(
+        &mut self,
+        property: u32,
+        deadline: Instant,
+    ) -> Result<Option<u32>, Error> {
+        // Where there is no such property the TPM starts with the next one that it has.
+        let (_, page) =
+            self.capability(CAPABILITY_PROPERTIES, (property, 1), property_entry, deadline)?;
+        Ok(page.into_iter().find(|(found, _)| *found == property).map(|(_, value)| value))
     }
 
     /// Lists the handles in a range. Through a resource manager: only ours.
@@ -114,6 +126,10 @@ impl Tpm {
     }
 }
 
+fn property_entry(reader: &mut Reader<'_>) -> Result<(u32, u32), MarshalError> {
+    Ok((reader.u32("property")?, reader.u32("value")?))
+}
+
 /// `moreData` of the response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum More {
@@ -148,7 +164,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn body(parameters: &[u8]) -> Body {
-        Body { handle: None, parameters: parameters.to_vec(), authorization: Vec::new() }
+        Body { handle: None, parameters: parameters.to_vec().into(), authorization: Vec::new() }
     }
 
     #[test]

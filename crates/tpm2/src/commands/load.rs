@@ -26,6 +26,7 @@ impl Tpm {
         let in_session = InSession {
             code: command,
             key: parent,
+            other: None,
             // The private part is encrypted to the parent already, and the response is a public Name.
             encryption: ParameterEncryption::None,
             returns: ReturnsHandle::Yes,

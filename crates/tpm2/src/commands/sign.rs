@@ -25,6 +25,7 @@ impl Tpm {
         let in_session = InSession {
             code: command,
             key,
+            other: None,
             // The response starts with a TPMT_SIGNATURE, which is no TPM2B and so cannot be encrypted.
             encryption: ParameterEncryption::Command,
             returns: ReturnsHandle::No,

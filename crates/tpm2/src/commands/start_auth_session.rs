@@ -4,12 +4,14 @@ use std::time::Instant;
 
 use super::{parse_all, returned_handle};
 use crate::client::{Plain, Tpm};
-use crate::constants::{AES_KEY_BITS, ALG_AES, ALG_CFB, ALG_SHA256, CommandCode, SESSION_HMAC};
+use crate::constants::{
+    AES_KEY_BITS, ALG_AES, ALG_CFB, ALG_NULL, ALG_SHA256, CommandCode, SESSION_HMAC, SESSION_POLICY,
+};
 use crate::error::Error;
 use crate::frame::ReturnsHandle;
 use crate::handle::Handle;
 use crate::marshal::{MarshalError, Writer};
-use crate::session::{NONCE_SIZE, Salt, Session};
+use crate::session::{NONCE_SIZE, PolicySession, Salt, Session};
 use crate::structures::EccP256Public;
 
 impl Tpm {
@@ -21,13 +23,32 @@ impl Tpm {
         storage_key: &EccP256Public,
         deadline: Instant,
     ) -> Result<Session, Error> {
-        let command = CommandCode::StartAuthSession;
         let salt = Salt::agree(storage_key.point(), self.random())?;
+        let (session, nonce_caller, nonce_tpm) =
+            self.start_auth_session(handle, |nonce| hmac(nonce, &salt.encrypted), deadline)?;
+        Ok(Session::open(session, &salt, &nonce_caller, nonce_tpm))
+    }
+
+    /// Opens a policy session with SHA-256, neither salted nor bound: what it authorizes depends on the
+    /// policy commands that follow. Flush it with [`Tpm::flush_policy_session`].
+    pub fn start_policy_session(&mut self, deadline: Instant) -> Result<PolicySession, Error> {
+        let (session, _, _) = self.start_auth_session(Handle::NULL, policy, deadline)?;
+        Ok(PolicySession::new(session))
+    }
+
+    /// The session with the nonces of both sides.
+    fn start_auth_session(
+        &mut self,
+        salting_key: Handle,
+        parameters: impl FnOnce(&[u8]) -> Result<Writer, MarshalError>,
+        deadline: Instant,
+    ) -> Result<(Handle, [u8; NONCE_SIZE], [u8; NONCE_SIZE]), Error> {
+        let command = CommandCode::StartAuthSession;
         let mut nonce_caller = [0; NONCE_SIZE];
         self.random().fill(&mut nonce_caller)?;
-        let parameters = parameters(&nonce_caller, &salt.encrypted).map_err(Error::Input)?;
-        let plain =
-            Plain { code: command, handles: &[handle, Handle::NULL], returns: ReturnsHandle::Yes };
+        let parameters = parameters(&nonce_caller).map_err(Error::Input)?;
+        let handles = [salting_key, Handle::NULL];
+        let plain = Plain { code: command, handles: &handles, returns: ReturnsHandle::Yes };
         let body = self.run(&plain, &parameters, deadline)?;
         let session = returned_handle(command, &body)?;
         let nonce_tpm = parse_all(command, &body, |reader| {
@@ -35,7 +56,7 @@ impl Tpm {
                 .map_err(|_| MarshalError::Truncated { field: "nonceTPM" })
         });
         match nonce_tpm {
-            Ok(nonce_tpm) => Ok(Session::open(session, &salt, &nonce_caller, nonce_tpm)),
+            Ok(nonce_tpm) => Ok((session, nonce_caller, nonce_tpm)),
             Err(error) => {
                 let _ = self.flush(session, deadline);
                 Err(error)
@@ -44,7 +65,7 @@ impl Tpm {
     }
 }
 
-fn parameters(nonce_caller: &[u8], encrypted_salt: &[u8]) -> Result<Writer, MarshalError> {
+fn hmac(nonce_caller: &[u8], encrypted_salt: &[u8]) -> Result<Writer, MarshalError> {
     let mut writer = Writer::new();
     writer
         .put_sized(nonce_caller)?
@@ -53,6 +74,18 @@ fn parameters(nonce_caller: &[u8], encrypted_salt: &[u8]) -> Result<Writer, Mars
         .put_u16(ALG_AES)?
         .put_u16(AES_KEY_BITS)?
         .put_u16(ALG_CFB)?
+        .put_u16(ALG_SHA256)?;
+    Ok(writer)
+}
+
+fn policy(nonce_caller: &[u8]) -> Result<Writer, MarshalError> {
+    let mut writer = Writer::new();
+    // No salt and no symmetric algorithm: it encrypts nothing.
+    writer
+        .put_sized(nonce_caller)?
+        .put_sized(&[])?
+        .put_u8(SESSION_POLICY)?
+        .put_u16(ALG_NULL)?
         .put_u16(ALG_SHA256)?;
     Ok(writer)
 }

@@ -14,7 +14,7 @@ fn authorization(encryption: ParameterEncryption) -> (Authorization, [u8; 6]) {
     let authorization = session()
         .authorize(
             CommandCode::Sign,
-            &Name::sha256(b"key"),
+            [&Name::sha256(b"key")],
             &AuthValue::empty(),
             [4; 32],
             encryption,
@@ -43,7 +43,7 @@ fn response_area(authorization: &Authorization, parameters: &[u8], attributes: u
 fn an_authentic_response_rolls_the_nonce() {
     let (authorization, _) = authorization(ParameterEncryption::None);
     let area = response_area(&authorization, &PARAMETERS, 1);
-    assert_eq!(authorization.accept(&mut PARAMETERS.clone(), &area), Ok([5; 32]));
+    assert_eq!(authorization.accept(&mut PARAMETERS.clone(), &mut Reader::new(&area)), Ok([5; 32]));
 }
 
 #[test]
@@ -53,16 +53,16 @@ fn any_changed_bit_of_a_response_is_noticed() {
     for bit in 0..PARAMETERS.len() * 8 {
         let mut parameters = PARAMETERS;
         parameters[bit / 8] ^= 1 << (bit % 8);
-        assert!(authorization.accept(&mut parameters, &area).is_err());
+        assert!(authorization.accept(&mut parameters, &mut Reader::new(&area)).is_err());
     }
     for bit in 0..area.len() * 8 {
         let mut area = area.clone();
         area[bit / 8] ^= 1 << (bit % 8);
-        assert!(authorization.accept(&mut PARAMETERS.clone(), &area).is_err());
+        assert!(authorization.accept(&mut PARAMETERS.clone(), &mut Reader::new(&area)).is_err());
     }
     for length in 0..area.len() {
         let cut = &area[..length];
-        assert!(authorization.accept(&mut PARAMETERS.clone(), cut).is_err());
+        assert!(authorization.accept(&mut PARAMETERS.clone(), &mut Reader::new(cut)).is_err());
     }
 }
 
@@ -73,7 +73,7 @@ fn attributes_that_we_did_not_ask_for_are_refused_even_if_authentic() {
         let area = response_area(&authorization, &PARAMETERS, attributes);
         assert!(
             matches!(
-                authorization.accept(&mut PARAMETERS.clone(), &area),
+                authorization.accept(&mut PARAMETERS.clone(), &mut Reader::new(&area)),
                 Err(ResponseFault::Malformed(MarshalError::Value { .. }))
             ),
             "{attributes:#x}"
@@ -101,6 +101,6 @@ proptest! {
     fn accepting_never_panics(area in proptest::collection::vec(any::<u8>(), 0..90),
                               mut parameters in proptest::collection::vec(any::<u8>(), 0..20)) {
         let (authorization, _) = authorization(ParameterEncryption::Both);
-        prop_assert!(authorization.accept(&mut parameters, &area).is_err());
+        prop_assert!(authorization.accept(&mut parameters, &mut Reader::new(&area)).is_err());
     }
 }

@@ -6,7 +6,7 @@ use std::fmt;
 use crate::constants::{ALG_NULL, MAX_DIGEST, MAX_NAME, TAG_CREATION};
 use crate::handle::Handle;
 use crate::kdf::HashAlgorithm;
-use crate::marshal::{MarshalError, Reader};
+use crate::marshal::{MarshalError, Reader, Writer};
 
 #[cfg(test)]
 mod tests;
@@ -145,6 +145,11 @@ impl CreationTicket {
             hierarchy: Handle::new(reader.u32("creationTicket hierarchy")?),
             digest: reader.sized(MAX_DIGEST, "creationTicket digest")?.to_vec(),
         })
+    }
+
+    pub(crate) fn build(&self, writer: &mut Writer) -> Result<(), MarshalError> {
+        writer.put_u16(TAG_CREATION)?.put_u32(self.hierarchy.value())?.put_sized(&self.digest)?;
+        Ok(())
     }
 }
 

@@ -212,6 +212,14 @@ impl PublicArea {
         }
     }
 
+    /// The marshalled `TPMT_PUBLIC`, without the `TPM2B` size.
+    pub fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::EccP256(public) => public.as_bytes(),
+            Self::Other(other) => &other.area,
+        }
+    }
+
     /// Parses a marshalled `TPMT_PUBLIC` as a whole.
     pub fn parse(area: &[u8]) -> Result<Self, MarshalError> {
         let mut reader = Reader::new(area);

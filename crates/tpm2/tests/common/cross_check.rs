@@ -8,13 +8,17 @@ use device_key_tpm2::{Transport, TransportError};
 use tpm2_protocol::TpmWriter;
 use tpm2_protocol::data::TpmCc;
 use tpm2_protocol::frame::{
-    TpmCommand, TpmCreateCommand, TpmCreatePrimaryCommand, TpmCreatePrimaryResponse,
-    TpmCreateResponse, TpmEvictControlCommand, TpmEvictControlResponse, TpmFlushContextCommand,
+    TpmActivateCredentialCommand, TpmActivateCredentialResponse, TpmCertifyCommand,
+    TpmCertifyCreationCommand, TpmCertifyCreationResponse, TpmCertifyResponse, TpmCommand,
+    TpmCreateCommand, TpmCreatePrimaryCommand, TpmCreatePrimaryResponse, TpmCreateResponse,
+    TpmEvictControlCommand, TpmEvictControlResponse, TpmFlushContextCommand,
     TpmFlushContextResponse, TpmGetCapabilityCommand, TpmGetCapabilityResponse,
     TpmGetRandomCommand, TpmGetRandomResponse, TpmLoadCommand, TpmLoadResponse, TpmMarshalBody,
-    TpmReadPublicCommand, TpmReadPublicResponse, TpmResponse, TpmSelfTestCommand,
-    TpmSelfTestResponse, TpmSignCommand, TpmSignResponse, TpmStartAuthSessionCommand,
-    TpmStartAuthSessionResponse, TpmStartupCommand, TpmStartupResponse, TpmUnmarshalBody,
+    TpmNvReadCommand, TpmNvReadPublicCommand, TpmNvReadPublicResponse, TpmNvReadResponse,
+    TpmPolicySecretCommand, TpmPolicySecretResponse, TpmReadPublicCommand, TpmReadPublicResponse,
+    TpmResponse, TpmSelfTestCommand, TpmSelfTestResponse, TpmSignCommand, TpmSignResponse,
+    TpmStartAuthSessionCommand, TpmStartAuthSessionResponse, TpmStartupCommand, TpmStartupResponse,
+    TpmUnmarshalBody,
 };
 
 /// `decrypt` of `TPMA_SESSION`.
@@ -52,6 +56,20 @@ fn check(command: &[u8], response: &[u8]) -> u32 {
     frame.validate().unwrap();
     let code = frame.cc().unwrap();
     match code {
+        TpmCc::ActivateCredential => {
+            both::<TpmActivateCredentialCommand, TpmActivateCredentialResponse>(frame, response);
+        }
+        TpmCc::Certify => both::<TpmCertifyCommand, TpmCertifyResponse>(frame, response),
+        TpmCc::CertifyCreation => {
+            both::<TpmCertifyCreationCommand, TpmCertifyCreationResponse>(frame, response);
+        }
+        TpmCc::NvRead => both::<TpmNvReadCommand, TpmNvReadResponse>(frame, response),
+        TpmCc::NvReadPublic => {
+            both::<TpmNvReadPublicCommand, TpmNvReadPublicResponse>(frame, response);
+        }
+        TpmCc::PolicySecret => {
+            both::<TpmPolicySecretCommand, TpmPolicySecretResponse>(frame, response);
+        }
         TpmCc::Create => both::<TpmCreateCommand, TpmCreateResponse>(frame, response),
         TpmCc::CreatePrimary => {
             both::<TpmCreatePrimaryCommand, TpmCreatePrimaryResponse>(frame, response);
@@ -85,9 +103,9 @@ where
     R: TpmUnmarshalBody,
 {
     let attributes = session_attributes(command.auth_area().unwrap());
-    // Ciphertext is no sensitive structure; Create's plaintext is compared beside its code, and the digest
-    // of Sign reads as any other bytes.
-    if attributes & DECRYPT == 0 || C::CC == TpmCc::Sign {
+    // Ciphertext is no sensitive structure; Create's plaintext is compared beside its code. The digest of Sign
+    // and the blob of ActivateCredential read as any other bytes.
+    if attributes & DECRYPT == 0 || C::CC != TpmCc::Create {
         let theirs: C = command.unmarshal().unwrap();
         let mut buffer = [0; 4096];
         let mut handles = TpmWriter::new(&mut buffer);
@@ -104,7 +122,8 @@ where
     }
 }
 
-/// The attributes of the only session: after its handle (4 bytes) and its nonce.
+/// The attributes of the first authorization, the only one that can be an HMAC session: after its handle (4
+/// bytes) and its nonce.
 fn session_attributes(area: &[u8]) -> u8 {
     match area {
         [] => 0,

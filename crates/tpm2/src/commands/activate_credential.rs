@@ -1,0 +1,114 @@
+//! `TPM2_ActivateCredential` (Part 3, 12.5).
+
+use std::time::Instant;
+
+use zeroize::Zeroizing;
+
+use super::parse_all;
+use crate::client::{AuthorizedObject, InSession, Object, Tpm};
+use crate::constants::{CommandCode, MAX_DIGEST};
+use crate::error::Error;
+use crate::frame::ReturnsHandle;
+use crate::marshal::{MarshalError, Writer};
+use crate::response_code::{Decoded, ResponseClass, ResponseCode, Subject};
+use crate::session::{AuthValue, ParameterEncryption, PolicySession, Session, Unkeyed};
+
+/// Bytes in a `TPMS_ID_OBJECT` at most: two digests with their sizes (Part 2, 12.4.2).
+const MAX_ID_OBJECT: usize = 2 * (2 + MAX_DIGEST);
+/// Bytes in an encrypted secret at most: one number of an RSA-2048 key, the largest endorsement key here
+/// (`TPM2B_ENCRYPTED_SECRET`, Part 2, 11.4.3).
+const MAX_ENCRYPTED_SECRET: usize = 256;
+
+/// A secret that only the TPM with one endorsement key gives out, and only if it also holds the object with
+/// one Name: what `TPM2_MakeCredential` makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Credential<'a> {
+    /// The `TPMS_ID_OBJECT`: integrity HMAC and encrypted secret, without the `TPM2B` size of the whole; at
+    /// most 132 bytes.
+    pub blob: &'a [u8],
+    /// The seed, encrypted to the endorsement key, without the `TPM2B` size; at most 256 bytes.
+    pub encrypted_secret: &'a [u8],
+}
+
+/// How the use of an endorsement key is authorized.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EndorsementAuthorization<'a> {
+    /// By its empty authValue: [`EccP384`](crate::EndorsementTemplate::EccP384).
+    EmptyPassword,
+    /// By a policy session with [`Tpm::policy_secret`] of the endorsement hierarchy:
+    /// [`Rsa2048`](crate::EndorsementTemplate::Rsa2048) and [`EccP256`](crate::EndorsementTemplate::EccP256).
+    Policy(&'a PolicySession),
+}
+
+impl Tpm {
+    /// Opens a credential that was made for `endorsement_key` and the Name of `attestation_key`, whose
+    /// authValue is empty. The credential and the secret, at most 64 bytes, are encrypted on their way.
+    ///
+    /// A credential for another endorsement key or another object is [`Error::Credential`].
+    pub fn activate_credential(
+        &mut self,
+        session: &mut Session,
+        attestation_key: &Object,
+        endorsement_key: (&Object, EndorsementAuthorization<'_>),
+        credential: Credential<'_>,
+        deadline: Instant,
+    ) -> Result<Zeroizing<Vec<u8>>, Error> {
+        let command = CommandCode::ActivateCredential;
+        let (endorsement_key, authorization) = endorsement_key;
+        let empty = AuthValue::empty();
+        let in_session = InSession {
+            code: command,
+            key: AuthorizedObject { object: attestation_key, auth_value: &empty },
+            other: Some((endorsement_key, authorization.into())),
+            encryption: ParameterEncryption::Both,
+            returns: ReturnsHandle::No,
+        };
+        let parameters = parameters(credential).map_err(Error::Input)?;
+        let body = match self.run_in_session(session, &in_session, parameters, deadline) {
+            Err(Error::Refused { code, .. }) if self.is_about_credential(code, deadline) => {
+                return Err(Error::Credential { code });
+            }
+            result => result?,
+        };
+        parse_all(command, &body, |reader| {
+            Ok(Zeroizing::new(reader.sized(MAX_DIGEST, "certInfo")?.to_vec()))
+        })
+    }
+
+    /// Whether a refusal says that the credential is not for these keys. Which code comes depends on where the
+    /// decryption ends: INTEGRITY for another seed or Name, VALUE or SIZE for a secret that is none. The
+    /// reference implementation answers FAILURE, as if it were broken, where an RSA key does not decrypt the
+    /// secret; a TPM that then answers another command is not broken.
+    fn is_about_credential(&mut self, code: ResponseCode, deadline: Instant) -> bool {
+        match code.decode() {
+            // Both parameters of the command are the credential.
+            Decoded::FormatOne { subject: Subject::Parameter(_), .. } => true,
+            _ if code.class() == ResponseClass::Failure => self.get_random(1, deadline).is_ok(),
+            _ => false,
+        }
+    }
+}
+
+impl From<EndorsementAuthorization<'_>> for Unkeyed {
+    fn from(authorization: EndorsementAuthorization<'_>) -> Self {
+        match authorization {
+            EndorsementAuthorization::EmptyPassword => Self::EmptyPassword,
+            EndorsementAuthorization::Policy(session) => Self::Policy(session.handle()),
+        }
+    }
+}
+
+fn parameters(credential: Credential<'_>) -> Result<Writer, MarshalError> {
+    let Credential { blob, encrypted_secret } = credential;
+    let mut writer = Writer::new();
+    for (field, bytes, limit) in [
+        ("credentialBlob", blob, MAX_ID_OBJECT),
+        ("secret", encrypted_secret, MAX_ENCRYPTED_SECRET),
+    ] {
+        if bytes.len() > limit {
+            return Err(MarshalError::TooLong { field, size: bytes.len(), limit });
+        }
+        writer.put_sized(bytes)?;
+    }
+    Ok(writer)
+}

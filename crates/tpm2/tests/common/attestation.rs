@@ -1,0 +1,102 @@
+//! What tests of attestations start with: keys to attest with, credentials of another program.
+
+use std::fs;
+use std::process::Command;
+
+use device_key_testing::Swtpm;
+use device_key_tpm2::{
+    Certification, Credential, EccP256Public, EccP256Template, EndorsementAuthorization,
+    EndorsementPublic, EndorsementTemplate, Error, Hierarchy, Name, Object, Primary, Session, Tpm,
+};
+use p256::pkcs8::EncodePublicKey as _;
+use zeroize::Zeroizing;
+
+use crate::common::swtpm::soon;
+
+/// An attestation key that nothing else in this TPM has the unique value of.
+pub(crate) fn attestation_key(tpm: &mut Tpm, unique: u8) -> Primary<EccP256Public> {
+    let template = EccP256Template::attestation_key();
+    tpm.create_primary(Hierarchy::Endorsement, &template, &[unique; 32], soon()).unwrap()
+}
+
+/// The two parts of a credential.
+#[derive(Debug, Clone)]
+pub(crate) struct Made {
+    pub(crate) blob: Vec<u8>,
+    pub(crate) encrypted_secret: Vec<u8>,
+}
+
+impl Made {
+    /// Lets tpm2-tools make a credential, without a TPM.
+    pub(crate) fn by_tool(
+        swtpm: &Swtpm,
+        secret: &[u8],
+        endorsement_key: &EndorsementPublic,
+        name: &Name,
+    ) -> Self {
+        let [public, hidden, made] =
+            ["ek.pub", "secret", "credential"].map(|name| swtpm.path(name));
+        let area = endorsement_key.as_bytes();
+        let size = u16::try_from(area.len()).unwrap().to_be_bytes();
+        fs::write(&public, [&size, area].concat()).unwrap();
+        fs::write(&hidden, secret).unwrap();
+        let name = name.to_string();
+        let arguments = ["-T", "none", "-u", &public, "-s", &hidden, "-n", &name, "-o", &made];
+        swtpm.run_tool("tpm2_makecredential", &arguments);
+        // The tool's own header of 8 bytes, then a TPM2B_ID_OBJECT and a TPM2B_ENCRYPTED_SECRET.
+        let file = fs::read(made).unwrap();
+        let (blob, rest) = sized(&file[8..]);
+        let (encrypted_secret, rest) = sized(rest);
+        assert!(rest.is_empty());
+        Self { blob: blob.to_vec(), encrypted_secret: encrypted_secret.to_vec() }
+    }
+
+    pub(crate) fn credential(&self) -> Credential<'_> {
+        Credential { blob: &self.blob, encrypted_secret: &self.encrypted_secret }
+    }
+}
+
+fn sized(bytes: &[u8]) -> (&[u8], &[u8]) {
+    let (size, rest) = bytes.split_first_chunk::<2>().unwrap();
+    rest.split_at(usize::from(u16::from_be_bytes(*size)))
+}
+
+/// Opens a credential with the endorsement key, authorized as its template wants it. Leaves no session of its
+/// own.
+pub(crate) fn activate(
+    tpm: &mut Tpm,
+    session: &mut Session,
+    attestation_key: &Object,
+    endorsement_key: &Primary<EndorsementPublic>,
+    made: &Made,
+) -> Result<Zeroizing<Vec<u8>>, Error> {
+    let (object, credential) = (&endorsement_key.object, made.credential());
+    if endorsement_key.public.template() == EndorsementTemplate::EccP384 {
+        let with = (object, EndorsementAuthorization::EmptyPassword);
+        return tpm.activate_credential(session, attestation_key, with, credential, soon());
+    }
+    let policy = tpm.start_policy_session(soon()).unwrap();
+    tpm.policy_secret(&policy, Hierarchy::Endorsement, soon()).unwrap();
+    let with = (object, EndorsementAuthorization::Policy(&policy));
+    let secret = tpm.activate_credential(session, attestation_key, with, credential, soon());
+    tpm.flush_policy_session(&policy, soon()).unwrap();
+    secret
+}
+
+/// Whether OpenSSL finds the key's signature over the statement good.
+pub(crate) fn openssl_verifies(
+    swtpm: &Swtpm,
+    key: &EccP256Public,
+    certification: &Certification,
+) -> bool {
+    let [public, signature, statement] =
+        ["ak.der", "signature", "attest"].map(|name| swtpm.path(name));
+    let spki = key.point().public_key().to_public_key_der().unwrap();
+    fs::write(&public, spki.as_bytes()).unwrap();
+    let der = p256::ecdsa::Signature::from_slice(&certification.signature.to_bytes()).unwrap();
+    fs::write(&signature, der.to_der().as_bytes()).unwrap();
+    fs::write(&statement, certification.attest.as_bytes()).unwrap();
+    let mut openssl = Command::new("openssl");
+    openssl.args(["dgst", "-sha256", "-keyform", "DER", "-verify", &public]);
+    openssl.args(["-signature", &signature, &statement]).output().unwrap().status.success()
+}
