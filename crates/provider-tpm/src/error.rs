@@ -4,7 +4,9 @@ use device_key_tpm2::{
     Error as TpmError, ResponseClass, TransportError,
     response_code::{Decoded, Subject},
 };
-use device_key_types::{InvalidPublicKey, InvalidSignature};
+use device_key_types::{
+    InvalidPublicKey, InvalidSignature, attestation::InvalidEvidence, payload::UnserializableError,
+};
 use device_key_wrapping::WrapError;
 
 use crate::{InvalidKeyFile, key_secrets::InvalidSecret};
@@ -26,6 +28,16 @@ pub(crate) enum OperationError {
     OtherParent,
     #[error("the key file holds another key than the one recorded")]
     OtherKey,
+    #[error("the TPM does not let us use its endorsement hierarchy")]
+    NoEndorsement(#[source] TpmError),
+    #[error("a part of the credential, or the secret in it, has no possible size")]
+    OddCredential,
+    #[error("the TPM vouches for something else than was asked for")]
+    OtherAttestation,
+    #[error(transparent)]
+    Evidence(#[from] InvalidEvidence),
+    #[error(transparent)]
+    Statement(#[from] UnserializableError),
     #[error("the key file is gone")]
     NoKeyFile,
     #[error(transparent)]
@@ -109,6 +121,10 @@ impl OperationError {
         match self {
             Self::Simulated => ProviderErrorKind::HardwareUnavailable,
             Self::NoTurn(_) => ProviderErrorKind::Busy,
+            Self::NoEndorsement(_) => ProviderErrorKind::AttestationUnavailable,
+            Self::OddCredential | Self::Tpm(TpmError::Credential { .. }) => {
+                ProviderErrorKind::CredentialNotActivated
+            }
             Self::Unloadable(error) if is_about_key(error) => ProviderErrorKind::KeyLost,
             Self::Tpm(error) | Self::Unloadable(error) => kind_of(error),
             // A service that was set up wrongly has not lost the key: nobody is to replace it.
@@ -122,7 +138,10 @@ impl OperationError {
             | Self::KeyFile(_)
             | Self::PublicKey(_)
             | Self::Folder(PrivateFsError::TooLarge { .. }) => ProviderErrorKind::KeyLost,
-            Self::NoPlaceForSecrets
+            Self::OtherAttestation
+            | Self::Evidence(_)
+            | Self::Statement(_)
+            | Self::NoPlaceForSecrets
             | Self::Wrap(_)
             | Self::Folder(_)
             | Self::FileName(_)

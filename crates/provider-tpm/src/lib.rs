@@ -8,6 +8,9 @@
 //! In a service under its own user each new key has a secret as well, in a folder of its own
 //! ([`KeySecrets`]): without it the key still loads, here and in other programs, but does not sign.
 //!
+//! It also has the TPM vouch for a key ([`KeyAttestor`](device_key::KeyAttestor)), through an attestation key
+//! that is derived for that key alone and an endorsement key that its manufacturer certified.
+//!
 //! It knows nothing of accounts, clients or policy. A simulator is refused unless
 //! [`TpmSettings::allow_simulated`] says otherwise. What the TPM says about its make is not
 //! authenticated, so [`TpmKind`](device_key_types::TpmKind) is a hint; only attestation proves it.
@@ -26,6 +29,8 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod attestor;
+mod certificate;
 mod error;
 mod key_file;
 mod key_secret;

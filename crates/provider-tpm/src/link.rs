@@ -1,3 +1,5 @@
+mod attestation;
+
 use std::time::{Duration, Instant};
 
 use device_key_tpm2::{
@@ -6,6 +8,8 @@ use device_key_tpm2::{
     storage_key::{self, Residence, StorageKey},
 };
 use device_key_types::{DeviceKeyId, PublicKey, Signature, StorageParentName, TpmKind};
+
+pub(crate) use attestation::{AttestationKey, Endorsement};
 
 use crate::{
     Authorization, KeyFile, Parent, TpmSettings, error::OperationError, key_secret::KeySecret, kind,
@@ -25,6 +29,8 @@ pub(crate) struct Link {
     parent: StorageKey,
     session: Session,
     loaded: Option<Loaded>,
+    /// What is made for one step and flushed behind it.
+    passing: Vec<Handle>,
 }
 
 struct Loaded {
@@ -87,7 +93,14 @@ impl Link {
             }
             prepared => prepared,
         }
-        .map(|(parent, session)| Self { tpm, kind, parent, session, loaded: None })
+        .map(|(parent, session)| Self {
+            tpm,
+            kind,
+            parent,
+            session,
+            loaded: None,
+            passing: Vec::new(),
+        })
     }
 
     fn prepare(tpm: &mut Tpm, deadline: Instant) -> Result<(StorageKey, Session), OperationError> {
@@ -215,6 +228,7 @@ impl Link {
     /// On a connection that has failed already this takes no time: nothing more is sent on it.
     pub(crate) fn close(mut self) -> Leftovers {
         let mut leftovers = Leftovers(vec![self.session.handle()]);
+        leftovers.0.append(&mut self.passing);
         leftovers.0.extend(self.loaded.map(|loaded| loaded.object.handle));
         if let Residence::Transient(_) = self.parent.residence {
             leftovers.0.push(self.parent.object.handle);

@@ -21,8 +21,8 @@ pub const PROVIDER_NAME: &str = "tpm";
 
 /// Makes and uses device keys in one TPM.
 pub struct TpmProvider {
-    turns: Turns,
-    keys: StoredKeys,
+    pub(crate) turns: Turns,
+    pub(crate) keys: StoredKeys,
 }
 
 /// What is known of a TPM that can be used.
@@ -69,6 +69,16 @@ impl TpmProvider {
         })?)
     }
 
+    /// Sessions are salted to the parent: an impostor's key in its place ends here, before anything that a
+    /// secret went into could reach it.
+    pub(crate) fn require_parent(link: &Link, key: &KeyReference) -> Result<(), OperationError> {
+        if key.storage_parent.as_ref() == Some(&link.parent_name()) {
+            Ok(())
+        } else {
+            Err(OperationError::OtherParent)
+        }
+    }
+
     /// Runs an operation with the key loaded, having made sure that it is the key that was recorded.
     fn with_key<T>(
         &self,
@@ -76,11 +86,7 @@ impl TpmProvider {
         operation: impl Fn(&mut Link, Instant) -> Result<T, OperationError>,
     ) -> Result<T, ProviderError> {
         Ok(self.turns.run(|link, deadline| {
-            // Sessions are salted to the parent: an impostor's key in its place ends here, before
-            // anything that the secret went into could reach it.
-            if key.storage_parent.as_ref() != Some(&link.parent_name()) {
-                return Err(OperationError::OtherParent);
-            }
+            Self::require_parent(link, key)?;
             // Its secret is in memory then; on disk it may be gone.
             if link.is_loaded_with_secret(&key.key_id) && !self.keys.has_secret(&key.key_id)? {
                 link.unload(deadline)?;
@@ -162,7 +168,7 @@ impl DeviceKeyProvider for TpmProvider {
     }
 
     fn attestor(&self) -> Option<&dyn KeyAttestor> {
-        None
+        Some(self)
     }
 
     fn delete(&self, key_id: &DeviceKeyId) -> Result<(), ProviderError> {

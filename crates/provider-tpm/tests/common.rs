@@ -142,7 +142,7 @@ impl Key {
         authorize(&policy, samples::NOW, &self.binding(), &statement).unwrap()
     }
 
-    fn binding(&self) -> DeviceKeyBinding {
+    pub(crate) fn binding(&self) -> DeviceKeyBinding {
         DeviceKeyBinding {
             key_id: self.id,
             owner: OwnerUid::new(1000),

@@ -2,6 +2,8 @@
 //! installed; a test that misses them fails.
 
 #[cfg(test)]
+mod attestation;
+#[cfg(test)]
 mod common;
 #[cfg(test)]
 mod faults;

@@ -69,6 +69,29 @@ impl Swtpm {
         self.authority().join("swtpm-localca-rootca-cert.pem")
     }
 
+    /// Has tpm2-tools make a credential, without a TPM: for the endorsement key with this `TPMT_PUBLIC` and an
+    /// object with this Name. Gives the contents of the `TPM2B_ID_OBJECT` and of the `TPM2B_ENCRYPTED_SECRET`.
+    pub fn make_credential(
+        &self,
+        endorsement_key: &[u8],
+        name: &[u8],
+        secret: &[u8],
+    ) -> (Vec<u8>, Vec<u8>) {
+        let [public, hidden, made] = ["ek.pub", "secret", "credential"].map(|name| self.path(name));
+        let size = u16::try_from(endorsement_key.len()).unwrap().to_be_bytes();
+        fs::write(&public, [&size, endorsement_key].concat()).unwrap();
+        fs::write(&hidden, secret).unwrap();
+        let name = name.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
+        let arguments = ["-T", "none", "-u", &public, "-s", &hidden, "-n", &name, "-o", &made];
+        self.run_tool("tpm2_makecredential", &arguments);
+        // The tool's own header of 8 bytes, then the two structures with their sizes.
+        let file = fs::read(made).unwrap();
+        let (blob, rest) = sized(file.get(8..).unwrap());
+        let (encrypted_secret, rest) = sized(rest);
+        assert!(rest.is_empty());
+        (blob.to_vec(), encrypted_secret.to_vec())
+    }
+
     /// The folder of the certificate authority, only of a TPM that was started with one.
     fn authority(&self) -> PathBuf {
         let authority = self.scratch.path().join("ca");
@@ -104,6 +127,11 @@ impl Swtpm {
         let certificate = certificate.to_str().unwrap();
         self.run_tool("tpm2_nvwrite", &["-C", "o", "-i", certificate, P256_CERTIFICATE]);
     }
+}
+
+fn sized(bytes: &[u8]) -> (&[u8], &[u8]) {
+    let (size, rest) = bytes.split_first_chunk::<2>().unwrap();
+    rest.split_at(usize::from(u16::from_be_bytes(*size)))
 }
 
 /// Does what a manufacturer does, in a folder that is removed again.

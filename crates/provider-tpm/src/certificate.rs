@@ -1,0 +1,75 @@
+//! Where certificates end: NV indices are often larger than what was written into them.
+
+use der::{Decode as _, Header, SliceReader, Tag};
+
+/// The DER certificate at the beginning, without what follows it; `None` if there is none. It is not looked
+/// into further: only a verifier can tell whether it is worth anything.
+pub(crate) fn first(bytes: &[u8]) -> Option<&[u8]> {
+    let header = Header::decode(&mut SliceReader::new(bytes).ok()?).ok()?;
+    if header.tag() != Tag::Sequence {
+        return None;
+    }
+    let length = usize::try_from(header.length()).ok()?;
+    // X.509 in less than 64 KiB: one byte of tag, then one to three of length (X.690, 8.1.3).
+    let header_length = match length {
+        0..=0x7f => 2,
+        0x80..=0xff => 3,
+        _ => 4,
+    };
+    bytes.get(..header_length + length).filter(|_| length <= 0xffff)
+}
+
+/// Every certificate up to the first bytes that are none.
+pub(crate) fn all(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = bytes;
+    std::iter::from_fn(move || {
+        let certificate = first(rest)?;
+        rest = rest.get(certificate.len()..)?;
+        Some(certificate)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A sequence of so many zeros.
+    fn sequence(length: u16) -> Vec<u8> {
+        let [high, low] = length.to_be_bytes();
+        let mut bytes = match length {
+            0..=0x7f => vec![0x30, low],
+            0x80..=0xff => vec![0x30, 0x81, low],
+            _ => vec![0x30, 0x82, high, low],
+        };
+        bytes.extend(vec![0; length.into()]);
+        bytes
+    }
+
+    #[test]
+    fn what_fills_an_index_up_is_cut_off() {
+        for length in [0, 1, 0x7f, 0x80, 0xff, 0x100, 1200] {
+            let certificate = sequence(length);
+            for filler in [0x00, 0xff] {
+                let index = [&*certificate, &[filler; 40]].concat();
+                assert_eq!(first(&index), Some(&*certificate), "{length}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_whole_sequence_is_no_certificate() {
+        let short = &sequence(200)[..150];
+        for bytes in [&[][..], &[0x30], &[0; 8], &[0xff; 8], &[0x02, 1, 1], &[0x30, 0x80, 0], short]
+        {
+            assert_eq!(first(bytes), None, "{bytes:x?}");
+        }
+    }
+
+    #[test]
+    fn a_chain_is_taken_apart() {
+        let [one, two] = [sequence(300), sequence(5)];
+        let chain = [&*one, &*two, &[0xff; 9]].concat();
+        assert_eq!(all(&chain).collect::<Vec<_>>(), [&*one, &*two]);
+        assert_eq!(all(&[]).count(), 0);
+    }
+}
