@@ -3,10 +3,12 @@
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
+use crate::common::attestation::{Made, activate, attestation_key};
 use crate::common::keys::{Keys, under};
 use crate::common::swtpm::{Connect as _, Swtpm, soon};
 use device_key_tpm2::{
-    Error, Handle, OsRandom, ResponseClass, RetryPolicy, Tpm, Transport, TransportError,
+    AuthorizedObject, EccP256Template, EndorsementTemplate, Error, Handle, HandleRange, Hierarchy,
+    OsRandom, ResponseClass, RetryPolicy, Tpm, Transport, TransportError,
 };
 
 const DIGEST: [u8; 32] = [0x5a; 32];
@@ -29,13 +31,13 @@ struct Proxy {
     inner: Box<dyn Transport>,
     plan: Arc<Mutex<Plan>>,
     last: Vec<u8>,
-    sent: Arc<Mutex<Vec<Vec<u8>>>>,
+    passed: Arc<Mutex<Vec<Vec<u8>>>>,
 }
 
 impl Transport for Proxy {
     fn transact(&mut self, command: &[u8], deadline: Instant) -> Result<Vec<u8>, TransportError> {
         let mut command = command.to_vec();
-        self.sent.lock().unwrap().push(command.clone());
+        self.passed.lock().unwrap().push(command.clone());
         let mut plan = self.plan.lock().unwrap();
         match *plan {
             Plan::AnswerRetry(times) if times > 0 => {
@@ -48,6 +50,7 @@ impl Transport for Proxy {
         }
         let mut response = self.inner.transact(&command, deadline)?;
         self.last = response.clone();
+        self.passed.lock().unwrap().push(response.clone());
         if let Plan::FlipResponseByteFromEnd(at) = *plan {
             let place = response.len() - 1 - at;
             response[place] ^= 1;
@@ -59,18 +62,18 @@ impl Transport for Proxy {
 struct Between {
     tpm: Tpm,
     plan: Arc<Mutex<Plan>>,
-    sent: Arc<Mutex<Vec<Vec<u8>>>>,
+    passed: Arc<Mutex<Vec<Vec<u8>>>>,
 }
 
 impl Between {
     fn new(swtpm: &Swtpm) -> Self {
         let plan = Arc::new(Mutex::new(Plan::Nothing));
-        let sent = Arc::default();
+        let passed = Arc::default();
         let proxy = Proxy {
             inner: swtpm.connect(),
             plan: Arc::clone(&plan),
             last: Vec::new(),
-            sent: Arc::clone(&sent),
+            passed: Arc::clone(&passed),
         };
         let at_once = RetryPolicy {
             repetitions: 3,
@@ -78,11 +81,17 @@ impl Between {
             longest_pause: std::time::Duration::ZERO,
         };
         let tpm = Tpm::new(Box::new(proxy), Box::new(OsRandom)).with_retry_policy(at_once);
-        Self { tpm, plan, sent }
+        Self { tpm, plan, passed }
     }
 
     fn plan(&self, plan: Plan) {
         *self.plan.lock().unwrap() = plan;
+    }
+
+    /// Whether these bytes were in a command or in a response.
+    fn appeared(&self, needle: &[u8]) -> bool {
+        let passed = self.passed.lock().unwrap();
+        passed.iter().any(|message| message.windows(needle.len()).any(|window| window == needle))
     }
 }
 
@@ -135,13 +144,100 @@ fn the_digest_and_the_secret_do_not_travel_in_the_clear() {
     let mut between = Between::new(&swtpm);
     let mut keys = Keys::make(&mut between.tpm, &[0x77; 32], soon());
     keys.sign(&mut between.tpm, &DIGEST, soon()).unwrap();
-    let sent = between.sent.lock().unwrap();
-    let appears = |needle: &[u8]| {
-        sent.iter().any(|command| command.windows(needle.len()).any(|window| window == needle))
+    assert!(between.appeared(keys.created.private.as_bytes()), "the search works");
+    assert!(!between.appeared(&DIGEST[..8]));
+    assert!(!between.appeared(&[0x77; 8]));
+}
+
+#[test]
+fn an_activated_secret_does_not_travel_in_the_clear() {
+    let swtpm = Swtpm::start();
+    let mut between = Between::new(&swtpm);
+    let tpm = &mut between.tpm;
+    let mut keys = Keys::make(tpm, &[], soon());
+    let ak = attestation_key(tpm, 1);
+    let ek = tpm.create_endorsement_key(EndorsementTemplate::EccP384, soon()).unwrap();
+    let secret = *b"one-use secret of thirty-two byt";
+    let made = Made::by_tool(&swtpm, &secret, &ek.public, &ak.object.name);
+    let opened = activate(tpm, &mut keys.session, &ak.object, &ek, &made).unwrap();
+    assert_eq!(*opened, secret);
+    assert!(between.appeared(&made.encrypted_secret), "the search works");
+    assert!(!between.appeared(&secret[..8]));
+    assert!(!between.appeared(&made.blob[2..10]));
+}
+
+#[test]
+fn every_authorization_of_a_response_is_checked() {
+    let swtpm = Swtpm::start();
+    let mut between = Between::new(&swtpm);
+    // From the end, the password's 5 bytes: sizes of its HMAC and of its nonce. Then of the session: the HMAC's
+    // last and first byte, attributes, nonce, and s of the attestation key's signature.
+    for (at, reason) in [
+        (0, "tpm_malformed"),
+        (1, "tpm_malformed"),
+        (3, "tpm_malformed"),
+        (4, "tpm_malformed"),
+        (5, "tpm_response_authentication"),
+        (36, "tpm_response_authentication"),
+        (39, "tpm_response_authentication"),
+        (45, "tpm_response_authentication"),
+        (80, "tpm_response_authentication"),
+    ] {
+        between.plan(Plan::Nothing);
+        let mut keys = Keys::make(&mut between.tpm, &[], soon());
+        let ak = attestation_key(&mut between.tpm, 1);
+        between.plan(Plan::FlipResponseByteFromEnd(at));
+        let key = AuthorizedObject { object: &keys.loaded, auth_value: &keys.secret };
+        let certified = between.tpm.certify(&mut keys.session, key, &ak.object, &DIGEST, soon());
+        assert_eq!(certified.unwrap_err().reason(), reason, "byte {at}");
+        assert!(!keys.session.is_usable());
+        between.plan(Plan::Nothing);
+        between.tpm.flush_everything(soon()).unwrap();
+    }
+}
+
+#[test]
+fn a_statement_about_something_else_is_noticed() {
+    let swtpm = Swtpm::start();
+    let mut between = Between::new(&swtpm);
+    let ak = attestation_key(&mut between.tpm, 1);
+    let mut certify = || {
+        let key = &ak.object;
+        between.tpm.certify_creation(key, key, &ak.evidence, &DIGEST, soon())
     };
-    assert!(appears(keys.created.private.as_bytes()), "the search works");
-    assert!(!appears(&DIGEST[..8]));
-    assert!(!appears(&[0x77; 8]));
+    let said = certify().unwrap();
+    // From the end: password 5 bytes, signature 72, creation hash 32 with its size 2, Name 34 with its size 2,
+    // firmware 8, clock 17, then the qualifying data.
+    let (hash, name, data) = (5 + 72, 5 + 72 + 34, 5 + 72 + 34 + 36 + 8 + 17);
+    for at in [hash, name, data] {
+        *between.plan.lock().unwrap() = Plan::FlipResponseByteFromEnd(at);
+        let error = certify().unwrap_err();
+        assert_eq!(error.reason(), "tpm_unexpected_attestation", "byte {at}");
+    }
+    *between.plan.lock().unwrap() = Plan::Nothing;
+    assert_eq!(certify().unwrap().attest.attested, said.attest.attested);
+}
+
+#[test]
+fn what_a_response_made_is_flushed_if_it_is_not_accepted() {
+    let swtpm = Swtpm::start();
+    let mut between = Between::new(&swtpm);
+    let mut keys = Keys::make(&mut between.tpm, &[], soon());
+    let template = EccP256Template::attestation_key();
+    // From the end: the size of the password's HMAC; then, before its 5 bytes, the Name.
+    for (at, reason) in [(0, "tpm_malformed"), (5, "tpm_name_mismatch")] {
+        between.plan(Plan::FlipResponseByteFromEnd(at));
+        let made = between.tpm.create_primary(Hierarchy::Endorsement, &template, &[], soon());
+        assert_eq!(made.unwrap_err().reason(), reason);
+    }
+    let parent = under(&keys.parent);
+    let (private, public) = (&keys.created.private, &keys.created.public);
+    between.plan(Plan::FlipResponseByteFromEnd(0));
+    let loaded = between.tpm.load(&mut keys.session, parent, private, public, soon());
+    assert_eq!(loaded.unwrap_err().reason(), "tpm_response_authentication");
+    between.plan(Plan::Nothing);
+    let loaded = between.tpm.handles(HandleRange::Transient, soon()).unwrap();
+    assert_eq!(loaded, [keys.loaded.handle]);
 }
 
 #[test]
