@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::{
     home::Home,
     program::{ABSENT, device_key, on, run, run_on},
-    proof::Key,
+    proof::{Key, decoded},
     server::Server,
 };
 
@@ -60,7 +60,11 @@ impl Machine {
     }
 
     fn payload(&self, text: &str) -> String {
-        let path = self.home.beside("payload.json");
+        self.file("payload.json", text)
+    }
+
+    fn file(&self, name: &str, text: &str) -> String {
+        let path = self.home.beside(name);
         fs::write(&path, text).unwrap();
         path.to_str().unwrap().to_owned()
     }
@@ -83,6 +87,32 @@ fn a_key_is_created_shown_and_used() {
     let input = fs::File::open(&file).unwrap();
     key.verify(&answer(&run_on(&mut command, input)));
     assert_eq!(machine.home.assert_at_rest().len(), 1);
+}
+
+/// The two steps as a person or a script takes them, with the backend played by tpm2-tools.
+#[test]
+fn a_key_is_attested() {
+    let machine = Machine::new();
+    let key = machine.create();
+    let challenge = machine.file("challenge.json", &key.challenge().to_string());
+    let attest = ["attest", &key.id, "--challenge", &challenge, "--endorsement-key", "rsa_2048"];
+    let identity = answer(&machine.run(&[&attest[..], &["--json"]].concat()));
+    assert_eq!(identity["result"]["endorsementKey"], "rsa_2048");
+    let credential = key.activate_params(&machine.swtpm, &identity, b"secret").to_string();
+    let credential = machine.file("credential.json", &credential);
+    let attest = [&attest[..], &["--credential", &credential]].concat();
+    let activation = answer(&machine.run(&[&attest[..], &["--json"]].concat()));
+    assert_eq!(decoded(&activation["result"]["secretBase64"]), b"secret");
+    let shown = stdout(&machine.run(&attest));
+    assert!(!shown.contains(activation["result"]["secretBase64"].as_str().unwrap()), "{shown}");
+
+    // Two keys of one TPM are not one: a credential for the first says nothing for the second.
+    let other = machine.create();
+    let attest = [&["attest", &other.id], &attest[2..]].concat();
+    assert_failed(&machine.run(&attest), REFUSED, "credential_not_activated");
+    let malformed = machine.file("credential.json", "{}");
+    let attest = ["attest", &key.id, "--challenge", &challenge, "--credential", &malformed];
+    assert_failed(&machine.run(&attest), WRONG_USAGE, "credential");
 }
 
 /// What one command makes is a key like any other.

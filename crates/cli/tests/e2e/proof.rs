@@ -7,6 +7,8 @@ use std::{
 };
 
 use base64ct::{Base64, Encoding as _};
+use device_key_testing::Swtpm;
+use device_key_types::Sha256Digest;
 use p256::{
     ecdsa::{DerSignature, VerifyingKey, signature::Verifier as _},
     pkcs8::DecodePublicKey as _,
@@ -68,6 +70,40 @@ impl Key {
         json!({"keyId": self.id, "payload": self.payload()})
     }
 
+    /// An attestation challenge that lives for a minute from now.
+    pub(crate) fn challenge(&self) -> Value {
+        json!({
+            "type": "remoteControlClientAttestation",
+            "audience": "remote_control_client_attestation",
+            "nonce": NONCE,
+            "challengeId": "challenge",
+            "targetOrigin": "https://chatgpt.com",
+            "targetPath": "/wham/remote/control/client/enroll/attestation",
+            "accountUserId": self.account,
+            "clientId": self.client,
+            "challengeExpiresAt": unix_seconds() + 60,
+        })
+    }
+
+    pub(crate) fn identity_params(&self) -> Value {
+        json!({"keyId": self.id, "challenge": self.challenge()})
+    }
+
+    /// With a credential that tpm2-tools make from the answer to `device/key/attestation/identity`.
+    pub(crate) fn activate_params(&self, swtpm: &Swtpm, identity: &Value, secret: &[u8]) -> Value {
+        let identity = &identity["result"];
+        let attestation_key = decoded(&identity["attestationKeyPublicBase64"]);
+        // A Name is its algorithm, SHA-256, and the digest of the public area.
+        let digest = Sha256Digest::of(&attestation_key);
+        let name = [&[0x00, 0x0b], &digest.as_bytes()[..]].concat();
+        let endorsement_key = decoded(&identity["endorsementKeyPublicBase64"]);
+        let (blob, encrypted_secret) = swtpm.make_credential(&endorsement_key, &name, secret);
+        let mut params = self.identity_params();
+        params["credentialBlob"] = json!(Base64::encode_string(&blob));
+        params["encryptedSecret"] = json!(Base64::encode_string(&encrypted_secret));
+        params
+    }
+
     /// Verifies an answer to `device/key/sign` with the `p256` crate, and gives the signed bytes.
     pub(crate) fn verify(&self, answer: &Value) -> Vec<u8> {
         let result = &answer["result"];
@@ -104,6 +140,6 @@ pub(crate) fn unix_seconds() -> i64 {
     i64::try_from(since.as_secs()).unwrap()
 }
 
-fn decoded(value: &Value) -> Vec<u8> {
+pub(crate) fn decoded(value: &Value) -> Vec<u8> {
     Base64::decode_vec(value.as_str().unwrap_or_else(|| panic!("no base64: {value}"))).unwrap()
 }

@@ -34,31 +34,14 @@ impl Made {
         endorsement_key: &EndorsementPublic,
         name: &Name,
     ) -> Self {
-        let [public, hidden, made] =
-            ["ek.pub", "secret", "credential"].map(|name| swtpm.path(name));
-        let area = endorsement_key.as_bytes();
-        let size = u16::try_from(area.len()).unwrap().to_be_bytes();
-        fs::write(&public, [&size, area].concat()).unwrap();
-        fs::write(&hidden, secret).unwrap();
-        let name = name.to_string();
-        let arguments = ["-T", "none", "-u", &public, "-s", &hidden, "-n", &name, "-o", &made];
-        swtpm.run_tool("tpm2_makecredential", &arguments);
-        // The tool's own header of 8 bytes, then a TPM2B_ID_OBJECT and a TPM2B_ENCRYPTED_SECRET.
-        let file = fs::read(made).unwrap();
-        let (blob, rest) = sized(&file[8..]);
-        let (encrypted_secret, rest) = sized(rest);
-        assert!(rest.is_empty());
-        Self { blob: blob.to_vec(), encrypted_secret: encrypted_secret.to_vec() }
+        let (blob, encrypted_secret) =
+            swtpm.make_credential(endorsement_key.as_bytes(), name.as_bytes(), secret);
+        Self { blob, encrypted_secret }
     }
 
     pub(crate) fn credential(&self) -> Credential<'_> {
         Credential { blob: &self.blob, encrypted_secret: &self.encrypted_secret }
     }
-}
-
-fn sized(bytes: &[u8]) -> (&[u8], &[u8]) {
-    let (size, rest) = bytes.split_first_chunk::<2>().unwrap();
-    rest.split_at(usize::from(u16::from_be_bytes(*size)))
 }
 
 /// Opens a credential with the endorsement key, authorized as its template wants it. Leaves no session of its

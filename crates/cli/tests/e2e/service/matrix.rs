@@ -18,7 +18,16 @@ use crate::{
 };
 
 /// The methods in an order in which each can succeed.
-const METHODS: [&str; 6] = ["providers", "create", "public", "sign", "list", "delete"];
+const METHODS: [&str; 8] = [
+    "providers",
+    "create",
+    "public",
+    "sign",
+    "attestation/identity",
+    "attestation/activate",
+    "list",
+    "delete",
+];
 const TOKEN: &str = "0123456789abcdef0123456789abcdef0123456789abcdef";
 
 /// One way to reach the app-server.
@@ -88,21 +97,35 @@ impl InProcess<'_> {
 
 impl Caller for InProcess<'_> {
     fn call(&mut self, method: &str, params: &Value) -> Value {
-        let subcommand = method.rsplit('/').next().unwrap();
+        let subcommand = match method.rsplit('/').next().unwrap() {
+            "identity" | "activate" => "attest",
+            subcommand => subcommand,
+        };
         if subcommand == "initialize" {
             // Part of every command.
             return json!({"result": {}});
         }
         let mut command = self.command(subcommand);
         let text = |name: &str| params[name].as_str().unwrap().to_owned();
-        let payload = self.installation.folder.path().join("payload.json");
+        let file = |name: &str, content: &Value| {
+            let path = self.installation.folder.path().join(name);
+            std::fs::write(&path, content.to_string()).unwrap();
+            path
+        };
         match subcommand {
             "create" => {
                 command.args(["--account", &text("accountUserId"), "--client", &text("clientId")]);
             }
             "sign" => {
-                std::fs::write(&payload, params["payload"].to_string()).unwrap();
-                command.arg(text("keyId")).arg("--payload").arg(&payload);
+                let payload = file("payload.json", &params["payload"]);
+                command.arg(text("keyId")).arg("--payload").arg(payload);
+            }
+            "attest" => {
+                let challenge = file("challenge.json", &params["challenge"]);
+                command.arg(text("keyId")).arg("--challenge").arg(challenge);
+                if params.get("credentialBlob").is_some() {
+                    command.arg("--credential").arg(file("credential.json", params));
+                }
             }
             "public" | "delete" => {
                 command.arg(text("keyId"));
@@ -117,12 +140,14 @@ impl Caller for InProcess<'_> {
 }
 
 /// The outcome of each method: `ok`, or the reason of its refusal.
-fn outcomes(caller: &mut dyn Caller) -> Vec<(&'static str, String)> {
-    let mut key = None;
+fn outcomes(caller: &mut dyn Caller, swtpm: &Swtpm) -> Vec<(&'static str, String)> {
+    let (mut key, mut identity) = (None, Value::Null);
     let mut outcome = |method: &'static str| {
         let params = match (method, &key) {
             ("create", _) => json!({"accountUserId": "account", "clientId": "client"}),
             ("sign", Some(key)) => Key::sign_params(key),
+            ("attestation/identity", Some(key)) => key.identity_params(),
+            ("attestation/activate", Some(key)) => key.activate_params(swtpm, &identity, b"secret"),
             ("public" | "delete", Some(key)) => json!({"keyId": key.id}),
             // Nobody who may not use a method learns what its params should be.
             _ => json!({}),
@@ -130,6 +155,9 @@ fn outcomes(caller: &mut dyn Caller) -> Vec<(&'static str, String)> {
         let answer = caller.call(&format!("device/key/{method}"), &params);
         if method == "create" && answer["result"].is_object() {
             key = Some(Key::new("account", "client", &answer));
+        }
+        if method == "attestation/identity" {
+            identity = answer.clone();
         }
         match answer.get("result") {
             Some(_) => "ok".to_owned(),
@@ -166,11 +194,11 @@ fn every_method_over_every_transport() {
     // One after the other: the simulator serves one at a time.
     let mut command = installation.app_server(SERVICE);
     let mut stdio = Server::start(command.args(&tpm));
-    assert_eq!(outcomes(&mut stdio), all("ok"), "stdio");
+    assert_eq!(outcomes(&mut stdio, &swtpm), all("ok"), "stdio");
     stdio.finish_well();
 
     let mut in_process = InProcess { installation: &installation, tpm: swtpm.address() };
-    assert_eq!(outcomes(&mut in_process), all("ok"), "in process");
+    assert_eq!(outcomes(&mut in_process, &swtpm), all("ok"), "in process");
 
     let [open, guarded] = ["127.31.7.10", "127.31.7.11"].map(free_address);
     let mut command = installation.service();
@@ -178,12 +206,12 @@ fn every_method_over_every_transport() {
     let service = Service::start(command.args(["--listen", &format!("ws://{open}")]));
     for uid in [SERVICE, CLIENT] {
         let mut unix = Client::connect(&installation.socket(), uid);
-        assert_eq!(outcomes(&mut unix), all("ok"), "unix as {uid}");
+        assert_eq!(outcomes(&mut unix, &swtpm), all("ok"), "unix as {uid}");
     }
     let mut websocket = WebSocketClient::connect(open, None);
     let answer = websocket.call("initialize", &initialize());
     assert_eq!(answer["result"]["codexHome"], "/", "{answer}");
-    assert_eq!(outcomes(&mut websocket), all("transport_not_local"), "ws on loopback");
+    assert_eq!(outcomes(&mut websocket, &swtpm), all("transport_not_local"), "ws on loopback");
     service.stop();
 
     let config = format!("[websocket]\ntoken_file = {:?}", token_file.display().to_string());
@@ -194,7 +222,7 @@ fn every_method_over_every_transport() {
     let mut websocket = WebSocketClient::connect(guarded, Some(TOKEN));
     let answer = websocket.call("initialize", &initialize());
     assert_eq!(answer["result"]["codexHome"], "/", "{answer}");
-    assert_eq!(outcomes(&mut websocket), all("transport_not_local"), "ws with the token");
+    assert_eq!(outcomes(&mut websocket, &swtpm), all("transport_not_local"), "ws with the token");
     service.stop();
 }
 
