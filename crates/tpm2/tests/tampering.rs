@@ -22,6 +22,7 @@ enum Plan {
     Nothing,
     FlipCommandByte(usize),
     FlipResponseByteFromEnd(usize),
+    AppendToResponse,
     Replay,
     AnswerRetry(usize),
 }
@@ -45,7 +46,12 @@ impl Transport for Proxy {
                 return Ok(vec![0x80, 1, 0, 0, 0, 10, 0, 0, 0x09, 0x22]);
             }
             Plan::Replay => return Ok(self.last.clone()),
-            Plan::FlipCommandByte(at) => command[at] ^= 1,
+            Plan::FlipCommandByte(at) => {
+                // Shorter ones pass as they are: what is flushed after the changed one.
+                if let Some(byte) = command.get_mut(at) {
+                    *byte ^= 1;
+                }
+            }
             _ => {}
         }
         let mut response = self.inner.transact(&command, deadline)?;
@@ -54,6 +60,11 @@ impl Transport for Proxy {
         if let Plan::FlipResponseByteFromEnd(at) = *plan {
             let place = response.len() - 1 - at;
             response[place] ^= 1;
+        }
+        if matches!(*plan, Plan::AppendToResponse) {
+            response.push(0);
+            let size = u32::try_from(response.len()).unwrap().to_be_bytes();
+            response[2..6].copy_from_slice(&size);
         }
         Ok(response)
     }
@@ -170,26 +181,28 @@ fn an_activated_secret_does_not_travel_in_the_clear() {
 fn every_authorization_of_a_response_is_checked() {
     let swtpm = Swtpm::start();
     let mut between = Between::new(&swtpm);
+    let flip = Plan::FlipResponseByteFromEnd;
     // From the end, the password's 5 bytes: sizes of its HMAC and of its nonce. Then of the session: the HMAC's
     // last and first byte, attributes, nonce, and s of the attestation key's signature.
-    for (at, reason) in [
-        (0, "tpm_malformed"),
-        (1, "tpm_malformed"),
-        (3, "tpm_malformed"),
-        (4, "tpm_malformed"),
-        (5, "tpm_response_authentication"),
-        (36, "tpm_response_authentication"),
-        (39, "tpm_response_authentication"),
-        (45, "tpm_response_authentication"),
-        (80, "tpm_response_authentication"),
+    for (plan, reason) in [
+        (Plan::AppendToResponse, "tpm_malformed"),
+        (flip(0), "tpm_malformed"),
+        (flip(1), "tpm_malformed"),
+        (flip(3), "tpm_malformed"),
+        (flip(4), "tpm_malformed"),
+        (flip(5), "tpm_response_authentication"),
+        (flip(36), "tpm_response_authentication"),
+        (flip(39), "tpm_response_authentication"),
+        (flip(45), "tpm_response_authentication"),
+        (flip(80), "tpm_response_authentication"),
     ] {
         between.plan(Plan::Nothing);
         let mut keys = Keys::make(&mut between.tpm, &[], soon());
         let ak = attestation_key(&mut between.tpm, 1);
-        between.plan(Plan::FlipResponseByteFromEnd(at));
+        between.plan(plan);
         let key = AuthorizedObject { object: &keys.loaded, auth_value: &keys.secret };
         let certified = between.tpm.certify(&mut keys.session, key, &ak.object, &DIGEST, soon());
-        assert_eq!(certified.unwrap_err().reason(), reason, "byte {at}");
+        assert_eq!(certified.unwrap_err().reason(), reason, "{plan:?}");
         assert!(!keys.session.is_usable());
         between.plan(Plan::Nothing);
         between.tpm.flush_everything(soon()).unwrap();
@@ -223,12 +236,31 @@ fn what_a_response_made_is_flushed_if_it_is_not_accepted() {
     let swtpm = Swtpm::start();
     let mut between = Between::new(&swtpm);
     let mut keys = Keys::make(&mut between.tpm, &[], soon());
-    let template = EccP256Template::attestation_key();
-    // From the end: the size of the password's HMAC; then, before its 5 bytes, the Name.
-    for (at, reason) in [(0, "tpm_malformed"), (5, "tpm_name_mismatch")] {
-        between.plan(Plan::FlipResponseByteFromEnd(at));
-        let made = between.tpm.create_primary(Hierarchy::Endorsement, &template, &[], soon());
-        assert_eq!(made.unwrap_err().reason(), reason);
+    let attestation = EccP256Template::attestation_key();
+    // From the end: the size of the password's HMAC; then, before its 5 bytes, the Name. In the command, whose
+    // template starts at 35: `restricted` in the attributes.
+    for (plan, reason) in [
+        (Plan::FlipResponseByteFromEnd(0), "tpm_malformed"),
+        (Plan::AppendToResponse, "tpm_malformed"),
+        (Plan::FlipResponseByteFromEnd(5), "tpm_name_mismatch"),
+        (Plan::FlipCommandByte(40), "tpm_unexpected_key"),
+    ] {
+        between.plan(plan);
+        let made = between.tpm.create_primary(Hierarchy::Endorsement, &attestation, &[], soon());
+        assert_eq!(made.unwrap_err().reason(), reason, "{plan:?}");
+    }
+    // The first byte of the policy; then the response about another endorsement key.
+    for (before, plan) in [
+        (EndorsementTemplate::EccP256, Plan::FlipCommandByte(45)),
+        (EndorsementTemplate::EccP384, Plan::Replay),
+    ] {
+        between.plan(Plan::Nothing);
+        let made = between.tpm.create_endorsement_key(before, soon()).unwrap();
+        between.plan(plan);
+        let other = between.tpm.create_endorsement_key(EndorsementTemplate::EccP256, soon());
+        assert_eq!(other.unwrap_err().reason(), "tpm_unexpected_key", "{plan:?}");
+        between.plan(Plan::Nothing);
+        between.tpm.flush(made.object.handle, soon()).unwrap();
     }
     let parent = under(&keys.parent);
     let (private, public) = (&keys.created.private, &keys.created.public);

@@ -124,3 +124,68 @@ fn more_random_bytes_than_asked_for_are_malformed() {
     let error = scripted(&[long]).0.get_random(1, soon()).unwrap_err();
     assert_eq!(error.reason(), "tpm_malformed");
 }
+
+/// A successful response without sessions.
+fn success(parameters: &[u8]) -> Vec<u8> {
+    framed(0x8001, parameters)
+}
+
+/// A successful response to a command with the empty password.
+fn after_password(parameters: &[u8]) -> Vec<u8> {
+    let size = u32::try_from(parameters.len()).unwrap().to_be_bytes();
+    framed(0x8002, &[&size, parameters, &[0, 0, 1, 0, 0]].concat())
+}
+
+fn framed(tag: u16, rest: &[u8]) -> Vec<u8> {
+    let size = u32::try_from(10 + rest.len()).unwrap().to_be_bytes();
+    [&tag.to_be_bytes()[..], &size, &[0; 4], rest].concat()
+}
+
+/// What `TPM2_NV_ReadPublic` answers about this index with 8 bytes of data, `AUTHREAD` and `WRITTEN`.
+fn nv_public(index: u32) -> Vec<u8> {
+    let area = [&index.to_be_bytes()[..], &[0, 0x0b, 0x20, 0x04, 0, 0, 0, 0, 0, 8]].concat();
+    let name = Name::sha256(&area);
+    [&[0, 14][..], &area, &[0, 34], name.as_bytes()].concat()
+}
+
+#[test]
+fn what_an_index_says_of_itself_is_held_against_what_was_asked() {
+    let index = Handle::new(0x01C0_000A);
+    let read = |answer: Vec<u8>| scripted(&[success(&answer)]).0.nv_read_public(index, soon());
+    assert_eq!(read(nv_public(0x01C0_000A)).unwrap().index, index);
+    assert_eq!(read(nv_public(0x01C0_000B)).unwrap_err().reason(), "tpm_malformed");
+    let mut renamed = nv_public(0x01C0_000A);
+    *renamed.last_mut().unwrap() ^= 1;
+    assert_eq!(read(renamed).unwrap_err().reason(), "tpm_name_mismatch");
+}
+
+#[test]
+fn nv_data_comes_in_the_pieces_that_were_asked_for() {
+    let index = Handle::new(0x01C0_000A);
+    let property = |property: u32, value: u32| {
+        let numbers = [6, 1, property, value].map(u32::to_be_bytes).concat();
+        success(&[&[0], &numbers[..]].concat())
+    };
+    let piece = |data: &[u8]| {
+        let size = u16::try_from(data.len()).unwrap().to_be_bytes();
+        after_password(&[&size, data].concat())
+    };
+    let read = |answers: &[Vec<u8>]| {
+        let public = success(&nv_public(0x01C0_000A));
+        let (mut tpm, sent) = scripted(&[std::slice::from_ref(&public), answers].concat());
+        let public = tpm.nv_read_public(index, soon()).unwrap();
+        let data = tpm.nv_read(&public, soon());
+        (data, sent.lock().unwrap().len() - 2)
+    };
+    // TPM_PT_NV_BUFFER_MAX: 5 bytes, nothing said (the next property came), or no buffer at all.
+    let (data, pieces) = read(&[property(0x12C, 5), piece(b"abcde"), piece(b"fgh")]);
+    assert_eq!((data.unwrap().as_slice(), pieces), (&b"abcdefgh"[..], 2));
+    for unsaid in [property(0x12D, 5), property(0x12C, 0)] {
+        let (data, pieces) = read(&[unsaid, piece(b"abcdefgh")]);
+        assert_eq!((data.unwrap().as_slice(), pieces), (&b"abcdefgh"[..], 1));
+    }
+    for wrong in [&b"abcd"[..], b"abcdef", b""] {
+        let (data, _) = read(&[property(0x12C, 5), piece(wrong)]);
+        assert_eq!(data.unwrap_err().reason(), "tpm_malformed");
+    }
+}

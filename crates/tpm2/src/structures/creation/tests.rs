@@ -72,8 +72,10 @@ fn a_parse_covers_the_whole_input_and_trusts_no_count() {
     for length in 0..longer.len() - 1 {
         assert!(CreationData::parse(&longer[..length]).is_err(), "{length}");
     }
-    let many = CreationData::parse(&[0xff, 0xff, 0xff, 0xff]);
-    assert_eq!(many, Err(MarshalError::Value { field: "pcrSelect", value: 0xffff_ffff }));
+    for many in [17, u32::MAX] {
+        let parsed = CreationData::parse(&many.to_be_bytes());
+        assert_eq!(parsed, Err(MarshalError::Value { field: "pcrSelect", value: many.into() }));
+    }
     let wide = CreationData::parse(&[0, 0, 0, 1, 0, 0x0b, 5, 0, 0, 0, 0, 0]);
     assert!(matches!(wide, Err(MarshalError::TooLong { field: "sizeofSelect", .. })));
 }
