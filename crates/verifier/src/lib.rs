@@ -52,13 +52,16 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod attestation;
+mod expiry;
 mod proof;
 mod proof_key;
 mod refusal;
 
+pub use expiry::MAX_LIFETIME_SECONDS;
 pub use proof::{
-    MAX_LIFETIME_SECONDS, MAX_SIGNED_BYTES, Proof, VerifiedConnection, VerifiedEnrollment,
-    verify_connection, verify_enrollment,
+    MAX_SIGNED_BYTES, Proof, VerifiedConnection, VerifiedEnrollment, verify_connection,
+    verify_enrollment,
 };
 pub use proof_key::ProofKey;
 pub use refusal::Refusal;

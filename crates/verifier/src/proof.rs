@@ -8,8 +8,6 @@ use device_key_types::{
 
 use crate::{ProofKey, Refusal};
 
-pub use expectation::MAX_LIFETIME_SECONDS;
-
 /// Most bytes that are looked at. No statement has as many: its longest are three texts of 512 bytes,
 /// twice as long where each character is escaped, and 2 KiB of everything else.
 pub const MAX_SIGNED_BYTES: usize = 16 * 1024;
@@ -70,7 +68,7 @@ impl VerifiedConnection {
 ///
 /// The checks, in this order: size; signature over the bytes as given; one strict JSON object of the
 /// signing domain; each field valid in itself; canonical form; kind of statement; each field equal
-/// to the expected one, in the protocol's order; `now` < expiry ≤ `now` + [`MAX_LIFETIME_SECONDS`].
+/// to the expected one, in the protocol's order; `now` < expiry ≤ `now` + [`crate::MAX_LIFETIME_SECONDS`].
 ///
 /// The expected digest must have been computed from the proof's own key and from what the client
 /// said about it ([`device_key_types::payload::device_identity_digest`]). The nonce must be one that

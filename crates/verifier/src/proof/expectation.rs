@@ -4,14 +4,11 @@
 //! Nothing here is secret from who signed it, so the comparisons need no constant time.
 
 use device_key_types::{
-    Field, FieldError, Reason, UnixTime,
+    Field, UnixTime,
     payload::{Connection, Enrollment, Target},
 };
 
-use crate::Refusal;
-
-/// Longest time from now to an expiry, in seconds: the one that devices sign at most.
-pub const MAX_LIFETIME_SECONDS: i64 = 900;
+use crate::{Refusal, expiry};
 
 pub(super) fn enrollment(
     signed: &Enrollment,
@@ -28,7 +25,7 @@ pub(super) fn enrollment(
         &signed.device_identity_sha256,
         &expected.device_identity_sha256,
     )?;
-    expiry(
+    unexpired(
         Field::ChallengeExpiresAt,
         signed.challenge_expires_at,
         expected.challenge_expires_at,
@@ -47,7 +44,7 @@ pub(super) fn connection(
     equal(Field::AccountUserId, &signed.account_user_id, &expected.account_user_id)?;
     equal(Field::ClientId, &signed.client_id, &expected.client_id)?;
     equal(Field::TokenSha256, &signed.token_sha256, &expected.token_sha256)?;
-    expiry(Field::TokenExpiresAt, signed.token_expires_at, expected.token_expires_at, now)
+    unexpired(Field::TokenExpiresAt, signed.token_expires_at, expected.token_expires_at, now)
 }
 
 fn target(signed: &Target, expected: &Target) -> Result<(), Refusal> {
@@ -59,19 +56,12 @@ fn equal<T: PartialEq>(field: Field, signed: &T, expected: &T) -> Result<(), Ref
     if signed == expected { Ok(()) } else { Err(Refusal::Mismatch(field)) }
 }
 
-fn expiry(
+fn unexpired(
     field: Field,
     signed: UnixTime,
     expected: UnixTime,
     now: UnixTime,
 ) -> Result<(), Refusal> {
     equal(field, &signed, &expected)?;
-    let reason = if signed <= now {
-        Reason::Expired
-    } else if signed > now.saturating_add(MAX_LIFETIME_SECONDS) {
-        Reason::ExpiresTooLate
-    } else {
-        return Ok(());
-    };
-    Err(FieldError { field, reason }.into())
+    Ok(expiry::check(field, signed, now)?)
 }

@@ -9,11 +9,13 @@ use device_key_verifier::{MAX_LIFETIME_SECONDS, Refusal};
 
 use crate::signer::{Signer, connection_bytes, enrollment_bytes};
 
+const ANOTHER_NONCE: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
+
 type Change<T> = (Field, fn(&mut T));
 
 /// One change for each field, in the protocol's order.
 const CONNECTION_CHANGES: [Change<Connection>; 8] = [
-    (Field::Nonce, |payload| payload.nonce = "_".repeat(42).parse_with("8")),
+    (Field::Nonce, |payload| payload.nonce = ANOTHER_NONCE.parse().unwrap()),
     (Field::SessionId, |payload| payload.session_id = "another".parse().unwrap()),
     (Field::TargetOrigin, |payload| {
         payload.target.origin = "https://chatgpt.com:8443".parse().unwrap();
@@ -30,7 +32,7 @@ const CONNECTION_CHANGES: [Change<Connection>; 8] = [
 ];
 
 const ENROLLMENT_CHANGES: [Change<Enrollment>; 8] = [
-    (Field::Nonce, |payload| payload.nonce = "_".repeat(42).parse_with("8")),
+    (Field::Nonce, |payload| payload.nonce = ANOTHER_NONCE.parse().unwrap()),
     (Field::ChallengeId, |payload| payload.challenge_id = "another".parse().unwrap()),
     (Field::TargetOrigin, |payload| {
         payload.target.origin = "http://chatgpt.com".parse().unwrap();
@@ -47,17 +49,6 @@ const ENROLLMENT_CHANGES: [Change<Enrollment>; 8] = [
         payload.challenge_expires_at = payload.challenge_expires_at.saturating_add(1);
     }),
 ];
-
-trait ParseWith {
-    fn parse_with<T: std::str::FromStr<Err = Reason>>(self, last: &str) -> T;
-}
-
-impl ParseWith for String {
-    /// Parses the text after this last character, whose trailing bits must be zero.
-    fn parse_with<T: std::str::FromStr<Err = Reason>>(self, last: &str) -> T {
-        (self + last).parse().unwrap()
-    }
-}
 
 #[test]
 fn the_challenged_statement_is_accepted_and_given_back() {

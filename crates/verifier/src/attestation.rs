@@ -1,0 +1,70 @@
+//! The attestation that a device key lives in a TPM, in two round trips.
+//!
+//! 1. The backend makes a [`Challenge`](device_key_types::attestation::Challenge) beside its enrollment challenge. The client answers with
+//!    an [`Identity`]. [`verify_identity`] tells which TPM that claims to be, and that its attestation
+//!    key and the device key have the right shape.
+//! 2. The backend makes a secret of 32 random bytes, wraps it with
+//!    [`VerifiedIdentity::make_credential`], and keeps its digest. Only that TPM, with that
+//!    attestation key loaded, can give the secret back. The client answers with an [`Activation`],
+//!    and [`VerifiedIdentity::verify_activation`] tells what protects the device key.
+//!
+//! Between the two the backend keeps the [`VerifiedIdentity`], or the client's first answer and the
+//! claim, from which it is made again.
+//!
+//! What it proves: this key cannot leave a genuine TPM of that make. Not: which machine the TPM sits
+//! in, nor which program uses the key. Constants quote the TCG "TPM 2.0 Library" and the TCG "EK
+//! Credential Profile for TPM Family 2.0".
+//!
+//! ```no_run
+//! use device_key_types::{
+//!     Sha256Digest, UnixTime,
+//!     attestation::{Activation, Claim, Credential, Identity},
+//! };
+//! use device_key_verifier::attestation::{
+//!     AttestationRefusal, OsRandom, RandomSource as _, RootKind, TrustRoots, VerifiedKind,
+//!     verify_identity,
+//! };
+//!
+//! # fn ask_client(_: &Credential) -> Activation { unimplemented!() }
+//! # fn backend(
+//! #     vendor_root: &[u8], vendor_intermediate: &[u8], identity: &Identity, claim: Claim,
+//! #     now: UnixTime,
+//! # ) -> Result<VerifiedKind, Box<dyn std::error::Error>> {
+//! let roots = TrustRoots::new([(vendor_root, RootKind::Hardware)])?
+//!     .with_intermediates([vendor_intermediate])?;
+//! let identity = match verify_identity(identity, claim, &roots, now) {
+//!     Err(AttestationRefusal::NoCertificate) => return Ok(VerifiedKind::Unattested),
+//!     verified => verified?,
+//! };
+//!
+//! let mut secret = [0; 32];
+//! OsRandom.fill(&mut secret)?;
+//! let credential = identity.make_credential(&secret, &mut OsRandom)?;
+//! let activation = ask_client(&credential);
+//!
+//! let key = identity.verify_activation(&activation, &Sha256Digest::of(&secret), now)?;
+//! assert_eq!(key.kind().as_str(), "hardware_tpm");
+//! # Ok(key.kind().clone())
+//! # }
+//! ```
+
+mod certificate_path;
+mod credential;
+mod endorsement_certificate;
+mod endorsement_key;
+mod identity;
+mod refusal;
+mod statement;
+mod tpm_attributes;
+mod tpm_keys;
+mod trust_roots;
+mod verified_key;
+
+pub use credential::{CredentialError, SECRET_BYTES, make_credential};
+pub use device_key_tpm2::{EndorsementPublic, Name, OsRandom, RandomError, RandomSource};
+pub use device_key_types::attestation::{Activation, Claim, Credential, Identity};
+pub use endorsement_key::MAX_CERTIFICATES;
+pub use identity::{VerifiedIdentity, verify_identity};
+pub use refusal::{AttestationRefusal, CertificateRefusal, Statement, StatementFault};
+pub use trust_roots::{InvalidTrustRoots, RevocationPolicy, RootKind, TrustRoots};
+pub use verified_key::{TpmDescription, VerifiedKey, VerifiedKind};

@@ -1,0 +1,191 @@
+//! `TPM2_MakeCredential` without a TPM (TPM 2.0 Library, Part 1, section "Credential Protection"; Part 3,
+//! section "`TPM2_MakeCredential`").
+
+use aws_lc_rs::{
+    agreement::{self, ECDH_P256, ECDH_P384, PrivateKey, UnparsedPublicKey},
+    cipher::{AES_128, AES_256, EncryptionContext, StreamingEncryptingKey, UnboundCipherKey},
+    error::Unspecified,
+    iv::FixedLength,
+    rsa::{
+        OAEP_SHA256_MGF1SHA256, OaepPublicEncryptingKey, PublicEncryptingKey, PublicKeyComponents,
+    },
+};
+use device_key_tpm2::{
+    EndorsementKey, EndorsementPublic, HashAlgorithm, Name, RandomError, RandomSource,
+    kdf::{kdfa, kdfe},
+    marshal::{MarshalError, Writer},
+};
+use device_key_types::attestation::{Credential, InvalidEvidence};
+use zeroize::Zeroizing;
+
+/// Bytes in a credential's secret: the digest of the smallest name algorithm of an endorsement key.
+pub const SECRET_BYTES: usize = 32;
+
+/// Labels of the key derivations (Part 1, section "Credential Protection"). The derivations add the
+/// terminating zero, which counts; OAEP does not.
+const IDENTITY: &str = "IDENTITY";
+const IDENTITY_WITH_ZERO: &[u8] = b"IDENTITY\0";
+const STORAGE: &str = "STORAGE";
+const INTEGRITY: &str = "INTEGRITY";
+
+/// How often a random number may turn out not to be a private key. One in 2^32 is not.
+const SCALAR_ATTEMPTS: usize = 8;
+
+/// No credential could be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CredentialError {
+    /// The source of randomness failed.
+    #[error(transparent)]
+    Random(#[from] RandomError),
+    /// The endorsement key cannot be used, although it is of a standard template: an RSA modulus that
+    /// is even, for one.
+    #[error("the endorsement key cannot be used")]
+    EndorsementKey,
+    /// A structure did not fit its bounds, which its parts give no cause for.
+    #[error("the credential does not fit")]
+    Size,
+}
+
+/// Wraps a secret for the TPM with this endorsement key, which gives it up
+/// (`TPM2_ActivateCredential`) only while the object with this Name is loaded in it.
+///
+/// The seed and the ephemeral key come from `random`. What pads the seed of an RSA key comes from
+/// aws-lc, which takes it from nowhere else.
+pub fn make_credential(
+    endorsement_key: &EndorsementPublic,
+    attestation_key: &Name,
+    secret: &[u8; SECRET_BYTES],
+    random: &mut dyn RandomSource,
+) -> Result<Credential, CredentialError> {
+    let hash = endorsement_key.template().name_algorithm();
+    let SharedSeed { seed, encrypted_secret } = match endorsement_key.key() {
+        EndorsementKey::Rsa2048(modulus) => encrypted_seed(modulus, hash, random)?,
+        EndorsementKey::EccP256(point) => {
+            agreed_seed(&P256, [&point.x(), &point.y()], hash, random)?
+        }
+        EndorsementKey::EccP384(point) => agreed_seed(&P384, [point.x(), point.y()], hash, random)?,
+    };
+    let name = attestation_key.as_bytes();
+
+    let mut identity = Writer::new();
+    identity.put_sized(secret)?;
+    let mut key = Zeroizing::new(vec![0; endorsement_key.template().symmetric_key_size()]);
+    kdfa(hash, &seed, STORAGE, name, &[], &mut key);
+    let encrypted = encrypt(&key, identity.as_bytes())?;
+
+    let mut key = Zeroizing::new(vec![0; hash.size()]);
+    kdfa(hash, &seed, INTEGRITY, &[], &[], &mut key);
+    let mut blob = Writer::new();
+    blob.put_sized(&hash.hmac(&key, &[&encrypted, name]))?.put(&encrypted)?;
+    Ok(Credential {
+        blob: blob.as_bytes().to_vec().try_into()?,
+        encrypted_secret: encrypted_secret.try_into()?,
+    })
+}
+
+/// A seed, and how it reaches the TPM (content of `TPM2B_ENCRYPTED_SECRET`).
+struct SharedSeed {
+    seed: Zeroizing<Vec<u8>>,
+    encrypted_secret: Vec<u8>,
+}
+
+/// RSA-OAEP with the key's name algorithm (Part 1, annex "RSA", section "Secret Sharing").
+fn encrypted_seed(
+    modulus: &[u8; 256],
+    hash: HashAlgorithm,
+    random: &mut dyn RandomSource,
+) -> Result<SharedSeed, CredentialError> {
+    let mut seed = Zeroizing::new(vec![0; hash.size()]);
+    random.fill(&mut seed)?;
+    let components = PublicKeyComponents { n: modulus.as_slice(), e: &[0x01, 0x00, 0x01] };
+    let key: PublicEncryptingKey = components.try_into()?;
+    let mut encrypted_secret = vec![0; modulus.len()];
+    OaepPublicEncryptingKey::new(key)?.encrypt(
+        &OAEP_SHA256_MGF1SHA256,
+        &seed,
+        &mut encrypted_secret,
+        Some(IDENTITY_WITH_ZERO),
+    )?;
+    Ok(SharedSeed { seed, encrypted_secret })
+}
+
+/// A curve of endorsement keys.
+struct Curve {
+    algorithm: &'static agreement::Algorithm,
+    coordinate: usize,
+}
+
+static P256: Curve = Curve { algorithm: &ECDH_P256, coordinate: 32 };
+static P384: Curve = Curve { algorithm: &ECDH_P384, coordinate: 48 };
+
+/// One-pass ECDH (Part 1, annex "ECC", section "Secret Sharing").
+fn agreed_seed(
+    curve: &Curve,
+    [x, y]: [&[u8]; 2],
+    hash: HashAlgorithm,
+    random: &mut dyn RandomSource,
+) -> Result<SharedSeed, CredentialError> {
+    let ephemeral = ephemeral_key(curve, random)?;
+    let public_key = ephemeral.compute_public_key()?;
+    // SEC 1, 2.3.3: 0x04, x, y.
+    let (_, point) =
+        public_key.as_ref().split_at_checked(1).ok_or(CredentialError::EndorsementKey)?;
+    let (ephemeral_x, ephemeral_y) =
+        point.split_at_checked(curve.coordinate).ok_or(CredentialError::EndorsementKey)?;
+
+    let mut seed = Zeroizing::new(vec![0; hash.size()]);
+    let peer = UnparsedPublicKey::new(curve.algorithm, [&[0x04], x, y].concat());
+    agreement::agree(&ephemeral, peer, CredentialError::EndorsementKey, |shared_x| {
+        kdfe(hash, shared_x, IDENTITY, ephemeral_x, x, &mut seed);
+        Ok(())
+    })?;
+    let mut encrypted_secret = Writer::new();
+    encrypted_secret.put_sized(ephemeral_x)?.put_sized(ephemeral_y)?;
+    Ok(SharedSeed { seed, encrypted_secret: encrypted_secret.as_bytes().to_vec() })
+}
+
+fn ephemeral_key(
+    curve: &Curve,
+    random: &mut dyn RandomSource,
+) -> Result<PrivateKey, CredentialError> {
+    let mut scalar = Zeroizing::new(vec![0; curve.coordinate]);
+    for _ in 0..SCALAR_ATTEMPTS {
+        random.fill(&mut scalar)?;
+        if let Ok(key) = PrivateKey::from_private_key(curve.algorithm, &scalar) {
+            return Ok(key);
+        }
+    }
+    Err(RandomError.into())
+}
+
+/// AES in CFB mode. The vector is zero (Part 1, section "Credential Protection"): the key is used once.
+fn encrypt(key: &[u8], plain: &[u8]) -> Result<Vec<u8>, CredentialError> {
+    let algorithm = if key.len() == 16 { &AES_128 } else { &AES_256 };
+    let vector = EncryptionContext::Iv128(FixedLength::from([0; 16]));
+    let key = UnboundCipherKey::new(algorithm, key)?;
+    let mut encryption = StreamingEncryptingKey::less_safe_cfb128(key, vector)?;
+    // Room for one more block, which this interface asks for and a stream cipher does not fill.
+    let mut encrypted = vec![0; plain.len().saturating_add(16)];
+    let written = encryption.update(plain, &mut encrypted)?.written().len();
+    encrypted.truncate(written);
+    Ok(encrypted)
+}
+
+impl From<Unspecified> for CredentialError {
+    fn from(_: Unspecified) -> Self {
+        Self::EndorsementKey
+    }
+}
+
+impl From<MarshalError> for CredentialError {
+    fn from(_: MarshalError) -> Self {
+        Self::Size
+    }
+}
+
+impl From<InvalidEvidence> for CredentialError {
+    fn from(_: InvalidEvidence) -> Self {
+        Self::Size
+    }
+}

@@ -1,0 +1,76 @@
+use x509_cert::{
+    attr::AttributeTypeAndValue,
+    der::{Tag, Tagged as _, asn1::ObjectIdentifier},
+    ext::pkix::{SubjectAltName, name::GeneralName},
+};
+
+use super::CertificateRefusal;
+
+/// `tcg-at-tpmManufacturer` (TCG "EK Credential Profile for TPM Family 2.0", section "Subject Alternative
+/// Name", as the two below).
+const MANUFACTURER: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.23.133.2.1");
+/// `tcg-at-tpmModel`.
+const MODEL: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.23.133.2.2");
+/// `tcg-at-tpmVersion`.
+const VERSION: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.23.133.2.3");
+
+/// Longest attribute, in bytes: that of most attributes of names (RFC 5280, appendix A.1,
+/// `ub-common-name`).
+const MAX_BYTES: usize = 64;
+
+/// What a certificate says about its TPM: three attributes, each once, in its subject alternative name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct TpmAttributes {
+    pub(super) manufacturer: Box<str>,
+    pub(super) model: Box<str>,
+    pub(super) version: Box<str>,
+}
+
+impl TpmAttributes {
+    pub(super) fn from_names(names: &SubjectAltName) -> Result<Self, CertificateRefusal> {
+        let attributes: Vec<&AttributeTypeAndValue> = names
+            .0
+            .iter()
+            .filter_map(|name| match name {
+                GeneralName::DirectoryName(name) => Some(name.iter()),
+                _ => None,
+            })
+            .flatten()
+            .collect();
+        let only = |wanted| {
+            let mut found = attributes.iter().filter(|attribute| attribute.oid == wanted);
+            match (found.next(), found.next()) {
+                (Some(attribute), None) => text(attribute),
+                _ => None,
+            }
+            .ok_or(CertificateRefusal::TpmAttributes)
+        };
+        let attributes = Self {
+            manufacturer: only(MANUFACTURER)?,
+            model: only(MODEL)?,
+            version: only(VERSION)?,
+        };
+        if is_vendor_id(&attributes.manufacturer) {
+            Ok(attributes)
+        } else {
+            Err(CertificateRefusal::TpmAttributes)
+        }
+    }
+}
+
+/// Text that can be shown and stored: 1 to 64 bytes without control characters.
+fn text(attribute: &AttributeTypeAndValue) -> Option<Box<str>> {
+    if ![Tag::Utf8String, Tag::PrintableString].contains(&attribute.value.tag()) {
+        return None;
+    }
+    let text = std::str::from_utf8(attribute.value.value()).ok()?;
+    let fits = (1..=MAX_BYTES).contains(&text.len()) && !text.chars().any(char::is_control);
+    fits.then(|| text.into())
+}
+
+/// `id:` and the four bytes of a "TCG Vendor ID Registry" entry in hexadecimal.
+fn is_vendor_id(text: &str) -> bool {
+    text.strip_prefix("id:").is_some_and(|digits| {
+        digits.len() == 8 && digits.bytes().all(|digit| digit.is_ascii_hexdigit())
+    })
+}

@@ -1,0 +1,114 @@
+//! Making credentials; that a TPM opens them is in `swtpm.rs`.
+
+use device_key_types::attestation::{Credential, EndorsementKeyKind};
+use device_key_verifier::attestation::{
+    CredentialError, EndorsementPublic, Name, RandomError, RandomSource, make_credential,
+};
+
+use crate::{
+    software_tpm::{EndorsementKey, SECRET},
+    tpm_structures as tpm,
+};
+
+/// Gives the same byte for ever.
+struct Constant(u8);
+
+impl RandomSource for Constant {
+    fn fill(&mut self, bytes: &mut [u8]) -> Result<(), RandomError> {
+        bytes.fill(self.0);
+        Ok(())
+    }
+}
+
+/// Gives nothing.
+struct Broken;
+
+impl RandomSource for Broken {
+    fn fill(&mut self, _: &mut [u8]) -> Result<(), RandomError> {
+        Err(RandomError)
+    }
+}
+
+/// Gives numbers beyond a curve's order so many times, then good ones.
+struct Unlucky(u8);
+
+impl RandomSource for Unlucky {
+    fn fill(&mut self, bytes: &mut [u8]) -> Result<(), RandomError> {
+        bytes.fill(if self.0 == 0 { 1 } else { 0xff });
+        self.0 = self.0.saturating_sub(1);
+        Ok(())
+    }
+}
+
+fn key(kind: EndorsementKeyKind) -> EndorsementPublic {
+    EndorsementPublic::parse(&EndorsementKey::new(kind).area).unwrap()
+}
+
+fn name(of: &[u8]) -> Name {
+    Name::try_from(tpm::name(of).as_slice()).unwrap()
+}
+
+fn make(
+    key: &EndorsementPublic,
+    random: &mut dyn RandomSource,
+) -> Result<Credential, CredentialError> {
+    make_credential(key, &name(b"key"), &SECRET, random)
+}
+
+#[test]
+fn a_credential_has_the_sizes_of_its_key() {
+    for (kind, hmac, encrypted_secret) in [
+        (EndorsementKeyKind::Rsa2048, 32, 256),
+        (EndorsementKeyKind::EccP256, 32, 4 + 64),
+        (EndorsementKeyKind::EccP384, 48, 4 + 96),
+    ] {
+        let credential = make(&key(kind), &mut Constant(1)).unwrap();
+        assert_eq!(credential.blob.as_bytes().len(), 2 + hmac + 2 + SECRET.len(), "{kind}");
+        assert_eq!(credential.encrypted_secret.as_bytes().len(), encrypted_secret, "{kind}");
+        let blob = credential.blob.as_bytes();
+        assert_eq!(blob[..2], [0, u8::try_from(hmac).unwrap()]);
+        assert!(!blob.windows(SECRET.len()).any(|window| window == SECRET), "{kind}");
+    }
+}
+
+#[test]
+fn randomness_is_the_callers() {
+    for kind in [EndorsementKeyKind::EccP256, EndorsementKeyKind::EccP384] {
+        let key = key(kind);
+        let first = make(&key, &mut Constant(1)).unwrap();
+        assert_eq!(make(&key, &mut Constant(1)).unwrap(), first);
+        assert_ne!(make(&key, &mut Constant(2)).unwrap(), first);
+        // A number that is no private key is drawn again, as often as chance could want.
+        assert_eq!(make(&key, &mut Unlucky(7)).unwrap(), first);
+        assert_eq!(make(&key, &mut Unlucky(8)), Err(CredentialError::Random(RandomError)));
+        assert_eq!(make(&key, &mut Constant(0)), Err(CredentialError::Random(RandomError)));
+    }
+    // aws-lc pads the seed of an RSA key with its own.
+    let key = key(EndorsementKeyKind::Rsa2048);
+    let [first, second] = [1, 1].map(|byte| make(&key, &mut Constant(byte)).unwrap());
+    assert_eq!(first.blob, second.blob);
+    assert_ne!(first.encrypted_secret, second.encrypted_secret);
+    assert_ne!(make(&key, &mut Constant(2)).unwrap().blob, first.blob);
+    for kind in EndorsementKeyKind::ALL {
+        assert_eq!(make(&self::key(kind), &mut Broken), Err(CredentialError::Random(RandomError)));
+    }
+}
+
+#[test]
+fn a_credential_depends_on_name_and_secret() {
+    let key = key(EndorsementKeyKind::EccP256);
+    let made = |name: &Name, secret: u8| {
+        make_credential(&key, name, &[secret; 32], &mut Constant(1)).unwrap().blob
+    };
+    let blob = made(&name(b"key"), 1);
+    assert_ne!(made(&name(b"another"), 1), blob);
+    assert_ne!(made(&name(b"key"), 2), blob);
+}
+
+#[test]
+fn a_key_that_is_none_is_refused() {
+    let mut area = EndorsementKey::new(EndorsementKeyKind::Rsa2048).area;
+    *area.last_mut().unwrap() &= 0xfe;
+    let even = EndorsementPublic::parse(&area).unwrap();
+    assert_eq!(make(&even, &mut Constant(1)), Err(CredentialError::EndorsementKey));
+}

@@ -1,0 +1,353 @@
+//! The first round trip: each check, with just that one thing wrong.
+
+use device_key_testing::samples::NOW;
+use device_key_types::{
+    Field, FieldError, ProtectionClass, Reason,
+    attestation::{Claim, EndorsementKeyKind},
+};
+use device_key_verifier::attestation::{
+    AttestationRefusal, CertificateRefusal, MAX_CERTIFICATES, RootKind, Statement, StatementFault,
+    verify_identity,
+};
+use sha2::{Digest as _, Sha256};
+
+use crate::{
+    software_tpm::{Evidence, SigningKey, SoftwareTpm, bytes},
+    tpm_structures::{
+        self as tpm, CERTIFY, DECRYPT, DEVICE_KEY, ENDORSEMENT, RESTRICTED, SIGN, sized,
+    },
+};
+
+/// The refusal of evidence that was changed before it was signed.
+fn refused(change: impl FnOnce(&mut Evidence)) -> AttestationRefusal {
+    SoftwareTpm::p256().identify(change).unwrap_err()
+}
+
+fn creation(fault: StatementFault) -> AttestationRefusal {
+    AttestationRefusal::Statement(Statement::Creation, fault)
+}
+
+#[test]
+fn a_good_identity_of_each_kind_is_verified() {
+    for kind in EndorsementKeyKind::ALL {
+        let tpm = SoftwareTpm::new(kind);
+        let verified = tpm.identify(|_| ()).unwrap();
+        assert_eq!(verified.claim(), &tpm.claim());
+        assert_eq!(verified.endorsement_key().as_bytes(), tpm.endorsement_key.area);
+        let name = tpm::name(&tpm.attestation_area.to_bytes());
+        assert_eq!(verified.attestation_key_name().as_bytes(), name);
+    }
+}
+
+#[test]
+fn the_claim_is_about_a_key_in_a_tpm() {
+    let tpm = SoftwareTpm::p256();
+    for class in
+        [ProtectionClass::OsProtectedNonextractable, ProtectionClass::HardwareSecureEnclave]
+    {
+        let claim = Claim { protection_class: class, ..tpm.claim() };
+        let (identity, _) = tpm.signed(&tpm.evidence(&claim));
+        let refused = verify_identity(&identity, claim, &tpm.roots(RootKind::Hardware), NOW);
+        assert_eq!(refused.unwrap_err(), AttestationRefusal::ProtectionClass);
+    }
+}
+
+#[test]
+fn the_challenge_is_unexpired() {
+    let tpm = SoftwareTpm::p256();
+    for (seconds, reason) in
+        [(0, Some(Reason::Expired)), (1, None), (900, None), (901, Some(Reason::ExpiresTooLate))]
+    {
+        let mut claim = tpm.claim();
+        claim.challenge.challenge_expires_at = NOW.saturating_add(seconds);
+        let (identity, _) = tpm.signed(&tpm.evidence(&claim));
+        let verified = verify_identity(&identity, claim, &tpm.roots(RootKind::Hardware), NOW);
+        let refusal = reason.map(|reason| {
+            AttestationRefusal::Expiry(FieldError { field: Field::ChallengeExpiresAt, reason })
+        });
+        assert_eq!(verified.err(), refusal, "{seconds}");
+    }
+}
+
+#[test]
+fn a_certificate_is_there() {
+    assert_eq!(
+        refused(|evidence| evidence.certificates.clear()),
+        AttestationRefusal::NoCertificate
+    );
+    let many = |evidence: &mut Evidence, count| {
+        evidence.certificates = vec![evidence.certificates[0].clone(); count];
+    };
+    assert!(SoftwareTpm::p256().identify(|evidence| many(evidence, MAX_CERTIFICATES)).is_ok());
+    assert_eq!(
+        refused(|evidence| many(evidence, MAX_CERTIFICATES + 1)),
+        AttestationRefusal::TooManyCertificates
+    );
+}
+
+#[test]
+fn the_endorsement_key_is_the_certified_one() {
+    for kind in EndorsementKeyKind::ALL {
+        let (tpm, other) = (SoftwareTpm::new(kind), SoftwareTpm::new(kind));
+        let area = other.endorsement_key.area;
+        let refused = tpm.identify(|evidence| evidence.endorsement_area = area).unwrap_err();
+        assert_eq!(
+            refused,
+            AttestationRefusal::Certificate(CertificateRefusal::OtherKey),
+            "{kind}"
+        );
+    }
+    // A key of another kind than the certificate's.
+    let other = SoftwareTpm::new(EndorsementKeyKind::EccP384).endorsement_key;
+    let refused = refused(|evidence| {
+        evidence.kind = other.kind;
+        evidence.endorsement_area = other.area;
+    });
+    assert_eq!(refused, AttestationRefusal::Certificate(CertificateRefusal::OtherKey));
+}
+
+#[test]
+fn the_endorsement_key_is_of_the_kind_that_is_said() {
+    for kind in [EndorsementKeyKind::EccP384, EndorsementKeyKind::Rsa2048] {
+        assert_eq!(
+            refused(|evidence| evidence.kind = kind),
+            AttestationRefusal::EndorsementKeyKind
+        );
+    }
+}
+
+#[test]
+fn the_endorsement_key_is_of_a_standard_template() {
+    for kind in EndorsementKeyKind::ALL {
+        let tpm = SoftwareTpm::new(kind);
+        // Every byte of the area but the key itself, whose bytes are compared with the certificate.
+        let key = match kind {
+            EndorsementKeyKind::Rsa2048 => 2 + 256,
+            EndorsementKeyKind::EccP256 => 4 + 64,
+            EndorsementKeyKind::EccP384 => 4 + 96,
+        };
+        for index in 0..tpm.endorsement_key.area.len() - key {
+            let refused = tpm.identify(|evidence| evidence.endorsement_area[index] ^= 1);
+            assert_eq!(
+                refused.unwrap_err(),
+                AttestationRefusal::EndorsementKeyTemplate,
+                "{kind}, byte {index}"
+            );
+        }
+        let longer = tpm.identify(|evidence| evidence.endorsement_area.push(0));
+        assert_eq!(longer.unwrap_err(), AttestationRefusal::EndorsementKeyTemplate);
+    }
+}
+
+#[test]
+fn the_attestation_key_is_of_its_template() {
+    let refused = |change: &dyn Fn(&mut tpm::Area)| {
+        let mut tpm = SoftwareTpm::p256();
+        change(&mut tpm.attestation_area);
+        tpm.identify(|_| ()).unwrap_err()
+    };
+    let changes: [fn(&mut tpm::Area); 5] = [
+        |area| area.name_algorithm = 0x000c,
+        |area| area.policy = vec![0; 32],
+        |area| area.scheme = vec![0x00, 0x10],
+        |area| area.scheme = vec![0x00, 0x18, 0x00, 0x0c],
+        |area| area.curve = 4,
+    ];
+    for (index, change) in changes.into_iter().enumerate() {
+        assert_eq!(refused(&change), AttestationRefusal::AttestationKeyTemplate, "{index}");
+    }
+    for bit in 0..32 {
+        let refused = refused(&|area| area.attributes ^= 1 << bit);
+        assert_eq!(refused, AttestationRefusal::AttestationKeyTemplate, "bit {bit}");
+    }
+}
+
+#[test]
+fn the_attestation_key_is_well_formed() {
+    for change in [
+        |area: &mut Vec<u8>| area.push(0),
+        |area: &mut Vec<u8>| area.truncate(area.len() - 1),
+        // Off the curve.
+        |area: &mut Vec<u8>| *area.last_mut().unwrap() ^= 1,
+        |area: &mut Vec<u8>| area.clear(),
+    ] {
+        assert_eq!(
+            refused(|evidence| change(&mut evidence.attestation_area)),
+            AttestationRefusal::AttestationKeyMalformed
+        );
+    }
+}
+
+#[test]
+fn the_attestation_key_was_made_in_the_endorsement_hierarchy() {
+    // A key of the owner hierarchy that says so.
+    for hierarchy in [0x4000_0001, 0x4000_0007, 0x4000_000C] {
+        let mut tpm = SoftwareTpm::p256();
+        tpm.hierarchy = hierarchy;
+        let refused = tpm.identify(|_| ()).unwrap_err();
+        assert_eq!(refused, creation(StatementFault::Signer));
+    }
+    // The creation data of another hierarchy, of an object's child, and of contradicting fields, each
+    // with its hash.
+    let with = |data: Vec<u8>| {
+        refused(|evidence| {
+            evidence.creation.attested[1] = Sha256::digest(&data).to_vec();
+            evidence.creation_data = data;
+        })
+    };
+    let endorsement = ENDORSEMENT.to_be_bytes();
+    for data in [
+        tpm::creation_data(0x0010, &0x4000_0001_u32.to_be_bytes()),
+        tpm::creation_data(0x000b, &tpm::name(b"parent")),
+        tpm::creation_data(0x000b, &endorsement),
+    ] {
+        assert_eq!(with(data), AttestationRefusal::CreationParent);
+    }
+    let good = tpm::creation_data(0x0010, &endorsement);
+    assert_eq!(with([&good[..], &[0]].concat()), AttestationRefusal::CreationDataMalformed);
+    assert_eq!(with(Vec::new()), AttestationRefusal::CreationDataMalformed);
+}
+
+#[test]
+fn the_creation_data_is_what_was_attested() {
+    let refused = refused(|evidence| evidence.creation.attested[1][0] ^= 1);
+    assert_eq!(refused, AttestationRefusal::CreationData);
+    // Good creation data of another key: an outside info that ours has not.
+    let refused = self::refused(|evidence| {
+        let length = evidence.creation_data.len();
+        evidence.creation_data.truncate(length - 2);
+        evidence.creation_data.extend(sized(b"other"));
+    });
+    assert_eq!(refused, AttestationRefusal::CreationData);
+}
+
+#[test]
+fn the_creation_is_that_of_the_attestation_key() {
+    let refused = refused(|evidence| {
+        evidence.creation.attested[0] = tpm::name(b"another key");
+    });
+    assert_eq!(refused, creation(StatementFault::Name));
+}
+
+#[test]
+fn the_creation_statement_is_one_of_a_tpm() {
+    for change in [
+        |statement: &mut tpm::Statement| statement.magic ^= 1,
+        |statement: &mut tpm::Statement| statement.tag = 0x8018,
+        |statement: &mut tpm::Statement| statement.behind.push(0),
+        |statement: &mut tpm::Statement| statement.signer.clear(),
+    ] {
+        assert_eq!(
+            refused(|evidence| change(&mut evidence.creation)),
+            creation(StatementFault::Malformed)
+        );
+    }
+    let refused = refused(|evidence| {
+        evidence.creation.tag = CERTIFY;
+        evidence.creation.attested[1] = tpm::name(b"qualified");
+    });
+    assert_eq!(refused, creation(StatementFault::Type));
+}
+
+#[test]
+fn the_creation_statement_is_made_for_this_claim() {
+    let refused = refused(|evidence| evidence.creation.extra_data[31] ^= 1);
+    assert_eq!(refused, creation(StatementFault::ExtraData));
+    // Nor does the digest of the other statement do.
+    let refused = self::refused(|evidence| {
+        evidence.creation.extra_data = evidence.certification.extra_data.clone();
+    });
+    assert_eq!(refused, creation(StatementFault::ExtraData));
+}
+
+#[test]
+fn the_creation_statement_names_its_signer() {
+    let refused = refused(|evidence| {
+        evidence.creation.signer = tpm::qualified(ENDORSEMENT, &tpm::name(b"another key"));
+    });
+    assert_eq!(refused, creation(StatementFault::Signer));
+}
+
+#[test]
+fn the_creation_statement_is_signed_by_the_attestation_key() {
+    let tpm = SoftwareTpm::p256();
+    let verify = |change: &dyn Fn(&[u8]) -> Vec<u8>| {
+        let (mut identity, _) = tpm.signed(&tpm.evidence(&tpm.claim()));
+        let statement = identity.attestation_key_creation_attest.as_bytes();
+        identity.attestation_key_creation_signature = bytes(&change(statement));
+        verify_identity(&identity, tpm.claim(), &tpm.roots(RootKind::Hardware), NOW).err()
+    };
+    let sign = |statement: &[u8]| tpm.attestation_key.sign(statement);
+    let signature = |algorithm, hash, r_and_s: &[u8]| tpm::signature(algorithm, hash, r_and_s);
+    assert_eq!(verify(&|statement| signature(0x0018, 0x000b, &sign(statement))), None);
+
+    let malformed = Some(creation(StatementFault::SignatureMalformed));
+    // RSASSA, ECDAA, SM2 and HMAC; SHA-1 and SHA-384; bytes behind; none.
+    for algorithm in [0x0014, 0x001a, 0x001b, 0x0005] {
+        let refused = verify(&|statement| signature(algorithm, 0x000b, &sign(statement)));
+        assert_eq!(refused, malformed, "{algorithm:#x}");
+    }
+    for hash in [0x0004, 0x000c] {
+        let refused = verify(&|statement| signature(0x0018, hash, &sign(statement)));
+        assert_eq!(refused, malformed, "{hash:#x}");
+    }
+    let longer =
+        |statement: &[u8]| [&signature(0x0018, 0x000b, &sign(statement))[..], &[0]].concat();
+    assert_eq!(verify(&longer), malformed);
+    assert_eq!(verify(&|_| Vec::new()), malformed);
+
+    let invalid = Some(creation(StatementFault::Signature));
+    let of = |statement: &[u8], key: &SigningKey| signature(0x0018, 0x000b, &key.sign(statement));
+    assert_eq!(verify(&|statement| of(statement, &SigningKey::new())), invalid);
+    assert_eq!(verify(&|statement| of(statement, &tpm.device_key)), invalid);
+    assert_eq!(verify(&|_| of(b"another statement", &tpm.attestation_key)), invalid);
+    assert_eq!(verify(&|_| signature(0x0018, 0x000b, &[0; 64])), invalid);
+}
+
+#[test]
+fn the_device_key_is_of_its_template() {
+    let changes: [fn(&mut tpm::Area); 5] = [
+        |area| area.name_algorithm = 0x000c,
+        |area| area.policy = vec![0; 32],
+        |area| area.scheme = vec![0x00, 0x10],
+        |area| area.scheme = vec![0x00, 0x1a, 0x00, 0x0b, 0, 0],
+        |area| area.curve = 4,
+    ];
+    for (index, change) in changes.into_iter().enumerate() {
+        let mut tpm = SoftwareTpm::p256();
+        change(&mut tpm.device_area);
+        let refused = tpm.identify(|_| ()).unwrap_err();
+        assert_eq!(refused, AttestationRefusal::DeviceKeyTemplate, "change {index}");
+    }
+    let attributes = (0..32).map(|bit| DEVICE_KEY ^ (1 << bit));
+    for bits in attributes.chain([DEVICE_KEY | RESTRICTED, DEVICE_KEY ^ SIGN | DECRYPT]) {
+        let mut tpm = SoftwareTpm::p256();
+        tpm.device_area.attributes = bits;
+        let refused = tpm.identify(|_| ()).unwrap_err();
+        assert_eq!(refused, AttestationRefusal::DeviceKeyTemplate, "{bits:#x}");
+    }
+}
+
+#[test]
+fn the_device_key_is_well_formed_and_the_claimed_one() {
+    for change in [
+        |area: &mut Vec<u8>| area.push(0),
+        |area: &mut Vec<u8>| *area.last_mut().unwrap() ^= 1,
+        |area: &mut Vec<u8>| area.clear(),
+    ] {
+        assert_eq!(
+            refused(|evidence| change(&mut evidence.device_area)),
+            AttestationRefusal::DeviceKeyMalformed
+        );
+    }
+    let mut tpm = SoftwareTpm::p256();
+    [tpm.device_area.x, tpm.device_area.y] = SigningKey::new().point();
+    assert_eq!(tpm.identify(|_| ()).unwrap_err(), AttestationRefusal::OtherDeviceKey);
+}
+
+#[test]
+fn debug_tells_nothing_that_identifies() {
+    let shown = format!("{:?}", SoftwareTpm::p256().identify(|_| ()).unwrap());
+    assert!(shown.contains("ClientId(…)") && !shown.contains("cli_123"), "{shown}");
+    assert!(!shown.to_lowercase().contains("endorsement"), "{shown}");
+}
