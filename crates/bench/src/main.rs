@@ -5,6 +5,7 @@
 //! the children that are measured: an echo, and an app-server on the memory provider.
 #![forbid(unsafe_code)]
 
+mod attestation;
 mod child;
 mod figures;
 mod lookup;
@@ -96,6 +97,7 @@ fn main() -> Result<()> {
             }
             if is_wanted(Part::Verify) {
                 verify::measure(&mut figures)?;
+                attestation::measure(&mut figures, &scratch)?;
             }
             figures.print();
             Ok(())
