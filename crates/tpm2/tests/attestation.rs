@@ -9,8 +9,8 @@ use crate::common::keys::Keys;
 use crate::common::swtpm::{Connect as _, Swtpm, soon};
 use device_key_tpm2::{
     Attest, Attested, AuthValue, AuthorizedObject, CommandCode, CreationData, EcdsaSignature,
-    EndorsementAuthorization, EndorsementPublic, EndorsementTemplate, Error, Handle, HandleRange,
-    HashAlgorithm, Hierarchy, OsRandom, PcrSelection, ResponseClass, Tpm,
+    EndorsementAuthorization, EndorsementKey, EndorsementPublic, EndorsementTemplate, Error,
+    Handle, HandleRange, HashAlgorithm, Hierarchy, OsRandom, PcrSelection, ResponseClass, Tpm,
 };
 
 const SECRET: [u8; 32] = *b"one-use secret of thirty-two byt";
@@ -233,6 +233,21 @@ fn credentials_of_another_tpm_or_another_key_are_told_apart() {
     let sessions = tpm.handles(HandleRange::LoadedSessions, soon()).unwrap();
     assert_eq!(sessions, [keys.session.handle()]);
     assert_eq!(tpm.handles(HandleRange::Transient, soon()).unwrap().len(), 2);
+}
+
+#[test]
+fn a_credential_made_with_the_public_key_derivation_opens() {
+    let swtpm = Swtpm::start();
+    let mut tpm = swtpm.tpm();
+    let mut keys = Keys::make(&mut tpm, &[], soon());
+    let ak = attestation_key(&mut tpm, 1);
+    let ek = tpm.create_endorsement_key(EndorsementTemplate::EccP384, soon()).unwrap();
+    let EndorsementKey::EccP384(point) = ek.public.key() else {
+        panic!("{ek:?}");
+    };
+    let made = Made::by_hand(&SECRET, point, &ak.object.name);
+    let secret = activate(&mut tpm, &mut keys.session, &ak.object, &ek, &made).unwrap();
+    assert_eq!(*secret, SECRET);
 }
 
 #[test]

@@ -3,12 +3,15 @@
 use std::fs;
 use std::process::Command;
 
+use cfb_mode::cipher::KeyIvInit as _;
 use device_key_testing::Swtpm;
 use device_key_tpm2::{
-    Certification, Credential, EccP256Public, EccP256Template, EndorsementAuthorization,
-    EndorsementPublic, EndorsementTemplate, Error, Hierarchy, Name, Object, Primary, Session, Tpm,
+    Certification, Credential, EccP256Public, EccP256Template, EccP384Point,
+    EndorsementAuthorization, EndorsementPublic, EndorsementTemplate, Error, HashAlgorithm,
+    Hierarchy, Name, Object, Primary, Session, Tpm, kdf,
 };
 use p256::pkcs8::EncodePublicKey as _;
+use p384::elliptic_curve::sec1::ToSec1Point as _;
 use zeroize::Zeroizing;
 
 use crate::common::swtpm::soon;
@@ -39,9 +42,42 @@ impl Made {
         Self { blob, encrypted_secret }
     }
 
+    /// Makes a credential for a P-384 endorsement key with the derivation functions of this crate (Part 1,
+    /// section "Credential Protection"). The ephemeral key is always the same one.
+    pub(crate) fn by_hand(secret: &[u8], endorsement_key: &EccP384Point, name: &Name) -> Self {
+        let hash = HashAlgorithm::Sha384;
+        let ephemeral = p384::SecretKey::from_slice(&[9; 48]).unwrap();
+        let ours = ephemeral.public_key().to_sec1_point(false);
+        let (x, y) = (ours.x().unwrap(), ours.y().unwrap());
+        let shared = p384::ecdh::diffie_hellman(
+            ephemeral.to_nonzero_scalar(),
+            endorsement_key.public_key().as_affine(),
+        );
+        let mut seed = [0; 48];
+        let z = shared.raw_secret_bytes();
+        kdf::kdfe(hash, z, "IDENTITY", x, endorsement_key.x(), &mut seed);
+
+        let (mut storage, mut integrity) = ([0; 32], [0; 48]);
+        kdf::kdfa(hash, &seed, "STORAGE", name.as_bytes(), &[], &mut storage);
+        kdf::kdfa(hash, &seed, "INTEGRITY", &[], &[], &mut integrity);
+        let mut identity = framed(secret);
+        let encryptor = cfb_mode::Encryptor::<aes::Aes256>::new(&storage.into(), &[0; 16].into());
+        encryptor.encrypt(&mut identity);
+        let hmac = hash.hmac(&integrity, &[&identity, name.as_bytes()]);
+        Self {
+            blob: [framed(&hmac), identity].concat(),
+            encrypted_secret: [framed(x), framed(y)].concat(),
+        }
+    }
+
     pub(crate) fn credential(&self) -> Credential<'_> {
         Credential { blob: &self.blob, encrypted_secret: &self.encrypted_secret }
     }
+}
+
+/// A `TPM2B`.
+fn framed(bytes: &[u8]) -> Vec<u8> {
+    [&u16::try_from(bytes.len()).unwrap().to_be_bytes(), bytes].concat()
 }
 
 /// Opens a credential with the endorsement key, authorized as its template wants it. Leaves no session of its
