@@ -28,7 +28,7 @@ impl SignedStatement<'_> {
             .map_err(|_| self.refused(StatementFault::Signature))?;
         signer
             .public_key
-            .verify(self.attest.as_bytes(), &signature)
+            .verify(self.attest.as_bytes(), &signature.to_der())
             .map_err(|_| self.refused(StatementFault::Signature))?;
         let attest = Attest::parse(self.attest.as_bytes())
             .map_err(|_| self.refused(StatementFault::Malformed))?;

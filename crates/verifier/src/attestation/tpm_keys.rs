@@ -4,6 +4,7 @@ use device_key_tpm2::{EccP256Public, EccP256Template, Handle, Name, PublicArea};
 use device_key_types::{InvalidPublicKey, PublicKey};
 
 use super::AttestationRefusal;
+use crate::ProofKey;
 
 /// An attestation key of the right shape: it signs only what its TPM says, if it is in one.
 #[derive(Clone)]
@@ -11,7 +12,7 @@ pub(super) struct AttestationKey {
     pub(super) name: Name,
     /// The Name in the endorsement hierarchy, by which the key appears in what it signs.
     pub(super) qualified_name: Name,
-    pub(super) public_key: PublicKey,
+    pub(super) public_key: ProofKey,
 }
 
 impl AttestationKey {
@@ -25,6 +26,7 @@ impl AttestationKey {
             qualified_name: name.qualified_in(Handle::ENDORSEMENT),
             name,
             public_key: public_key(&public)
+                .and_then(ProofKey::try_from)
                 .map_err(|_| AttestationRefusal::AttestationKeyMalformed)?,
         })
     }
