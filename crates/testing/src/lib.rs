@@ -39,6 +39,7 @@ mod memory_attestor;
 mod memory_bindings;
 mod memory_provider;
 mod operation;
+mod postgres;
 mod random;
 pub mod samples;
 mod swtpm;
@@ -56,5 +57,6 @@ pub use memory_provider::MemoryProvider;
 pub use operation::{
     BindingOperation, IntoProviderError, Moment, Operation, ProviderOperation, unavailable,
 };
+pub use postgres::Postgres;
 pub use random::{BrokenRandom, SequenceRandom};
 pub use swtpm::Swtpm;

@@ -1,0 +1,48 @@
+use deadpool_postgres::PoolError;
+use thiserror::Error;
+use tokio_postgres::error::SqlState;
+
+use crate::registry::RegistryError;
+
+/// What went wrong with the server. Its own words are left out: they quote values of records.
+#[derive(Debug, Error)]
+pub(super) enum PostgresError {
+    #[error("the server refused: SQLSTATE {}", .0.code())]
+    Refused(SqlState),
+    #[error("the connection failed")]
+    Connection(#[source] tokio_postgres::Error),
+    #[error("no connection to be had in time")]
+    NoConnection,
+    #[error("the schema version is not one of ours")]
+    Foreign,
+}
+
+impl From<tokio_postgres::Error> for PostgresError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        match error.code() {
+            Some(code) => Self::Refused(code.clone()),
+            None => Self::Connection(error),
+        }
+    }
+}
+
+impl From<PoolError> for PostgresError {
+    fn from(error: PoolError) -> Self {
+        match error {
+            PoolError::Backend(error) => error.into(),
+            _ => Self::NoConnection,
+        }
+    }
+}
+
+impl From<PostgresError> for RegistryError {
+    fn from(error: PostgresError) -> Self {
+        Self::Unavailable(error.into())
+    }
+}
+
+impl From<tokio_postgres::Error> for RegistryError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        PostgresError::from(error).into()
+    }
+}

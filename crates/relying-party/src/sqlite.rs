@@ -1,0 +1,160 @@
+//! The registry in one `SQLite` file: the default, for one machine.
+//!
+//! Every write goes through one connection on a thread of its own, which does whatever waits in one
+//! transaction: with `synchronous = FULL` a commit waits for the disk, and so it waits once for all
+//! of them. Only then is anybody answered, so a challenge that was taken stays taken, whatever
+//! loses its power. Reads have a connection and a thread too, and wait for no writer (WAL). Several
+//! processes of one machine may use the file; a network file system will not do.
+
+use std::{collections::HashSet, path::Path};
+
+use async_trait::async_trait;
+use device_key_types::{AccountUserId, ChallengeId, DeviceKeyId, Sha256Digest, UnixTime};
+
+use crate::registry::{
+    BegunAttestation, ConnectionChallenge, Device, EnrollmentChallenge, OpenEnrollment, Registry,
+    RegistryError,
+};
+
+mod database;
+mod error;
+mod statements;
+mod worker;
+
+use worker::{Role, Worker};
+
+/// A [`Registry`] in an `SQLite` file.
+pub struct SqliteRegistry {
+    reader: Worker,
+    writer: Worker,
+}
+
+impl SqliteRegistry {
+    /// Opens the file, and creates or migrates it if need be. A new file is ours alone (0600).
+    ///
+    /// It blocks for as long as another process prepares the same file, five seconds at most.
+    pub fn open(path: &Path) -> Result<Self, RegistryError> {
+        database::create(path)?;
+        let mut writer = database::connect(path)?;
+        database::prepare(&mut writer)?;
+        Ok(Self {
+            reader: Worker::start(Role::Reader, database::connect(path)?)?,
+            writer: Worker::start(Role::Writer, writer)?,
+        })
+    }
+}
+
+#[async_trait]
+impl Registry for SqliteRegistry {
+    async fn put_enrollment_challenge(
+        &self,
+        challenge: &EnrollmentChallenge,
+        at_most: u32,
+        now: UnixTime,
+    ) -> Result<(), RegistryError> {
+        let challenge = challenge.clone();
+        self.writer.run(move |db| statements::put_enrollment(db, &challenge, at_most, now)).await
+    }
+
+    async fn enrollment_challenge(
+        &self,
+        challenge_id: &ChallengeId,
+        account: &AccountUserId,
+        now: UnixTime,
+    ) -> Result<Option<OpenEnrollment>, RegistryError> {
+        let (id, account) = (challenge_id.clone(), account.clone());
+        self.reader.run(move |db| statements::enrollment(db, &id, &account, now)).await
+    }
+
+    async fn begin_attestation(
+        &self,
+        challenge_id: &ChallengeId,
+        account: &AccountUserId,
+        attestation: &BegunAttestation,
+        now: UnixTime,
+    ) -> Result<bool, RegistryError> {
+        let (id, account) = (challenge_id.clone(), account.clone());
+        let begun = attestation.clone();
+        self.writer
+            .run(move |db| statements::begin_attestation(db, &id, &account, &begun, now))
+            .await
+    }
+
+    async fn take_enrollment_challenge(
+        &self,
+        challenge_id: &ChallengeId,
+        account: &AccountUserId,
+        now: UnixTime,
+    ) -> Result<Option<OpenEnrollment>, RegistryError> {
+        let (id, account) = (challenge_id.clone(), account.clone());
+        self.writer.run(move |db| statements::take_enrollment(db, &id, &account, now)).await
+    }
+
+    async fn enroll_device(&self, device: &Device, at_most: u32) -> Result<(), RegistryError> {
+        let device = device.clone();
+        self.writer.run(move |db| statements::enroll(db, &device, at_most)).await
+    }
+
+    async fn device(&self, key_id: &DeviceKeyId) -> Result<Option<Device>, RegistryError> {
+        let key_id = *key_id;
+        self.reader.run(move |db| statements::device(db, &key_id)).await
+    }
+
+    async fn list_devices(&self, account: &AccountUserId) -> Result<Vec<Device>, RegistryError> {
+        let account = account.clone();
+        self.reader.run(move |db| statements::list(db, &account)).await
+    }
+
+    async fn revoke(
+        &self,
+        account: &AccountUserId,
+        key_id: &DeviceKeyId,
+        now: UnixTime,
+    ) -> Result<bool, RegistryError> {
+        let (account, key_id) = (account.clone(), *key_id);
+        self.writer.run(move |db| statements::revoke(db, &account, &key_id, now)).await
+    }
+
+    async fn still_enrolled(
+        &self,
+        key_ids: &[DeviceKeyId],
+    ) -> Result<HashSet<DeviceKeyId>, RegistryError> {
+        let key_ids = key_ids.to_vec();
+        self.reader.run(move |db| statements::still_enrolled(db, &key_ids)).await
+    }
+
+    async fn put_connection_challenge(
+        &self,
+        challenge: &ConnectionChallenge,
+        at_most: u32,
+        now: UnixTime,
+    ) -> Result<(), RegistryError> {
+        let challenge = challenge.clone();
+        self.writer.run(move |db| statements::put_connection(db, &challenge, at_most, now)).await
+    }
+
+    async fn take_connection_challenge(
+        &self,
+        token_sha256: &Sha256Digest,
+        now: UnixTime,
+    ) -> Result<Option<ConnectionChallenge>, RegistryError> {
+        let token = *token_sha256;
+        self.writer.run(move |db| statements::take_connection(db, &token, now)).await
+    }
+
+    async fn delete_expired(&self, now: UnixTime) -> Result<u64, RegistryError> {
+        self.writer.run(move |db| statements::delete_expired(db, now)).await
+    }
+
+    async fn ready(&self) -> Result<(), RegistryError> {
+        // Each has to begin a transaction for it, the writer one that may write.
+        self.reader.run(|_| Ok(())).await?;
+        self.writer.run(|_| Ok(())).await
+    }
+}
+
+impl std::fmt::Debug for SqliteRegistry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SqliteRegistry(..)")
+    }
+}

@@ -1,0 +1,126 @@
+//! The file: created, opened, brought to the current schema.
+
+use std::{
+    fs::OpenOptions,
+    io,
+    os::unix::fs::OpenOptionsExt as _,
+    path::Path,
+    thread,
+    time::{Duration, Instant},
+};
+
+use rusqlite::{Connection, OpenFlags, TransactionBehavior, config::DbConfig};
+
+use super::error::SqliteError;
+
+/// The schema's versions, each a file that never changes once it has landed.
+pub(super) const STEPS: [&str; 1] = [include_str!("../../migrations/sqlite/0001_registry.sql")];
+
+/// How long to wait for another process that writes. A transaction of ours takes milliseconds.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long to wait between two looks at what another process is doing.
+const POLL: Duration = Duration::from_millis(2);
+/// Read and written by nobody else; its siblings get the same mode from `SQLite`.
+const MODE: u32 = 0o600;
+
+const PRAGMAS: &str = "PRAGMA synchronous = FULL; PRAGMA cell_size_check = ON;";
+
+/// Makes an empty file if there is none. An existing one is not opened: closing it again would take
+/// away the locks that another connection of this process holds on it (POSIX advisory locks).
+pub(super) fn create(path: &Path) -> Result<(), SqliteError> {
+    match OpenOptions::new().write(true).create_new(true).mode(MODE).open(path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(SqliteError::File(error.kind())),
+    }
+}
+
+pub(super) fn connect(path: &Path) -> Result<Connection, SqliteError> {
+    // No CREATE: the file was made with its mode. No MUTEX: a connection belongs to one thread.
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    connection.execute_batch(PRAGMAS)?;
+    Ok(connection)
+}
+
+/// Makes the file one of ours. Of several processes one does it, and the others find it done.
+pub(super) fn prepare(connection: &mut Connection) -> Result<(), SqliteError> {
+    let deadline = Instant::now() + BUSY_TIMEOUT;
+    // The change to a write-ahead log is refused, not delayed, while another process is at it.
+    while let Err(error) = write_ahead(connection) {
+        if !error.is_busy() || Instant::now() >= deadline {
+            return Err(error);
+        }
+        thread::sleep(POLL);
+    }
+    migrate(connection, &STEPS)
+}
+
+fn write_ahead(connection: &Connection) -> Result<(), SqliteError> {
+    let mode: String =
+        connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
+    if mode == "wal" { Ok(()) } else { Err(SqliteError::NoWriteAheadLog) }
+}
+
+/// The version is read within the transaction that changes it, so that no step is done twice.
+pub(super) fn migrate(connection: &mut Connection, steps: &[&str]) -> Result<(), SqliteError> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let known = u32::try_from(steps.len()).map_err(|_| SqliteError::Foreign)?;
+    let done = usize::try_from(version(&transaction, known)?).map_err(|_| SqliteError::Foreign)?;
+    for step in steps.iter().skip(done) {
+        transaction.execute_batch(step)?;
+    }
+    transaction.pragma_update(None, "user_version", known)?;
+    Ok(transaction.commit()?)
+}
+
+/// Refuses a file whose schema is not the current one: a newer version of this program may have
+/// migrated it since we opened it.
+pub(super) fn check(connection: &Connection) -> Result<(), SqliteError> {
+    let known = u32::try_from(STEPS.len()).map_err(|_| SqliteError::Foreign)?;
+    if version(connection, known)? == known { Ok(()) } else { Err(SqliteError::Foreign) }
+}
+
+fn version(connection: &Connection, known: u32) -> Result<u32, SqliteError> {
+    let mut query = connection.prepare_cached("PRAGMA user_version")?;
+    let found: i64 = query.query_row((), |row| row.get(0))?;
+    let found = u32::try_from(found).map_err(|_| SqliteError::Foreign)?;
+    if found > known { Err(SqliteError::TooNew { found, known }) } else { Ok(found) }
+}
+
+#[cfg(test)]
+mod tests {
+    use device_key_types::Sha256Digest;
+
+    use super::*;
+
+    /// A file in the field has run these very bytes. Add a step; never change one.
+    #[test]
+    fn landed_steps_do_not_change() {
+        let digests = STEPS.map(|step| Sha256Digest::of(step.as_bytes()).to_string());
+        assert_eq!(digests, ["tCxL5e2Acy2UteKCzos9HJOoUkDLOUUmWlZjbYGqTWI"]);
+    }
+
+    #[test]
+    fn a_step_is_done_once_and_a_newer_schema_is_left_alone() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        let steps = ["CREATE TABLE one (a)", "CREATE TABLE two (a)"];
+        migrate(&mut connection, &steps[..1]).unwrap();
+        migrate(&mut connection, &steps).unwrap();
+        migrate(&mut connection, &steps).unwrap();
+        let refused = migrate(&mut connection, &steps[..1]).unwrap_err();
+        assert!(matches!(refused, SqliteError::TooNew { found: 2, known: 1 }));
+        assert!(matches!(check(&connection), Err(SqliteError::TooNew { .. })));
+    }
+
+    #[test]
+    fn a_step_that_fails_leaves_nothing() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        assert!(migrate(&mut connection, &["CREATE TABLE one (a)", "no SQL"]).is_err());
+        assert_eq!(version(&connection, 9).unwrap(), 0);
+        migrate(&mut connection, &["CREATE TABLE one (a)"]).unwrap();
+    }
+}

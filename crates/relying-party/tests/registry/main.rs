@@ -1,0 +1,8 @@
+//! Every store keeps the contract of [`Registry`](device_key_relying_party::Registry).
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
+#![allow(clippy::similar_names, reason = "what is taken may be a token")]
+
+mod conformance;
+mod postgres;
+mod samples;
+mod sqlite;

@@ -1,0 +1,241 @@
+use std::{
+    env,
+    ffi::OsStr,
+    fs, io,
+    os::unix::{
+        fs::{PermissionsExt as _, chown},
+        net::UnixStream,
+    },
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::{
+        OnceLock,
+        atomic::{AtomicU32, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Pid, Signal, geteuid, kill_process};
+use tempfile::TempDir;
+
+/// How long a server may take to come up; 40 to 90 ms were measured on an idle machine, and 1.3 s
+/// for a new cluster.
+const START_DEADLINE: Duration = Duration::from_mins(1);
+/// The account of Debian's and Fedora's packages. The server refuses to run as root.
+const ACCOUNT: &str = "postgres";
+const SOCKET: &str = ".s.PGSQL.5432";
+
+/// Ends the server when the other end of its standard input is closed, which the kernel does however
+/// a test ends, and then removes its folder.
+const GUARD: &str = r#"
+    folder=$1; shift
+    "$@" </dev/null &
+    read -r _
+    kill -QUIT $! 2>/dev/null
+    wait
+    rm -rf "$folder"
+"#;
+
+/// A `PostgreSQL` server of its own for one test binary, on a Unix socket in a temporary folder. It ends
+/// with the process, and so does what it stored.
+#[derive(Debug)]
+pub struct Postgres {
+    guard: Child,
+    folder: PathBuf,
+    programs: PathBuf,
+    databases: AtomicU32,
+}
+
+impl Postgres {
+    /// The server that all tests of this process share.
+    ///
+    /// # Panics
+    /// As every method here, when `PostgreSQL`'s server (Debian: postgresql) is missing or does what it
+    /// should not.
+    pub fn shared() -> &'static Self {
+        static SERVER: OnceLock<Postgres> = OnceLock::new();
+        SERVER.get_or_init(Self::start)
+    }
+
+    /// Starts one for a test that ends it, or pauses it.
+    pub fn start() -> Self {
+        let programs = programs();
+        let scratch = scratch();
+        initialize(&programs, scratch.path());
+        // The guard removes it: a static is never dropped.
+        let folder = scratch.keep();
+        let mut command = Command::new("sh");
+        command.args(["-c", GUARD, "sh"]).arg(&folder).args(as_account());
+        let guard = command
+            .arg(programs.join("postgres"))
+            .arg("-D")
+            .arg(folder.join("data"))
+            .arg("-k")
+            .arg(&folder)
+            .args(["-c", "listen_addresses=", "-c", "max_connections=200"])
+            // Nobody needs what a test stored after a power cut.
+            .args(["-c", "fsync=off", "-c", "full_page_writes=off"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("sh is there");
+        let server = Self { guard, folder, programs, databases: AtomicU32::new(0) };
+        server.wait_until_ready();
+        server
+    }
+
+    /// Makes an empty database, and says how to connect to it: a string as libpq takes it.
+    pub fn database(&self) -> String {
+        let name = format!("test_{}", self.databases.fetch_add(1, Ordering::SeqCst));
+        run(self.program("createdb").arg(&name));
+        format!("host={} user={ACCOUNT} dbname={name}", self.folder.display())
+    }
+
+    /// Stops the server in its tracks; connections stay open and nothing is answered.
+    pub fn pause(&self) {
+        self.signal_all(Signal::STOP);
+    }
+
+    /// Lets the server go on after [`pause`](Self::pause).
+    pub fn resume(&self) {
+        self.signal_all(Signal::CONT);
+    }
+
+    /// A client program, set up to speak to this server.
+    fn program(&self, name: &str) -> Command {
+        let mut command = Command::new(self.programs.join(name));
+        command.arg("-h").arg(&self.folder).args(["-U", ACCOUNT]).stdin(Stdio::null());
+        command
+    }
+
+    /// Signals the server and the process of each connection.
+    fn signal_all(&self, signal: Signal) {
+        let pid_file = fs::read_to_string(self.folder.join("data/postmaster.pid")).unwrap();
+        let server = pid_file.lines().next().unwrap();
+        let children =
+            fs::read_to_string(format!("/proc/{server}/task/{server}/children")).unwrap();
+        for pid in [server].into_iter().chain(children.split_whitespace()) {
+            let pid = pid.parse().ok().and_then(Pid::from_raw).unwrap();
+            // A connection's process may just have ended.
+            let _ = kill_process(pid, signal);
+        }
+    }
+
+    fn wait_until_ready(&self) {
+        let deadline = Instant::now() + START_DEADLINE;
+        while UnixStream::connect(self.folder.join(SOCKET)).is_err()
+            || !self.program("pg_isready").stdout(Stdio::null()).status().unwrap().success()
+        {
+            assert!(Instant::now() < deadline, "PostgreSQL does not come up");
+            thread::yield_now();
+        }
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        drop(self.guard.stdin.take());
+        let _ = self.guard.wait();
+    }
+}
+
+/// Makes the folder the server's and the data in it, for whom the kernel lets in.
+fn initialize(programs: &Path, folder: &Path) {
+    if geteuid().is_root() {
+        let (uid, gid) = (id("-u"), id("-g"));
+        chown(folder, Some(uid), Some(gid)).unwrap();
+    }
+    let mut arguments = as_account();
+    arguments.push(programs.join("initdb").to_str().unwrap().to_owned());
+    let (program, arguments) = arguments.split_first().unwrap();
+    let mut initdb = Command::new(program);
+    initdb.args(arguments).arg("-D").arg(folder.join("data"));
+    initdb.args(["--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C", "-U", ACCOUNT]);
+    run(&mut initdb);
+}
+
+/// What a program of the server is run by: nothing, or `setpriv` where we are root.
+fn as_account() -> Vec<String> {
+    if !geteuid().is_root() {
+        return Vec::new();
+    }
+    ["setpriv", "--reuid", ACCOUNT, "--regid", ACCOUNT, "--init-groups"].map(str::to_owned).to_vec()
+}
+
+fn id(flag: &str) -> u32 {
+    let output = Command::new("id").args([flag, ACCOUNT]).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.trim().parse().expect("the account of PostgreSQL's packages is there")
+}
+
+fn run(command: &mut Command) {
+    // From a folder that the account may enter.
+    let output = command.current_dir("/").output().expect("PostgreSQL is installed");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?} failed: {errors}");
+}
+
+/// Debian keeps each version's programs in a folder of its own that no search path names.
+fn programs() -> PathBuf {
+    let on_path = env::var_os("PATH").unwrap_or_default();
+    let mut folders: Vec<PathBuf> = versions().unwrap_or_default();
+    folders.extend(env::split_paths(&on_path));
+    let found = folders.into_iter().find(|folder| folder.join("initdb").is_file());
+    found.expect("PostgreSQL's server is installed (Debian: postgresql)")
+}
+
+/// The newest first.
+fn versions() -> io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/usr/lib/postgresql")? {
+        let folder = entry?.path();
+        let version = folder.file_name().and_then(OsStr::to_str).and_then(|name| name.parse().ok());
+        found.extend(version.map(|version: u32| (version, folder.join("bin"))));
+    }
+    found.sort_by_key(|(version, _)| std::cmp::Reverse(*version));
+    Ok(found.into_iter().map(|(_, folder)| folder).collect())
+}
+
+/// In `/tmp`, because a socket's path must be short. Closed to others: whoever reaches the socket is
+/// trusted.
+fn scratch() -> TempDir {
+    let scratch = tempfile::Builder::new().prefix("postgres-").tempdir_in("/tmp").unwrap();
+    fs::set_permissions(scratch.path(), fs::Permissions::from_mode(0o700)).unwrap();
+    scratch
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ask(server: &Postgres, database: &str, sql: &str) -> String {
+        let name = database.rsplit('=').next().unwrap();
+        let mut psql = server.program("psql");
+        let output = psql.args(["-d", name, "-tAc", sql]).output().unwrap();
+        assert!(output.status.success());
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    #[test]
+    fn each_test_has_a_database_and_the_folder_goes_with_the_server() {
+        let server = Postgres::start();
+        let (one, two) = (server.database(), server.database());
+        assert_ne!(one, two);
+        ask(&server, &one, "CREATE TABLE only_here ()");
+        let count = "SELECT count(*) FROM pg_tables WHERE tablename = 'only_here'";
+        assert_eq!(
+            (ask(&server, &one, count), ask(&server, &two, count)),
+            ("1".into(), "0".into())
+        );
+
+        server.pause();
+        server.resume();
+        assert_eq!(ask(&server, &one, "SELECT 7"), "7");
+
+        let folder = server.folder.clone();
+        drop(server);
+        assert!(!folder.exists());
+    }
+}
