@@ -11,7 +11,7 @@ mod draft;
 mod enrollment;
 
 pub use canonical::{SIGNING_DOMAIN, UnserializableError, device_identity_digest};
-pub use connection::Connection;
+pub use connection::{CONTROLLER_SCOPE, Connection};
 pub use draft::{ConnectionDraft, Draft, EnrollmentDraft, MalformedDraft};
 pub use enrollment::Enrollment;
 
@@ -35,6 +35,15 @@ impl Statement {
             Self::Connection => "remoteControlClientConnection",
             Self::Enrollment => "remoteControlClientEnrollment",
             Self::Attestation => "remoteControlClientAttestation",
+        }
+    }
+
+    /// The payload's `audience` on the wire.
+    pub const fn audience(self) -> &'static str {
+        match self {
+            Self::Connection => "remote_control_client_websocket",
+            Self::Enrollment => "remote_control_client_enrollment",
+            Self::Attestation => "remote_control_client_attestation",
         }
     }
 

@@ -24,6 +24,11 @@ impl PathPrefix {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The endpoint of a statement behind this prefix. It is a path whatever the prefix.
+    pub fn endpoint(&self, statement: Statement) -> Result<TargetPath, Reason> {
+        format!("{self}{}", endpoint(statement)).parse()
+    }
 }
 
 impl FromStr for PathPrefix {

@@ -192,6 +192,10 @@ fn every_endpoint_fits_behind_a_prefix() {
         format!("/{}", "a".repeat(512 - "/remote/control/client/enroll/attestation".len() - 1));
     let policy = policy(&[("https://one.example", &longest)]);
     assert_eq!(each(&policy, "https://one.example", &longest), ALLOWED);
+    let prefix: PathPrefix = longest.parse().unwrap();
+    for (statement, path) in ENDPOINTS {
+        assert_eq!(prefix.endpoint(statement).unwrap().as_str(), format!("{longest}{path}"));
+    }
     assert_eq!(format!("{longest}a").parse::<PathPrefix>(), Err(InvalidPathPrefix));
 }
 

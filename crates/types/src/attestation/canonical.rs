@@ -4,7 +4,7 @@
 use base64ct::{Base64, Encoding as _};
 use serde::Serialize;
 
-use super::{Challenge, challenge};
+use super::Challenge;
 use crate::{
     AccountUserId, ChallengeId, ClientId, DeviceKeyId, Nonce, Origin, ProtectionClass, PublicKey,
     Sha256Digest, TargetPath, UnixTime,
@@ -63,7 +63,7 @@ impl Claim {
         let payload = Canonical {
             account_user_id,
             activated_secret_sha256: activated_secret,
-            audience: challenge::AUDIENCE,
+            audience: Statement::Attestation.audience(),
             challenge_expires_at: *challenge_expires_at,
             challenge_id,
             client_id,

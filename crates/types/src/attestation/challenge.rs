@@ -5,8 +5,6 @@ use crate::{
     payload::{Admission, Statement, Target},
 };
 
-pub(super) const AUDIENCE: &str = "remote_control_client_attestation";
-
 /// "Show that the key which answers this enrollment lives in a TPM." Nonce, id and expiry are those
 /// of the enrollment challenge. The audience is constant and so not part of the value.
 #[derive(Clone, Debug, PartialEq, Eq)]

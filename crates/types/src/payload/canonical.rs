@@ -5,7 +5,7 @@
 use base64ct::{Base64, Encoding as _};
 use serde::Serialize;
 
-use super::{Connection, Enrollment, SignPayload, connection, enrollment};
+use super::{CONTROLLER_SCOPE, Connection, Enrollment, SignPayload, Statement};
 use crate::{
     ALGORITHM, AccountUserId, ChallengeId, ClientId, DeviceKeyId, Nonce, Origin, ProtectionClass,
     PublicKey, SessionId, Sha256Digest, TargetPath, UnixTime,
@@ -63,16 +63,16 @@ impl<'a> From<&'a Connection> for CanonicalConnection<'a> {
     fn from(payload: &'a Connection) -> Self {
         Self {
             account_user_id: &payload.account_user_id,
-            audience: connection::AUDIENCE,
+            audience: Statement::Connection.audience(),
             client_id: &payload.client_id,
             nonce: &payload.nonce,
-            scopes: [connection::SCOPE],
+            scopes: [CONTROLLER_SCOPE],
             session_id: &payload.session_id,
             target_origin: &payload.target.origin,
             target_path: &payload.target.path,
             token_expires_at: payload.token_expires_at,
             token_sha256: &payload.token_sha256,
-            r#type: super::Statement::Connection.as_str(),
+            r#type: Statement::Connection.as_str(),
         }
     }
 }
@@ -97,7 +97,7 @@ impl<'a> From<&'a Enrollment> for CanonicalEnrollment<'a> {
     fn from(payload: &'a Enrollment) -> Self {
         Self {
             account_user_id: &payload.account_user_id,
-            audience: enrollment::AUDIENCE,
+            audience: Statement::Enrollment.audience(),
             challenge_expires_at: payload.challenge_expires_at,
             challenge_id: &payload.challenge_id,
             client_id: &payload.client_id,
@@ -105,7 +105,7 @@ impl<'a> From<&'a Enrollment> for CanonicalEnrollment<'a> {
             nonce: &payload.nonce,
             target_origin: &payload.target.origin,
             target_path: &payload.target.path,
-            r#type: super::Statement::Enrollment.as_str(),
+            r#type: Statement::Enrollment.as_str(),
         }
     }
 }

@@ -5,8 +5,7 @@ use crate::{
 };
 
 /// The one scope of a controller's connection.
-pub(super) const SCOPE: &str = "remote_control_controller_websocket";
-pub(super) const AUDIENCE: &str = "remote_control_client_websocket";
+pub const CONTROLLER_SCOPE: &str = "remote_control_controller_websocket";
 
 /// "Open this connection": ties a connection token to the key. Audience and scope are constant and
 /// so not part of the value.
@@ -56,7 +55,7 @@ impl Connection {
 
 fn controller_scope(scopes: &[String]) -> Result<(), Reason> {
     match scopes {
-        [scope] if scope == SCOPE => Ok(()),
+        [scope] if scope == CONTROLLER_SCOPE => Ok(()),
         _ => Err(Reason::ScopesMismatch),
     }
 }

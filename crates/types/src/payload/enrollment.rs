@@ -4,8 +4,6 @@ use crate::{
     field::InField as _,
 };
 
-pub(super) const AUDIENCE: &str = "remote_control_client_enrollment";
-
 /// "Enroll this device": answers a backend's challenge with the identity of the key. The audience
 /// is constant and so not part of the value.
 #[derive(Clone, Debug, PartialEq, Eq)]
