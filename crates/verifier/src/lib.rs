@@ -3,11 +3,12 @@
 //! A proof is a statement that a device key signed. [`verify_enrollment`] and [`verify_connection`]
 //! hold it against the statement that this backend challenged the client to sign, field by field,
 //! and give it back as a value that nothing else can make. The signature is checked over the bytes
-//! that came; they are never written anew.
+//! that came; they are never written anew. What keeps that key in its device is another question,
+//! which [`attestation`] answers for keys in a TPM.
 //!
-//! No input or output, no async, no clock and no randomness of its own: the caller passes the time
-//! in. It keeps nothing either: that a nonce is used once, that a key belongs to an account and is
-//! not revoked, is the backend's to know.
+//! No input or output, no async, no clock and no randomness of its own: the caller passes both in, and
+//! only the padding for an RSA key is drawn by aws-lc. It keeps nothing either: that a nonce is used
+//! once, that a key belongs to an account and is not revoked, is the backend's to know.
 //!
 //! ```
 //! use device_key_types::{

@@ -32,8 +32,8 @@ impl SignedStatement<'_> {
             .map_err(|_| self.refused(StatementFault::Signature))?;
         let attest = Attest::parse(self.attest.as_bytes())
             .map_err(|_| self.refused(StatementFault::Malformed))?;
-        // It says in which hierarchy the signer is: under another one the versions in the statement
-        // are not the TPM's (Part 1, section "Attestation", "Restricted Signing Keys").
+        // It says in which hierarchy the signer is: for a signer of the owner's, a TPM obfuscates the
+        // firmware version (Part 2, 10.12.12).
         if attest.qualified_signer != signer.qualified_name {
             return Err(self.refused(StatementFault::Signer));
         }

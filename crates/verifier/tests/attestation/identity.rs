@@ -3,12 +3,13 @@
 use device_key_testing::samples::NOW;
 use device_key_types::{
     Field, FieldError, ProtectionClass, Reason,
-    attestation::{Claim, EndorsementKeyKind},
+    attestation::{Claim, EndorsementKeyKind, Identity, TpmBytes},
 };
 use device_key_verifier::attestation::{
     AttestationRefusal, CertificateRefusal, MAX_CERTIFICATES, RootKind, Statement, StatementFault,
     verify_identity,
 };
+use proptest::prelude::*;
 use sha2::{Digest as _, Sha256};
 
 use crate::{
@@ -350,4 +351,48 @@ fn debug_tells_nothing_that_identifies() {
     let shown = format!("{:?}", SoftwareTpm::p256().identify(|_| ()).unwrap());
     assert!(shown.contains("ClientId(…)") && !shown.contains("cli_123"), "{shown}");
     assert!(!shown.to_lowercase().contains("endorsement"), "{shown}");
+}
+
+proptest! {
+    #[test]
+    fn no_evidence_panics(
+        part in 0_usize..7,
+        from in 0_usize..200,
+        length in 0_usize..8,
+        put in prop::collection::vec(any::<u8>(), 0..8),
+    ) {
+        let tpm = SoftwareTpm::p256();
+        let mut evidence = tpm.evidence(&tpm.claim());
+        let (mut creation, mut signature) = {
+            let (identity, _) = tpm.signed(&evidence);
+            let bytes = |part: &TpmBytes| part.as_bytes().to_vec();
+            let Identity {
+                attestation_key_creation_attest: attest,
+                attestation_key_creation_signature: signature,
+                ..
+            } = identity;
+            (bytes(&attest), bytes(&signature))
+        };
+        let changed = match part {
+            0 => &mut evidence.endorsement_area,
+            1 => &mut evidence.certificates[0],
+            2 => &mut evidence.attestation_area,
+            3 => &mut evidence.creation_data,
+            4 => &mut evidence.device_area,
+            5 => &mut creation,
+            _ => &mut signature,
+        };
+        let before = changed.clone();
+        let from = from.min(changed.len());
+        let to = (from + length).min(changed.len());
+        changed.splice(from..to, put);
+        let unchanged = *changed == before;
+        let (mut identity, _) = tpm.signed(&evidence);
+        identity.attestation_key_creation_attest = bytes(&creation);
+        identity.attestation_key_creation_signature = bytes(&signature);
+        let verified = verify_identity(&identity, tpm.claim(), &tpm.roots(RootKind::Hardware), NOW);
+        // Behind a certificate there may be anything.
+        let padded = identity.endorsement_key_certificates[0].as_bytes().starts_with(&tpm.certificates[0]);
+        prop_assert_eq!(verified.is_ok(), unchanged || part == 1 && padded);
+    }
 }
