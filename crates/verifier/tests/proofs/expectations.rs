@@ -2,7 +2,7 @@
 
 use device_key_testing::samples::{self, NOW};
 use device_key_types::{
-    Field, FieldError, Reason, Sha256Digest,
+    Field, FieldError, InvalidPublicKey, Reason, Sha256Digest,
     payload::{Connection, Enrollment, Statement},
 };
 use device_key_verifier::{MAX_LIFETIME_SECONDS, Refusal};
@@ -139,4 +139,22 @@ fn a_mismatch_is_reported_before_an_expiry() {
     let refusal = device.connect(&connection_bytes(&expected), &expected, late).unwrap_err();
     assert_eq!(refusal.reason(), "expired");
     assert_eq!(refusal.field(), Some(Field::TokenExpiresAt));
+}
+
+#[test]
+fn the_codes_of_refusals_do_not_change() {
+    let field = FieldError { field: Field::Nonce, reason: Reason::InvalidNonce };
+    for (refusal, code, field) in [
+        (Refusal::TooLarge, "proof_too_large", None),
+        (Refusal::InvalidPublicKey(InvalidPublicKey), "invalid_public_key", None),
+        (Refusal::InvalidSignature, "invalid_signature", None),
+        (Refusal::MalformedStatement, "malformed_statement", None),
+        (Refusal::WrongDomain, "wrong_domain", None),
+        (Refusal::NotCanonical, "not_canonical", None),
+        (Refusal::WrongStatement(Statement::Enrollment), "wrong_statement", None),
+        (Refusal::Field(field), "invalid_nonce", Some(Field::Nonce)),
+        (Refusal::Mismatch(Field::ClientId), "field_mismatch", Some(Field::ClientId)),
+    ] {
+        assert_eq!((refusal.reason(), refusal.field()), (code, field));
+    }
 }
