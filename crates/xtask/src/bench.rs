@@ -11,7 +11,7 @@ const MEMORY: &str = "/dev/shm";
 
 /// Builds everything first, so that nothing but the benchmarks runs while they measure.
 pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> anyhow::Result<()> {
-    setup::install()?;
+    setup::install_for_demo()?;
     let binary = release::binary(workspace)?;
     let benchmarks = release::benchmarks(workspace)?;
     ensure!(Path::new(MEMORY).is_dir(), "{MEMORY} is needed as a file system in memory");

@@ -17,7 +17,7 @@ const TPM_DEVICE: &str = "/dev/tpmrm0";
 
 /// Runs both, and fails if either finds something that is not as expected.
 pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<()> {
-    setup::install()?;
+    setup::install_for_demo()?;
     let binary = release::binary(workspace)?;
     let folder = tempfile::Builder::new().prefix("device-key-demo-").tempdir()?;
     let home = folder.path().join("home");

@@ -33,7 +33,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Install the tools that tests and the demo need, or print how to.
+    /// Install the tools that tests need, and with them the demo, or print how to.
     Setup {
         /// Only report what is missing; fail if anything is.
         #[arg(long)]
@@ -85,8 +85,8 @@ fn main() -> ExitCode {
 fn dispatch(command: &Command) -> anyhow::Result<()> {
     let workspace = Workspace::locate()?;
     match command {
-        Command::Setup { check: true } => setup::check(),
-        Command::Setup { check: false } => setup::install(),
+        Command::Setup { check: true } => setup::check(&workspace),
+        Command::Setup { check: false } => setup::install(&workspace),
         Command::Test { arguments } => test::run(&workspace, arguments),
         Command::Demo => demo::run(&workspace),
         Command::Bench { arguments } => bench::run(&workspace, arguments),

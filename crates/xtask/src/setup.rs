@@ -2,6 +2,7 @@
 
 mod install;
 mod requirement;
+mod typescript;
 
 use std::{
     env,
@@ -11,18 +12,32 @@ use std::{
 
 use anyhow::bail;
 
-use crate::run;
+use crate::{run, workspace::Workspace};
 use install::{PackageManager, Privilege};
 use requirement::Requirement;
+use typescript::Compiler;
 
-/// Reports what tests and the demo miss, and fails if anything is missing.
-pub(crate) fn check() -> anyhow::Result<()> {
-    check_for(requirement::FOR_TESTS)
+/// Reports what tests miss, and fails if anything is missing.
+pub(crate) fn check(workspace: &Workspace) -> anyhow::Result<()> {
+    check_for(requirement::FOR_TESTS)?;
+    if !Compiler::of(workspace).is_installed() {
+        bail!(
+            "TypeScript is missing; to install it below the target folder, run:\n  cargo xtask setup"
+        );
+    }
+    Ok(())
 }
 
-/// Installs what tests and the demo miss. Where that is not allowed, fails with the commands to run.
-pub(crate) fn install() -> anyhow::Result<()> {
-    install_for(requirement::FOR_TESTS)
+/// Installs what tests miss. Where that is not allowed, fails with the commands to run.
+pub(crate) fn install(workspace: &Workspace) -> anyhow::Result<()> {
+    install_for(requirement::FOR_TESTS)?;
+    let compiler = Compiler::of(workspace);
+    if compiler.is_installed() { Ok(()) } else { compiler.install() }
+}
+
+/// The same for the demo and the benchmarks, which need less.
+pub(crate) fn install_for_demo() -> anyhow::Result<()> {
+    install_for(requirement::FOR_DEMO)
 }
 
 /// The same for building and trying the package.

@@ -6,7 +6,7 @@ use crate::{run, setup, workspace::Workspace};
 
 /// Runs the checks and stops at the first that fails; `arguments` are for `cargo test`.
 pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> anyhow::Result<()> {
-    setup::install()?;
+    setup::install(workspace)?;
     run::shown(workspace.cargo().args(["fmt", "--all", "--check"]))?;
     length::check(workspace.root())?;
     run::shown(

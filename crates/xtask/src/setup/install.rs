@@ -140,7 +140,8 @@ mod tests {
         assert_eq!(
             line(&PackageManager::Dnf.steps(&all)),
             "sudo dnf install -y \
-             gcc glibc-static dpkg openssl swtpm swtpm-tools systemd tpm2-tools tpm2-openssl"
+             gcc glibc-static dpkg openssl swtpm swtpm-tools systemd tpm2-tools tpm2-openssl \
+             nodejs nodejs-npm python3-cryptography"
         );
     }
 

@@ -29,16 +29,23 @@ enum Evidence {
     OpensslModule(&'static str),
     /// A library that the C compiler finds, by its file name.
     Library(&'static str),
+    /// A module of any `python3` on the search path: where a Python of its own comes first, the
+    /// system's package brings the module to a later one.
+    PythonModule(&'static str),
 }
 
-/// Of tests and the demo.
+/// Of the demo and the benchmarks.
+pub(crate) const FOR_DEMO: &[Requirement] =
+    &[COMPILER, STATIC_LIBRARY, OPENSSL, SIMULATOR, SIMULATOR_SETUP];
+
+/// Of tests.
 pub(crate) const FOR_TESTS: &[Requirement] = &[
     COMPILER,
     STATIC_LIBRARY,
     PACKER,
-    tool("openssl", "openssl", "openssl"),
-    tool("swtpm", "swtpm", "swtpm"),
-    tool("swtpm_setup", "swtpm-tools", "swtpm-tools"),
+    OPENSSL,
+    SIMULATOR,
+    SIMULATOR_SETUP,
     tool("systemd-socket-activate", "systemd", "systemd"),
     tool("tpm2_load", "tpm2-tools", "tpm2-tools"),
     Requirement {
@@ -46,6 +53,14 @@ pub(crate) const FOR_TESTS: &[Requirement] = &[
         evidence: Evidence::OpensslModule("tpm2.so"),
         debian: "tpm2-openssl",
         fedora: "tpm2-openssl",
+    },
+    tool("node", "nodejs", "nodejs"),
+    tool("npm", "npm", "nodejs-npm"),
+    Requirement {
+        name: "Python's cryptography",
+        evidence: Evidence::PythonModule("cryptography"),
+        debian: "python3-cryptography",
+        fedora: "python3-cryptography",
     },
 ];
 
@@ -55,6 +70,9 @@ pub(crate) const FOR_PACKAGING: &[Requirement] =
     &[COMPILER, STATIC_LIBRARY, PACKER, tool("debootstrap", "debootstrap", "debootstrap")];
 
 const COMPILER: Requirement = tool("cc", "gcc", "gcc");
+const OPENSSL: Requirement = tool("openssl", "openssl", "openssl");
+const SIMULATOR: Requirement = tool("swtpm", "swtpm", "swtpm");
+const SIMULATOR_SETUP: Requirement = tool("swtpm_setup", "swtpm-tools", "swtpm-tools");
 const PACKER: Requirement = tool("dpkg-deb", "dpkg", "dpkg");
 /// The static release build links it. Debian's compilers bring it, Fedora's do not.
 const STATIC_LIBRARY: Requirement = Requirement {
@@ -75,7 +93,11 @@ pub(crate) fn missing(required: &'static [Requirement], path: &OsStr) -> Vec<&'s
 
 /// The program that a shell with this search path would run.
 pub(crate) fn executable(name: &str, path: &OsStr) -> Option<PathBuf> {
-    env::split_paths(path).map(|folder| folder.join(name)).find(|file| is_executable(file))
+    executables(name, path).next()
+}
+
+fn executables(name: &str, path: &OsStr) -> impl Iterator<Item = PathBuf> {
+    env::split_paths(path).map(move |folder| folder.join(name)).filter(|file| is_executable(file))
 }
 
 impl Evidence {
@@ -93,6 +115,9 @@ impl Evidence {
                     let found = Path::new(answer.trim());
                     found.is_absolute() && found.is_file()
                 }),
+            Self::PythonModule(module) => executables("python3", path).any(|python| {
+                run::succeeds(Command::new(python).args(["-c", &format!("import {module}")]))
+            }),
         }
     }
 }
@@ -121,8 +146,8 @@ mod tests {
 
     use super::*;
 
-    const TOOLS: [&str; 5] =
-        ["dpkg-deb", "swtpm", "swtpm_setup", "systemd-socket-activate", "tpm2_load"];
+    const TOOLS: [&str; 7] =
+        ["dpkg-deb", "swtpm", "swtpm_setup", "systemd-socket-activate", "tpm2_load", "node", "npm"];
 
     fn names(path: &Path) -> Vec<&'static str> {
         missing(FOR_TESTS, path.as_os_str()).iter().map(|missing| missing.name).collect()
@@ -146,6 +171,7 @@ mod tests {
         let shown = folder.display();
         install(folder, "openssl", &format!("echo 'MODULESDIR: \"{shown}\"'"));
         install(folder, "cc", &format!("echo '{shown}/libc.a'"));
+        install(folder, "python3", "exit 0");
         fs::write(folder.join("tpm2.so"), "").unwrap();
         fs::write(folder.join("libc.a"), "").unwrap();
         machine
@@ -158,7 +184,7 @@ mod tests {
 
     #[test]
     fn everything_is_missing_on_an_empty_path() {
-        for required in [FOR_TESTS, FOR_PACKAGING] {
+        for required in [FOR_DEMO, FOR_TESTS, FOR_PACKAGING] {
             assert_eq!(missing(required, OsStr::new("")).len(), required.len());
         }
     }
@@ -200,8 +226,24 @@ mod tests {
     }
 
     #[test]
+    fn a_module_may_be_that_of_a_later_python() {
+        let (first, machine) = (tempfile::tempdir().unwrap(), machine_with_everything());
+        let missed = |order: [&Path; 2]| {
+            let path = env::join_paths(order).unwrap();
+            let missed = missing(FOR_TESTS, &path);
+            missed.iter().map(|missing| missing.name).collect::<Vec<_>>()
+        };
+        let only_for = r#"[ "$2" = 'import cryptography' ]"#;
+        install(machine.path(), "python3", only_for);
+        install(first.path(), "python3", "exit 1");
+        assert_eq!(missed([first.path(), machine.path()]), [""; 0]);
+        install(machine.path(), "python3", "exit 1");
+        assert_eq!(missed([first.path(), machine.path()]), ["Python's cryptography"]);
+    }
+
+    #[test]
     fn each_requirement_has_packages_of_its_own() {
-        for required in [FOR_TESTS, FOR_PACKAGING] {
+        for required in [FOR_DEMO, FOR_TESTS, FOR_PACKAGING] {
             let packages = |of: fn(&Requirement) -> &'static str| {
                 required.iter().map(of).collect::<BTreeSet<_>>().len()
             };
