@@ -166,9 +166,10 @@ def _require_all(members: dict[str, Any]) -> None:
 
 def _public_key(spki_der: bytes) -> ec.EllipticCurvePublicKey:
     """Each key has one accepted spelling, so that a key is the same key if its bytes are."""
-    if len(spki_der) == len(SPKI_PREFIX) + 64 and spki_der.startswith(SPKI_PREFIX):
+    if spki_der.startswith(SPKI_PREFIX):
         try:
-            # Refuses a point that is not on the curve. The point begins with its form, 0x04.
+            # Refuses another length, and a point that is not on the curve. The point begins with the
+            # last byte of the prefix, 0x04 for uncompressed.
             point = spki_der[len(SPKI_PREFIX) - 1 :]
             return ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), point)
         except ValueError:

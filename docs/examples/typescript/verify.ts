@@ -234,7 +234,7 @@ function isLossy(text: string, members: number): boolean {
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
+  return typeof value === "object" && value !== null;
 }
 
 function hasNames(value: Record<string, unknown>, names: string[]): boolean {

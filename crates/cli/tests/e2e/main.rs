@@ -14,6 +14,7 @@ mod doctor;
 mod home;
 mod keys;
 mod killed;
+mod other_languages;
 mod peer;
 mod program;
 mod proof;

@@ -49,6 +49,11 @@ impl Key {
         }
     }
 
+    /// Its `SubjectPublicKeyInfo` in DER.
+    pub(crate) fn spki(&self) -> &[u8] {
+        &self.spki
+    }
+
     /// A connection statement that lives for a minute from now.
     pub(crate) fn payload(&self) -> Value {
         json!({
@@ -140,6 +145,7 @@ pub(crate) fn unix_seconds() -> i64 {
     i64::try_from(since.as_secs()).unwrap()
 }
 
+/// The bytes in a base64 string.
 pub(crate) fn decoded(value: &Value) -> Vec<u8> {
     Base64::decode_vec(value.as_str().unwrap_or_else(|| panic!("no base64: {value}"))).unwrap()
 }
