@@ -32,6 +32,9 @@ enum Evidence {
     /// A module of any `python3` on the search path: where a Python of its own comes first, the
     /// system's package brings the module to a later one.
     PythonModule(&'static str),
+    /// A program of PostgreSQL's server. Debian keeps those of each version in a folder that is not on
+    /// the search path, `lib/postgresql/VERSION/bin` beside `bin`.
+    PostgresProgram(&'static str),
 }
 
 /// Of the demo and the benchmarks.
@@ -53,6 +56,12 @@ pub(crate) const FOR_TESTS: &[Requirement] = &[
         evidence: Evidence::OpensslModule("tpm2.so"),
         debian: "tpm2-openssl",
         fedora: "tpm2-openssl",
+    },
+    Requirement {
+        name: "PostgreSQL's server",
+        evidence: Evidence::PostgresProgram("initdb"),
+        debian: "postgresql",
+        fedora: "postgresql-server",
     },
     tool("node", "nodejs", "nodejs"),
     tool("npm", "npm", "nodejs-npm"),
@@ -118,8 +127,19 @@ impl Evidence {
             Self::PythonModule(module) => executables("python3", path).any(|python| {
                 run::succeeds(Command::new(python).args(["-c", &format!("import {module}")]))
             }),
+            Self::PostgresProgram(name) => {
+                let folders = env::split_paths(path).flat_map(|folder| postgres_folders(&folder));
+                executable(name, path).is_some()
+                    || folders.into_iter().any(|folder| is_executable(&folder.join(name)))
+            }
         }
     }
+}
+
+/// The folders of each version of PostgreSQL's server beside a folder of programs.
+fn postgres_folders(programs: &Path) -> Vec<PathBuf> {
+    let versions = programs.with_file_name("lib").join("postgresql").read_dir();
+    versions.into_iter().flatten().flatten().map(|version| version.path().join("bin")).collect()
 }
 
 fn answer(program: &str, arguments: &[&str], path: &OsStr) -> Option<String> {
@@ -146,8 +166,16 @@ mod tests {
 
     use super::*;
 
-    const TOOLS: [&str; 7] =
-        ["dpkg-deb", "swtpm", "swtpm_setup", "systemd-socket-activate", "tpm2_load", "node", "npm"];
+    const TOOLS: [&str; 8] = [
+        "dpkg-deb",
+        "swtpm",
+        "swtpm_setup",
+        "systemd-socket-activate",
+        "tpm2_load",
+        "initdb",
+        "node",
+        "npm",
+    ];
 
     fn names(path: &Path) -> Vec<&'static str> {
         missing(FOR_TESTS, path.as_os_str()).iter().map(|missing| missing.name).collect()
@@ -194,8 +222,29 @@ mod tests {
         for name in TOOLS {
             let machine = machine_with_everything();
             fs::remove_file(machine.path().join(name)).unwrap();
+            let name = if name == "initdb" { "PostgreSQL's server" } else { name };
             assert_eq!(names(machine.path()), [name]);
         }
+    }
+
+    #[test]
+    fn a_server_beside_the_programs_is_found_too() {
+        let machine = machine_with_everything();
+        let programs = machine.path().join("bin");
+        fs::create_dir(&programs).unwrap();
+        for entry in fs::read_dir(machine.path()).unwrap().map(Result::unwrap) {
+            if entry.file_type().unwrap().is_file() && entry.file_name() != "initdb" {
+                fs::rename(entry.path(), programs.join(entry.file_name())).unwrap();
+            }
+        }
+        let shown = programs.display();
+        install(&programs, "openssl", &format!("echo 'MODULESDIR: \"{shown}\"'"));
+        install(&programs, "cc", &format!("echo '{shown}/libc.a'"));
+        assert_eq!(names(&programs), ["PostgreSQL's server"]);
+        let version = machine.path().join("lib/postgresql/15/bin");
+        fs::create_dir_all(&version).unwrap();
+        fs::rename(machine.path().join("initdb"), version.join("initdb")).unwrap();
+        assert_eq!(names(&programs), [""; 0]);
     }
 
     #[test]
