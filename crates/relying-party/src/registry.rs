@@ -19,7 +19,7 @@ mod error;
 mod stored;
 
 pub use challenge::{BegunAttestation, ConnectionChallenge, EnrollmentChallenge, OpenEnrollment};
-pub use device::{Device, VerifiedKind};
+pub use device::{Device, DeviceKind};
 pub use error::{DamagedRecord, RegistryError};
 pub(crate) use stored::{StoredConnection, StoredDevice, StoredEnrollment, parsed};
 

@@ -5,6 +5,7 @@ use std::{
     os::unix::{
         fs::{PermissionsExt as _, chown},
         net::UnixStream,
+        process::CommandExt as _,
     },
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -33,6 +34,7 @@ const GUARD: &str = r#"
     "$@" </dev/null &
     read -r _
     kill -QUIT $! 2>/dev/null
+    kill -CONT $! 2>/dev/null
     wait
     rm -rf "$folder"
 "#;
@@ -76,6 +78,8 @@ impl Postgres {
             .args(["-c", "listen_addresses=", "-c", "max_connections=200"])
             // Nobody needs what a test stored after a power cut.
             .args(["-c", "fsync=off", "-c", "full_page_writes=off"])
+            // What ends the test's group, such as a key on a terminal, must not end the guard.
+            .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -136,6 +140,8 @@ impl Postgres {
 
 impl Drop for Postgres {
     fn drop(&mut self) {
+        // Connections that are paused would not end.
+        self.resume();
         drop(self.guard.stdin.take());
         let _ = self.guard.wait();
     }
@@ -234,6 +240,7 @@ mod tests {
         server.resume();
         assert_eq!(ask(&server, &one, "SELECT 7"), "7");
 
+        server.pause();
         let folder = server.folder.clone();
         drop(server);
         assert!(!folder.exists());

@@ -3,6 +3,7 @@ use std::{fmt, str::FromStr};
 use device_key_types::{
     AccountUserId, ClientId, DeviceKeyId, ProtectionClass, PublicKey, UnixTime, UnknownName,
 };
+use device_key_verifier::attestation::VerifiedKind;
 
 /// A device that was enrolled.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,16 +19,16 @@ pub struct Device {
     /// What the client says that protects the key: a claim.
     pub protection_class: ProtectionClass,
     /// What was verified about that.
-    pub verified_kind: VerifiedKind,
+    pub verified_kind: DeviceKind,
     /// When it was enrolled.
     pub enrolled_at: UnixTime,
     /// Since when it is no device any more.
     pub revoked_at: Option<UnixTime>,
 }
 
-/// What was verified about the place of a device's key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum VerifiedKind {
+/// What was verified about the place of a device's key, as it is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum DeviceKind {
     /// Inside a TPM that its maker vouches for.
     HardwareTpm,
     /// Inside a TPM of a hypervisor, whose state can be copied by who runs it.
@@ -38,7 +39,11 @@ pub enum VerifiedKind {
     Unattested,
 }
 
-impl VerifiedKind {
+impl DeviceKind {
+    /// Every kind, the most trusted first.
+    pub const ALL: [Self; 4] =
+        [Self::HardwareTpm, Self::VirtualTpm, Self::SimulatedTpm, Self::Unattested];
+
     /// The kind as named on the wire and in the store.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -50,19 +55,28 @@ impl VerifiedKind {
     }
 }
 
-impl fmt::Display for VerifiedKind {
+impl From<&VerifiedKind> for DeviceKind {
+    /// Forgets which make of TPM it is.
+    fn from(kind: &VerifiedKind) -> Self {
+        match kind {
+            VerifiedKind::HardwareTpm(_) => Self::HardwareTpm,
+            VerifiedKind::VirtualTpm(_) => Self::VirtualTpm,
+            VerifiedKind::SimulatedTpm(_) => Self::SimulatedTpm,
+            VerifiedKind::Unattested => Self::Unattested,
+        }
+    }
+}
+
+impl fmt::Display for DeviceKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
 }
 
-impl FromStr for VerifiedKind {
+impl FromStr for DeviceKind {
     type Err = UnknownName;
 
     fn from_str(text: &str) -> Result<Self, UnknownName> {
-        [Self::HardwareTpm, Self::VirtualTpm, Self::SimulatedTpm, Self::Unattested]
-            .into_iter()
-            .find(|kind| kind.as_str() == text)
-            .ok_or(UnknownName)
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text).ok_or(UnknownName)
     }
 }

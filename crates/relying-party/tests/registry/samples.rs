@@ -1,7 +1,7 @@
 //! Values that fit into a registry.
 
 use device_key_relying_party::{
-    BegunAttestation, ConnectionChallenge, Device, EnrollmentChallenge, VerifiedKind,
+    BegunAttestation, ConnectionChallenge, Device, DeviceKind, EnrollmentChallenge,
 };
 use device_key_types::{
     AccountUserId, DeviceKeyId, Nonce, ProtectionClass, PublicKey, Sha256Digest, UnixTime,
@@ -58,7 +58,7 @@ pub(crate) fn device(n: u8, of: &str) -> Device {
         client_id: "cli".parse().unwrap(),
         public_key: public_key(n),
         protection_class: ProtectionClass::HardwareTpm,
-        verified_kind: VerifiedKind::SimulatedTpm,
+        verified_kind: DeviceKind::SimulatedTpm,
         enrolled_at: NOW.saturating_add(i64::from(n)),
         revoked_at: None,
     }

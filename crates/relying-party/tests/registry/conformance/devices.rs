@@ -1,6 +1,6 @@
 use std::collections::HashSet;
 
-use device_key_relying_party::{Device, RegistryError, VerifiedKind};
+use device_key_relying_party::{Device, DeviceKind, RegistryError};
 use device_key_types::ProtectionClass;
 use tokio::task::JoinSet;
 
@@ -14,10 +14,10 @@ fn reason<T>(outcome: Result<T, RegistryError>) -> &'static str {
 pub(crate) async fn a_device_comes_back_as_it_was(place: &impl Place) {
     let registry = place.open().await;
     let classes = [
-        (ProtectionClass::HardwareTpm, VerifiedKind::HardwareTpm),
-        (ProtectionClass::HardwareTpm, VerifiedKind::VirtualTpm),
-        (ProtectionClass::HardwareSecureEnclave, VerifiedKind::SimulatedTpm),
-        (ProtectionClass::OsProtectedNonextractable, VerifiedKind::Unattested),
+        (ProtectionClass::HardwareTpm, DeviceKind::HardwareTpm),
+        (ProtectionClass::HardwareTpm, DeviceKind::VirtualTpm),
+        (ProtectionClass::HardwareSecureEnclave, DeviceKind::SimulatedTpm),
+        (ProtectionClass::OsProtectedNonextractable, DeviceKind::Unattested),
     ];
     for (n, (protection_class, verified_kind)) in (1..).zip(classes) {
         let enrolled = Device { protection_class, verified_kind, ..device(n, "a") };

@@ -1,0 +1,200 @@
+use std::{collections::BTreeSet, fmt};
+
+use device_key_verifier::attestation::{RootKind, TrustRoots};
+use thiserror::Error;
+
+use crate::DeviceKind;
+
+/// Whether a device must show where its key lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Requirement {
+    /// Without an attestation it is not enrolled.
+    Required,
+    /// Without one it is enrolled as [`DeviceKind::Unattested`]. An attestation that was begun must
+    /// still be finished, and one that fails enrolls nothing: only who never began one goes without.
+    Optional,
+}
+
+/// Which devices are enrolled.
+///
+/// A kind is accepted only if a root can vouch for it. A simulated TPM is never accepted unless it
+/// is asked for by name: its roots are in test setups, and could be left behind there.
+#[derive(Clone)]
+pub struct AttestationPolicy {
+    roots: TrustRoots,
+    requirement: Requirement,
+    accepted: BTreeSet<DeviceKind>,
+}
+
+/// Settings that contradict each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum InvalidPolicy {
+    /// Attestation is required, and no root could vouch for a device.
+    #[error("attestation is required, and there is no trust root of an accepted kind")]
+    NothingAccepted,
+    /// A kind is accepted that no root vouches for.
+    #[error("{0} is accepted, and no trust root vouches for it")]
+    NoRoot(DeviceKind),
+    /// A root is trusted whose kind is not accepted.
+    #[error("there is a trust root for {0}, which is not accepted")]
+    NotAccepted(DeviceKind),
+    /// Unattested devices are accepted, and attestation is required.
+    #[error("unattested devices are accepted, and attestation is required")]
+    UnattestedAccepted,
+    /// Attestation is optional, and unattested devices are not accepted.
+    #[error("attestation is optional, and unattested devices are not accepted")]
+    UnattestedNotAccepted,
+}
+
+impl AttestationPolicy {
+    /// Accepts any device, and none as more than unattested: no attestation is asked for.
+    pub fn without_attestation() -> Self {
+        Self {
+            roots: TrustRoots::default(),
+            requirement: Requirement::Optional,
+            accepted: BTreeSet::from([DeviceKind::Unattested]),
+        }
+    }
+
+    /// Takes these roots' word. `kinds` are those that the roots were given with.
+    ///
+    /// Without `accepted`, it is hardware and virtual TPMs, as far as there are roots for them, and
+    /// unattested devices where attestation is optional.
+    pub fn new(
+        requirement: Requirement,
+        roots: TrustRoots,
+        kinds: &[RootKind],
+        accepted: Option<&[DeviceKind]>,
+    ) -> Result<Self, InvalidPolicy> {
+        let vouched: BTreeSet<_> = kinds.iter().map(|kind| kind_of(*kind)).collect();
+        let is_accepted = |kind: DeviceKind| match accepted {
+            Some(accepted) => accepted.contains(&kind),
+            None => match kind {
+                DeviceKind::HardwareTpm | DeviceKind::VirtualTpm => vouched.contains(&kind),
+                DeviceKind::SimulatedTpm => false,
+                DeviceKind::Unattested => requirement == Requirement::Optional,
+            },
+        };
+        for kind in [DeviceKind::HardwareTpm, DeviceKind::VirtualTpm, DeviceKind::SimulatedTpm] {
+            match (is_accepted(kind), vouched.contains(&kind)) {
+                (true, false) => return Err(InvalidPolicy::NoRoot(kind)),
+                (false, true) => return Err(InvalidPolicy::NotAccepted(kind)),
+                (true, true) | (false, false) => {}
+            }
+        }
+        match (requirement, is_accepted(DeviceKind::Unattested)) {
+            (Requirement::Required, true) => return Err(InvalidPolicy::UnattestedAccepted),
+            (Requirement::Optional, false) => return Err(InvalidPolicy::UnattestedNotAccepted),
+            (Requirement::Required, false) if vouched.is_empty() => {
+                return Err(InvalidPolicy::NothingAccepted);
+            }
+            (Requirement::Required, false) | (Requirement::Optional, true) => {}
+        }
+        let accepted = DeviceKind::ALL.into_iter().filter(|kind| is_accepted(*kind));
+        Ok(Self { roots, requirement, accepted: accepted.collect() })
+    }
+
+    /// Whether devices must be attested.
+    pub const fn requirement(&self) -> Requirement {
+        self.requirement
+    }
+
+    /// Whether a device of this kind is enrolled.
+    pub fn accepts(&self, kind: DeviceKind) -> bool {
+        self.accepted.contains(&kind)
+    }
+
+    /// Whether devices are asked for an attestation. Where no root could vouch for one they are not:
+    /// who a TPM is should be told to nobody who cannot use it.
+    pub fn asks(&self) -> bool {
+        DeviceKind::ALL.into_iter().any(|kind| kind != DeviceKind::Unattested && self.accepts(kind))
+    }
+
+    pub(crate) const fn roots(&self) -> &TrustRoots {
+        &self.roots
+    }
+}
+
+const fn kind_of(root: RootKind) -> DeviceKind {
+    match root {
+        RootKind::Hardware => DeviceKind::HardwareTpm,
+        RootKind::Virtual => DeviceKind::VirtualTpm,
+        RootKind::Simulated => DeviceKind::SimulatedTpm,
+    }
+}
+
+impl fmt::Debug for AttestationPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AttestationPolicy")
+            .field("requirement", &self.requirement)
+            .field("accepted", &self.accepted)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use DeviceKind::{HardwareTpm, SimulatedTpm, Unattested, VirtualTpm};
+    use Requirement::{Optional, Required};
+    use RootKind::{Hardware, Simulated, Virtual};
+
+    use super::*;
+
+    fn accepted(
+        requirement: Requirement,
+        kinds: &[RootKind],
+        accepted: Option<&[DeviceKind]>,
+    ) -> Result<Vec<DeviceKind>, InvalidPolicy> {
+        let policy = AttestationPolicy::new(requirement, TrustRoots::default(), kinds, accepted)?;
+        Ok(DeviceKind::ALL.into_iter().filter(|kind| policy.accepts(*kind)).collect())
+    }
+
+    #[test]
+    fn by_default_the_roots_say_what_is_accepted_but_for_simulators() {
+        assert_eq!(accepted(Required, &[Hardware], None), Ok(vec![HardwareTpm]));
+        assert_eq!(
+            accepted(Required, &[Virtual, Hardware], None),
+            Ok(vec![HardwareTpm, VirtualTpm])
+        );
+        assert_eq!(accepted(Optional, &[Virtual], None), Ok(vec![VirtualTpm, Unattested]));
+        assert_eq!(accepted(Optional, &[], None), Ok(vec![Unattested]));
+        let simulated = Err(InvalidPolicy::NotAccepted(SimulatedTpm));
+        assert_eq!(accepted(Required, &[Simulated], None), simulated);
+        assert_eq!(accepted(Optional, &[Hardware, Simulated], None), simulated);
+        let by_name = accepted(Required, &[Simulated], Some(&[SimulatedTpm]));
+        assert_eq!(by_name, Ok(vec![SimulatedTpm]));
+    }
+
+    #[test]
+    fn contradictions_are_refused() {
+        let cases: [(_, &[_], Option<&[_]>, _); 7] = [
+            (Required, &[], None, InvalidPolicy::NothingAccepted),
+            (Required, &[], Some(&[]), InvalidPolicy::NothingAccepted),
+            (Required, &[], Some(&[HardwareTpm]), InvalidPolicy::NoRoot(HardwareTpm)),
+            (Required, &[Hardware], Some(&[]), InvalidPolicy::NotAccepted(HardwareTpm)),
+            (
+                Required,
+                &[Hardware],
+                Some(&[HardwareTpm, Unattested]),
+                InvalidPolicy::UnattestedAccepted,
+            ),
+            (Optional, &[], Some(&[]), InvalidPolicy::UnattestedNotAccepted),
+            (Optional, &[Virtual], Some(&[VirtualTpm]), InvalidPolicy::UnattestedNotAccepted),
+        ];
+        for (requirement, kinds, kinds_accepted, expected) in cases {
+            assert_eq!(accepted(requirement, kinds, kinds_accepted), Err(expected));
+        }
+    }
+
+    #[test]
+    fn nobody_is_asked_for_what_cannot_be_used() {
+        let policy = |kinds: &[RootKind]| {
+            AttestationPolicy::new(Optional, TrustRoots::default(), kinds, None).unwrap()
+        };
+        assert!(policy(&[Hardware]).asks());
+        assert!(!policy(&[]).asks());
+        assert!(!AttestationPolicy::without_attestation().asks());
+        assert!(AttestationPolicy::without_attestation().accepts(Unattested));
+    }
+}

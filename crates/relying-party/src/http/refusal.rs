@@ -1,0 +1,157 @@
+use axum::{
+    body::Body,
+    http::{
+        HeaderValue, StatusCode,
+        header::{CONNECTION, SEC_WEBSOCKET_VERSION, UPGRADE, WWW_AUTHENTICATE},
+    },
+    response::{IntoResponse, Response},
+};
+use device_key::Chain;
+use serde::Serialize;
+use thiserror::Error;
+use tracing::warn;
+
+use super::{
+    handshake::{PROTOCOL, VERSION},
+    wire,
+};
+use crate::{AccountsUnavailable, Refusal, RegistryError};
+
+/// Why a request was refused, the relying party's reasons and those of HTTP.
+#[derive(Debug, Error)]
+pub(super) enum HttpRefusal {
+    #[error(transparent)]
+    RelyingParty(#[from] Refusal),
+    /// Not one strict JSON object with the members of this request.
+    #[error("the body is not of the request's shape")]
+    Malformed,
+    #[error("the body is too long")]
+    TooLarge,
+    #[error("the body is not said to be JSON")]
+    MediaType,
+    /// The access token is missing, repeated or not good.
+    #[error("the access token is not good")]
+    AccessToken,
+    #[error(transparent)]
+    Accounts(#[from] AccountsUnavailable),
+    #[error("there is nothing here")]
+    NotFound,
+    #[error("the method is not one of this resource's")]
+    Method,
+    #[error("the body took too long")]
+    SlowBody,
+    #[error("the request took too long")]
+    Timeout,
+    #[error("the resource is for WebSocket clients of version 13")]
+    Upgrade,
+    #[error("the client's part of the WebSocket handshake is broken")]
+    Handshake,
+    #[error("there is no room for another connection")]
+    Overloaded,
+    #[error("the service is stopping")]
+    Stopping,
+}
+
+/// The reason of a refused request, for who logs it.
+#[derive(Clone, Copy)]
+pub(super) struct LoggedReason(pub(super) &'static str);
+
+impl HttpRefusal {
+    const fn status(&self) -> StatusCode {
+        match self {
+            Self::RelyingParty(refusal) => status(refusal),
+            Self::Malformed | Self::Handshake => StatusCode::BAD_REQUEST,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::AccessToken => StatusCode::UNAUTHORIZED,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Self::SlowBody => StatusCode::REQUEST_TIMEOUT,
+            Self::Upgrade => StatusCode::UPGRADE_REQUIRED,
+            Self::Accounts(_) | Self::Timeout | Self::Overloaded | Self::Stopping => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+        }
+    }
+
+    const fn reason(&self) -> &'static str {
+        match self {
+            Self::RelyingParty(refusal) => refusal.reason(),
+            Self::Malformed => "invalid_request",
+            Self::TooLarge => "body_too_large",
+            Self::MediaType => "unsupported_media_type",
+            Self::AccessToken => "access_token_refused",
+            Self::Accounts(_) => "accounts_unavailable",
+            Self::NotFound => "not_found",
+            Self::Method => "method_not_allowed",
+            Self::SlowBody => "body_timeout",
+            Self::Timeout => "timeout",
+            Self::Upgrade => "upgrade_required",
+            Self::Handshake => "invalid_handshake",
+            Self::Overloaded => "overloaded",
+            Self::Stopping => "shutting_down",
+        }
+    }
+
+    fn field(&self) -> Option<&'static str> {
+        match self {
+            Self::RelyingParty(refusal) => refusal.field(),
+            _ => None,
+        }
+    }
+}
+
+const fn status(refusal: &Refusal) -> StatusCode {
+    match refusal {
+        Refusal::Value { .. } => StatusCode::BAD_REQUEST,
+        Refusal::TokenRefused => StatusCode::UNAUTHORIZED,
+        Refusal::ChallengeUnknown | Refusal::DeviceUnknown => StatusCode::NOT_FOUND,
+        Refusal::AttestationBegun | Refusal::Registry(RegistryError::AlreadyEnrolled) => {
+            StatusCode::CONFLICT
+        }
+        Refusal::Registry(RegistryError::QuotaExceeded) => StatusCode::TOO_MANY_REQUESTS,
+        Refusal::Registry(_) => StatusCode::SERVICE_UNAVAILABLE,
+        Refusal::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        Refusal::Proof(_)
+        | Refusal::Attestation(_)
+        | Refusal::AttestationNotAsked
+        | Refusal::AttestationRequired
+        | Refusal::AttestationUnfinished
+        | Refusal::AttestationNotBegun
+        | Refusal::AttestationOfAnotherKey
+        | Refusal::KindNotAccepted(_)
+        | Refusal::DeviceRevoked => StatusCode::FORBIDDEN,
+    }
+}
+
+#[derive(Serialize)]
+struct ErrorBody {
+    reason: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<&'static str>,
+}
+
+impl IntoResponse for HttpRefusal {
+    fn into_response(self) -> Response<Body> {
+        let (status, reason) = (self.status(), self.reason());
+        if status.is_server_error() {
+            warn!(reason, cause = %Chain(&self), "a request failed");
+        }
+        let mut response = wire::json(status, &ErrorBody { reason, field: self.field() });
+        response.extensions_mut().insert(LoggedReason(reason));
+        let headers = response.headers_mut();
+        match self {
+            Self::AccessToken | Self::RelyingParty(Refusal::TokenRefused) => {
+                headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            Self::Upgrade => {
+                headers.insert(UPGRADE, PROTOCOL);
+                // Who sends the one names it in the other (RFC 9110 section 7.8).
+                headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+                headers.insert(SEC_WEBSOCKET_VERSION, VERSION);
+            }
+            _ => {}
+        }
+        response
+    }
+}

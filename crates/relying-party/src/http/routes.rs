@@ -1,0 +1,138 @@
+//! Which request does what.
+
+use std::{sync::Arc, time::Instant};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{MatchedPath, Path, Request, State},
+    http::{Response, StatusCode},
+    middleware::{Next, from_fn_with_state},
+    response::IntoResponse as _,
+    routing::{delete, get, post},
+};
+use device_key_types::payload::Statement;
+use tokio::time::timeout;
+use tracing::{debug, info};
+
+use super::{
+    House,
+    extract::{Authenticated, StrictJson},
+    refusal::{HttpRefusal, LoggedReason},
+    upgrade,
+    wire::{self, json},
+};
+
+type Answer = Result<Response<Body>, HttpRefusal>;
+
+/// Every resource stands below the connection's own path but the probe.
+pub(super) fn router(house: &Arc<House>) -> Router {
+    let backend = house.relying_party.backend();
+    let base = backend.target(Statement::Connection).path.as_str();
+    Router::new()
+        .route(base, get(upgrade::connect))
+        .route(&format!("{base}/challenge"), post(connection_challenge))
+        .route(&format!("{base}/enroll"), post(enroll))
+        .route(&format!("{base}/enroll/challenge"), post(enrollment_challenge))
+        .route(&format!("{base}/enroll/attestation"), post(attestation))
+        .route(&format!("{base}/devices"), get(devices))
+        .route(&format!("{base}/devices/{{key_id}}"), delete(revoke))
+        .route("/healthz", get(health))
+        .fallback(async || HttpRefusal::NotFound)
+        .method_not_allowed_fallback(async || HttpRefusal::Method)
+        .layer(from_fn_with_state(house.clone(), bounded))
+        .with_state(house.clone())
+}
+
+/// Gives up on a request that takes too long, and logs what became of it: nothing of what it says.
+async fn bounded(
+    State(house): State<Arc<House>>,
+    route: Option<MatchedPath>,
+    request: Request,
+    next: Next,
+) -> Response<Body> {
+    let begun = Instant::now();
+    let method = request.method().clone();
+    let deadline = house.relying_party.limits().request_deadline;
+    let response = match timeout(deadline, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => HttpRefusal::Timeout.into_response(),
+    };
+    let route = route.as_ref().map_or("", MatchedPath::as_str);
+    let status = response.status().as_u16();
+    let elapsed = begun.elapsed();
+    if let Some(LoggedReason(reason)) = response.extensions().get() {
+        info!(%method, route, status, reason, ?elapsed, "a request was refused");
+    } else {
+        debug!(%method, route, status, ?elapsed, "a request was answered");
+    }
+    response
+}
+
+async fn enrollment_challenge(
+    State(house): State<Arc<House>>,
+    Authenticated(account): Authenticated,
+    StrictJson(request): StrictJson<wire::EnrollmentChallengeRequest>,
+) -> Answer {
+    let client_id = request.parse()?;
+    let invitation = house.relying_party.invite_enrollment(&account, client_id).await?;
+    Ok(json(StatusCode::OK, &wire::EnrollmentChallengeAnswer::from(&invitation)))
+}
+
+async fn attestation(
+    State(house): State<Arc<House>>,
+    Authenticated(account): Authenticated,
+    StrictJson(request): StrictJson<wire::AttestationRequest>,
+) -> Answer {
+    let answer = request.parse()?;
+    let credential = house.relying_party.begin_attestation(&account, answer).await?;
+    Ok(json(StatusCode::OK, &credential))
+}
+
+async fn enroll(
+    State(house): State<Arc<House>>,
+    Authenticated(account): Authenticated,
+    StrictJson(request): StrictJson<wire::EnrollmentRequest>,
+) -> Answer {
+    let answer = request.parse()?;
+    let device = house.relying_party.enroll(&account, &answer).await?;
+    Ok(json(StatusCode::CREATED, &wire::DeviceAnswer::from(&device)))
+}
+
+async fn connection_challenge(
+    State(house): State<Arc<House>>,
+    Authenticated(account): Authenticated,
+    StrictJson(request): StrictJson<wire::ConnectionChallengeRequest>,
+) -> Answer {
+    let key_id = request.parse()?;
+    let invitation = house.relying_party.invite_connection(&account, &key_id).await?;
+    Ok(json(StatusCode::OK, &wire::ConnectionChallengeAnswer::from(&invitation)))
+}
+
+async fn devices(State(house): State<Arc<House>>, Authenticated(account): Authenticated) -> Answer {
+    let devices = house.relying_party.devices(&account).await?;
+    Ok(json(StatusCode::OK, &wire::DevicesAnswer::of(&devices)))
+}
+
+async fn revoke(
+    State(house): State<Arc<House>>,
+    Authenticated(account): Authenticated,
+    Path(key_id): Path<String>,
+) -> Answer {
+    let key_id = wire::key_id(&key_id)?;
+    house.relying_party.revoke(&account, &key_id).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// Whether requests could be served now: the store answers, and we are not stopping.
+async fn health(State(house): State<Arc<House>>) -> Answer {
+    #[derive(serde::Serialize)]
+    struct Health {
+        status: &'static str,
+    }
+    if house.stop.is_cancelled() {
+        return Err(HttpRefusal::Stopping);
+    }
+    house.relying_party.ready().await?;
+    Ok(json(StatusCode::OK, &Health { status: "ready" }))
+}

@@ -1,0 +1,124 @@
+//! An open connection. It answers each text with the same text, which is where a real backend would
+//! begin; what matters here is how it ends.
+
+use std::time::Duration;
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::timeout,
+};
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{
+        Error, Message, Utf8Bytes,
+        protocol::{CloseFrame, Role, WebSocketConfig, frame::coding::CloseCode},
+    },
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{Ending, Limits, OpenConnection};
+
+const MAX_MESSAGE_BYTES: usize = 64 * 1024;
+const BUFFER_BYTES: usize = 16 * 1024;
+
+/// Why a connection has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SessionEnd {
+    /// The client has closed it, or is gone.
+    ByPeer,
+    /// The client broke a rule.
+    Refused,
+    /// The client did not read.
+    Stalled,
+    /// The device must go.
+    Device(Ending),
+    /// We stop.
+    Stopped,
+}
+
+/// Serves a device until it leaves, breaks the rules, does not read, is revoked, or we stop.
+pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    mut connection: OpenConnection,
+    stop: &CancellationToken,
+    limits: &Limits,
+) -> SessionEnd {
+    let config = WebSocketConfig::default()
+        .read_buffer_size(BUFFER_BYTES)
+        .write_buffer_size(0)
+        .max_write_buffer_size(2 * MAX_MESSAGE_BYTES)
+        .max_message_size(Some(MAX_MESSAGE_BYTES))
+        .max_frame_size(Some(MAX_MESSAGE_BYTES));
+    let mut socket = WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await;
+    // First what ends it: a client that keeps us busy must not put it off.
+    let (end, code) = tokio::select! {
+        biased;
+        ending = connection.ended() => (SessionEnd::Device(ending), code_of(ending)),
+        () = stop.cancelled() => (SessionEnd::Stopped, (CloseCode::Away, "shutting_down")),
+        (end, code) = echo(&mut socket, limits.stall_deadline) => match code {
+            Some(code) => (end, (code, "")),
+            None => return end,
+        },
+    };
+    let goodbye = close(&mut socket, code);
+    // Whether the client heard it or not: dropping the socket ends the connection.
+    let _ = timeout(limits.close_deadline, goodbye).await;
+    end
+}
+
+const fn code_of(ending: Ending) -> (CloseCode, &'static str) {
+    match ending {
+        Ending::Revoked => (CloseCode::Policy, "device_revoked"),
+        Ending::Unchecked => (CloseCode::Again, "registry_unavailable"),
+    }
+}
+
+/// Gives a close code if the client is still to be told.
+async fn echo<S: AsyncRead + AsyncWrite + Unpin>(
+    socket: &mut WebSocketStream<S>,
+    stall_deadline: Duration,
+) -> (SessionEnd, Option<CloseCode>) {
+    loop {
+        let text = match socket.next().await {
+            Some(Ok(Message::Text(text))) => text,
+            Some(Ok(Message::Binary(_))) => {
+                return (SessionEnd::Refused, Some(CloseCode::Unsupported));
+            }
+            // The library answers a ping with the next write or read.
+            Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => continue,
+            Some(Ok(Message::Close(_))) | None => {
+                // The answer to a close frame is queued; a client that does not read it may go.
+                let _ = timeout(stall_deadline, socket.flush()).await;
+                return (SessionEnd::ByPeer, None);
+            }
+            Some(Err(error)) => return fault(&error),
+        };
+        match timeout(stall_deadline, socket.send(Message::Text(text))).await {
+            Ok(Ok(())) => {}
+            Ok(Err(Error::WriteBufferFull(_))) | Err(_) => return (SessionEnd::Stalled, None),
+            Ok(Err(_)) => return (SessionEnd::ByPeer, None),
+        }
+    }
+}
+
+/// What the client is told of a fault (RFC 6455 section 7.4.1).
+fn fault(error: &Error) -> (SessionEnd, Option<CloseCode>) {
+    match error {
+        Error::Capacity(_) => (SessionEnd::Refused, Some(CloseCode::Size)),
+        Error::Utf8(_) => (SessionEnd::Refused, Some(CloseCode::Invalid)),
+        Error::Protocol(_) => (SessionEnd::Refused, Some(CloseCode::Protocol)),
+        _ => (SessionEnd::ByPeer, None),
+    }
+}
+
+/// Says goodbye, and reads to the end: closing with unread bytes would reset the connection, and the
+/// client might never see why.
+async fn close<S: AsyncRead + AsyncWrite + Unpin>(
+    socket: &mut WebSocketStream<S>,
+    (code, reason): (CloseCode, &'static str),
+) -> Result<(), Error> {
+    socket.close(Some(CloseFrame { code, reason: Utf8Bytes::from_static(reason) })).await?;
+    while let Some(Ok(_)) = socket.next().await {}
+    Ok(())
+}

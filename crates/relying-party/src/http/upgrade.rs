@@ -1,0 +1,89 @@
+//! The request that becomes a device's connection.
+
+use std::sync::Arc;
+
+use axum::{
+    body::Body,
+    extract::{Request, State},
+    http::{HeaderMap, Response, header::HeaderName},
+};
+use hyper_util::rt::TokioIo;
+use tracing::{debug, info};
+
+use super::{
+    House,
+    extract::{bearer, only},
+    handshake::Handshake,
+    refusal::HttpRefusal,
+    session, wire,
+};
+use crate::{ConnectionProof, ConnectionToken, Refusal};
+
+const KEY_ID: HeaderName = HeaderName::from_static("device-key-id");
+const SIGNED_PAYLOAD: HeaderName = HeaderName::from_static("device-key-signed-payload");
+const SIGNATURE: HeaderName = HeaderName::from_static("device-key-signature");
+
+/// Opens a connection for a token and its proof. A token is used up by the first request that could
+/// have opened one: everything else is looked at before.
+pub(super) async fn connect(
+    State(house): State<Arc<House>>,
+    mut request: Request,
+) -> Result<Response<Body>, HttpRefusal> {
+    let handshake = Handshake::of(&request)?;
+    let token = bearer(request.headers()).and_then(ConnectionToken::from_bytes);
+    let token = token.ok_or(Refusal::TokenRefused)?;
+    let proof = proof(request.headers())?;
+    if house.stop.is_cancelled() {
+        return Err(HttpRefusal::Stopping);
+    }
+    let slot = house.slots.clone().try_acquire_owned().map_err(|_| HttpRefusal::Overloaded)?;
+    let connection = house.relying_party.open_connection(&token, &proof).await?;
+
+    let upgrade = hyper::upgrade::on(&mut request);
+    let serving = house.clone();
+    house.tasks.spawn(async move {
+        let key_id = connection.device.key_id;
+        match upgrade.await {
+            Ok(upgraded) => {
+                info!(%key_id, "a device is connected");
+                let stream = TokioIo::new(upgraded);
+                let ending = session::serve(
+                    stream,
+                    connection,
+                    &serving.stop,
+                    serving.relying_party.limits(),
+                )
+                .await;
+                info!(%key_id, ?ending, "a device's connection has ended");
+            }
+            Err(error) => debug!(%key_id, cause = %error, "a device has not stayed"),
+        }
+        drop(slot);
+    });
+    Ok(handshake.response())
+}
+
+fn proof(headers: &HeaderMap) -> Result<ConnectionProof, Refusal> {
+    Ok(ConnectionProof {
+        key_id: wire::key_id(text(headers, &KEY_ID, "device-key-id")?)?,
+        signed_bytes: base64(headers, &SIGNED_PAYLOAD, "device-key-signed-payload")?,
+        signature_der: base64(headers, &SIGNATURE, "device-key-signature")?,
+    })
+}
+
+fn base64(
+    headers: &HeaderMap,
+    header: &HeaderName,
+    field: &'static str,
+) -> Result<Vec<u8>, Refusal> {
+    wire::base64(field, text(headers, header, field)?)
+}
+
+fn text<'a>(
+    headers: &'a HeaderMap,
+    header: &HeaderName,
+    field: &'static str,
+) -> Result<&'a str, Refusal> {
+    let value = only(headers, header).and_then(|value| value.to_str().ok());
+    value.ok_or(Refusal::Value { field, reason: "missing_header" })
+}

@@ -1,0 +1,139 @@
+use std::{fmt, sync::Arc};
+
+use base64ct::{Base64UrlUnpadded, Encoding as _};
+use device_key::{Clock, RandomSource};
+use device_key_types::{AccountUserId, DeviceKeyId, Nonce};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    AttestationPolicy, Backend, Device, Limits, Refusal, Registry,
+    open_connections::OpenConnections,
+};
+
+mod connection;
+mod enrollment;
+mod token;
+
+pub use connection::{ConnectionInvitation, ConnectionProof, OpenConnection};
+pub use enrollment::{EnrollmentAnswer, EnrollmentInvitation, IdentityAnswer};
+pub use token::ConnectionToken;
+
+/// The decisions of a relying party: what is asked, and whether what comes back is good. It knows
+/// nothing of HTTP, and takes it as known whose account speaks.
+pub struct RelyingParty {
+    parts: Parts,
+    connections: OpenConnections,
+}
+
+/// What a relying party is made of.
+pub struct Parts {
+    /// Where it keeps what it must remember.
+    pub registry: Arc<dyn Registry>,
+    /// Where statements to it are addressed.
+    pub backend: Backend,
+    /// Which devices it enrolls.
+    pub attestation: AttestationPolicy,
+    /// How much and how long.
+    pub limits: Limits,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Nonces, tokens, secrets and names.
+    pub random: Arc<dyn RandomSource>,
+}
+
+impl RelyingParty {
+    /// Puts one together.
+    pub fn new(parts: Parts) -> Self {
+        Self { parts, connections: OpenConnections::default() }
+    }
+
+    /// The account's devices, in the order of their enrollment.
+    pub async fn devices(&self, account: &AccountUserId) -> Result<Vec<Device>, Refusal> {
+        Ok(self.registry().list_devices(account).await?)
+    }
+
+    /// Revokes one of the account's devices. Its open connections are closed: those of this process
+    /// at once, those of others when they next look.
+    pub async fn revoke(
+        &self,
+        account: &AccountUserId,
+        key_id: &DeviceKeyId,
+    ) -> Result<(), Refusal> {
+        if !self.registry().revoke(account, key_id, self.parts.clock.now()).await? {
+            return Err(Refusal::DeviceUnknown);
+        }
+        self.connections.revoke(key_id);
+        Ok(())
+    }
+
+    /// Whether the store answers.
+    pub async fn ready(&self) -> Result<(), Refusal> {
+        Ok(self.registry().ready().await?)
+    }
+
+    /// Closes the connections of devices that were revoked, by whatever process, and removes what
+    /// has expired. It must run for as long as connections are open, and ends when it is stopped.
+    pub async fn look_after(&self, stop: &CancellationToken) {
+        let limits = &self.parts.limits;
+        let registry = self.registry();
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = self.connections.watch(registry, limits) => {}
+            () = delete_expired(registry, &*self.parts.clock, limits) => {}
+        }
+    }
+
+    /// Where statements to it are addressed.
+    pub const fn backend(&self) -> &Backend {
+        &self.parts.backend
+    }
+
+    /// Its limits.
+    pub const fn limits(&self) -> &Limits {
+        &self.parts.limits
+    }
+
+    fn registry(&self) -> &dyn Registry {
+        &*self.parts.registry
+    }
+
+    fn random(&self) -> Result<[u8; 32], Refusal> {
+        let mut bytes = [0; 32];
+        self.parts.random.fill(&mut bytes).map_err(Refusal::internal)?;
+        Ok(bytes)
+    }
+
+    fn nonce(&self) -> Result<Nonce, Refusal> {
+        let text = Base64UrlUnpadded::encode_string(&self.random()?);
+        text.parse().map_err(Refusal::internal)
+    }
+
+    /// A name that nobody else has.
+    fn name<T: std::str::FromStr<Err = device_key_types::Reason>>(
+        &self,
+        prefix: &str,
+    ) -> Result<T, Refusal> {
+        let unique = Base64UrlUnpadded::encode_string(&self.random()?);
+        format!("{prefix}{unique}").parse().map_err(Refusal::internal)
+    }
+}
+
+async fn delete_expired(registry: &dyn Registry, clock: &dyn Clock, limits: &Limits) {
+    let mut turns = tokio::time::interval(limits.removal_interval);
+    loop {
+        turns.tick().await;
+        if let Err(error) = registry.delete_expired(clock.now()).await {
+            tracing::warn!(reason = error.reason(), "expired challenges could not be removed");
+        }
+    }
+}
+
+impl fmt::Debug for RelyingParty {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RelyingParty")
+            .field("backend", &self.parts.backend)
+            .field("attestation", &self.parts.attestation)
+            .field("limits", &self.parts.limits)
+            .finish_non_exhaustive()
+    }
+}

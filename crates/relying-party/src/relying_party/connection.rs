@@ -1,0 +1,121 @@
+//! From a token to an open connection.
+
+use device_key_types::{
+    AccountUserId, DeviceKeyId, Field,
+    payload::{self, Statement},
+};
+use device_key_verifier::{Proof, ProofKey, verify_connection};
+
+use super::{ConnectionToken, RelyingParty};
+use crate::{ConnectionChallenge, Device, Ending, Refusal, open_connections::Watched};
+
+/// What a client is asked for a connection.
+#[derive(Clone, Debug)]
+pub struct ConnectionInvitation {
+    /// What the client shows.
+    pub token: ConnectionToken,
+    /// What the connection statement must repeat.
+    pub challenge: ConnectionChallenge,
+    /// Where it must be addressed.
+    pub target: payload::Target,
+}
+
+/// What a client shows beside its token.
+#[derive(Debug)]
+pub struct ConnectionProof {
+    /// The key that signed.
+    pub key_id: DeviceKeyId,
+    /// The bytes that it signed.
+    pub signed_bytes: Vec<u8>,
+    /// The signature, in DER.
+    pub signature_der: Vec<u8>,
+}
+
+/// A connection that a device has opened. While this lives, the connection is looked after.
+#[derive(Debug)]
+pub struct OpenConnection {
+    /// Whose it is.
+    pub device: Device,
+    watched: Watched,
+}
+
+impl OpenConnection {
+    /// Waits until the connection must end, which it must within what the caller takes to close it.
+    pub async fn ended(&mut self) -> Ending {
+        self.watched.ended().await
+    }
+}
+
+impl RelyingParty {
+    /// Asks for a connection of one of the account's devices.
+    pub async fn invite_connection(
+        &self,
+        account: &AccountUserId,
+        key_id: &DeviceKeyId,
+    ) -> Result<ConnectionInvitation, Refusal> {
+        let device = self.registry().device(key_id).await?;
+        let device = device.filter(|device| device.account_user_id == *account);
+        let device = enrolled(device)?;
+        let limits = self.limits();
+        let now = self.parts.clock.now();
+        let token = ConnectionToken::from_random_bytes(self.random()?);
+        let challenge = ConnectionChallenge {
+            token_sha256: token.sha256(),
+            session_id: self.name("wssess_")?,
+            nonce: self.nonce()?,
+            key_id: device.key_id,
+            account_user_id: device.account_user_id,
+            client_id: device.client_id,
+            expires_at: now.saturating_add(limits.challenge_seconds.into()),
+        };
+        let at_most = limits.connections_per_account;
+        self.registry().put_connection_challenge(&challenge, at_most, now).await?;
+        let target = self.parts.backend.target(Statement::Connection).clone();
+        Ok(ConnectionInvitation { token, challenge, target })
+    }
+
+    /// Opens a connection.
+    ///
+    /// The token is used up first, whatever comes of the proof: it is tried once.
+    pub async fn open_connection(
+        &self,
+        token: &ConnectionToken,
+        proof: &ConnectionProof,
+    ) -> Result<OpenConnection, Refusal> {
+        let now = self.parts.clock.now();
+        let token_sha256 = token.sha256();
+        let challenge = self.registry().take_connection_challenge(&token_sha256, now).await?;
+        let challenge = challenge.ok_or(Refusal::TokenRefused)?;
+        if proof.key_id != challenge.key_id {
+            return Err(device_key_verifier::Refusal::Mismatch(Field::KeyId).into());
+        }
+        // Before the device is looked up: whoever revokes it after that finds the connection.
+        let watched = self.connections.watched(challenge.key_id);
+        let device = enrolled(self.registry().device(&challenge.key_id).await?)?;
+        let key = ProofKey::try_from(device.public_key.clone()).map_err(Refusal::internal)?;
+        let expected = payload::Connection {
+            nonce: challenge.nonce,
+            session_id: challenge.session_id,
+            target: self.parts.backend.target(Statement::Connection).clone(),
+            account_user_id: device.account_user_id.clone(),
+            client_id: device.client_id.clone(),
+            token_sha256,
+            token_expires_at: challenge.expires_at,
+        };
+        let proof = Proof {
+            signed_bytes: &proof.signed_bytes,
+            signature_der: &proof.signature_der,
+            public_key: &key,
+        };
+        let _verified = verify_connection(&proof, &expected, self.parts.clock.now())?;
+        Ok(OpenConnection { device, watched })
+    }
+}
+
+fn enrolled(device: Option<Device>) -> Result<Device, Refusal> {
+    match device {
+        None => Err(Refusal::DeviceUnknown),
+        Some(device) if device.revoked_at.is_some() => Err(Refusal::DeviceRevoked),
+        Some(device) => Ok(device),
+    }
+}

@@ -1,0 +1,241 @@
+//! From a challenge to a device.
+
+use device_key_types::{
+    AccountUserId, ChallengeId, ClientId, DeviceKeyId, ProtectionClass, Sha256Digest,
+    attestation::{self, Activation, Claim, Credential, Identity},
+    payload::{self, Statement, device_identity_digest},
+};
+use device_key_verifier::{
+    Proof, ProofKey,
+    attestation::{RandomError, RandomSource as TpmRandomSource, verify_identity},
+    verify_enrollment,
+};
+use tracing::info;
+use zeroize::Zeroizing;
+
+use super::RelyingParty;
+use crate::{BegunAttestation, Device, DeviceKind, EnrollmentChallenge, OpenEnrollment, Refusal};
+
+/// What a client is asked for an enrollment.
+#[derive(Clone, Debug)]
+pub struct EnrollmentInvitation {
+    /// What the enrollment statement must repeat.
+    pub challenge: EnrollmentChallenge,
+    /// Where it must be addressed.
+    pub target: payload::Target,
+    /// What a TPM must vouch for, where attestation is asked for.
+    pub attestation: Option<attestation::Challenge>,
+}
+
+/// The first half of an attestation.
+#[derive(Debug)]
+pub struct IdentityAnswer {
+    /// The challenge that it answers.
+    pub challenge_id: ChallengeId,
+    /// The name of the key that is to be enrolled.
+    pub key_id: DeviceKeyId,
+    /// The key.
+    pub key: ProofKey,
+    /// What the client says that protects it.
+    pub protection_class: ProtectionClass,
+    /// Which TPM it is said to be in.
+    pub identity: Identity,
+}
+
+/// What a client answers to be enrolled.
+#[derive(Debug)]
+pub struct EnrollmentAnswer {
+    /// The challenge that it answers.
+    pub challenge_id: ChallengeId,
+    /// The key's name.
+    pub key_id: DeviceKeyId,
+    /// The key.
+    pub key: ProofKey,
+    /// What the client says that protects it.
+    pub protection_class: ProtectionClass,
+    /// The bytes that the key signed.
+    pub signed_bytes: Vec<u8>,
+    /// The signature, in DER.
+    pub signature_der: Vec<u8>,
+    /// The second half of an attestation.
+    pub activation: Option<Activation>,
+}
+
+impl RelyingParty {
+    /// Asks for an enrollment of a device of this client.
+    pub async fn invite_enrollment(
+        &self,
+        account: &AccountUserId,
+        client_id: ClientId,
+    ) -> Result<EnrollmentInvitation, Refusal> {
+        let limits = self.limits();
+        let now = self.parts.clock.now();
+        let challenge = EnrollmentChallenge {
+            challenge_id: self.name("rch_")?,
+            nonce: self.nonce()?,
+            account_user_id: account.clone(),
+            client_id,
+            expires_at: now.saturating_add(limits.challenge_seconds.into()),
+        };
+        let at_most = limits.enrollments_per_account;
+        self.registry().put_enrollment_challenge(&challenge, at_most, now).await?;
+        Ok(EnrollmentInvitation {
+            target: self.parts.backend.target(Statement::Enrollment).clone(),
+            attestation: self
+                .parts
+                .attestation
+                .asks()
+                .then(|| self.attestation_challenge(&challenge)),
+            challenge,
+        })
+    }
+
+    /// Takes the first half of an attestation, and gives what only the TPM that it names can open.
+    ///
+    /// What is refused here leaves the challenge as it was.
+    pub async fn begin_attestation(
+        &self,
+        account: &AccountUserId,
+        answer: IdentityAnswer,
+    ) -> Result<Credential, Refusal> {
+        if !self.parts.attestation.asks() {
+            return Err(Refusal::AttestationNotAsked);
+        }
+        let IdentityAnswer { challenge_id, key_id, key, protection_class, identity } = answer;
+        let now = self.parts.clock.now();
+        let open = self.registry().enrollment_challenge(&challenge_id, account, now).await?;
+        let OpenEnrollment { challenge, attestation } = open.ok_or(Refusal::ChallengeUnknown)?;
+        if attestation.is_some() {
+            return Err(Refusal::AttestationBegun);
+        }
+        let claim = Claim {
+            challenge: self.attestation_challenge(&challenge),
+            key_id,
+            public_key: key.public_key().clone(),
+            protection_class,
+        };
+        let verified = verify_identity(&identity, claim, self.parts.attestation.roots(), now)?;
+        let secret = Zeroizing::new(self.random()?);
+        let credential = verified.make_credential(&secret, &mut Random(self))?;
+        let begun = BegunAttestation {
+            key_id,
+            public_key: key.public_key().clone(),
+            credential_secret_sha256: Sha256Digest::of(&*secret),
+            identity,
+        };
+        if self.registry().begin_attestation(&challenge_id, account, &begun, now).await? {
+            Ok(credential)
+        } else {
+            // Answered, expired or begun since it was read.
+            Err(Refusal::ChallengeUnknown)
+        }
+    }
+
+    /// Enrolls a device.
+    ///
+    /// The challenge is closed first, whatever comes of the answer: it is tried once.
+    pub async fn enroll(
+        &self,
+        account: &AccountUserId,
+        answer: &EnrollmentAnswer,
+    ) -> Result<Device, Refusal> {
+        let now = self.parts.clock.now();
+        let open =
+            self.registry().take_enrollment_challenge(&answer.challenge_id, account, now).await?;
+        let open = open.ok_or(Refusal::ChallengeUnknown)?;
+        self.verify_proof(answer, &open.challenge)?;
+        let verified_kind = self.verify_attestation(answer, open.clone())?;
+        let device = Device {
+            key_id: answer.key_id,
+            account_user_id: open.challenge.account_user_id,
+            client_id: open.challenge.client_id,
+            public_key: answer.key.public_key().clone(),
+            protection_class: answer.protection_class,
+            verified_kind,
+            enrolled_at: now,
+            revoked_at: None,
+        };
+        self.registry().enroll_device(&device, self.limits().devices_per_account).await?;
+        info!(key_id = %device.key_id, kind = %verified_kind, "a device was enrolled");
+        Ok(device)
+    }
+
+    fn verify_proof(
+        &self,
+        answer: &EnrollmentAnswer,
+        challenge: &EnrollmentChallenge,
+    ) -> Result<(), Refusal> {
+        let EnrollmentAnswer { key_id, key, protection_class, .. } = answer;
+        let identity = device_identity_digest(key_id, *protection_class, key.public_key());
+        let expected = payload::Enrollment {
+            nonce: challenge.nonce.clone(),
+            challenge_id: challenge.challenge_id.clone(),
+            target: self.parts.backend.target(Statement::Enrollment).clone(),
+            account_user_id: challenge.account_user_id.clone(),
+            client_id: challenge.client_id.clone(),
+            device_identity_sha256: identity.map_err(Refusal::internal)?,
+            challenge_expires_at: challenge.expires_at,
+        };
+        let proof = Proof {
+            signed_bytes: &answer.signed_bytes,
+            signature_der: &answer.signature_der,
+            public_key: key,
+        };
+        let _verified = verify_enrollment(&proof, &expected, self.parts.clock.now())?;
+        Ok(())
+    }
+
+    /// What is known about the place of the key. Nothing but having begun no attestation makes a
+    /// device an unattested one.
+    fn verify_attestation(
+        &self,
+        answer: &EnrollmentAnswer,
+        open: OpenEnrollment,
+    ) -> Result<DeviceKind, Refusal> {
+        let policy = &self.parts.attestation;
+        let (begun, activation) = match (open.attestation, &answer.activation) {
+            (Some(begun), Some(activation)) => (begun, activation),
+            (Some(_), None) => return Err(Refusal::AttestationUnfinished),
+            (None, Some(_)) => return Err(Refusal::AttestationNotBegun),
+            (None, None) if policy.accepts(DeviceKind::Unattested) => {
+                return Ok(DeviceKind::Unattested);
+            }
+            (None, None) => return Err(Refusal::AttestationRequired),
+        };
+        if begun.key_id != answer.key_id || begun.public_key != *answer.key.public_key() {
+            return Err(Refusal::AttestationOfAnotherKey);
+        }
+        let now = self.parts.clock.now();
+        let claim = Claim {
+            challenge: self.attestation_challenge(&open.challenge),
+            key_id: answer.key_id,
+            public_key: begun.public_key,
+            protection_class: answer.protection_class,
+        };
+        let identity = verify_identity(&begun.identity, claim, policy.roots(), now)?;
+        let verified =
+            identity.verify_activation(activation, &begun.credential_secret_sha256, now)?;
+        let kind = DeviceKind::from(verified.kind());
+        if policy.accepts(kind) { Ok(kind) } else { Err(Refusal::KindNotAccepted(kind)) }
+    }
+
+    fn attestation_challenge(&self, challenge: &EnrollmentChallenge) -> attestation::Challenge {
+        attestation::Challenge {
+            nonce: challenge.nonce.clone(),
+            challenge_id: challenge.challenge_id.clone(),
+            target: self.parts.backend.target(Statement::Attestation).clone(),
+            account_user_id: challenge.account_user_id.clone(),
+            client_id: challenge.client_id.clone(),
+            challenge_expires_at: challenge.expires_at,
+        }
+    }
+}
+
+/// The relying party's randomness, as the verifier takes it.
+struct Random<'a>(&'a RelyingParty);
+
+impl TpmRandomSource for Random<'_> {
+    fn fill(&mut self, buffer: &mut [u8]) -> Result<(), RandomError> {
+        self.0.parts.random.fill(buffer).map_err(|_| RandomError)
+    }
+}

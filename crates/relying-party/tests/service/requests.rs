@@ -1,0 +1,184 @@
+//! What is no request of ours, and what becomes of those that are slow.
+
+use std::time::Duration;
+
+use device_key_relying_party::{AttestationPolicy, Limits};
+use hyper::header::CONTENT_TYPE;
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+
+use crate::{
+    client::{Answer, Client, refusal},
+    device::Device,
+    server::{Server, limits},
+    store::Store,
+};
+
+const RESOURCES: [(&str, &str); 6] = [
+    ("POST", "/enroll/challenge"),
+    ("POST", "/enroll/attestation"),
+    ("POST", "/enroll"),
+    ("POST", "/challenge"),
+    ("GET", "/devices"),
+    ("DELETE", "/devices/dk_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"),
+];
+
+async fn server() -> (Server, Client) {
+    let server = Server::on(&Store::sqlite()).await;
+    let client = server.client();
+    (server, client)
+}
+
+#[tokio::test]
+async fn an_access_token_is_needed_for_everything() {
+    let (_server, client) = server().await;
+    for (method, resource) in RESOURCES {
+        for authorization in [None, Some("Bearer account-c"), Some("Bearer"), Some("account-a")] {
+            let mut request = client.request(method, resource, None);
+            if let Some(value) = authorization {
+                request = request.header("authorization", value);
+            }
+            let refused = client.send(request, "no JSON").await;
+            let expected = (401, "access_token_refused");
+            assert_eq!(refusal(&refused), expected, "{method} {resource} {authorization:?}");
+        }
+        let twice = client.request(method, resource, Some("account-a"));
+        let refused = client.send(twice.header("authorization", "Bearer account-a"), "").await;
+        assert_eq!(refusal(&refused), (401, "access_token_refused"));
+    }
+    let any_case = client.request("GET", "/devices", None);
+    let answer = client.send(any_case.header("authorization", "bEARER account-a"), "").await;
+    assert_eq!(answer, (200, json!({"devices": []})));
+}
+
+async fn post(client: Client, body: &str) -> Answer {
+    let request = client.request("POST", "/enroll/challenge", Some("account-a"));
+    client.send(request.header(CONTENT_TYPE, "application/json"), body).await
+}
+
+#[tokio::test]
+async fn a_body_is_one_strict_object() {
+    let (_server, client) = server().await;
+    for body in [
+        "",
+        "{}",
+        "null",
+        "[\"client-1\"]",
+        r#"{"clientId":"a"} {}"#,
+        r#"{"clientId":"a","clientId":"a"}"#,
+        r#"{"clientId":"a","more":{"x":1,"x":2}}"#,
+        r#"{"clientId":"a","more":1}"#,
+        r#"{"clientId":null}"#,
+        r#"{"clientid":"a"}"#,
+    ] {
+        assert_eq!(refusal(&post(client, body).await), (400, "invalid_request"), "{body}");
+    }
+    let refused = post(client, r#"{"clientId":""}"#).await;
+    assert_eq!(refused, (400, json!({"reason": "empty_field", "field": "clientId"})));
+
+    let smallest = r#"{"clientId":"a"}"#;
+    let padded = |bytes| format!("{smallest}{}", " ".repeat(bytes - smallest.len()));
+    assert_eq!(post(client, &padded(64 * 1024)).await.0, 200);
+    let refused = post(client, &padded(64 * 1024 + 1)).await;
+    assert_eq!(refusal(&refused), (413, "body_too_large"));
+}
+
+#[tokio::test]
+async fn a_body_must_be_said_to_be_json() {
+    let (_server, client) = server().await;
+    for (media_type, status) in [
+        ("application/json", 200),
+        ("Application/JSON; charset=utf-8", 200),
+        ("text/plain", 415),
+        ("application/jsonp", 415),
+        ("application/x-www-form-urlencoded", 415),
+    ] {
+        let request = client.request("POST", "/enroll/challenge", Some("account-a"));
+        let request = request.header(CONTENT_TYPE, media_type);
+        let answer = client.send(request, r#"{"clientId":"a"}"#).await;
+        assert_eq!(answer.0, status, "{media_type}");
+    }
+    let request = client.request("POST", "/enroll/challenge", Some("account-a"));
+    let refused = client.send(request, r#"{"clientId":"a"}"#).await;
+    assert_eq!(refusal(&refused), (415, "unsupported_media_type"));
+}
+
+#[tokio::test]
+async fn other_resources_and_methods_are_not_there() {
+    let (_server, client) = server().await;
+    for path in ["/", "/wham", "/remote/control/client/devices", "/wham/remote/control/client/"] {
+        let refused = client.send(client.at("GET", path, Some("account-a")), "").await;
+        assert_eq!(refusal(&refused), (404, "not_found"), "{path}");
+    }
+    for (method, resource) in [("PUT", "/devices"), ("GET", "/enroll"), ("POST", "")] {
+        let refused = client.send(client.request(method, resource, Some("account-a")), "").await;
+        assert_eq!(refusal(&refused), (405, "method_not_allowed"), "{method} {resource}");
+    }
+}
+
+#[tokio::test]
+async fn the_probe_says_whether_the_store_answers() {
+    let store = Store::sqlite();
+    let server = Server::on(&store).await;
+    let client = server.client();
+    let probe = async || client.send(client.at("GET", "/healthz", None), "").await;
+    assert_eq!(probe().await, (200, json!({"status": "ready"})));
+    let Store::Sqlite(folder) = &store else { panic!() };
+    let connection = rusqlite::Connection::open(folder.path().join("registry")).unwrap();
+    connection.pragma_update(None, "user_version", 99).unwrap();
+    assert_eq!(refusal(&probe().await), (503, "registry_too_new"));
+    connection.pragma_update(None, "user_version", 1).unwrap();
+    assert_eq!(probe().await.0, 200);
+}
+
+#[tokio::test]
+async fn whoever_is_slow_is_not_waited_for() {
+    let limits = Limits { request_deadline: Duration::from_millis(400), ..limits() };
+    let policy = AttestationPolicy::without_attestation();
+    let server = Server::with(&Store::sqlite(), policy, limits).await;
+
+    let mut silent = TcpStream::connect(server.address).await.unwrap();
+    let mut half = TcpStream::connect(server.address).await.unwrap();
+    half.write_all(b"GET /healthz HTTP/1.1\r\nHost: a\r\n").await.unwrap();
+    let mut bodiless = TcpStream::connect(server.address).await.unwrap();
+    bodiless
+        .write_all(
+            b"POST /wham/remote/control/client/enroll/challenge HTTP/1.1\r\nHost: a\r\n\
+              Authorization: Bearer account-a\r\nContent-Type: application/json\r\n\
+              Content-Length: 5\r\n\r\n{",
+        )
+        .await
+        .unwrap();
+    let mut text = String::new();
+    silent.read_to_string(&mut text).await.unwrap();
+    half.read_to_string(&mut text).await.unwrap();
+    assert!(!text.contains("200 OK"), "{text}");
+    text.clear();
+    bodiless.read_to_string(&mut text).await.unwrap();
+    assert!(text.starts_with("HTTP/1.1 408 "), "{text}");
+    let body: Value = serde_json::from_str(text.split("\r\n\r\n").nth(1).unwrap()).unwrap();
+    assert_eq!(body, json!({"reason": "body_timeout"}));
+}
+
+#[tokio::test]
+async fn device_connections_are_bounded_and_probes_are_not() {
+    let limits = Limits { device_connections: 1, ..limits() };
+    let policy = AttestationPolicy::without_attestation();
+    let server = Server::with(&Store::sqlite(), policy, limits).await;
+    let client = server.client();
+    let device = Device::new(1, "account-a").enrolled(client).await;
+    let mut socket = device.connect(client).await.ok().unwrap();
+    let challenge = device.connection_challenge(client).await;
+    let refused = client.open(device.good_request(client, &challenge)).await.err().unwrap();
+    assert_eq!(refusal(&refused), (503, "overloaded"));
+    assert_eq!(client.send(client.at("GET", "/healthz", None), "").await.0, 200);
+    // The token was not used up for it.
+    socket.0.close(None).await.unwrap();
+    while client.open(device.good_request(client, &challenge)).await.is_err_and(|refused| {
+        assert_eq!(refusal(&refused), (503, "overloaded"));
+        true
+    }) {}
+}

@@ -1,0 +1,95 @@
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use device_key::{Clock as _, OsRandom, SystemClock};
+use device_key_relying_party::{
+    AccountsFile, AttestationPolicy, Backend, Limits, Listening, Parts, Registry, RelyingParty,
+};
+use device_key_testing::FixedClock;
+use device_key_types::Sha256Digest;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::{client::Client, store::Store};
+
+pub(crate) const PREFIX: &str = "/wham";
+/// What statements to every server of a test are addressed to, whichever port it has.
+pub(crate) const ORIGIN: &str = "http://127.0.0.1:7777";
+/// Access tokens, each of the account of the same name.
+pub(crate) const ACCOUNTS: [&str; 2] = ["account-a", "account-b"];
+
+/// One backend process, in this process.
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    pub(crate) clock: Arc<FixedClock>,
+    stop: CancellationToken,
+    serving: JoinHandle<std::io::Result<()>>,
+}
+
+impl Server {
+    /// One that asks for no attestation.
+    pub(crate) async fn on(store: &Store) -> Self {
+        Self::with(store, AttestationPolicy::without_attestation(), limits()).await
+    }
+
+    pub(crate) async fn with(
+        store: &Store,
+        attestation: AttestationPolicy,
+        limits: Limits,
+    ) -> Self {
+        Self::of(store.open().await, attestation, limits)
+    }
+
+    pub(crate) fn of(
+        registry: Arc<dyn Registry>,
+        attestation: AttestationPolicy,
+        limits: Limits,
+    ) -> Self {
+        let listening = Listening::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = listening.address();
+        let clock = Arc::new(FixedClock::at(SystemClock.now()));
+        let relying_party = RelyingParty::new(Parts {
+            registry,
+            backend: Backend::new(&ORIGIN.parse().unwrap(), &PREFIX.parse().unwrap()).unwrap(),
+            attestation,
+            limits,
+            clock: clock.clone(),
+            random: Arc::new(OsRandom),
+        });
+        let stop = CancellationToken::new();
+        let accounts: AccountsFile = accounts().parse().unwrap();
+        let serving =
+            tokio::spawn(listening.serve(relying_party, Arc::new(accounts), stop.clone()));
+        Self { address, clock, stop, serving }
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        Client { address: self.address }
+    }
+
+    /// Stops it, and waits until it has.
+    pub(crate) async fn stopped(self) {
+        self.stop.cancel();
+        self.serving.await.unwrap().unwrap();
+    }
+}
+
+/// Room for a hundred at once.
+pub(crate) fn limits() -> Limits {
+    Limits {
+        enrollments_per_account: 200,
+        connections_per_account: 200,
+        request_deadline: Duration::from_secs(20),
+        ..Limits::default()
+    }
+}
+
+/// As the command reads them.
+pub(crate) fn accounts() -> String {
+    ACCOUNTS
+        .map(|name| {
+            let digest = Sha256Digest::of(name.as_bytes());
+            let digits = digest.as_bytes().map(|byte| format!("{byte:02x}")).concat();
+            format!("{digits} {name}\n")
+        })
+        .concat()
+}
