@@ -11,6 +11,7 @@ mod client;
 mod connection;
 mod device;
 mod enrollment;
+mod process;
 mod requests;
 mod revocation;
 mod server;

@@ -1,0 +1,235 @@
+//! The built program, killed and started again.
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader},
+    net::SocketAddr,
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use device_key_testing::Postgres;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::time::timeout;
+
+use crate::{
+    client::{Client, refusal},
+    device::Device,
+    server::{ORIGIN, PREFIX, accounts},
+};
+
+/// Where a program keeps what it needs, and how it is started there.
+struct Place {
+    folder: TempDir,
+    store: Vec<String>,
+}
+
+struct Program {
+    child: Child,
+    client: Client,
+}
+
+impl Place {
+    fn new(store: impl FnOnce(&TempDir) -> Vec<String>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("accounts"), accounts()).unwrap();
+        let store = store(&folder);
+        Self { folder, store }
+    }
+
+    fn sqlite() -> Self {
+        Self::new(|folder| {
+            let path = folder.path().join("devices").to_str().unwrap().to_owned();
+            vec!["--sqlite".to_owned(), path]
+        })
+    }
+
+    fn postgres() -> Self {
+        Self::new(|_| vec!["--postgres".to_owned(), Postgres::shared().database()])
+    }
+
+    fn accounts(&self) -> PathBuf {
+        self.folder.path().join("accounts")
+    }
+
+    fn start(&self) -> Program {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_device-key-relying-party"));
+        command.args(["serve", "--listen", "127.0.0.1:0", "--accounts"]).arg(self.accounts());
+        command.args(&self.store).env("RUST_LOG", "trace").stdin(Stdio::null());
+        command.stdout(Stdio::piped());
+        command.args(["--origin", ORIGIN, "--path-prefix", PREFIX, "--attestation", "optional"]);
+        // What it logs is for `logs_hold_nothing_secret`.
+        let logs = fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.folder.path().join("logs"))
+            .unwrap();
+        let mut child = command.stderr(logs).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        let ready: Value = serde_json::from_str(&line).expect("one line of JSON when it is ready");
+        assert_eq!((&ready["origin"], &ready["pathPrefix"]), (&json!(ORIGIN), &json!(PREFIX)));
+        let address: SocketAddr = ready["address"].as_str().unwrap().parse().unwrap();
+        Program { child, client: Client { address } }
+    }
+
+    fn logs(&self) -> String {
+        fs::read_to_string(self.folder.path().join("logs")).unwrap()
+    }
+}
+
+impl Program {
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+async fn on_each(test: impl AsyncFn(Place)) {
+    test(Place::sqlite()).await;
+    test(tokio::task::spawn_blocking(Place::postgres).await.unwrap()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_used_up_stays_so_when_every_process_is_killed() {
+    on_each(async |place| {
+        let programs = [place.start(), place.start()];
+        let device = Device::new(1, "account-a");
+        let asked = device.enrollment_challenge(programs[0].client).await;
+        let enrollment = device.good_answer(&asked);
+        let enrolled = programs[1].client.post("account-a", "/enroll", &enrollment).await;
+        assert_eq!(enrolled.0, 201);
+        let used = device.connection_challenge(programs[1].client).await;
+        let unused = device.connection_challenge(programs[0].client).await;
+        let client = programs[0].client;
+        let mut socket = client.open(device.good_request(client, &used)).await.ok().unwrap();
+        assert_eq!(socket.echo("hello").await, "hello");
+        programs.into_iter().for_each(Program::kill);
+
+        let program = place.start();
+        let client = program.client;
+        let again = client.post("account-a", "/enroll", &enrollment).await;
+        assert_eq!(refusal(&again), (404, "challenge_unknown"));
+        let again = client.open(device.good_request(client, &used)).await.err().unwrap();
+        assert_eq!(refusal(&again), (401, "connection_token_refused"));
+        // And what was not used up is still good.
+        assert!(client.open(device.good_request(client, &unused)).await.is_ok());
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_revocation_reaches_another_process_within_a_second() {
+    on_each(async |place| {
+        let [here, there] = [place.start(), place.start()];
+        let device = Device::new(1, "account-a").enrolled(here.client).await;
+        let mut socket = device.connect(here.client).await.ok().unwrap();
+        assert_eq!(device.revoke(there.client).await.0, 204);
+        let closed = timeout(Duration::from_secs(1), socket.closed()).await;
+        assert_eq!(closed.expect("within a second"), (1008, "device_revoked".to_owned()));
+        let refused = device.ask_for_connection(here.client).await;
+        assert_eq!(refusal(&refused), (403, "device_revoked"));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_signal_ends_it_in_order() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let place = Place::sqlite();
+        let mut program = place.start();
+        let device = Device::new(1, "account-a").enrolled(program.client).await;
+        let mut socket = device.connect(program.client).await.ok().unwrap();
+        program.signal(signal);
+        assert_eq!(socket.closed().await, (1001, "shutting_down".to_owned()));
+        drop(socket);
+        assert_eq!(program.child.wait().unwrap().code(), Some(0));
+    }
+}
+
+/// Everything that is secret, or names somebody, in a run that logs all there is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn logs_hold_nothing_secret() {
+    on_each(async |place| {
+        let program = place.start();
+        let client = program.client;
+        let device = Device::new(1, "account-a");
+        let asked = device.enrollment_challenge(client).await;
+        let answer = device.good_answer(&asked);
+        assert_eq!(client.post("account-a", "/enroll", &answer).await.0, 201);
+        let first = device.connection_challenge(client).await;
+        client.open(device.good_request(client, &first)).await.ok().unwrap();
+        let again = client.open(device.good_request(client, &first)).await.err().unwrap();
+        assert_eq!(again.0, 401);
+        let refused = client.post("account-b", "/enroll", &answer).await;
+        assert_eq!(refused.0, 404);
+        assert_eq!(client.get("account-c", "/devices").await.0, 401);
+        device.revoke(client).await;
+        program.kill();
+
+        let logs = place.logs();
+        assert!(logs.contains(&device.key_id.to_string()), "the device's name is no secret");
+        assert!(logs.contains("connection_token_refused"));
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        for secret in [
+            text(&asked["nonce"]),
+            text(&asked["challengeId"]),
+            text(&first["nonce"]),
+            text(&first["token"]),
+            text(&first["sessionId"]),
+            text(&answer["signedPayloadBase64"]),
+            "account-a".to_owned(),
+            "account-b".to_owned(),
+            "account-c".to_owned(),
+            "client-1".to_owned(),
+        ] {
+            assert!(!logs.contains(&secret), "{secret} is in the logs");
+        }
+    })
+    .await;
+}
+
+#[test]
+fn it_does_not_start_with_what_will_not_do() {
+    let place = Place::sqlite();
+    let no_certificate = format!("hardware:{}", place.accounts().display());
+    let elsewhere = ["--origin", ORIGIN, "--listen", "192.0.2.1:1"];
+    for (arguments, code) in [
+        // Attestation is required unless it is said otherwise, and nobody is trusted.
+        (&[][..], 2),
+        (&["--attestation", "optional", "--accept", "hardware_tpm"], 2),
+        (&["--origin", "http://backend.example"], 2),
+        (&["--path-prefix", "/wham/"], 2),
+        (&["--attestation", "optional", "--listen", "0.0.0.0:0"], 2),
+        (&["--attestation", "optional", "--accounts", "/nowhere"], 1),
+        (&["--trust-root", "hardware:/nowhere"], 1),
+        (&["--trust-root", &no_certificate], 1),
+        (&["--attestation", "optional", elsewhere[0], elsewhere[1], elsewhere[2], elsewhere[3]], 1),
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_device-key-relying-party"));
+        command.arg("serve").args(&place.store).stdin(Stdio::null()).stdout(Stdio::null());
+        if !arguments.contains(&"--listen") {
+            command.args(["--listen", "127.0.0.1:0"]);
+        }
+        if !arguments.contains(&"--accounts") {
+            command.arg("--accounts").arg(place.accounts());
+        }
+        let status = command.args(arguments).stderr(Stdio::null()).status().unwrap();
+        assert_eq!(status.code(), Some(code), "{arguments:?}");
+    }
+}
