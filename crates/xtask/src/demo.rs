@@ -1,4 +1,5 @@
-//! The doctor and the demo of the release binary, on this machine's TPM or on a simulated one.
+//! The doctor and the demo of the release binary, on this machine's TPM or on a simulated one; then the
+//! whole flow with a relying party, on simulated ones whose certificates are of an authority of the demo's own.
 
 use std::{
     ffi::OsString,
@@ -16,8 +17,12 @@ use crate::{release, run, setup, swtpm::Swtpm, workspace::Workspace};
 const TPM_DEVICE: &str = "/dev/tpmrm0";
 
 /// Runs both, and fails if either finds something that is not as expected.
-pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<()> {
-    setup::install_for_demo()?;
+pub(crate) fn run(workspace: &Workspace, with_postgres: bool) -> anyhow::Result<()> {
+    if with_postgres {
+        setup::install(workspace)?;
+    } else {
+        setup::install_for_demo()?;
+    }
     let binary = release::binary(workspace)?;
     let folder = tempfile::Builder::new().prefix("device-key-demo-").tempdir()?;
     let home = folder.path().join("home");
@@ -31,7 +36,25 @@ pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<()> {
         }
         run::shown(&mut command).context("not everything was as expected")?;
     }
+    whole_flow(workspace, &binary, with_postgres)?;
     eprintln!("\ndemo: everything was as expected, on {}", tpm.name());
+    Ok(())
+}
+
+/// The relying party and the controller are not what users install: a quick build will do.
+fn whole_flow(workspace: &Workspace, binary: &Path, with_postgres: bool) -> anyhow::Result<()> {
+    const PACKAGES: [&str; 2] = ["device-key-relying-party", "device-key-demo"];
+    let mut build = workspace.cargo();
+    build.args(["build", "--locked", "--target-dir"]).arg(workspace.target());
+    run::shown(build.args(PACKAGES.map(|package| format!("--package={package}"))))?;
+    let [relying_party, demo] =
+        PACKAGES.map(|program| workspace.target().join("debug").join(program));
+    let stores: &[&[&str]] = if with_postgres { &[&[], &["--postgres"]] } else { &[&[]] };
+    for store in stores {
+        let mut command = Command::new(&demo);
+        command.arg("--device-key").arg(binary).arg("--relying-party").arg(&relying_party);
+        run::shown(command.args(*store)).context("not everything was as expected")?;
+    }
     Ok(())
 }
 

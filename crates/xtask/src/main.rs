@@ -46,8 +46,12 @@ enum Command {
         arguments: Vec<String>,
     },
     /// Build the static binary, then run its doctor and its demo on this machine's TPM, or on a
-    /// simulated one where there is none.
-    Demo,
+    /// simulated one where there is none; then the whole flow with a relying party, on simulated ones.
+    Demo {
+        /// The whole flow once more, with a relying party on a PostgreSQL server of its own.
+        #[arg(long)]
+        postgres: bool,
+    },
     /// Measure speed and memory beside their goals, on a simulated TPM and tmpfs. Not a test.
     Bench {
         /// Arguments for the benchmarks, such as `--only tpm`.
@@ -88,7 +92,7 @@ fn dispatch(command: &Command) -> anyhow::Result<()> {
         Command::Setup { check: true } => setup::check(&workspace),
         Command::Setup { check: false } => setup::install(&workspace),
         Command::Test { arguments } => test::run(&workspace, arguments),
-        Command::Demo => demo::run(&workspace),
+        Command::Demo { postgres } => demo::run(&workspace, *postgres),
         Command::Bench { arguments } => bench::run(&workspace, arguments),
         Command::Package { test: false, .. } => package::run(&workspace),
         Command::Package { test: true, mirror } => package::test(&workspace, mirror.as_deref()),

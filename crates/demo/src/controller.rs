@@ -1,0 +1,192 @@
+use std::{fmt, net::SocketAddr};
+
+use anyhow::{Context as _, Result};
+use base64ct::{Base64, Encoding as _};
+use futures_util::{SinkExt as _, StreamExt as _};
+use http_body_util::{BodyExt as _, Full};
+use hyper::{
+    Method, Request, Response, StatusCode,
+    body::{Bytes, Incoming},
+    client::conn::http1::{SendRequest, handshake},
+    header,
+    upgrade::Upgraded,
+};
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{Message, protocol::Role},
+};
+
+/// Who controls machines from afar, as far as the relying party knows it: an access token for an
+/// account.
+#[derive(Clone)]
+pub struct Controller {
+    address: SocketAddr,
+    endpoints: String,
+    access_token: String,
+}
+
+/// What the relying party answered to a request that it refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// The HTTP status.
+    pub status: u16,
+    /// The stable code.
+    pub reason: String,
+    /// The field, if it was one.
+    pub field: Option<String>,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.reason)?;
+        self.field.iter().try_for_each(|field| write!(f, " {field}"))
+    }
+}
+
+/// A statement and its signature, as `device/key/sign` gives them: standard base64.
+#[derive(Clone, Debug)]
+pub struct Proof {
+    /// `signedPayloadBase64`
+    pub signed_payload: String,
+    /// `signatureDerBase64`
+    pub signature: String,
+}
+
+impl Proof {
+    /// The proof with one bit of the statement changed.
+    pub fn tampered(&self) -> Result<Self> {
+        let mut bytes = Base64::decode_vec(&self.signed_payload).ok().context("base64")?;
+        *bytes.last_mut().context("a statement")? ^= 1;
+        Ok(Self { signed_payload: Base64::encode_string(&bytes), ..self.clone() })
+    }
+}
+
+impl Controller {
+    /// Speaks to the relying party at this address, below this path.
+    pub fn new(address: SocketAddr, path_prefix: &str, access_token: &str) -> Self {
+        let endpoints = format!("{path_prefix}/remote/control/client");
+        Self { address, endpoints, access_token: access_token.to_owned() }
+    }
+
+    /// The same relying party, for somebody else.
+    #[must_use]
+    pub fn with_token(&self, access_token: &str) -> Self {
+        Self { access_token: access_token.to_owned(), ..self.clone() }
+    }
+
+    /// Posts JSON to an endpoint, such as `/enroll`: the answer, or the refusal.
+    pub async fn post(&self, endpoint: &str, body: &Value) -> Result<Result<Value, Refused>> {
+        self.request(Method::POST, endpoint, Some(body)).await
+    }
+
+    /// Lists the account's devices.
+    pub async fn devices(&self) -> Result<Result<Value, Refused>> {
+        self.request(Method::GET, "/devices", None).await
+    }
+
+    /// Revokes a device.
+    pub async fn revoke(&self, key_id: &str) -> Result<Result<Value, Refused>> {
+        self.request(Method::DELETE, &format!("/devices/{key_id}"), None).await
+    }
+
+    /// Opens a connection with its token and a proof.
+    pub async fn connect(
+        &self,
+        token: &str,
+        key_id: &str,
+        proof: &Proof,
+    ) -> Result<Result<Connection, Refused>> {
+        let request = Request::builder()
+            .uri(&self.endpoints)
+            .header(header::HOST, self.address.to_string())
+            .header(header::CONNECTION, "Upgrade")
+            .header(header::UPGRADE, "websocket")
+            .header(header::SEC_WEBSOCKET_VERSION, "13")
+            .header(header::SEC_WEBSOCKET_KEY, Base64::encode_string(&[0; 16]))
+            .header(header::AUTHORIZATION, format!("Bearer {token}"))
+            .header("device-key-id", key_id)
+            .header("device-key-signed-payload", &proof.signed_payload)
+            .header("device-key-signature", &proof.signature)
+            .body(Full::default())?;
+        let response = self.send(request).await?;
+        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            return Ok(Err(refused(response).await?));
+        }
+        let upgraded = TokioIo::new(hyper::upgrade::on(response).await?);
+        let socket = WebSocketStream::from_raw_socket(upgraded, Role::Client, None).await;
+        Ok(Ok(Connection { socket }))
+    }
+
+    async fn request(
+        &self,
+        method: Method,
+        endpoint: &str,
+        body: Option<&Value>,
+    ) -> Result<Result<Value, Refused>> {
+        let body = body.map_or_else(Bytes::new, |body| body.to_string().into());
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("{}{endpoint}", self.endpoints))
+            .header(header::HOST, self.address.to_string())
+            .header(header::CONTENT_TYPE, "application/json")
+            .header(header::AUTHORIZATION, format!("Bearer {}", self.access_token))
+            .body(Full::new(body))?;
+        let response = self.send(request).await?;
+        if !response.status().is_success() {
+            return Ok(Err(refused(response).await?));
+        }
+        let body = response.into_body().collect().await?.to_bytes();
+        let answer = if body.is_empty() { json!({}) } else { serde_json::from_slice(&body)? };
+        Ok(Ok(answer))
+    }
+
+    /// One request on a connection of its own.
+    async fn send(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>> {
+        let stream = TcpStream::connect(self.address).await?;
+        let (mut sender, connection): (SendRequest<Full<Bytes>>, _) =
+            handshake(TokioIo::new(stream)).await?;
+        tokio::spawn(connection.with_upgrades());
+        Ok(sender.send_request(request).await?)
+    }
+}
+
+async fn refused(response: Response<Incoming>) -> Result<Refused> {
+    let status = response.status().as_u16();
+    let body = response.into_body().collect().await?.to_bytes();
+    let answer: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let text = |member: &str| answer.get(member).and_then(Value::as_str).map(str::to_owned);
+    Ok(Refused {
+        status,
+        reason: text("reason").unwrap_or_else(|| format!("status {status}")),
+        field: text("field"),
+    })
+}
+
+/// An open connection.
+pub struct Connection {
+    socket: WebSocketStream<TokioIo<Upgraded>>,
+}
+
+impl Connection {
+    /// Sends a message and waits for one.
+    pub async fn exchange(&mut self, message: &str) -> Result<String> {
+        self.socket.send(Message::text(message)).await?;
+        match self.socket.next().await.context("an open connection")?? {
+            Message::Text(text) => Ok(text.to_string()),
+            other => anyhow::bail!("not a text but {other:?}"),
+        }
+    }
+
+    /// Waits until the relying party closes it, and says why it did.
+    pub async fn closed(&mut self) -> Result<String> {
+        while let Some(message) = self.socket.next().await {
+            if let Message::Close(Some(frame)) = message? {
+                return Ok(frame.reason.to_string());
+            }
+        }
+        Ok("closed without a word".to_owned())
+    }
+}

@@ -1,0 +1,167 @@
+//! What a controller does between its device and the relying party.
+
+use anyhow::{Context as _, Result};
+use base64ct::{Base64, Encoding as _};
+use device_key_types::{
+    DeviceKeyId, ProtectionClass, PublicKey, Sha256Digest, payload::device_identity_digest,
+};
+use serde_json::{Map, Value, json};
+
+use crate::{Controller, Device, DeviceKey, Proof, Refused};
+
+/// The enrollment statement that answers a challenge.
+pub fn enrollment_statement(challenge: &Value, key: &DeviceKey) -> Result<Value> {
+    let spki = Base64::decode_vec(&key.public_key).ok().context("base64")?;
+    let identity = device_identity_digest(
+        &key.key_id.parse::<DeviceKeyId>()?,
+        key.protection_class.parse::<ProtectionClass>()?,
+        &PublicKey::from_spki_der(&spki)?,
+    )?;
+    let mut statement = members(challenge)?;
+    statement.remove("attestation");
+    statement.insert("deviceIdentitySha256Base64url".to_owned(), json!(identity.to_string()));
+    Ok(Value::Object(statement))
+}
+
+/// The connection statement that answers an invitation.
+pub fn connection_statement(invitation: &Value) -> Result<Value> {
+    let mut statement = members(invitation)?;
+    let token = statement.remove("token");
+    let token = token.as_ref().and_then(Value::as_str).context("a token")?;
+    let digest = Sha256Digest::of(token.as_bytes()).to_string();
+    statement.insert("tokenSha256Base64url".to_owned(), json!(digest));
+    Ok(Value::Object(statement))
+}
+
+fn members(object: &Value) -> Result<Map<String, Value>> {
+    object.as_object().cloned().context("an object")
+}
+
+/// The member of an answer, as text.
+pub fn text<'a>(answer: &'a Value, member: &str) -> Result<&'a str> {
+    answer.get(member).and_then(Value::as_str).with_context(|| member.to_owned())
+}
+
+impl Device {
+    /// Signs a statement: a proof, or the reason of the refusal.
+    pub fn sign(&mut self, key: &DeviceKey, statement: &Value) -> Result<Result<Proof, String>> {
+        let params = json!({"keyId": key.key_id, "payload": statement});
+        Ok(match self.call("device/key/sign", &params)? {
+            Ok(signed) => Ok(Proof {
+                signed_payload: text(&signed, "signedPayloadBase64")?.to_owned(),
+                signature: text(&signed, "signatureDerBase64")?.to_owned(),
+            }),
+            Err(reason) => Err(reason),
+        })
+    }
+
+    /// Shows which TPM holds the key, for the attestation challenge in an enrollment challenge.
+    pub fn identity(&mut self, key: &DeviceKey, challenge: &Value) -> Result<Value> {
+        let identity = self.identity_for(key, challenge)?;
+        identity.map_err(|reason| anyhow::anyhow!("no identity: {reason}"))
+    }
+
+    /// The same, or the reason of the refusal.
+    pub fn identity_for(
+        &mut self,
+        key: &DeviceKey,
+        challenge: &Value,
+    ) -> Result<Result<Value, String>> {
+        let challenge = challenge.get("attestation").context("an attestation challenge")?;
+        let params = json!({"keyId": key.key_id, "challenge": challenge});
+        self.call("device/key/attestation/identity", &params)
+    }
+
+    /// Opens a credential and has the key certified: the activation, or the reason of the refusal.
+    pub fn activate(
+        &mut self,
+        key: &DeviceKey,
+        challenge: &Value,
+        credential: &Value,
+    ) -> Result<Result<Value, String>> {
+        let mut params = members(credential)?;
+        let challenge = challenge.get("attestation").context("an attestation challenge")?;
+        params.insert("keyId".to_owned(), json!(key.key_id));
+        params.insert("challenge".to_owned(), challenge.clone());
+        self.call("device/key/attestation/activate", &Value::Object(params))
+    }
+}
+
+/// What the relying party is told of a key.
+pub fn claim(challenge: &Value, key: &DeviceKey) -> Result<Value> {
+    Ok(json!({
+        "challengeId": text(challenge, "challengeId")?,
+        "keyId": key.key_id,
+        "publicKeySpkiDerBase64": key.public_key,
+        "protectionClass": key.protection_class,
+    }))
+}
+
+impl Controller {
+    /// Asks to enroll a client.
+    pub async fn enrollment_challenge(&self, client: &str) -> Result<Value> {
+        let challenge = self.post("/enroll/challenge", &json!({"clientId": client})).await?;
+        challenge.map_err(|refused| anyhow::anyhow!("no enrollment challenge: {refused}"))
+    }
+
+    /// Sends the identity of a TPM: a credential for it, or the refusal.
+    pub async fn send_identity(
+        &self,
+        challenge: &Value,
+        key: &DeviceKey,
+        identity: &Value,
+    ) -> Result<Result<Value, Refused>> {
+        let mut body = claim(challenge, key)?;
+        insert(&mut body, "identity", identity.clone());
+        self.post("/enroll/attestation", &body).await
+    }
+
+    /// Sends the proof, and the activation if there is one: the enrolled device, or the refusal.
+    pub async fn enroll(
+        &self,
+        challenge: &Value,
+        key: &DeviceKey,
+        proof: &Proof,
+        activation: Option<&Value>,
+    ) -> Result<Result<Value, Refused>> {
+        let mut body = claim(challenge, key)?;
+        insert(&mut body, "algorithm", json!("ecdsa_p256_sha256"));
+        insert(&mut body, "signedPayloadBase64", json!(proof.signed_payload));
+        insert(&mut body, "signatureDerBase64", json!(proof.signature));
+        if let Some(activation) = activation {
+            insert(&mut body, "activation", activation.clone());
+        }
+        self.post("/enroll", &body).await
+    }
+
+    /// Has a key attested and enrolled: the device as the relying party sees it.
+    pub async fn enroll_attested(
+        &self,
+        device: &mut Device,
+        key: &DeviceKey,
+        client: &str,
+    ) -> Result<Value> {
+        let challenge = self.enrollment_challenge(client).await?;
+        let identity = device.identity(key, &challenge)?;
+        let credential = self.send_identity(&challenge, key, &identity).await?;
+        let credential =
+            credential.map_err(|refused| anyhow::anyhow!("no credential: {refused}"))?;
+        let activation = device.activate(key, &challenge, &credential)?;
+        let activation = activation.map_err(|reason| anyhow::anyhow!("no activation: {reason}"))?;
+        let proof = device.sign(key, &enrollment_statement(&challenge, key)?)?;
+        let proof = proof.map_err(|reason| anyhow::anyhow!("no proof: {reason}"))?;
+        let enrolled = self.enroll(&challenge, key, &proof, Some(&activation)).await?;
+        enrolled.map_err(|refused| anyhow::anyhow!("not enrolled: {refused}"))
+    }
+
+    /// Asks for a connection: the invitation, or the refusal.
+    pub async fn invite(&self, key: &DeviceKey) -> Result<Result<Value, Refused>> {
+        self.post("/challenge", &json!({"keyId": key.key_id})).await
+    }
+}
+
+fn insert(body: &mut Value, member: &str, value: Value) {
+    if let Value::Object(members) = body {
+        members.insert(member.to_owned(), value);
+    }
+}

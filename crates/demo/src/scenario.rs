@@ -1,0 +1,307 @@
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result};
+use device_key_demo::{
+    Account, Backend, Connection, Controller, Device, DeviceKey, Proof, Refused, Settings,
+    flow::{connection_statement, enrollment_statement, text},
+    write_accounts,
+};
+use device_key_testing::{Postgres, Swtpm};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::time::sleep;
+
+use crate::table::Table;
+
+const CLIENT: &str = "demo-client";
+
+/// Longer than a challenge of the impatient relying party can be answered.
+const PAST_ITS_CHALLENGES: Duration = Duration::from_millis(2100);
+
+/// How long an open connection may outlive its device's revocation.
+const REVOKED_WITHIN: Duration = Duration::from_secs(1);
+
+/// Where the relying party keeps what it knows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Registry {
+    Sqlite,
+    Postgres,
+}
+
+/// Plays it to its end.
+pub(crate) async fn play(
+    device_key: &Path,
+    relying_party: &Path,
+    registry: Registry,
+) -> Result<Table> {
+    let mut story = Story::begin(device_key, relying_party, registry)?;
+    let key = story.device.create_key(&story.account.id, CLIENT)?;
+    let connection = story.enrolls_and_connects(&key).await?;
+    story.proofs_are_refused(&key).await?;
+    story.attestations_are_refused(&key).await?;
+    story.is_revoked(&key, connection).await?;
+    Ok(story.table)
+}
+
+struct Story {
+    table: Table,
+    account: Account,
+    other: Account,
+    /// On a TPM that a manufacturer certified, as far as a simulator has one.
+    device: Device,
+    /// On a TPM that nobody certified.
+    foreign: Device,
+    backend: Backend,
+    /// The same relying party in a second process, whose challenges live for a second.
+    impatient: Backend,
+    _tpms: [Swtpm; 2],
+    _scratch: TempDir,
+}
+
+impl Story {
+    fn begin(device_key: &Path, relying_party: &Path, registry: Registry) -> Result<Self> {
+        let scratch = tempfile::Builder::new().prefix("device-key-demo-").tempdir()?;
+        let at = |name: &str| scratch.path().join(name);
+        let (certified, uncertified) = (Swtpm::start_with_endorsement(), Swtpm::start());
+        let accounts = [Account::new("demo-account")?, Account::new("somebody-else")?];
+        write_accounts(&at("accounts"), &accounts)?;
+        let registry = match registry {
+            Registry::Sqlite => {
+                ["--sqlite".to_owned(), at("registry.sqlite").display().to_string()]
+            }
+            Registry::Postgres => ["--postgres".to_owned(), Postgres::shared().database()],
+        };
+        let (root, intermediate) = (certified.root_certificate(), certified.issuer_certificate());
+        let mut settings = Settings {
+            registry: registry.each_ref().map(String::as_str),
+            simulated_root: &root,
+            intermediate: &intermediate,
+            more: &["--attestation", "required", "--accept", "simulated_tpm"],
+        };
+        let backend = Backend::spawn(relying_party, &at("accounts"), &settings)?;
+        let more = [settings.more, &["--challenge-seconds", "1"]].concat();
+        settings.more = &more;
+        let impatient = Backend::spawn(relying_party, &at("accounts"), &settings)?;
+        let [account, other] = accounts;
+        Ok(Self {
+            table: Table::default(),
+            account,
+            other,
+            device: Device::spawn(device_key, &at("device"), &certified.address())?,
+            foreign: Device::spawn(device_key, &at("foreign"), &uncertified.address())?,
+            backend,
+            impatient,
+            _tpms: [certified, uncertified],
+            _scratch: scratch,
+        })
+    }
+
+    fn controller(&self) -> Controller {
+        self.backend.controller(&self.account)
+    }
+
+    async fn enrolls_and_connects(&mut self, key: &DeviceKey) -> Result<Connection> {
+        self.table.section("A key is attested, enrolled, and opens a connection");
+        let controller = self.controller();
+        let challenge = controller.enrollment_challenge(CLIENT).await?;
+        let identity = self.device.identity(key, &challenge)?;
+        let endorsement_key = text(&identity, "endorsementKey")?;
+        self.table.row("the device shows its endorsement key", "ecc_p384", endorsement_key);
+        let credential = controller.send_identity(&challenge, key, &identity).await?;
+        self.table.row("the relying party makes a credential", "ok", outcome(&credential));
+        let credential = credential.unwrap_or_default();
+        let activation = self.device.activate(key, &challenge, &credential)?;
+        let opened = activation.as_ref().map_or_else(String::as_str, |_| "ok");
+        self.table.row("the TPM opens it and certifies the key", "ok", opened);
+        let activation = activation.unwrap_or_default();
+        let proof = signed(self.device.sign(key, &enrollment_statement(&challenge, key)?)?)?;
+        let enrolled = controller.enroll(&challenge, key, &proof, Some(&activation)).await?;
+        let kind = enrolled.as_ref().map(|device| text(device, "verifiedKind"));
+        let kind = match kind {
+            Ok(kind) => kind?.to_owned(),
+            Err(refused) => refused.to_string(),
+        };
+        self.table.row("the device is enrolled, verified as", "simulated_tpm", kind);
+        let again = controller.enroll(&challenge, key, &proof, Some(&activation)).await?;
+
+        let (token, connection_proof) = self.connection_proof(&controller, key).await?;
+        let opened = controller.connect(&token, &key.key_id, &connection_proof).await?;
+        self.table.row("a connection is opened", "ok", outcome(&opened));
+        let mut connection = opened.map_err(|refused| anyhow::anyhow!("{refused}"))?;
+        let echo = connection.exchange("hello").await?;
+        self.table.row("a message goes through", "hello", echo);
+
+        self.table.section("What is used up");
+        self.table.row("the enrollment proof, replayed", "challenge_unknown", outcome(&again));
+        let again = controller.connect(&token, &key.key_id, &connection_proof).await?;
+        let used = "connection_token_refused";
+        self.table.row("the connection proof, replayed", used, outcome(&again));
+        let elsewhere = self.impatient.controller(&self.account);
+        let again = elsewhere.connect(&token, &key.key_id, &connection_proof).await?;
+        self.table.row("the same at another process of the relying party", used, outcome(&again));
+        Ok(connection)
+    }
+
+    async fn proofs_are_refused(&mut self, key: &DeviceKey) -> Result<()> {
+        self.table.section("Proofs that are refused");
+        let controller = self.controller();
+
+        let (token, proof) = self.connection_proof(&controller, key).await?;
+        let tampered = controller.connect(&token, &key.key_id, &proof.tampered()?).await?;
+        self.table.row("one bit of the statement changed", "invalid_signature", outcome(&tampered));
+
+        let challenge = controller.enrollment_challenge(CLIENT).await?;
+        let enrollment = signed(self.device.sign(key, &enrollment_statement(&challenge, key)?)?)?;
+        let token = self.token(&controller, key).await?;
+        let crossed = controller.connect(&token, &key.key_id, &enrollment).await?;
+        let what = "an enrollment proof for a connection";
+        self.table.row(what, "wrong_statement", outcome(&crossed));
+
+        let invitation = invited(controller.invite(key).await?)?;
+        let mut statement = connection_statement(&invitation)?;
+        set(&mut statement, "targetOrigin", "http://127.0.0.1:1");
+        let proof = signed(self.device.sign(key, &statement)?)?;
+        let token = text(&invitation, "token")?;
+        let foreign = controller.connect(token, &key.key_id, &proof).await?;
+        let expected = "field_mismatch targetOrigin";
+        self.table.row("a proof for another origin", expected, outcome(&foreign));
+
+        let mut statement = connection_statement(&invited(controller.invite(key).await?)?)?;
+        set(&mut statement, "targetOrigin", "https://evil.example");
+        let refused = reason(self.device.sign(key, &statement)?);
+        let what = "a foreign origin, which no device signs for";
+        self.table.row(what, "origin_not_allowed", refused);
+
+        let stranger = self.backend.controller(&self.other);
+        let refused = stranger.invite(key).await?;
+        let what = "another account's token, for this device";
+        self.table.row(what, "device_unknown", outcome(&refused));
+        let theirs = stranger.enrollment_challenge(CLIENT).await?;
+        let refused = reason(self.device.sign(key, &enrollment_statement(&theirs, key)?)?);
+        self.table.row("another account's challenge, to this key", "binding_mismatch", refused);
+        let refused = stranger.enroll(&challenge, key, &enrollment, None).await?;
+        let what = "this account's challenge, answered by the other";
+        self.table.row(what, "challenge_unknown", outcome(&refused));
+
+        let hasty = self.impatient.controller(&self.account);
+        let (token, proof) = self.connection_proof(&hasty, key).await?;
+        let invitation = invited(hasty.invite(key).await?)?;
+        sleep(PAST_ITS_CHALLENGES).await;
+        let late = hasty.connect(&token, &key.key_id, &proof).await?;
+        self.table.row("an expired token", "connection_token_refused", outcome(&late));
+        let refused = reason(self.device.sign(key, &connection_statement(&invitation)?)?);
+        self.table.row("an expired statement, which no device signs", "expired", refused);
+        Ok(())
+    }
+
+    async fn attestations_are_refused(&mut self, key: &DeviceKey) -> Result<()> {
+        self.table.section("Attestations that are refused");
+        let controller = self.controller();
+        let unattested = self.device.create_key(&self.account.id, CLIENT)?;
+        let challenge = controller.enrollment_challenge(CLIENT).await?;
+        let statement = enrollment_statement(&challenge, &unattested)?;
+        let proof = signed(self.device.sign(&unattested, &statement)?)?;
+        let refused = controller.enroll(&challenge, &unattested, &proof, None).await?;
+        self.table.row("a key that is not attested", "attestation_required", outcome(&refused));
+
+        let foreign_key = self.foreign.create_key(&self.account.id, CLIENT)?;
+        let challenge = controller.enrollment_challenge(CLIENT).await?;
+        let foreign = self.foreign.identity(&foreign_key, &challenge)?;
+        let refused = controller.send_identity(&challenge, &foreign_key, &foreign).await?;
+        self.table.row("a TPM that nobody certified", "no_certificate", outcome(&refused));
+
+        // The certificate is good and public, the keys are in a TPM: in another one.
+        let mut borrowed = foreign;
+        let genuine = self.device.identity(&unattested, &challenge)?;
+        for member in
+            ["endorsementKey", "endorsementKeyPublicBase64", "endorsementKeyCertificatesBase64"]
+        {
+            let value = genuine.get(member).context("an identity")?.clone();
+            if let Value::Object(members) = &mut borrowed {
+                members.insert(member.to_owned(), value);
+            }
+        }
+        let credential = controller.send_identity(&challenge, &foreign_key, &borrowed).await?;
+        let credential = credential.map_err(|refused| anyhow::anyhow!("{refused}"))?;
+        let refused = reason(self.foreign.activate(&foreign_key, &challenge, &credential)?);
+        let not_activated = "credential_not_activated";
+        self.table.row("another TPM's certificate, at that key's TPM", not_activated, refused);
+        let refused = reason(self.device.activate(&unattested, &challenge, &credential)?);
+        let what = "an attestation key of another TPM, at the certified one";
+        self.table.row(what, not_activated, refused);
+
+        let challenge = controller.enrollment_challenge(CLIENT).await?;
+        let refused = reason(self.device.identity_for(key, &elsewhere(&challenge))?);
+        let what = "a challenge of a foreign backend, to the device";
+        self.table.row(what, "origin_not_allowed", refused);
+        Ok(())
+    }
+
+    async fn is_revoked(&mut self, key: &DeviceKey, mut connection: Connection) -> Result<()> {
+        self.table.section("A device is revoked");
+        let controller = self.controller();
+        let devices =
+            controller.devices().await?.map_err(|refused| anyhow::anyhow!("{refused}"))?;
+        let listed = devices.pointer("/devices/0/keyId").and_then(Value::as_str);
+        self.table.row("it is listed", &key.key_id, listed.unwrap_or("nothing"));
+        // By the other process: the one with the connection has to notice.
+        let elsewhere = self.impatient.controller(&self.account);
+        let begun = Instant::now();
+        let revoked = elsewhere.revoke(&key.key_id).await?;
+        self.table.row("it is revoked, at another process", "ok", outcome(&revoked));
+        let closed = connection.closed().await?;
+        self.table.row("its open connection is closed", "device_revoked", closed);
+        let in_time = if begun.elapsed() <= REVOKED_WITHIN { "yes" } else { "no" };
+        self.table.row("within a second", "yes", in_time);
+        let refused = controller.invite(key).await?;
+        self.table.row("it gets no other", "device_revoked", outcome(&refused));
+        Ok(())
+    }
+
+    /// A token, and the proof that goes with it.
+    async fn connection_proof(
+        &mut self,
+        controller: &Controller,
+        key: &DeviceKey,
+    ) -> Result<(String, Proof)> {
+        let invitation = invited(controller.invite(key).await?)?;
+        let proof = signed(self.device.sign(key, &connection_statement(&invitation)?)?)?;
+        Ok((text(&invitation, "token")?.to_owned(), proof))
+    }
+
+    async fn token(&self, controller: &Controller, key: &DeviceKey) -> Result<String> {
+        Ok(text(&invited(controller.invite(key).await?)?, "token")?.to_owned())
+    }
+}
+
+/// The same challenge, as if it came from a backend that the device does not know.
+fn elsewhere(challenge: &Value) -> Value {
+    let mut challenge = challenge.get("attestation").cloned().unwrap_or_default();
+    set(&mut challenge, "targetOrigin", "https://evil.example");
+    json!({"attestation": challenge})
+}
+
+fn set(object: &mut Value, member: &str, text: &str) {
+    if let Value::Object(members) = object {
+        members.insert(member.to_owned(), json!(text));
+    }
+}
+
+fn outcome<T>(answer: &Result<T, Refused>) -> String {
+    answer.as_ref().map_or_else(Refused::to_string, |_| "ok".to_owned())
+}
+
+fn reason<T>(answer: Result<T, String>) -> String {
+    answer.map_or_else(|reason| reason, |_| "ok".to_owned())
+}
+
+fn signed(answer: Result<Proof, String>) -> Result<Proof> {
+    answer.map_err(|reason| anyhow::anyhow!("the device does not sign: {reason}"))
+}
+
+fn invited(answer: Result<Value, Refused>) -> Result<Value> {
+    answer.map_err(|refused| anyhow::anyhow!("no invitation: {refused}"))
+}
