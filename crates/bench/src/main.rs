@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod attestation;
+mod backend;
 mod child;
 mod figures;
 mod lookup;
@@ -68,6 +69,7 @@ enum Part {
     Tpm,
     Service,
     Verify,
+    Backend,
 }
 
 fn main() -> Result<()> {
@@ -98,6 +100,9 @@ fn main() -> Result<()> {
             if is_wanted(Part::Verify) {
                 verify::measure(&mut figures)?;
                 attestation::measure(&mut figures, &scratch)?;
+            }
+            if is_wanted(Part::Backend) {
+                backend::measure(&mut figures, &scratch)?;
             }
             figures.print();
             Ok(())

@@ -1,0 +1,111 @@
+//! Many devices in one PostgreSQL.
+
+use std::{sync::Arc, time::Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1, ParsedPublicKey};
+use device_key_relying_party::{
+    ConnectionProof, ConnectionToken, Device, DeviceKind, Registry as _, RelyingParty,
+};
+use device_key_types::{ProtectionClass, UnixTime};
+use tokio::{runtime::Builder, task::JoinSet};
+
+use super::{client::Client, connected, relying_party};
+use crate::figures::{Figures, Samples};
+
+const DEVICES: u32 = 100_000;
+/// Whose keys are at hand; the others are in the way only.
+const CLIENTS: u32 = 2_000;
+const CONNECTIONS: u32 = 20_000;
+const AT_ONCE: usize = 32;
+const SIGNATURES: usize = 20_000;
+
+/// Connections opened at once among a hundred thousand devices, beside bare verifications on one core.
+pub(super) fn measure(figures: &mut Figures) -> Result<()> {
+    let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let rate = signature_rate()?;
+    runtime.block_on(async {
+        let registry = connected().await?;
+        eprintln!("enrolling {DEVICES} devices …");
+        let clients = enrolled(&registry).await?;
+        let relying_party = Arc::new(relying_party(Arc::new(registry))?);
+        let (opened, seconds) = opened(relying_party, &clients).await?;
+        let throughput = f64::from(CONNECTIONS) / seconds;
+        figures.note(format!(
+            "proofs verified among {DEVICES} devices on PostgreSQL, {AT_ONCE} at once: {throughput:.0} a \
+             second, where one core verifies {rate:.0} signatures"
+        ));
+        figures.detail("one of them, its look-ups included", &opened);
+        Ok(())
+    })
+}
+
+fn signature_rate() -> Result<f64> {
+    let client = Client::new(u32::MAX)?;
+    let message = [7; 600];
+    let signature = client.sign(&message)?;
+    let key = ParsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, client.key.public_key().spki_der());
+    let key = key.ok().context("a public key")?;
+    let mut samples = Samples::default();
+    for _ in 0..SIGNATURES {
+        let begun = Instant::now();
+        let verifies = key.verify_sig(&message, &signature).is_ok();
+        samples.push(begun.elapsed());
+        ensure!(verifies, "the signature is good");
+    }
+    Ok(1e6 / samples.median())
+}
+
+async fn enrolled(registry: &device_key_relying_party::PostgresRegistry) -> Result<Vec<Client>> {
+    let mut clients = Vec::new();
+    for number in 0..DEVICES {
+        let client = Client::new(number)?;
+        let device = Device {
+            key_id: client.key_id,
+            account_user_id: client.account.clone(),
+            client_id: client.name.clone(),
+            public_key: client.key.public_key().clone(),
+            protection_class: ProtectionClass::HardwareTpm,
+            verified_kind: DeviceKind::HardwareTpm,
+            enrolled_at: UnixTime::from_seconds(1_700_000_000),
+            revoked_at: None,
+        };
+        registry.enroll_device(&device, u32::MAX).await?;
+        if number % (DEVICES / CLIENTS) == 0 {
+            clients.push(client);
+        }
+    }
+    Ok(clients)
+}
+
+/// How long each took, and all together in seconds. Tokens and proofs are made before.
+async fn opened(relying_party: Arc<RelyingParty>, clients: &[Client]) -> Result<(Samples, f64)> {
+    let mut lots: Vec<Vec<(ConnectionToken, ConnectionProof)>> = Vec::new();
+    lots.resize_with(AT_ONCE, Vec::new);
+    let connections = usize::try_from(CONNECTIONS)?;
+    for (number, client) in clients.iter().cycle().take(connections).enumerate() {
+        let invitation = relying_party.invite_connection(&client.account, &client.key_id).await?;
+        let proof = client.connection(&invitation)?;
+        let lot = lots.get_mut(number % AT_ONCE).context("a lot")?;
+        lot.push((invitation.token, proof));
+    }
+    let begun = Instant::now();
+    let mut tasks = JoinSet::new();
+    for lot in lots {
+        let relying_party = Arc::clone(&relying_party);
+        tasks.spawn(async move {
+            let mut samples = Samples::default();
+            for (token, proof) in lot {
+                let begun = Instant::now();
+                drop(relying_party.open_connection(&token, &proof).await?);
+                samples.push(begun.elapsed());
+            }
+            Ok::<_, device_key_relying_party::Refusal>(samples)
+        });
+    }
+    let mut all = Samples::default();
+    while let Some(samples) = tasks.join_next().await {
+        all.append(samples??);
+    }
+    Ok((all, begun.elapsed().as_secs_f64()))
+}
