@@ -9,11 +9,13 @@ mod canonical;
 mod connection;
 mod draft;
 mod enrollment;
+mod syntax_alone;
 
 pub use canonical::{SIGNING_DOMAIN, UnserializableError, device_identity_digest};
 pub use connection::{CONTROLLER_SCOPE, Connection};
 pub use draft::{ConnectionDraft, Draft, EnrollmentDraft, MalformedDraft};
 pub use enrollment::Enrollment;
+pub use syntax_alone::SyntaxAlone;
 
 use crate::{AccountUserId, ClientId, Field, FieldError, Origin, Reason, TargetPath, UnixTime};
 

@@ -17,32 +17,12 @@ use aws_lc_rs::{
     signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair},
 };
 use base64ct::{Base64, Encoding as _};
-use device_key_types::{
-    Origin, Reason, TargetPath, UnixTime,
-    payload::{Admission, Draft, Statement as Kind},
-};
+use device_key_types::payload::{Draft, SyntaxAlone};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 /// The name of its one key.
 pub(crate) const KEY_ID: &str = "dk_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
-
-/// Allows everything.
-struct Unchecked;
-
-impl Admission for Unchecked {
-    fn origin(&self, _: &Origin) -> Result<(), Reason> {
-        Ok(())
-    }
-
-    fn path(&self, _: Kind, _: &Origin, _: &TargetPath) -> Result<(), Reason> {
-        Ok(())
-    }
-
-    fn expiry(&self, _: UnixTime) -> Result<(), Reason> {
-        Ok(())
-    }
-}
 
 #[derive(Deserialize)]
 struct Request<'a> {
@@ -99,7 +79,7 @@ fn converse(stream: UnixStream, keys: &HashMap<String, EcdsaKeyPair>) -> Result<
         let Request { id, params } = serde_json::from_slice(&line)?;
         let key = keys.get(params.key_id).context("no such key")?;
         let payload = Draft::from_json(params.payload.get())?
-            .parse(&Unchecked)
+            .parse(&SyntaxAlone)
             .map_err(|error| anyhow::anyhow!("{}", error.reason))?;
         let message = payload.signed_bytes()?;
         let signature = key.sign(&random, &message).ok().context("no signature")?;

@@ -4,21 +4,6 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{DeviceKeyId, ProtectionClass, PublicKey, Sha256Digest};
 
-/// Admits everything: policy is `device-key`'s business and tested there.
-struct AdmitAll;
-
-impl Admission for AdmitAll {
-    fn origin(&self, _: &Origin) -> Result<(), Reason> {
-        Ok(())
-    }
-    fn path(&self, _: Statement, _: &Origin, _: &TargetPath) -> Result<(), Reason> {
-        Ok(())
-    }
-    fn expiry(&self, _: UnixTime) -> Result<(), Reason> {
-        Ok(())
-    }
-}
-
 prop_compose! {
     fn text()(text in "[^\\p{Cc}]{1,100}") -> String { text }
 }
@@ -59,7 +44,7 @@ proptest! {
     fn signed_bytes_are_what_an_independent_canonicalizer_writes(payload in payload()) {
         let ours = Draft::from_json(&payload.to_string())
             .unwrap()
-            .parse(&AdmitAll)
+            .parse(&SyntaxAlone)
             .unwrap()
             .signed_bytes()
             .unwrap();

@@ -3,8 +3,7 @@
 use std::borrow::Cow;
 
 use device_key_types::{
-    Origin, Reason, TargetPath, UnixTime,
-    payload::{Admission, Draft, SIGNING_DOMAIN, SignPayload, Statement},
+    payload::{Draft, SIGNING_DOMAIN, SignPayload, SyntaxAlone},
     strict_json::{self, Object},
 };
 use serde::Deserialize;
@@ -38,23 +37,5 @@ pub(super) fn parse(signed_bytes: &[u8]) -> Result<SignPayload, Refusal> {
     match statement.signed_bytes() {
         Ok(canonical) if canonical == signed_bytes => Ok(statement),
         _ => Err(Refusal::NotCanonical),
-    }
-}
-
-/// Leaves target and expiry to the comparison with what is expected, which is narrower than any
-/// policy.
-struct SyntaxAlone;
-
-impl Admission for SyntaxAlone {
-    fn origin(&self, _: &Origin) -> Result<(), Reason> {
-        Ok(())
-    }
-
-    fn path(&self, _: Statement, _: &Origin, _: &TargetPath) -> Result<(), Reason> {
-        Ok(())
-    }
-
-    fn expiry(&self, _: UnixTime) -> Result<(), Reason> {
-        Ok(())
     }
 }

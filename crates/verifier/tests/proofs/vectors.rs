@@ -6,31 +6,16 @@ use device_key_testing::{
     vectors::{self, Expectation, PayloadVector, RefusedVector},
 };
 use device_key_types::{
-    Field, FieldError, Origin, Reason, SignPayload, TargetPath, UnixTime,
-    payload::{Admission, Draft, MalformedDraft, SIGNING_DOMAIN, Statement},
+    Field, FieldError, Reason, SignPayload, UnixTime,
+    payload::{Draft, MalformedDraft, SIGNING_DOMAIN, Statement, SyntaxAlone},
 };
 use device_key_verifier::Refusal;
 use serde_json::json;
 
 use crate::signer::Signer;
 
-/// Admits everything: a backend expects one statement and has no policy about others.
-struct AdmitAll;
-
-impl Admission for AdmitAll {
-    fn origin(&self, _: &Origin) -> Result<(), Reason> {
-        Ok(())
-    }
-    fn path(&self, _: Statement, _: &Origin, _: &TargetPath) -> Result<(), Reason> {
-        Ok(())
-    }
-    fn expiry(&self, _: UnixTime) -> Result<(), Reason> {
-        Ok(())
-    }
-}
-
 fn parsed(vector: &PayloadVector) -> Result<Result<SignPayload, FieldError>, MalformedDraft> {
-    Ok(Draft::from_json(&vector.payload.to_string())?.parse(&AdmitAll))
+    Ok(Draft::from_json(&vector.payload.to_string())?.parse(&SyntaxAlone))
 }
 
 /// What a backend that expects `expected` says to these bytes, signed by the right key.

@@ -10,8 +10,8 @@ use std::{
 };
 
 use device_key_types::{
-    Origin, ProtectionClass, Reason, TargetPath, UnixTime,
-    payload::{Admission, Draft, SignPayload, Statement, device_identity_digest},
+    ProtectionClass, Reason, UnixTime,
+    payload::{Draft, SignPayload, SyntaxAlone, device_identity_digest},
 };
 use device_key_verifier::{Proof, ProofKey, Refusal, verify_connection, verify_enrollment};
 use serde_json::{Value, json};
@@ -139,26 +139,11 @@ fn expected(case: &Case, key: &ProofKey) -> SignPayload {
         payload["deviceIdentitySha256Base64url"] = identity(&payload, key);
         remove(&mut payload, &["keyId", "protectionClass"]);
     }
-    Draft::from_json(&payload.to_string()).unwrap().parse(&AdmitAll).unwrap()
+    Draft::from_json(&payload.to_string()).unwrap().parse(&SyntaxAlone).unwrap()
 }
 
 fn identity(payload: &Value, key: &ProofKey) -> Value {
     let id = payload["keyId"].as_str().unwrap().parse().unwrap();
     let class: ProtectionClass = payload["protectionClass"].as_str().unwrap().parse().unwrap();
     json!(device_identity_digest(&id, class, key.public_key()).unwrap().to_string())
-}
-
-/// A backend expects one statement and has no policy about others.
-struct AdmitAll;
-
-impl Admission for AdmitAll {
-    fn origin(&self, _: &Origin) -> Result<(), Reason> {
-        Ok(())
-    }
-    fn path(&self, _: Statement, _: &Origin, _: &TargetPath) -> Result<(), Reason> {
-        Ok(())
-    }
-    fn expiry(&self, _: UnixTime) -> Result<(), Reason> {
-        Ok(())
-    }
 }
