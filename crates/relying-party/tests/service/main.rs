@@ -7,6 +7,7 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod attestation;
 mod client;
 mod connection;
 mod device;

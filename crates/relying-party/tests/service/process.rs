@@ -9,8 +9,9 @@ use std::{
     time::Duration,
 };
 
-use device_key_testing::Postgres;
+use device_key_testing::{Postgres, Swtpm};
 use rustix::process::{Pid, Signal, kill_process};
+use rustls_pki_types::{CertificateDer, pem::PemObject as _};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::timeout;
@@ -55,12 +56,17 @@ impl Place {
         self.folder.path().join("accounts")
     }
 
+    /// Without any attestation.
     fn start(&self) -> Program {
+        self.start_with(&["--attestation", "optional"])
+    }
+
+    fn start_with(&self, more: &[&str]) -> Program {
         let mut command = Command::new(env!("CARGO_BIN_EXE_device-key-relying-party"));
         command.args(["serve", "--listen", "127.0.0.1:0", "--accounts"]).arg(self.accounts());
         command.args(&self.store).env("RUST_LOG", "trace").stdin(Stdio::null());
         command.stdout(Stdio::piped());
-        command.args(["--origin", ORIGIN, "--path-prefix", PREFIX, "--attestation", "optional"]);
+        command.args(["--origin", ORIGIN, "--path-prefix", PREFIX]).args(more);
         // What it logs is for `logs_hold_nothing_secret`.
         let logs = fs::OpenOptions::new()
             .create(true)
@@ -202,6 +208,22 @@ async fn logs_hold_nothing_secret() {
         }
     })
     .await;
+}
+
+/// Roots and what stands between, in PEM and in DER.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_asks_for_attestation_where_it_trusts_a_root() {
+    let swtpm = Swtpm::start_with_endorsement();
+    let issuer = swtpm.issuer_certificate();
+    let pem = fs::read(swtpm.root_certificate()).unwrap();
+    let root = swtpm.path("root.der");
+    fs::write(&root, CertificateDer::from_pem_slice(&pem).unwrap()).unwrap();
+    let root = format!("simulated:{root}");
+    let trusting = ["--trust-root", &root, "--intermediate", issuer.to_str().unwrap()];
+    let program =
+        Place::sqlite().start_with(&[&trusting[..], &["--accept", "simulated_tpm"]].concat());
+    let asked = Device::new(1, "account-a").enrollment_challenge(program.client).await;
+    assert_eq!(asked["attestation"]["type"], "remoteControlClientAttestation");
 }
 
 #[test]
