@@ -208,6 +208,7 @@ fn hardware(settings: &Settings, home: &PrivateDir, tpm: &TpmProvider) -> Vec<Ch
             Check::pass("TPM 2.0", format!("{address}: {}", described(&facts))),
             kind(&facts),
             parent(&facts),
+            attestation(&facts),
         ],
         Err(error) => vec![Check {
             name: "TPM 2.0".into(),
@@ -255,6 +256,21 @@ fn parent(facts: &TpmFacts) -> Check {
             "derived anew for each connection, which takes longer",
             "none needed; where allowed, it is kept at 0x81000001",
         )
+    }
+}
+
+fn attestation(facts: &TpmFacts) -> Check {
+    let name = "attestation";
+    let certified: Vec<_> =
+        facts.certified_endorsement_keys.iter().map(|kind| kind.as_str()).collect();
+    if certified.is_empty() {
+        Check::warn(
+            name,
+            "the TPM keeps no certificate for an endorsement key",
+            "none, unless a backend wants keys attested; some makers give the certificate out on request",
+        )
+    } else {
+        Check::pass(name, format!("certificates for the endorsement keys {}", certified.join(", ")))
     }
 }
 

@@ -1,3 +1,5 @@
+use std::time::Instant;
+
 use device_key::{AttestationInput, KeyAttestor, KeyReference, ProviderError};
 use device_key_tpm2::{
     Attested, Certification, Credential as TpmCredential, EccP256Public, EndorsementTemplate, Name,
@@ -81,6 +83,20 @@ impl KeyAttestor for TpmProvider {
             })
         })?)
     }
+}
+
+/// The endorsement keys that have a certificate.
+pub(crate) fn certified(
+    link: &mut Link,
+    deadline: Instant,
+) -> Result<Vec<EndorsementKeyKind>, OperationError> {
+    let mut certified = Vec::new();
+    for kind in EndorsementKeyKind::ALL {
+        if let (_, Some(_)) = link.chosen(Some(template(kind)), PREFERRED, deadline)? {
+            certified.push(kind);
+        }
+    }
+    Ok(certified)
 }
 
 impl TpmProvider {

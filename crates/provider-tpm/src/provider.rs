@@ -6,10 +6,12 @@ use device_key::{
 };
 use device_key_private_fs::PrivateDir;
 use device_key_tpm2::storage_key::Residence;
-use device_key_types::{DeviceKeyId, ProtectionClass, PublicKey, Signature, TpmKind};
+use device_key_types::{
+    DeviceKeyId, ProtectionClass, PublicKey, Signature, TpmKind, attestation::EndorsementKeyKind,
+};
 
 use crate::{
-    KeySecrets, TpmSettings,
+    KeySecrets, TpmSettings, attestor,
     error::OperationError,
     link::{Link, public_key},
     stored_keys::StoredKeys,
@@ -38,6 +40,8 @@ pub struct TpmFacts {
     pub kind: TpmKind,
     /// Whether the storage root key is, or could be made, persistent.
     pub has_persistent_parent: bool,
+    /// The endorsement keys for which the TPM keeps a certificate, in the order in which they are tried.
+    pub certified_endorsement_keys: Vec<EndorsementKeyKind>,
 }
 
 impl TpmProvider {
@@ -65,6 +69,7 @@ impl TpmProvider {
                 firmware_version: properties.firmware_version,
                 kind: link.kind(),
                 has_persistent_parent: link.residence() == Residence::Persistent,
+                certified_endorsement_keys: attestor::certified(link, deadline)?,
             })
         })?)
     }

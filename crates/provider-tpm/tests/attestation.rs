@@ -133,8 +133,12 @@ fn a_certificate_decides_which_endorsement_key_is_taken() {
     assert_eq!(identity.endorsement_key, EndorsementKeyKind::EccP256);
     assert_eq!(identity.endorsement_key_certificates, []);
 
+    assert_eq!(keystore.provider.facts().unwrap().certified_endorsement_keys, []);
+
     let swtpm = Swtpm::start_with_endorsement();
     let keystore = Keystore::at(&swtpm.address());
+    let certified = keystore.provider.facts().unwrap().certified_endorsement_keys;
+    assert_eq!(certified, [EndorsementKeyKind::EccP384, EndorsementKeyKind::Rsa2048]);
     let key = keystore.create(1);
     let taken = || {
         let identity = self::identity(&keystore, &key, None);

@@ -9,6 +9,7 @@
 mod bench;
 mod demo;
 mod deny;
+mod fuzz;
 mod package;
 mod release;
 mod run;
@@ -68,6 +69,14 @@ enum Command {
         #[arg(long, value_name = "URL", requires = "test")]
         mirror: Option<String>,
     },
+    /// Feed the parsers of what an attacker writes with what libFuzzer makes up. Not part of CI.
+    Fuzz {
+        /// Only this target
+        target: Option<String>,
+        /// How long each target runs
+        #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+        seconds: u32,
+    },
     /// Check the dependencies: bans, licences and sources.
     Deny,
     /// Check the dependencies for published advisories; exits with 3 if the advisory database
@@ -96,6 +105,7 @@ fn dispatch(command: &Command) -> anyhow::Result<()> {
         Command::Bench { arguments } => bench::run(&workspace, arguments),
         Command::Package { test: false, .. } => package::run(&workspace),
         Command::Package { test: true, mirror } => package::test(&workspace, mirror.as_deref()),
+        Command::Fuzz { target, seconds } => fuzz::run(&workspace, target.as_deref(), *seconds),
         Command::Deny => deny::check(&workspace),
         Command::Advisories => deny::advisories(&workspace),
     }

@@ -18,14 +18,13 @@ pub(crate) fn benchmarks(workspace: &Workspace) -> anyhow::Result<PathBuf> {
 }
 
 fn program(workspace: &Workspace, package: &str, name: &str) -> anyhow::Result<PathBuf> {
-    let version = run::output(Command::new("rustc").arg("-vV"))?;
-    let triple = host_triple(&version).context("`rustc -vV` names no host")?;
+    let triple = host()?;
     // Without --target the flags would hold for procedural macros too, which rustc has to load and
     // which therefore cannot be static. Stripping is set in the release profile.
     run::shown(
         workspace
             .cargo()
-            .args(["build", "--locked", "--release", "--package", package, "--target", triple])
+            .args(["build", "--locked", "--release", "--package", package, "--target", &triple])
             // Said, because a setting of the caller could place it elsewhere.
             .arg("--target-dir")
             .arg(workspace.target())
@@ -34,6 +33,12 @@ fn program(workspace: &Workspace, package: &str, name: &str) -> anyhow::Result<P
             .env_remove("CARGO_ENCODED_RUSTFLAGS"),
     )?;
     Ok(workspace.target().join(triple).join("release").join(name))
+}
+
+/// The machine that the compiler runs on, as `--target` takes it.
+pub(crate) fn host() -> anyhow::Result<String> {
+    let version = run::output(Command::new("rustc").arg("-vV"))?;
+    Ok(host_triple(&version).context("`rustc -vV` names no host")?.to_owned())
 }
 
 fn host_triple(version: &str) -> Option<&str> {

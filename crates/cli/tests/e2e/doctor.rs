@@ -57,6 +57,7 @@ fn doctor_passes_on_what_is_well_and_changes_nothing() {
         ("kind of TPM", "warn"),
         ("OS keystore", "pass"),
         ("storage root key", "pass"),
+        ("attestation", "warn"),
     ]);
     assert_eq!(verdicts(&report), well);
     server.prove(&key);
@@ -69,6 +70,14 @@ fn doctor_passes_on_what_is_well_and_changes_nothing() {
     }
     assert!(!table_text.contains('\u{1b}'), "no colour in a pipe");
     assert_eq!(home.assert_at_rest().len(), 1);
+}
+
+#[test]
+fn doctor_finds_the_certificates_of_endorsement_keys() {
+    let swtpm = Swtpm::start_with_endorsement();
+    let report = run(on("doctor", &Home::new().path(), &swtpm.address()).arg("--json"));
+    assert_eq!(report.status.code(), Some(0));
+    assert_eq!(verdicts(&report)["attestation"], "pass");
 }
 
 #[test]
