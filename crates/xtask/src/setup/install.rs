@@ -141,7 +141,7 @@ mod tests {
             line(&PackageManager::Dnf.steps(&all)),
             "sudo dnf install -y \
              gcc glibc-static dpkg openssl swtpm swtpm-tools systemd tpm2-tools tpm2-openssl \
-             nodejs nodejs-npm python3-cryptography"
+             postgresql-server nodejs nodejs-npm python3-cryptography"
         );
     }
 
