@@ -64,7 +64,13 @@ async fn without_clients_the_listener_ends_at_once() {
     assert_eq!(listener.get("/readyz").await, 200);
     listener.server.stop();
     within(&mut listener.serving).await.unwrap().unwrap();
-    assert!(within(tokio::net::TcpStream::connect(listener.address)).await.is_err());
+    // A program that another test is just starting has a copy of the socket until it is started.
+    let refused = async {
+        while tokio::net::TcpStream::connect(listener.address).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    };
+    within(refused).await;
 }
 
 #[tokio::test]
