@@ -40,14 +40,7 @@ pub struct AttestationRequest {
 impl IdentityParams {
     /// The shape of the challenge, then the key id, then each field of the challenge.
     pub fn parse(&self, admission: &impl Admission) -> Result<AttestationRequest, RpcError> {
-        let Self { key_id, challenge, endorsement_key } = self;
-        let draft = Draft::from_json(challenge.get()).map_err(|_| {
-            RpcError::from(Reason::InvalidParams)
-                .with_message("the challenge does not have the shape of one")
-        })?;
-        let key_id = parse_key_id(key_id)?;
-        let challenge = draft.parse(admission).map_err(RpcError::in_challenge)?;
-        Ok(AttestationRequest { key_id, challenge, endorsement_key: *endorsement_key })
+        request(&self.key_id, &self.challenge, self.endorsement_key, admission)
     }
 }
 
@@ -69,19 +62,28 @@ impl ActivateParams {
         &self,
         admission: &impl Admission,
     ) -> Result<(AttestationRequest, Credential), RpcError> {
-        let Self { key_id, challenge, endorsement_key, .. } = self;
-        let identity = IdentityParams {
-            key_id: key_id.clone(),
-            challenge: challenge.clone(),
-            endorsement_key: *endorsement_key,
-        };
-        let request = identity.parse(admission)?;
+        let request = request(&self.key_id, &self.challenge, self.endorsement_key, admission)?;
         let credential = Credential {
             blob: bytes(&self.credential_blob, Field::CredentialBlob)?,
             encrypted_secret: bytes(&self.encrypted_secret, Field::EncryptedSecret)?,
         };
         Ok((request, credential))
     }
+}
+
+fn request(
+    key_id: &str,
+    challenge: &RawValue,
+    endorsement_key: Option<EndorsementKeyKind>,
+    admission: &impl Admission,
+) -> Result<AttestationRequest, RpcError> {
+    let draft = Draft::from_json(challenge.get()).map_err(|_| {
+        RpcError::from(Reason::InvalidParams)
+            .with_message("the challenge does not have the shape of one")
+    })?;
+    let key_id = parse_key_id(key_id)?;
+    let challenge = draft.parse(admission).map_err(RpcError::in_challenge)?;
+    Ok(AttestationRequest { key_id, challenge, endorsement_key })
 }
 
 fn bytes(text: &str, field: Field) -> Result<TpmBytes, RpcError> {

@@ -60,7 +60,10 @@ impl KeyAttestor for TpmProvider {
         Ok(self.turns.run(|link, deadline| {
             let (file, key_secret) = self.recorded(link, input.key())?;
             let name = file.public.name();
-            let (template, _) = link.chosen(endorsement_key.map(template), PREFERRED, deadline)?;
+            let template = match endorsement_key {
+                Some(kind) => template(kind),
+                None => link.chosen(PREFERRED, deadline)?.0,
+            };
             let credential = TpmCredential {
                 blob: credential.blob.as_bytes(),
                 encrypted_secret: credential.encrypted_secret.as_bytes(),
@@ -92,7 +95,7 @@ pub(crate) fn certified(
 ) -> Result<Vec<EndorsementKeyKind>, OperationError> {
     let mut certified = Vec::new();
     for kind in EndorsementKeyKind::ALL {
-        if let (_, Some(_)) = link.chosen(Some(template(kind)), PREFERRED, deadline)? {
+        if link.certificate(template(kind), deadline)?.is_some() {
             certified.push(kind);
         }
     }

@@ -1,22 +1,15 @@
 //! Where certificates end: NV indices are often larger than what was written into them.
 
-use der::{Decode as _, Header, SliceReader, Tag};
+use der::{Reader as _, SliceReader};
+
+/// The tag of a DER sequence, which a certificate is (X.690, 8.9).
+const SEQUENCE: u8 = 0x30;
 
 /// The DER certificate at the beginning, without what follows it; `None` if there is none. It is not looked
 /// into further: only a verifier can tell whether it is worth anything.
 pub(crate) fn first(bytes: &[u8]) -> Option<&[u8]> {
-    let header = Header::decode(&mut SliceReader::new(bytes).ok()?).ok()?;
-    if header.tag() != Tag::Sequence {
-        return None;
-    }
-    let length = usize::try_from(header.length()).ok()?;
-    // X.509 in less than 64 KiB: one byte of tag, then one to three of length (X.690, 8.1.3).
-    let header_length = match length {
-        0..=0x7f => 2,
-        0x80..=0xff => 3,
-        _ => 4,
-    };
-    bytes.get(..header_length + length).filter(|_| length <= 0xffff)
+    let structure = SliceReader::new(bytes).ok()?.tlv_bytes().ok()?;
+    (structure.first() == Some(&SEQUENCE)).then_some(structure)
 }
 
 /// Every certificate up to the first bytes that are none.

@@ -43,7 +43,10 @@ impl Link {
         preferred: [EndorsementTemplate; 3],
         deadline: Instant,
     ) -> Result<Endorsement, OperationError> {
-        let (template, certificate) = self.chosen(asked, preferred, deadline)?;
+        let (template, certificate) = match asked {
+            Some(template) => (template, self.certificate(template, deadline)?),
+            None => self.chosen(preferred, deadline)?,
+        };
         let certificates = match certificate {
             Some(certificate) => self.with_chain(certificate, deadline)?,
             None => Vec::new(),
@@ -113,18 +116,14 @@ impl Link {
         certified.map_err(not_signed)
     }
 
-    /// Which endorsement key `endorsement` tells of.
+    /// Which endorsement key `endorsement` tells of where none was asked for, and its certificate.
     pub(crate) fn chosen(
         &mut self,
-        asked: Option<EndorsementTemplate>,
         preferred: [EndorsementTemplate; 3],
         deadline: Instant,
     ) -> Result<(EndorsementTemplate, Option<Vec<u8>>), OperationError> {
-        if let Some(template) = asked {
-            return Ok((template, self.certificate(template.certificate_index(), deadline)?));
-        }
         for template in preferred {
-            if let Some(found) = self.certificate(template.certificate_index(), deadline)? {
+            if let Some(found) = self.certificate(template, deadline)? {
                 return Ok((template, Some(found)));
             }
         }
@@ -224,13 +223,13 @@ impl Link {
         }))
     }
 
-    /// A certificate in NV memory, without what fills the index up behind it.
-    fn certificate(
+    /// The certificate in NV memory, without what fills the index up behind it.
+    pub(crate) fn certificate(
         &mut self,
-        index: Handle,
+        template: EndorsementTemplate,
         deadline: Instant,
     ) -> Result<Option<Vec<u8>>, OperationError> {
-        let public = match self.tpm.nv_read_public(index, deadline) {
+        let public = match self.tpm.nv_read_public(template.certificate_index(), deadline) {
             Ok(public) if public.is_written() => public,
             Ok(_) => return Ok(None),
             Err(error) if error.class() == Some(ResponseClass::HandleMissing) => return Ok(None),

@@ -59,12 +59,7 @@ pub(super) async fn put_enrollment(
         &now.as_seconds(),
         &i64::from(at_most),
     ];
-    let statement = transaction.prepare_cached(SQL).await?;
-    if transaction.execute(&statement, values).await? == 1 {
-        Ok(transaction.commit().await?)
-    } else {
-        Err(RegistryError::QuotaExceeded)
-    }
+    commit_if_stored(transaction, SQL, values).await
 }
 
 pub(super) async fn enrollment(
@@ -151,12 +146,7 @@ pub(super) async fn put_connection(
         &now.as_seconds(),
         &i64::from(at_most),
     ];
-    let statement = transaction.prepare_cached(SQL).await?;
-    if transaction.execute(&statement, values).await? == 1 {
-        Ok(transaction.commit().await?)
-    } else {
-        Err(RegistryError::QuotaExceeded)
-    }
+    commit_if_stored(transaction, SQL, values).await
 }
 
 pub(super) async fn take_connection(
@@ -276,6 +266,20 @@ async fn turn_of<'a>(client: &'a mut Object, account: &AccountUserId) -> Outcome
     let statement = transaction.prepare_cached(ACCOUNT_TURN).await?;
     transaction.execute(&statement, &[&account.as_str()]).await?;
     Ok(transaction)
+}
+
+/// Inserts a row unless its account has as many as it may have.
+async fn commit_if_stored(
+    transaction: Transaction<'_>,
+    sql: &str,
+    values: Values<'_>,
+) -> Outcome<()> {
+    let statement = transaction.prepare_cached(sql).await?;
+    if transaction.execute(&statement, values).await? == 1 {
+        Ok(transaction.commit().await?)
+    } else {
+        Err(RegistryError::QuotaExceeded)
+    }
 }
 
 async fn one(client: &Object, sql: &str, values: Values<'_>) -> Outcome<Option<Row>> {

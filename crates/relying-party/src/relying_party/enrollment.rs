@@ -144,7 +144,7 @@ impl RelyingParty {
             self.registry().take_enrollment_challenge(&answer.challenge_id, account, now).await?;
         let open = open.ok_or(Refusal::ChallengeUnknown)?;
         self.verify_proof(answer, &open.challenge)?;
-        let verified_kind = self.verify_attestation(answer, open.clone())?;
+        let verified_kind = self.verify_attestation(answer, &open)?;
         let device = Device {
             key_id: answer.key_id,
             account_user_id: open.challenge.account_user_id,
@@ -190,10 +190,10 @@ impl RelyingParty {
     fn verify_attestation(
         &self,
         answer: &EnrollmentAnswer,
-        open: OpenEnrollment,
+        open: &OpenEnrollment,
     ) -> Result<DeviceKind, Refusal> {
         let policy = &self.parts.attestation;
-        let (begun, activation) = match (open.attestation, &answer.activation) {
+        let (begun, activation) = match (&open.attestation, &answer.activation) {
             (Some(begun), Some(activation)) => (begun, activation),
             (Some(_), None) => return Err(Refusal::AttestationUnfinished),
             (None, Some(_)) => return Err(Refusal::AttestationNotBegun),
@@ -209,7 +209,7 @@ impl RelyingParty {
         let claim = Claim {
             challenge: self.attestation_challenge(&open.challenge),
             key_id: answer.key_id,
-            public_key: begun.public_key,
+            public_key: begun.public_key.clone(),
             protection_class: answer.protection_class,
         };
         let identity = verify_identity(&begun.identity, claim, policy.roots(), now)?;
