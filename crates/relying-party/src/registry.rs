@@ -14,11 +14,13 @@ use async_trait::async_trait;
 use device_key_types::{AccountUserId, ChallengeId, DeviceKeyId, Sha256Digest, UnixTime};
 
 mod challenge;
+mod columns;
 mod device;
 mod error;
 mod stored;
 
 pub use challenge::{BegunAttestation, ConnectionChallenge, EnrollmentChallenge, OpenEnrollment};
+pub(crate) use columns::{connection_columns, device_columns, enrollment_columns};
 pub use device::{Device, DeviceKind};
 pub use error::{DamagedRecord, RegistryError};
 pub(crate) use stored::{StoredConnection, StoredDevice, StoredEnrollment, parsed};

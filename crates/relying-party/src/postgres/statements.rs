@@ -8,28 +8,9 @@ use tokio_postgres::{Row, types::ToSql};
 
 use crate::registry::{
     BegunAttestation, ConnectionChallenge, Device, EnrollmentChallenge, OpenEnrollment,
-    RegistryError, StoredConnection, StoredDevice, StoredEnrollment, parsed,
+    RegistryError, StoredConnection, StoredDevice, StoredEnrollment, connection_columns,
+    device_columns, enrollment_columns, parsed,
 };
-
-macro_rules! enrollment_columns {
-    () => {
-        "challenge_id, nonce, account_user_id, client_id, expires_at, attested_key_id, \
-         attested_public_key, credential_secret_sha256, identity"
-    };
-}
-
-macro_rules! connection_columns {
-    () => {
-        "token_sha256, session_id, nonce, key_id, account_user_id, client_id, expires_at"
-    };
-}
-
-macro_rules! device_columns {
-    () => {
-        "key_id, account_user_id, client_id, public_key_spki_der, protection_class, \
-         verified_kind, enrolled_at, revoked_at"
-    };
-}
 
 type Outcome<T> = Result<T, RegistryError>;
 type Values<'a> = &'a [&'a (dyn ToSql + Sync)];

@@ -1,0 +1,24 @@
+//! The columns of each table, in the order in which both stores read them into the records of
+//! [`stored`](super::stored).
+
+macro_rules! enrollment_columns {
+    () => {
+        "challenge_id, nonce, account_user_id, client_id, expires_at, attested_key_id, \
+         attested_public_key, credential_secret_sha256, identity"
+    };
+}
+
+macro_rules! connection_columns {
+    () => {
+        "token_sha256, session_id, nonce, key_id, account_user_id, client_id, expires_at"
+    };
+}
+
+macro_rules! device_columns {
+    () => {
+        "key_id, account_user_id, client_id, public_key_spki_der, protection_class, \
+         verified_kind, enrolled_at, revoked_at"
+    };
+}
+
+pub(crate) use {connection_columns, device_columns, enrollment_columns};
