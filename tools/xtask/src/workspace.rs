@@ -79,7 +79,7 @@ mod tests {
     #[test]
     fn the_workspace_holds_this_crate() {
         let workspace = Workspace::locate().unwrap();
-        assert!(workspace.root().join("crates/xtask/src/workspace.rs").is_file());
+        assert!(workspace.root().join("tools/xtask/src/workspace.rs").is_file());
         assert!(workspace.target().is_absolute());
     }
 }
