@@ -3,8 +3,9 @@
 use std::{path::Path, process::Command};
 
 use anyhow::ensure;
+use device_key_process as process;
 
-use crate::{release, run, setup, swtpm::Swtpm, workspace::Workspace};
+use crate::{release, setup, swtpm::Swtpm, workspace::Workspace};
 
 /// A file system in memory: a sync of a disk would be most of what is measured.
 const MEMORY: &str = "/dev/shm";
@@ -17,7 +18,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> anyhow::Result
     ensure!(Path::new(MEMORY).is_dir(), "{MEMORY} is needed as a file system in memory");
     let scratch = tempfile::Builder::new().prefix("device-key-bench-").tempdir_in(MEMORY)?;
     let tpm = Swtpm::start()?;
-    run::shown(
+    process::shown(
         Command::new(benchmarks)
             .arg("all")
             .arg("--device-key")

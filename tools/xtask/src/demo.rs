@@ -10,8 +10,9 @@ use std::{
 };
 
 use anyhow::Context as _;
+use device_key_process as process;
 
-use crate::{release, run, setup, swtpm::Swtpm, workspace::Workspace};
+use crate::{release, setup, swtpm::Swtpm, workspace::Workspace};
 
 /// The kernel's resource manager, which programs may share (Linux 4.12 and later).
 const TPM_DEVICE: &str = "/dev/tpmrm0";
@@ -34,7 +35,7 @@ pub(crate) fn run(workspace: &Workspace, with_postgres: bool) -> anyhow::Result<
         for variable in ["DEVICE_KEY_HOME", "DEVICE_KEY_TPM", "DEVICE_KEY_ALLOW_SIMULATED_TPM"] {
             command.env_remove(variable);
         }
-        run::shown(&mut command).context("not everything was as expected")?;
+        process::shown(&mut command).context("not everything was as expected")?;
     }
     whole_flow(workspace, &binary, with_postgres)?;
     eprintln!("\ndemo: everything was as expected, on {}", tpm.name());
@@ -46,14 +47,14 @@ fn whole_flow(workspace: &Workspace, binary: &Path, with_postgres: bool) -> anyh
     const PACKAGES: [&str; 2] = ["device-key-relying-party", "device-key-demo"];
     let mut build = workspace.cargo();
     build.args(["build", "--locked", "--target-dir"]).arg(workspace.target());
-    run::shown(build.args(PACKAGES.map(|package| format!("--package={package}"))))?;
+    process::shown(build.args(PACKAGES.map(|package| format!("--package={package}"))))?;
     let [relying_party, demo] =
         PACKAGES.map(|program| workspace.target().join("debug").join(program));
     let stores: &[&[&str]] = if with_postgres { &[&[], &["--postgres"]] } else { &[&[]] };
     for store in stores {
         let mut command = Command::new(&demo);
         command.arg("--device-key").arg(binary).arg("--relying-party").arg(&relying_party);
-        run::shown(command.args(*store)).context("not everything was as expected")?;
+        process::shown(command.args(*store)).context("not everything was as expected")?;
     }
     Ok(())
 }

@@ -5,10 +5,9 @@ use std::{
     process::Command,
 };
 
-use crate::{
-    run::{self, Exit},
-    workspace::Workspace,
-};
+use device_key_process::{self as process, Exit};
+
+use crate::workspace::Workspace;
 
 /// What is installed where no cargo-deny fits. Checks and settings change between minor versions,
 /// so only patches of this one fit.
@@ -23,18 +22,20 @@ const NO_ADVISORY_DATABASE: Exit = Exit {
 
 /// Bans, licences and sources: the answer depends on the commit alone.
 pub(crate) fn check(workspace: &Workspace) -> anyhow::Result<()> {
-    run::shown(deny(workspace)?.args(["--locked", "check"]).args(["bans", "licenses", "sources"]))
+    process::shown(
+        deny(workspace)?.args(["--locked", "check"]).args(["bans", "licenses", "sources"]),
+    )
 }
 
 /// Published advisories, as of now.
 pub(crate) fn advisories(workspace: &Workspace) -> anyhow::Result<()> {
     let mut deny = deny(workspace)?;
     // Fetched on its own, because a failed check does not tell this from a found advisory.
-    if run::shown(deny.args(["fetch", "db"])).is_err() {
+    if process::shown(deny.args(["fetch", "db"])).is_err() {
         return Err(NO_ADVISORY_DATABASE.into());
     }
     let mut deny = self::deny(workspace)?;
-    run::shown(deny.args(["--locked", "check", "advisories"]))
+    process::shown(deny.args(["--locked", "check", "advisories"]))
 }
 
 /// The cargo-deny of this machine if it fits, else one below the build folder: installing it for
@@ -47,7 +48,7 @@ fn deny(workspace: &Workspace) -> anyhow::Result<Command> {
         return Ok(in_root(workspace, &fitting));
     }
     eprintln!("\ncargo-deny {VERSION} is compiled once; that takes some minutes.");
-    run::shown(
+    process::shown(
         workspace
             .cargo()
             .args(["install", "cargo-deny", "--locked", "--quiet", "--version", VERSION, "--root"])

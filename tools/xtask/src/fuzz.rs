@@ -8,8 +8,9 @@ use std::{
 };
 
 use anyhow::{Context as _, ensure};
+use device_key_process as process;
 
-use crate::{release, run, workspace::Workspace};
+use crate::{release, workspace::Workspace};
 
 /// What cargo-fuzz gives to the compiler for coverage, and checks of overflow.
 const FLAGS: [&str; 8] = [
@@ -33,7 +34,7 @@ pub(crate) fn run(workspace: &Workspace, target: Option<&str>, seconds: u32) -> 
     ensure!(!chosen.is_empty(), "there is no such target, but {}", targets.join(", "));
     let output = workspace.target().join("fuzz");
     let triple = release::host()?;
-    run::shown(
+    process::shown(
         workspace
             .cargo()
             .args(["build", "--locked", "--release", "--target", &triple, "--manifest-path"])
@@ -49,7 +50,7 @@ pub(crate) fn run(workspace: &Workspace, target: Option<&str>, seconds: u32) -> 
         let mut fuzzer =
             std::process::Command::new(output.join(&triple).join("release").join(name));
         fuzzer.current_dir(&output).arg(format!("-max_total_time={seconds}")).arg(corpus);
-        run::shown(fuzzer.arg(folder.join("seeds").join(name)))
+        process::shown(fuzzer.arg(folder.join("seeds").join(name)))
             .with_context(|| format!("the target {name}"))?;
     }
     Ok(())

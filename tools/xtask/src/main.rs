@@ -1,7 +1,8 @@
-//! Developer commands, run as `cargo xtask COMMAND`. CI runs these same commands.
+//! Developer commands, run as `cargo xtask COMMAND`. CI runs these commands too.
 //!
-//! The crate depends on no other crate of the workspace: it runs `cargo` and the built binary as
-//! child processes, so it still works while the others do not compile.
+//! The crate runs `cargo` and the built programs as child processes. Of the workspace it depends only
+//! on `process` and `package-trial`, which depend on no other member, so it still works while the
+//! other crates do not compile.
 //!
 //! A command that fails because a program failed exits with the code of that program.
 #![forbid(unsafe_code)]
@@ -12,7 +13,6 @@ mod deny;
 mod fuzz;
 mod package;
 mod release;
-mod run;
 mod setup;
 mod swtpm;
 mod test;
@@ -21,6 +21,7 @@ mod workspace;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use device_key_process as process;
 
 use crate::workspace::Workspace;
 
@@ -90,7 +91,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
-            run::exit_code(&error)
+            process::exit_code(&error)
         }
     }
 }

@@ -6,7 +6,8 @@
 mod build;
 mod contents;
 mod control;
-mod trial;
+
+use device_key_package_trial::Package;
 
 use crate::{release, setup, workspace::Workspace};
 
@@ -21,10 +22,10 @@ pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<()> {
 pub(crate) fn test(workspace: &Workspace, mirror: Option<&str>) -> anyhow::Result<()> {
     setup::install_for_packaging()?;
     let package = build(workspace)?;
-    trial::run(workspace, &package, mirror)
+    device_key_package_trial::run(&package, &build::folder(workspace), mirror)
 }
 
-fn build(workspace: &Workspace) -> anyhow::Result<build::Package> {
+fn build(workspace: &Workspace) -> anyhow::Result<Package> {
     let binary = release::binary(workspace)?;
     build::build(workspace, &binary)
 }

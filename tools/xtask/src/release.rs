@@ -4,8 +4,9 @@
 use std::{env, ffi::OsStr, path::PathBuf, process::Command};
 
 use anyhow::Context as _;
+use device_key_process as process;
 
-use crate::{run, workspace::Workspace};
+use crate::workspace::Workspace;
 
 /// Builds the command and returns its path.
 pub(crate) fn binary(workspace: &Workspace) -> anyhow::Result<PathBuf> {
@@ -21,7 +22,7 @@ fn program(workspace: &Workspace, package: &str, name: &str) -> anyhow::Result<P
     let triple = host()?;
     // Without --target the flags would hold for procedural macros too, which rustc has to load and
     // which therefore cannot be static. Stripping is set in the release profile.
-    run::shown(
+    process::shown(
         workspace
             .cargo()
             .args(["build", "--locked", "--release", "--package", package, "--target", &triple])
@@ -37,7 +38,7 @@ fn program(workspace: &Workspace, package: &str, name: &str) -> anyhow::Result<P
 
 /// The machine that the compiler runs on, as `--target` takes it.
 pub(crate) fn host() -> anyhow::Result<String> {
-    let version = run::output(Command::new("rustc").arg("-vV"))?;
+    let version = process::output(Command::new("rustc").arg("-vV"))?;
     Ok(host_triple(&version).context("`rustc -vV` names no host")?.to_owned())
 }
 

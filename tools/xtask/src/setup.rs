@@ -11,8 +11,9 @@ use std::{
 };
 
 use anyhow::bail;
+use device_key_process as process;
 
-use crate::{run, workspace::Workspace};
+use crate::workspace::Workspace;
 use install::{PackageManager, Privilege};
 use requirement::Requirement;
 use typescript::Compiler;
@@ -74,7 +75,9 @@ fn install_for(required: &'static [Requirement]) -> anyhow::Result<()> {
         if requirement::executable("rustup", &path).is_none() {
             bail!("{}", missing.advice(manager));
         }
-        run::shown(Command::new("rustup").args(["component", "add"]).args(&missing.components))?;
+        process::shown(
+            Command::new("rustup").args(["component", "add"]).args(&missing.components),
+        )?;
     }
     check_for(required)
 }
@@ -89,7 +92,7 @@ impl Missing {
     fn on(path: &OsStr, required: &'static [Requirement]) -> Self {
         let components = [("rustfmt", "fmt"), ("clippy", "clippy")];
         let absent = |subcommand: &str| {
-            !run::succeeds(Command::new("cargo").args([subcommand, "--version"]))
+            !process::succeeds(Command::new("cargo").args([subcommand, "--version"]))
         };
         Self {
             requirements: requirement::missing(required, path),

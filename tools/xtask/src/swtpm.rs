@@ -10,6 +10,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail, ensure};
+use device_key_process as process;
 use tempfile::TempDir;
 
 /// The longest socket path: `sun_path` has 108 bytes with its end mark (unix(7)).
@@ -86,7 +87,7 @@ impl Drop for Swtpm {
 /// signal and then becomes the program. It is part of util-linux; without it only an interrupt from
 /// the terminal, which reaches both of us, ends the program early.
 fn die_with_us(program: &Path) -> Command {
-    if crate::run::succeeds(Command::new("setpriv").args(["--pdeathsig", "KILL", "true"])) {
+    if process::succeeds(Command::new("setpriv").args(["--pdeathsig", "KILL", "true"])) {
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL"]).arg(program);
         return command;

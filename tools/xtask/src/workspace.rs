@@ -7,8 +7,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-
-use crate::run;
+use device_key_process as process;
 
 pub(crate) struct Workspace {
     root: PathBuf,
@@ -18,7 +17,7 @@ pub(crate) struct Workspace {
 impl Workspace {
     /// The workspace around the current folder.
     pub(crate) fn locate() -> anyhow::Result<Self> {
-        let manifest = run::output(Command::new("cargo").args([
+        let manifest = process::output(Command::new("cargo").args([
             "locate-project",
             "--workspace",
             "--message-format=plain",

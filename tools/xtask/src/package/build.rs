@@ -9,21 +9,15 @@ use std::{
 };
 
 use anyhow::Context as _;
+use device_key_package_trial::Package;
+use device_key_process as process;
 use tempfile::TempDir;
 
 use super::{
     contents::{CONTROL, Content, SCRIPTS, contents, is_configuration},
     control::{self, Architecture},
 };
-use crate::{run, workspace::Workspace};
-
-/// A package that was built.
-#[derive(Debug)]
-pub(crate) struct Package {
-    pub(crate) file: PathBuf,
-    pub(crate) architecture: Architecture,
-    pub(crate) binary: PathBuf,
-}
+use crate::workspace::Workspace;
 
 /// Where packages and what belongs to them are made.
 pub(crate) fn folder(workspace: &Workspace) -> PathBuf {
@@ -57,7 +51,7 @@ pub(crate) fn build(workspace: &Workspace, binary: &Path) -> anyhow::Result<Pack
         megabytes(&file)?,
         megabytes(binary)?
     );
-    Ok(Package { file, architecture, binary: binary.to_path_buf() })
+    Ok(Package { file, architecture: architecture.to_string(), binary: binary.to_path_buf() })
 }
 
 /// The package's files as they will be installed, below a folder that is removed afterwards.
@@ -130,14 +124,14 @@ impl Tree {
     /// What `dpkg --verify` compares with. Configuration has its sums elsewhere.
     fn checksums(&self) -> anyhow::Result<String> {
         let files = self.destinations.iter().filter(|destination| !is_configuration(destination));
-        run::output(Command::new("md5sum").current_dir(self.root.path()).args(files))
+        process::output(Command::new("md5sum").current_dir(self.root.path()).args(files))
     }
 }
 
 /// The same tree gives the same bytes: times are clamped, and the compressor has one thread, since
 /// its output depends on how many it has.
 fn pack(tree: &Path, file: &Path, epoch: &str) -> anyhow::Result<()> {
-    run::quiet(
+    process::quiet(
         Command::new("dpkg-deb")
             .args(["--root-owner-group", "-Zxz", "--threads-max=1", "--build"])
             .arg(tree)
@@ -154,7 +148,7 @@ fn source_date(workspace: &Workspace) -> anyhow::Result<String> {
     }
     let mut git = Command::new("git");
     git.current_dir(workspace.root()).args(["log", "-1", "--format=%ct"]);
-    let epoch = run::output(&mut git)
+    let epoch = process::output(&mut git)
         .context("outside of a repository SOURCE_DATE_EPOCH must say how old the sources are")?;
     Ok(epoch.trim().to_owned())
 }

@@ -3,9 +3,9 @@
 use std::{ffi::OsStr, fs, os::unix::fs::MetadataExt as _, process::Command};
 
 use anyhow::Context as _;
+use device_key_process as process;
 
 use super::requirement::{Requirement, executable};
-use crate::run;
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum PackageManager {
@@ -55,7 +55,7 @@ impl Privilege {
         if fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0) {
             return Some(Self::Root);
         }
-        run::succeeds(Command::new("sudo").args(["-n", "true"])).then_some(Self::Sudo)
+        process::succeeds(Command::new("sudo").args(["-n", "true"])).then_some(Self::Sudo)
     }
 
     fn prefix(self) -> &'static [&'static str] {
@@ -101,7 +101,7 @@ fn attempt(steps: &[Step], privilege: Privilege) -> anyhow::Result<()> {
 
 fn execute<'a>(mut words: impl Iterator<Item = &'a str>) -> anyhow::Result<()> {
     let program = words.next().context("an empty command")?;
-    run::quiet(Command::new(program).args(words))
+    process::quiet(Command::new(program).args(words))
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::{
     process::Command,
 };
 
-use crate::run;
+use device_key_process as process;
 
 /// Something that must be on the machine.
 #[derive(Debug)]
@@ -125,7 +125,7 @@ impl Evidence {
                     found.is_absolute() && found.is_file()
                 }),
             Self::PythonModule(module) => executables("python3", path).any(|python| {
-                run::succeeds(Command::new(python).args(["-c", &format!("import {module}")]))
+                process::succeeds(Command::new(python).args(["-c", &format!("import {module}")]))
             }),
             Self::PostgresProgram(name) => {
                 let folders = env::split_paths(path).flat_map(|folder| postgres_folders(&folder));
@@ -144,7 +144,7 @@ fn postgres_folders(programs: &Path) -> Vec<PathBuf> {
 
 fn answer(program: &str, arguments: &[&str], path: &OsStr) -> Option<String> {
     let program = executable(program, path)?;
-    run::output(Command::new(program).args(arguments)).ok()
+    process::output(Command::new(program).args(arguments)).ok()
 }
 
 /// The folder in `MODULESDIR: "/usr/lib/ossl-modules"`.

@@ -4,8 +4,9 @@
 use std::{fs, path::PathBuf, process::Command};
 
 use anyhow::Context as _;
+use device_key_process as process;
 
-use crate::{run, workspace::Workspace};
+use crate::workspace::Workspace;
 
 /// What npm reads: the packages, and their exact versions and digests.
 const LISTS: [&str; 2] = ["package.json", "package-lock.json"];
@@ -44,7 +45,7 @@ impl Compiler {
             fs::copy(self.example.join(list), self.folder.join(list))
                 .with_context(|| format!("cannot copy {list}"))?;
         }
-        run::shown(
+        process::shown(
             Command::new("npm")
                 .args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"])
                 .current_dir(&self.folder),

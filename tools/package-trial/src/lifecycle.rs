@@ -6,15 +6,13 @@ use std::{
 };
 
 use anyhow::{Context as _, ensure};
+use device_key_process as process;
 
-use super::{
-    PACKAGE,
-    debian::Debian,
-    expect_version,
-    expected::{CONFIGURATION, ENABLED, HOME, PROGRAM},
+use crate::{
+    debian::{Debian, PACKAGE},
+    expected::{self, CONFIGURATION, ENABLED, HOME, PROGRAM},
     snapshot::Snapshot,
 };
-use crate::run;
 
 const CONFIG: &str = "/etc/device-key/config.toml";
 const HOME_FOLDER: &str = "/var/lib/device-key";
@@ -38,7 +36,7 @@ pub(crate) fn with_systemd(debian: &Debian) -> anyhow::Result<()> {
     };
     install(debian)?;
     expect("after the first installation", &[CONFIGURATION, ENABLED, HOME, PROGRAM])?;
-    expect_version(&debian.output("/usr/bin/device-key", &["--version"])?)?;
+    expected::version(&debian.output("/usr/bin/device-key", &["--version"])?)?;
     let altered = debian.output("dpkg", &["--verify", "device-key"])?;
     ensure!(altered.is_empty(), "dpkg finds other files than it installed: {altered}");
     service_user(debian)?;
@@ -57,7 +55,7 @@ pub(crate) fn with_systemd(debian: &Debian) -> anyhow::Result<()> {
     debian.run("dpkg", &["--purge", "device-key"])?;
     expect("after a purge where there are none", &[])?;
 
-    run::quiet(debian.command_without_proc("dpkg").args(["--install", PACKAGE]))?;
+    process::quiet(debian.command_without_proc("dpkg").args(["--install", PACKAGE]))?;
     expect("without /proc; the folder is for the next boot", &[CONFIGURATION, ENABLED, PROGRAM])
 }
 
@@ -71,7 +69,7 @@ pub(crate) fn without_systemd(debian: &Debian) -> anyhow::Result<()> {
     Snapshot::of(debian)?
         .expect(&bare, &[CONFIGURATION, PROGRAM].concat())
         .context("after the installation")?;
-    expect_version(&debian.output("/usr/bin/device-key", &["--version"])?)?;
+    expected::version(&debian.output("/usr/bin/device-key", &["--version"])?)?;
     debian.run("dpkg", &["--purge", "device-key"])?;
     Snapshot::of(debian)?.expect(&bare, &[]).context("after the purge")
 }

@@ -1,5 +1,7 @@
-//! Running other programs: the command line is shown first, and a failure keeps the program's exit
-//! code.
+//! Runs other programs for the developer commands.
+//!
+//! A command line can be shown before it runs, and the error of a failed program keeps its exit code.
+#![forbid(unsafe_code)]
 
 use std::{
     ffi::OsStr,
@@ -10,15 +12,15 @@ use std::{
 
 use anyhow::{Context as _, ensure};
 
-/// A program ran and failed.
+/// The error of a program that ran and failed.
 #[derive(Debug)]
-pub(crate) struct Failed {
+pub struct Failed {
     line: String,
     status: ExitStatus,
 }
 
 impl Failed {
-    /// The program's exit code, or what a shell reports for a signal: 128 and its number.
+    /// The program's exit code, or 128 plus the number of the signal that ended it, as shells report.
     fn code(&self) -> u8 {
         let code = self.status.code().or_else(|| self.status.signal().map(|number| 128 + number));
         code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
@@ -33,8 +35,8 @@ impl fmt::Display for Failed {
 
 impl std::error::Error for Failed {}
 
-/// The exit code for `error`: that of [`Failed`] or of [`Exit`] where one caused it, else 1.
-pub(crate) fn exit_code(error: &anyhow::Error) -> ExitCode {
+/// The exit code for `error`: the code of the [`Failed`] or [`Exit`] that caused it, or else 1.
+pub fn exit_code(error: &anyhow::Error) -> ExitCode {
     let code = error
         .downcast_ref::<Failed>()
         .map(Failed::code)
@@ -42,11 +44,13 @@ pub(crate) fn exit_code(error: &anyhow::Error) -> ExitCode {
     ExitCode::from(code.unwrap_or(1))
 }
 
-/// An error with an exit code of its own, for scripts that must tell it from other failures.
+/// An error with its own exit code, for scripts that must tell this error from other failures.
 #[derive(Debug)]
-pub(crate) struct Exit {
-    pub(crate) code: u8,
-    pub(crate) message: &'static str,
+pub struct Exit {
+    /// The exit code.
+    pub code: u8,
+    /// The text for people.
+    pub message: &'static str,
 }
 
 impl fmt::Display for Exit {
@@ -57,15 +61,23 @@ impl fmt::Display for Exit {
 
 impl std::error::Error for Exit {}
 
-/// Shows the command line, then runs it with our own input and output.
-pub(crate) fn shown(command: &mut Command) -> anyhow::Result<()> {
+/// Shows the command line, then runs the command on our own input and output.
+///
+/// # Errors
+///
+/// Fails with [`Failed`] if the program fails, and otherwise if it cannot be run.
+pub fn shown(command: &mut Command) -> anyhow::Result<()> {
     eprintln!("\n$ {}", line(command));
     let status = command.status().with_context(|| cannot_run(command))?;
     succeeded(command, status)
 }
 
-/// Runs the command without output; its output is part of the error if it fails.
-pub(crate) fn quiet(command: &mut Command) -> anyhow::Result<()> {
+/// Runs the command and drops its output.
+///
+/// # Errors
+///
+/// If the program fails, the error holds its output.
+pub fn quiet(command: &mut Command) -> anyhow::Result<()> {
     let output = command.stdin(Stdio::null()).output().with_context(|| cannot_run(command))?;
     succeeded(command, output.status).with_context(|| {
         let said = [output.stdout, output.stderr].concat();
@@ -73,8 +85,12 @@ pub(crate) fn quiet(command: &mut Command) -> anyhow::Result<()> {
     })
 }
 
-/// Runs a command that has nothing to say; output is a failure too, and part of the error.
-pub(crate) fn silent(command: &mut Command) -> anyhow::Result<()> {
+/// Runs a command that should print nothing.
+///
+/// # Errors
+///
+/// Fails if the program fails or prints anything; the error holds the output.
+pub fn silent(command: &mut Command) -> anyhow::Result<()> {
     let output = command.stdin(Stdio::null()).output().with_context(|| cannot_run(command))?;
     let said = [output.stdout, output.stderr].concat();
     let said = String::from_utf8_lossy(&said);
@@ -83,8 +99,12 @@ pub(crate) fn silent(command: &mut Command) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What the command prints on standard output; its standard error is ours.
-pub(crate) fn output(command: &mut Command) -> anyhow::Result<String> {
+/// Returns what the command prints on standard output. Its standard error is ours.
+///
+/// # Errors
+///
+/// Fails if the program fails or prints text that is not UTF-8.
+pub fn output(command: &mut Command) -> anyhow::Result<String> {
     let output = command
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
@@ -95,8 +115,8 @@ pub(crate) fn output(command: &mut Command) -> anyhow::Result<String> {
         .with_context(|| format!("`{}` printed text that is not UTF-8", line(command)))
 }
 
-/// Whether the command can be run and succeeds; what it prints is dropped.
-pub(crate) fn succeeds(command: &mut Command) -> bool {
+/// Returns whether the command can be run and succeeds. Its output is dropped.
+pub fn succeeds(command: &mut Command) -> bool {
     command
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -105,8 +125,8 @@ pub(crate) fn succeeds(command: &mut Command) -> bool {
         .is_ok_and(|status| status.success())
 }
 
-/// The command as it could be typed into a shell.
-pub(crate) fn line(command: &Command) -> String {
+/// Returns the command as a person could type it into a shell.
+pub fn line(command: &Command) -> String {
     let mut line = String::new();
     for (name, value) in command.get_envs() {
         if let Some(value) = value {

@@ -2,7 +2,10 @@
 
 use anyhow::{Context as _, ensure};
 
-use super::{PACKAGE, booted::Booted, debian::Debian};
+use crate::{
+    booted::Booted,
+    debian::{Debian, PACKAGE},
+};
 
 const SOCKET_UNIT: &str = "device-key.socket";
 const SERVICE_UNIT: &str = "device-key.service";

@@ -3,15 +3,14 @@
 use std::process::Command;
 
 use anyhow::ensure;
-
-use crate::run;
+use device_key_process as process;
 
 /// The mirrors that apt uses for this suite, in its order. Some may be of others than Debian;
 /// debootstrap finds that out by their signatures.
 pub(crate) fn configured(suite: &str) -> anyhow::Result<Vec<String>> {
     // Of all ways to ask apt for its sources, this one reads both of their formats and needs no
     // lists that were fetched before.
-    let uris = run::output(Command::new("apt-get").args(["update", "--print-uris"]))?;
+    let uris = process::output(Command::new("apt-get").args(["update", "--print-uris"]))?;
     let mirrors = mirrors(&uris, suite);
     ensure!(!mirrors.is_empty(), "apt knows no mirror of Debian {suite}; name one with --mirror");
     Ok(mirrors)

@@ -8,9 +8,9 @@ use std::{
 };
 
 use anyhow::{Context as _, ensure};
+use device_key_process as process;
 
-use super::debian::{Debian, with_environment_of_system};
-use crate::run;
+use crate::debian::{Debian, with_environment_of_system};
 
 /// Booted in 2 s on an idle machine.
 const BOOTED_WITHIN: Duration = Duration::from_mins(2);
@@ -81,12 +81,12 @@ impl<'a> Booted<'a> {
 
     /// Runs a command inside that must succeed.
     pub(crate) fn run(&self, program: &str, arguments: &[&str]) -> anyhow::Result<()> {
-        run::quiet(self.command(program).args(arguments))
+        process::quiet(self.command(program).args(arguments))
     }
 
     /// What a command inside prints.
     pub(crate) fn output(&self, program: &str, arguments: &[&str]) -> anyhow::Result<String> {
-        run::output(self.command(program).args(arguments))
+        process::output(self.command(program).args(arguments))
     }
 
     /// What these units say, and systemd of them.
@@ -101,7 +101,7 @@ impl Drop for Booted<'_> {
         // With systemd the kernel ends all else in there before unshare sees its end
         // (pid_namespaces(7)), so that nobody writes into the folder any more.
         let init = self.init.to_string();
-        if !run::succeeds(Command::new("sh").args(["-c", "kill -KILL \"$0\"", &init])) {
+        if !process::succeeds(Command::new("sh").args(["-c", "kill -KILL \"$0\"", &init])) {
             // It has ended already, and unshare is about to.
             let _ = self.process.kill();
         }

@@ -4,14 +4,14 @@ use std::{collections::BTreeMap, fmt::Write as _};
 
 use anyhow::{Context as _, ensure};
 
-use super::debian::Debian;
+use crate::debian::Debian;
 
 /// What package managers note for themselves about every package.
 const NOT_OURS: [&str; 6] =
     ["/var/lib/dpkg/", "/var/log/", "/etc/.pwd.lock", "/etc/passwd-", "/etc/group-", "/tmp/"];
 const NOT_OURS_EITHER: [&str; 2] = ["/etc/shadow-", "/etc/gshadow-"];
 
-/// Paths, each with what stands behind it in a line of [`expected`](super::expected).
+/// Paths, each with what stands behind it in a line of [`expected`](crate::expected).
 #[derive(Debug)]
 pub(crate) struct Snapshot(BTreeMap<String, String>);
 

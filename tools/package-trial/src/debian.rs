@@ -7,10 +7,10 @@ use std::{
 };
 
 use anyhow::Context as _;
+use device_key_process as process;
 use tempfile::TempDir;
 
-use super::mirror;
-use crate::{package::control::Architecture, run};
+use crate::mirror;
 
 /// The oldest release that the package is for.
 const SUITE: &str = "bookworm";
@@ -20,6 +20,9 @@ const ENTER: &str = r#"mount -t proc proc "$0/proc" && exec chroot "$0" "$@""#;
 /// As a tool that makes images may do it.
 const ENTER_WITHOUT_PROC: &str = r#"exec chroot "$0" "$@""#;
 
+/// Where the package lies inside the system under test.
+pub(crate) const PACKAGE: &str = "/root/device-key.deb";
+
 /// The unpacked system; it is removed when this is dropped.
 pub(crate) struct Debian {
     root: TempDir,
@@ -28,7 +31,7 @@ pub(crate) struct Debian {
 impl Debian {
     pub(crate) fn unpack(archive: &Path, folder: &Path) -> anyhow::Result<Self> {
         let root = tempfile::Builder::new().prefix("debian-").tempdir_in(folder)?;
-        run::quiet(Command::new("tar").arg("-C").arg(root.path()).arg("-xf").arg(archive))?;
+        process::quiet(Command::new("tar").arg("-C").arg(root.path()).arg("-xf").arg(archive))?;
         Ok(Self { root })
     }
 
@@ -56,12 +59,12 @@ impl Debian {
 
     /// Runs a command inside that must succeed; nobody reads what it says.
     pub(crate) fn run(&self, program: &str, arguments: &[&str]) -> anyhow::Result<()> {
-        run::quiet(self.command(program).args(arguments))
+        process::quiet(self.command(program).args(arguments))
     }
 
     /// What a command inside prints.
     pub(crate) fn output(&self, program: &str, arguments: &[&str]) -> anyhow::Result<String> {
-        run::output(self.command(program).args(arguments))
+        process::output(self.command(program).args(arguments))
     }
 
     /// A file inside, as text.
@@ -83,7 +86,7 @@ pub(super) fn with_environment_of_system(command: &mut Command) {
 /// An archive of a fresh system with systemd, kept in `folder` for the next time.
 pub(crate) fn archive(
     folder: &Path,
-    architecture: Architecture,
+    architecture: &str,
     mirror: Option<&str>,
 ) -> anyhow::Result<PathBuf> {
     let archive = folder.join(format!("debian-{SUITE}-{architecture}.tar"));
@@ -106,14 +109,9 @@ pub(crate) fn archive(
     outcome.map(|()| archive)
 }
 
-fn fetch(
-    folder: &Path,
-    architecture: Architecture,
-    mirror: &str,
-    archive: &Path,
-) -> anyhow::Result<()> {
+fn fetch(folder: &Path, architecture: &str, mirror: &str, archive: &Path) -> anyhow::Result<()> {
     let root = tempfile::Builder::new().prefix("debootstrap-").tempdir_in(folder)?;
-    run::quiet(
+    process::quiet(
         Command::new("debootstrap")
             .args(["--variant=minbase", "--include=systemd"])
             .arg(format!("--arch={architecture}"))
@@ -125,7 +123,7 @@ fn fetch(
     debian.run("apt-get", &["clean"])?;
     // It has its name only when it is whole.
     let unfinished = archive.with_extension("tmp");
-    run::quiet(
+    process::quiet(
         Command::new("tar").arg("-C").arg(debian.root.path()).arg("-cf").arg(&unfinished).arg("."),
     )?;
     Ok(fs::rename(unfinished, archive)?)

@@ -1,7 +1,7 @@
 //! What systemd's own checks say of the installed units.
 
-use super::{PACKAGE, debian::Debian};
-use crate::run;
+use crate::debian::{Debian, PACKAGE};
+use device_key_process as process;
 
 const SYSTEM: [&str; 2] =
     ["/usr/lib/systemd/system/device-key.service", "/usr/lib/systemd/system/device-key.socket"];
@@ -20,7 +20,7 @@ pub(crate) fn check(debian: &Debian) -> anyhow::Result<()> {
     debian.run("dpkg", &["--install", PACKAGE])?;
     for (manager, units) in [("--system", SYSTEM), ("--user", USER)] {
         // An unknown key is only printed, and the exit code is still 0.
-        run::silent(
+        process::silent(
             debian
                 .command("systemd-analyze")
                 .args([manager, "verify"])
@@ -34,5 +34,5 @@ pub(crate) fn check(debian: &Debian) -> anyhow::Result<()> {
     debian.run("systemd-analyze", &["security", "--offline=true", &threshold, service])?;
     // With what administrators may add.
     debian.run("cp", &["-r", EXAMPLES, "/etc/systemd/system/device-key.service.d"])?;
-    run::silent(debian.command("systemd-analyze").args(["verify", service, socket]))
+    process::silent(debian.command("systemd-analyze").args(["verify", service, socket]))
 }

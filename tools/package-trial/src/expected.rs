@@ -1,5 +1,7 @@
 //! What must be on the system, written down apart from what the package is built from.
 
+use anyhow::ensure;
+
 /// Stays when the package is removed, and goes with a purge.
 pub(crate) const CONFIGURATION: &[&str] =
     &["/etc/device-key d 755 root root", "/etc/device-key/config.toml f 644 root root"];
@@ -36,3 +38,10 @@ pub(crate) const PROGRAM: &[&str] = &[
     "/usr/share/doc/device-key/examples/network.conf f 644 root root",
     "/usr/share/doc/device-key/examples/wrapping-key.conf f 644 root root",
 ];
+
+/// Fails unless `answer` is what `device-key --version` prints for this version.
+pub(crate) fn version(answer: &str) -> anyhow::Result<()> {
+    let expected = concat!("device-key ", env!("CARGO_PKG_VERSION"));
+    ensure!(answer.trim() == expected, "{answer:?} instead of {expected:?}");
+    Ok(())
+}
