@@ -12,13 +12,14 @@ mod demo;
 mod deny;
 mod fuzz;
 mod package;
+mod privilege;
 mod release;
 mod setup;
 mod swtpm;
 mod test;
 mod workspace;
 
-use std::process::ExitCode;
+use std::{ffi::OsString, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use device_key_process as process;
@@ -46,6 +47,13 @@ enum Command {
         /// More arguments for `cargo test`, such as part of a test's name.
         #[arg(last = true, value_name = "ARGS")]
         arguments: Vec<String>,
+    },
+    /// Run one test program, as root if its tests need root. `test` gives this to cargo as a runner.
+    #[command(hide = true)]
+    RunTest {
+        program: PathBuf,
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
     },
     /// Build the static binary, then run its doctor and its demo on this machine's TPM, or on a
     /// simulated one where there is none; then the whole flow with a relying party, on simulated ones.
@@ -102,6 +110,7 @@ fn dispatch(command: &Command) -> anyhow::Result<()> {
         Command::Setup { check: true } => setup::check(&workspace),
         Command::Setup { check: false } => setup::install(&workspace),
         Command::Test { arguments } => test::run(&workspace, arguments),
+        Command::RunTest { program, arguments } => test::root::run(program, arguments),
         Command::Demo { postgres } => demo::run(&workspace, *postgres),
         Command::Bench { arguments } => bench::run(&workspace, arguments),
         Command::Package { test: false, .. } => package::run(&workspace),

@@ -1,4 +1,4 @@
-//! Tools that are not Rust: found by what they provide, and installed where we may.
+//! Finds the tools that are not written in Rust, and installs them if we may.
 
 mod install;
 mod requirement;
@@ -13,12 +13,10 @@ use std::{
 use anyhow::bail;
 use device_key_process as process;
 
-use crate::workspace::Workspace;
-use install::{PackageManager, Privilege};
-use requirement::Requirement;
-use typescript::Compiler;
+use self::{install::PackageManager, requirement::Requirement, typescript::Compiler};
+use crate::{privilege::Privilege, workspace::Workspace};
 
-/// Reports what tests miss, and fails if anything is missing.
+/// Reports which tools of the tests are missing, and fails if any is.
 pub(crate) fn check(workspace: &Workspace) -> anyhow::Result<()> {
     check_for(requirement::FOR_TESTS)?;
     if !Compiler::of(workspace).is_installed() {
@@ -29,19 +27,19 @@ pub(crate) fn check(workspace: &Workspace) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Installs what tests miss. Where that is not allowed, fails with the commands to run.
+/// Installs the missing tools of the tests. If we may not, fails with the commands to run.
 pub(crate) fn install(workspace: &Workspace) -> anyhow::Result<()> {
     install_for(requirement::FOR_TESTS)?;
     let compiler = Compiler::of(workspace);
     if compiler.is_installed() { Ok(()) } else { compiler.install() }
 }
 
-/// The same for the demo and the benchmarks, which need less.
+/// Installs the missing tools of the demo and the benchmarks, which need fewer.
 pub(crate) fn install_for_demo() -> anyhow::Result<()> {
     install_for(requirement::FOR_DEMO)
 }
 
-/// The same for building and trying the package.
+/// Installs the missing tools for building and trying the package.
 pub(crate) fn install_for_packaging() -> anyhow::Result<()> {
     install_for(requirement::FOR_PACKAGING)
 }
@@ -69,7 +67,11 @@ fn install_for(required: &'static [Requirement]) -> anyhow::Result<()> {
         };
         let names: Vec<_> = missing.requirements.iter().map(|missing| missing.name).collect();
         eprintln!("setup: installing what is missing: {}", names.join(", "));
-        install::run(&manager.steps(&missing.requirements), privilege)?;
+        let steps = manager.steps(&missing.requirements);
+        if privilege != Privilege::Root {
+            eprintln!("setup: this needs root, so I run: {}", install::line(&steps));
+        }
+        install::run(&steps, privilege)?;
     }
     if !missing.components.is_empty() {
         if requirement::executable("rustup", &path).is_none() {
@@ -84,7 +86,7 @@ fn install_for(required: &'static [Requirement]) -> anyhow::Result<()> {
 
 struct Missing {
     requirements: Vec<&'static Requirement>,
-    /// Of the Rust toolchain, by the names that rustup knows.
+    /// Components of the Rust toolchain, by the names that rustup knows.
     components: Vec<&'static str>,
 }
 
@@ -108,7 +110,7 @@ impl Missing {
         self.requirements.is_empty() && self.components.is_empty()
     }
 
-    /// What is missing, and what a person would type to get it.
+    /// The text that lists the missing tools and the commands that install them.
     fn advice(&self, manager: Option<PackageManager>) -> String {
         let mut lines = vec!["these tools are missing:".to_owned()];
         lines.extend(self.requirements.iter().map(|missing| format!("  {}", missing.name)));

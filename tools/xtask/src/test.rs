@@ -1,10 +1,11 @@
 //! All checks that a change must pass, in the order of their cost.
 
 mod length;
+pub(crate) mod root;
 
 use device_key_process as process;
 
-use crate::{setup, workspace::Workspace};
+use crate::{privilege::Privilege, setup, workspace::Workspace};
 
 /// Runs the checks and stops at the first that fails; `arguments` are for `cargo test`.
 pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> anyhow::Result<()> {
@@ -23,11 +24,14 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> anyhow::Result
             .args(["doc", "--locked", "--workspace", "--no-deps"])
             .env("RUSTDOCFLAGS", "-Dwarnings"),
     )?;
-    // All failures at once: a run takes minutes.
-    process::shown(
-        workspace
-            .cargo()
-            .args(["test", "--locked", "--workspace", "--no-fail-fast"])
-            .args(arguments),
-    )
+    let mut tests = workspace.cargo();
+    // A run takes minutes, so it reports all failures at once.
+    tests.args(["test", "--locked", "--workspace", "--no-fail-fast"]);
+    let privilege = Privilege::available();
+    if privilege != Some(Privilege::Root) {
+        tests.args(root::runner()?);
+    }
+    let outcome = process::shown(tests.args(arguments));
+    root::give_back(&workspace.target().join("tmp"), privilege)?;
+    outcome
 }

@@ -1,27 +1,21 @@
 //! Installing packages with the system's package manager.
 
-use std::{ffi::OsStr, fs, os::unix::fs::MetadataExt as _, process::Command};
+use std::ffi::OsStr;
 
 use anyhow::Context as _;
 use device_key_process as process;
 
 use super::requirement::{Requirement, executable};
+use crate::privilege::Privilege;
 
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// A program that installs the system's packages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PackageManager {
     AptGet,
     Dnf,
 }
 
-/// How we may run a package manager.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Privilege {
-    Root,
-    /// `sudo` that asks for no password.
-    Sudo,
-}
-
-/// One command: the program and its arguments, before any `sudo`.
+/// One command: the program and its arguments, without `sudo`.
 pub(crate) type Step = Vec<String>;
 
 impl PackageManager {
@@ -31,12 +25,12 @@ impl PackageManager {
             .find_map(|(name, manager)| executable(name, path).map(|_| manager))
     }
 
-    /// The commands that install these packages, the last of which decides.
+    /// The commands that install these packages. The outcome of the last command decides.
     pub(crate) fn steps(self, requirements: &[&Requirement]) -> Vec<Step> {
         match self {
             Self::AptGet => {
                 let packages = requirements.iter().map(|requirement| requirement.debian);
-                // As arguments of `env`, because sudo drops variables from the environment.
+                // `env` sets the variable, because sudo drops variables from the environment.
                 let install = "env DEBIAN_FRONTEND=noninteractive \
                                apt-get install -y --no-install-recommends";
                 vec![step("apt-get update", []), step(install, packages)]
@@ -49,24 +43,8 @@ impl PackageManager {
     }
 }
 
-impl Privilege {
-    pub(crate) fn available() -> Option<Self> {
-        // The owner of this folder is the effective user of the process (proc(5)).
-        if fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0) {
-            return Some(Self::Root);
-        }
-        process::succeeds(Command::new("sudo").args(["-n", "true"])).then_some(Self::Sudo)
-    }
-
-    fn prefix(self) -> &'static [&'static str] {
-        match self {
-            Self::Root => &[],
-            Self::Sudo => &["sudo", "-n"],
-        }
-    }
-}
-
-/// Runs the steps, twice if need be, because mirrors fail now and then. Quiet unless both fail.
+/// Runs the steps, and runs them once more if they fail, because mirrors fail now and then.
+/// What they print is shown only if both attempts fail.
 pub(crate) fn run(steps: &[Step], privilege: Privilege) -> anyhow::Result<()> {
     attempt(steps, privilege)
         .or_else(|_| attempt(steps, privilege))
@@ -87,10 +65,10 @@ fn step(command: &str, packages: impl IntoIterator<Item = &'static str>) -> Step
 fn attempt(steps: &[Step], privilege: Privilege) -> anyhow::Result<()> {
     let mut outcome = Ok(());
     for step in steps {
-        let words = privilege.prefix().iter().copied().chain(step.iter().map(String::as_str));
-        // An unreachable third-party source fails the update, yet what we need can often be
-        // installed: only the last step decides, and an earlier failure explains its failure.
-        outcome = match (outcome, execute(words)) {
+        // An unreachable third-party source fails the update, but the packages that we need can
+        // often be installed anyway. So only the last step decides, and its error reports an
+        // earlier failure too.
+        outcome = match (outcome, execute(step, privilege)) {
             (_, Ok(())) => Ok(()),
             (Ok(()), Err(error)) => Err(error),
             (Err(earlier), Err(error)) => Err(error.context(format!("{earlier:#}"))),
@@ -99,14 +77,14 @@ fn attempt(steps: &[Step], privilege: Privilege) -> anyhow::Result<()> {
     outcome
 }
 
-fn execute<'a>(mut words: impl Iterator<Item = &'a str>) -> anyhow::Result<()> {
-    let program = words.next().context("an empty command")?;
-    process::quiet(Command::new(program).args(words))
+fn execute(step: &Step, privilege: Privilege) -> anyhow::Result<()> {
+    let (program, arguments) = step.split_first().context("an empty command")?;
+    process::quiet(privilege.command(program).args(arguments))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{os::unix::fs::PermissionsExt as _, path::Path};
+    use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
     use super::{super::requirement, *};
 

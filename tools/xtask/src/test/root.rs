@@ -1,0 +1,93 @@
+//! Test programs that start programs of several users, which only root may do.
+//!
+//! For an ordinary user cargo runs every test program through `cargo xtask run-test`, which puts sudo
+//! before the programs listed here. So one build and one run of cargo serve every test.
+
+use std::{
+    env,
+    ffi::OsString,
+    fs,
+    os::unix::{fs::MetadataExt as _, process::CommandExt as _},
+    path::Path,
+    process::Command,
+};
+
+use anyhow::{Context as _, bail};
+use device_key_process as process;
+
+use crate::{privilege::Privilege, release};
+
+/// The package and the name of each test program whose tests need root.
+const NEED_ROOT: [(&str, &str); 4] = [
+    ("device-key-cli", "e2e"),
+    ("device-key-config", "file"),
+    ("device-key-provider-os", "os"),
+    ("device-key-server", "unix"),
+];
+
+/// The arguments that make cargo run every test program through [`run`].
+pub(crate) fn runner() -> anyhow::Result<[String; 2]> {
+    let xtask = env::current_exe()?;
+    let xtask = xtask.to_str().context("the path of xtask is not UTF-8")?;
+    let triple = release::host()?;
+    Ok(["--config".to_owned(), format!("target.{triple}.runner=[{xtask:?}, \"run-test\"]")])
+}
+
+/// Becomes the test program. Its tests fail as not run if they need root and nobody can become root.
+pub(crate) fn run(program: &Path, arguments: &[OsString]) -> anyhow::Result<()> {
+    // cargo sets the variable for each program that it runs.
+    let package = env::var("CARGO_PKG_NAME").unwrap_or_default();
+    let mut command = if needs_root(&package, program) {
+        let Some(privilege) = Privilege::available() else {
+            bail!(
+                "these tests were not run: they start programs of several users, which needs root; \
+                 sudo is not installed, or it wants a password and there is no terminal to ask on"
+            );
+        };
+        let mut command = privilege.command("env");
+        // sudo sets a search path of its own, and drops all other variables.
+        for name in ["PATH", "RUST_BACKTRACE"] {
+            if let Ok(value) = env::var(name) {
+                command.arg(format!("{name}={value}"));
+            }
+        }
+        command.arg(program).args(arguments);
+        eprintln!("these need root, so I run: {}", process::line(&command));
+        command
+    } else {
+        let mut command = Command::new(program);
+        command.args(arguments);
+        command
+    };
+    Err(command.exec()).with_context(|| format!("cannot run {}", process::line(&command)))
+}
+
+/// Gives the files that root's tests left in this folder to the owner of the folder, who could not
+/// remove them otherwise.
+pub(crate) fn give_back(folder: &Path, privilege: Option<Privilege>) -> anyhow::Result<()> {
+    let sudo = privilege.filter(|privilege| *privilege != Privilege::Root);
+    let (Some(sudo), Ok(metadata)) = (sudo, fs::metadata(folder)) else { return Ok(()) };
+    let owner = format!("{}:{}", metadata.uid(), metadata.gid());
+    process::shown(sudo.command("chown").args(["--recursive", &owner]).arg(folder))
+}
+
+fn needs_root(package: &str, program: &Path) -> bool {
+    let name = program.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    // cargo puts a digest behind the name.
+    let name = name.rsplit_once('-').map_or(name, |(name, _)| name);
+    NEED_ROOT.contains(&(package, name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_test_program_is_known_by_its_package_and_its_name() {
+        let needs_root = |package, program| needs_root(package, Path::new(program));
+        assert!(needs_root("device-key-cli", "/target/debug/deps/e2e-1fc4c9a37152aaf8"));
+        assert!(!needs_root("device-key-server", "/target/debug/deps/e2e-1fc4c9a37152aaf8"));
+        assert!(!needs_root("device-key-cli", "/target/debug/deps/device_key-0a99120d08ff5664"));
+        assert!(!needs_root("device-key-cli", "/tmp/rustdoctest/rust_out"));
+    }
+}
