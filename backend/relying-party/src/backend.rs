@@ -1,6 +1,5 @@
-use device_key::{BackendOrigin, PathPrefix};
 use device_key_types::{
-    Reason,
+    BackendOrigin, PathPrefix, Reason,
     payload::{Statement, Target},
 };
 

@@ -48,7 +48,7 @@
 //! ```
 //! use std::sync::Arc;
 //!
-//! use device_key::{OsRandom, SystemClock};
+//! use device_key_types::{OsRandom, SystemClock};
 //! use device_key_relying_party::{
 //!     AccountsFile, AttestationPolicy, Backend, Limits, Listening, Parts, RelyingParty,
 //!     SqliteRegistry,

@@ -4,7 +4,7 @@ use std::time::Duration;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// How long a challenge or a connection token can be answered, in seconds. Devices sign nothing
-    /// that lasts longer than [`device_key::MAX_LIFETIME_SECONDS`].
+    /// that lasts longer than [`device_key_types::MAX_LIFETIME_SECONDS`].
     pub challenge_seconds: u16,
     /// Open enrollment challenges that an account may have.
     pub enrollments_per_account: u32,

@@ -1,8 +1,7 @@
 use std::{fmt, sync::Arc};
 
 use base64ct::{Base64UrlUnpadded, Encoding as _};
-use device_key::{Clock, RandomSource};
-use device_key_types::{AccountUserId, DeviceKeyId, Nonce};
+use device_key_types::{AccountUserId, Clock, DeviceKeyId, Nonce, RandomSource};
 use tokio_util::sync::CancellationToken;
 
 use crate::{

@@ -54,12 +54,10 @@
 #![forbid(unsafe_code)]
 
 pub mod attestation;
-mod expiry;
 mod proof;
 mod proof_key;
 mod refusal;
 
-pub use expiry::MAX_LIFETIME_SECONDS;
 pub use proof::{
     MAX_SIGNED_BYTES, Proof, VerifiedConnection, VerifiedEnrollment, verify_connection,
     verify_enrollment,

@@ -68,7 +68,8 @@ impl VerifiedConnection {
 ///
 /// The checks, in this order: size; signature over the bytes as given; one strict JSON object of the
 /// signing domain; each field valid in itself; canonical form; kind of statement; each field equal
-/// to the expected one, in the protocol's order; `now` < expiry ≤ `now` + [`crate::MAX_LIFETIME_SECONDS`].
+/// to the expected one, in the protocol's order; `now` < expiry ≤ `now` +
+/// [`MAX_LIFETIME_SECONDS`](device_key_types::MAX_LIFETIME_SECONDS).
 ///
 /// The expected digest must have been computed from the proof's own key and from what the client
 /// said about it ([`device_key_types::payload::device_identity_digest`]). The nonce must be one that

@@ -5,8 +5,10 @@
 //! structured statement; [`SignPayload::signed_bytes`] is the canonical form (RFC 8785) that a key
 //! signs. [`Reason`] is the stable code of every refusal.
 //!
-//! No input or output, no clock, no randomness, no async, no policy: what a deployment allows is
-//! asked through [`payload::Admission`], which `device-key` implements.
+//! This crate has no async and no policy: what a deployment allows is asked through
+//! [`payload::Admission`], which `device-key` implements. Its only input is the time and randomness
+//! behind the traits [`Clock`] and [`RandomSource`], for which it has the operating system's
+//! implementations, [`SystemClock`] and [`OsRandom`]. No parser here uses them.
 //!
 //! ```
 //! use device_key_types::{DeviceKeyId, Reason};
@@ -19,17 +21,23 @@
 #![forbid(unsafe_code)]
 
 pub mod attestation;
+mod backend_origin;
 mod binding;
+mod clock;
 mod digest;
 mod encoding;
+mod error_chain;
 mod field;
 mod key_id;
+mod lifetime;
 mod nonce;
 mod origin;
 mod os_protection;
+mod path_prefix;
 pub mod payload;
 mod protection;
 mod public_key;
+mod random;
 mod reason;
 mod signature;
 pub mod strict_json;
@@ -37,16 +45,22 @@ mod target_path;
 mod text;
 mod time;
 
+pub use backend_origin::{BackendOrigin, InvalidBackendOrigin};
 pub use binding::Binding;
+pub use clock::{Clock, SystemClock};
 pub use digest::Sha256Digest;
+pub use error_chain::ErrorChain;
 pub use field::{Field, FieldError};
 pub use key_id::DeviceKeyId;
+pub use lifetime::{MAX_LIFETIME_SECONDS, check_expiry};
 pub use nonce::Nonce;
 pub use origin::{Host, Origin};
 pub use os_protection::OsProtectionCondition;
+pub use path_prefix::{InvalidPathPrefix, PathPrefix};
 pub use payload::SignPayload;
 pub use protection::{ProtectionClass, ProtectionPolicy, StorageParentName, TpmKind, UnknownName};
 pub use public_key::{InvalidPublicKey, PublicKey};
+pub use random::{OsRandom, RandomSource, RandomUnavailable};
 pub use reason::Reason;
 pub use signature::{InvalidSignature, Signature};
 pub use target_path::TargetPath;

@@ -33,6 +33,17 @@ pub enum Host {
     Ipv6(Ipv6Addr),
 }
 
+impl Host {
+    /// Whether the host is this machine: `localhost` or a loopback address.
+    pub fn is_loopback(&self) -> bool {
+        match self {
+            Self::Domain(name) => &**name == "localhost",
+            Self::Ipv4(address) => address.is_loopback(),
+            Self::Ipv6(address) => address.is_loopback(),
+        }
+    }
+}
+
 impl Origin {
     /// The origin's only spelling.
     pub fn as_str(&self) -> &str {

@@ -49,6 +49,19 @@ impl Statement {
         }
     }
 
+    /// The end of the path at which a backend takes this statement. What stands in front of it is a
+    /// [`PathPrefix`](crate::PathPrefix).
+    ///
+    /// The endpoints end in different segments, so no prefix makes the path of one statement the
+    /// path of another.
+    pub const fn endpoint(self) -> &'static str {
+        match self {
+            Self::Connection => "/remote/control/client",
+            Self::Enrollment => "/remote/control/client/enroll",
+            Self::Attestation => "/remote/control/client/enroll/attestation",
+        }
+    }
+
     /// The name of the expiry field in this statement.
     pub const fn expiry_field(self) -> Field {
         match self {

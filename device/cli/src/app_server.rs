@@ -7,9 +7,10 @@ mod signals;
 
 use std::{sync::Arc, time::Duration};
 
-use device_key::{Chain, DeviceKeyStore, Recovery};
+use device_key::{DeviceKeyStore, Recovery};
 use device_key_server::{AppServer, Methods, ServerDescription, serve_stdio};
 use device_key_state::StateRuntime;
+use device_key_types::ErrorChain;
 use sd_notify::NotifyState;
 use tokio::time::timeout;
 use tracing::{error, info, warn};
@@ -143,11 +144,11 @@ pub(crate) async fn sweep(store: DeviceKeyStore, state: Arc<StateRuntime>) {
         Ok(Recovery { removed: 0, left: 0 }) => {}
         Ok(Recovery { removed, left }) => info!(removed, left, "swept interrupted creations"),
         Err(error) => {
-            error!(cause = %Chain(&error), "interrupted creations cannot be swept");
+            error!(cause = %ErrorChain(&error), "interrupted creations cannot be swept");
         }
     }
     let sweeping = tokio::task::spawn_blocking(move || state.sweep_leases());
     if let Ok(Err(error)) = sweeping.await {
-        error!(cause = %Chain(&error), "leases of dead processes cannot be swept");
+        error!(cause = %ErrorChain(&error), "leases of dead processes cannot be swept");
     }
 }

@@ -2,14 +2,13 @@
 
 use std::{env, path::Path, sync::Arc};
 
-use device_key::{
-    Chain, DeviceKeyBindingStore, DeviceKeyProvider, DeviceKeyStore, OsRandom, Parts, SystemClock,
-};
+use device_key::{DeviceKeyBindingStore, DeviceKeyProvider, DeviceKeyStore, Parts};
 use device_key_config::ProviderName;
 use device_key_private_fs::{FileName, InvalidFileName, PrivateDir};
 use device_key_provider_os::{ConditionReport, OsProvider, OsSettings};
 use device_key_provider_tpm::{AddressError, KeySecrets, TpmAddress, TpmProvider, TpmSettings};
 use device_key_state::{StateError, StateErrorKind, StateRuntime};
+use device_key_types::{ErrorChain, OsRandom, SystemClock};
 use device_key_wrapping::WrappingKey;
 use tracing::warn;
 
@@ -116,7 +115,7 @@ fn wrapping_key() -> Result<Option<WrappingKey>, Failure> {
     WrappingKey::from_credential(Path::new(&credentials)).map_err(|error| Failure {
         exit: Exit::ConfigurationUnusable,
         what: "the wrapping key cannot be used".to_owned(),
-        cause: Chain(&error).to_string(),
+        cause: ErrorChain(&error).to_string(),
         cure: Some("make it anew with systemd-creds: 32 random bytes, without a line end".into()),
     })
 }
@@ -136,7 +135,7 @@ pub(crate) fn state_failure(error: &StateError) -> Failure {
     Failure {
         exit: Exit::StateUnusable,
         what: "the state cannot be used".to_owned(),
-        cause: Chain(error).to_string(),
+        cause: ErrorChain(error).to_string(),
         cure: Some(cure.to_owned()),
     }
 }

@@ -6,12 +6,12 @@ mod os_keystore;
 
 use std::{borrow::Cow, collections::BTreeSet, sync::Arc};
 
-use device_key::{Chain, DeviceKeyProvider, ProviderError, ProviderErrorKind};
+use device_key::{DeviceKeyProvider, ProviderError, ProviderErrorKind};
 use device_key_config::ProviderName;
 use device_key_private_fs::PrivateDir;
 use device_key_provider_tpm::{TpmFacts, TpmProvider};
 use device_key_state::StateRuntime;
-use device_key_types::{DeviceKeyId, TpmKind};
+use device_key_types::{DeviceKeyId, ErrorChain, TpmKind};
 use serde::Serialize;
 
 use crate::{
@@ -141,7 +141,7 @@ fn database(state: &StateRuntime) -> Check {
         ),
         Ok(counts) => Check::pass("state database", format!("{} keys", counts.ready)),
         Err(error) => {
-            Check::fail("state database", &Failure::system("cannot be read", &Chain(&error)))
+            Check::fail("state database", &Failure::system("cannot be read", &ErrorChain(&error)))
         }
     }
 }
@@ -179,7 +179,7 @@ fn compare(
     state: &StateRuntime,
     keystores: &[Arc<dyn DeviceKeyProvider>],
 ) -> Result<Comparison, Failure> {
-    let unreadable = |error| Failure::system("records cannot be read", &Chain(&error));
+    let unreadable = |error| Failure::system("records cannot be read", &ErrorChain(&error));
     let before = state.key_ids().map_err(unreadable)?;
     let counts = state.count_by_phase().map_err(unreadable)?;
     let half_made = counts.creating + counts.deleting;
@@ -187,8 +187,9 @@ fn compare(
     for keystore in keystores {
         let listed = keystore.list();
         files.extend(
-            listed
-                .map_err(|error| Failure::system("key files cannot be listed", &Chain(&error)))?,
+            listed.map_err(|error| {
+                Failure::system("key files cannot be listed", &ErrorChain(&error))
+            })?,
         );
     }
     let after: BTreeSet<DeviceKeyId> = state.key_ids().map_err(unreadable)?.into_iter().collect();
@@ -213,7 +214,7 @@ fn hardware(settings: &Settings, home: &PrivateDir, tpm: &TpmProvider) -> Vec<Ch
         Err(error) => vec![Check {
             name: "TPM 2.0".into(),
             verdict: Verdict::Fail,
-            found: format!("{address}: {}", Chain(&error)),
+            found: format!("{address}: {}", ErrorChain(&error)),
             cure: Some(cure(&error, &address, home)),
         }],
     }

@@ -2,12 +2,12 @@
 
 use std::{env, path::Path};
 
-use device_key::Chain;
 use device_key_private_fs::PrivateDir;
 use device_key_provider_os::{
     Hardening, HardeningReport, Network, Outcome, StepReport, harden as harden_process,
 };
 use device_key_provider_tpm::TpmAddress;
+use device_key_types::ErrorChain;
 use tracing::{debug, warn};
 
 use crate::{compose, exit::Failure, settings::Settings};
@@ -42,7 +42,7 @@ pub(crate) fn harden<'a>(
         }
     }
     harden_process(&hardening)
-        .map_err(|error| Failure::system("the process cannot be hardened", &Chain(&error)))
+        .map_err(|error| Failure::system("the process cannot be hardened", &ErrorChain(&error)))
 }
 
 /// Tells the log, which begins after the hardening.

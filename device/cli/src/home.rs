@@ -36,7 +36,7 @@ pub(crate) fn unusable(error: &PrivateFsError) -> Failure {
     Failure {
         exit: Exit::StateUnusable,
         what: "the home folder cannot be used".to_owned(),
-        cause: device_key::Chain(error).to_string(),
+        cause: device_key_types::ErrorChain(error).to_string(),
         cure: cure(error),
     }
 }

@@ -125,7 +125,7 @@ fn unusable(error: &ConfigError) -> Failure {
     Failure {
         exit: Exit::ConfigurationUnusable,
         what: "the configuration cannot be used".to_owned(),
-        cause: device_key::Chain(error).to_string(),
+        cause: device_key_types::ErrorChain(error).to_string(),
         cure: Some(error.cure()),
     }
 }

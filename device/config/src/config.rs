@@ -1,8 +1,8 @@
 use std::{fmt, str::FromStr};
 
-use device_key::{AddedBackend, BackendOrigin, PathPrefix};
+use device_key::AddedBackend;
 use device_key_tpm2::TpmAddress;
-use device_key_types::{Origin, strict_json::Object};
+use device_key_types::{BackendOrigin, Origin, PathPrefix, strict_json::Object};
 use serde::{Deserialize, Deserializer, de::Error as _};
 
 use crate::{

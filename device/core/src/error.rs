@@ -1,8 +1,10 @@
-use std::{error::Error, fmt};
+use std::error::Error;
 
-use device_key_types::{Field, FieldError, OsProtectionCondition, ProtectionClass, Reason};
+use device_key_types::{
+    Field, FieldError, OsProtectionCondition, ProtectionClass, RandomUnavailable, Reason,
+};
 
-use crate::{AuthorizeError, BindingStoreError, ProviderError, RandomUnavailable};
+use crate::{AuthorizeError, BindingStoreError, ProviderError};
 
 /// Why a key operation did not succeed.
 ///
@@ -103,21 +105,5 @@ impl From<AuthorizeError> for DeviceKeyError {
 impl From<RandomUnavailable> for DeviceKeyError {
     fn from(error: RandomUnavailable) -> Self {
         Self::Internal(error.into())
-    }
-}
-
-/// Shows an error and what caused it, for the log: `outer: inner: innermost`.
-#[derive(Clone, Copy, Debug)]
-pub struct Chain<'a>(pub &'a (dyn Error + 'static));
-
-impl fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut source = self.0.source();
-        while let Some(error) = source {
-            write!(f, ": {error}")?;
-            source = error.source();
-        }
-        Ok(())
     }
 }

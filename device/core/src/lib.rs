@@ -1,8 +1,9 @@
 //! Device keys: P-256 keys that cannot leave the device, each bound to one account and one client,
 //! which sign only structured remote-control statements.
 //!
-//! [`DeviceKeyStore`] is the entry. It is given a [`RemoteControlPolicy`], a [`Clock`], a
-//! [`RandomSource`], a [`DeviceKeyBindingStore`] and providers; it picks none of them itself, and
+//! [`DeviceKeyStore`] is the entry. It is given a [`RemoteControlPolicy`], a
+//! [`Clock`](device_key_types::Clock), a [`RandomSource`](device_key_types::RandomSource), a
+//! [`DeviceKeyBindingStore`] and providers; it picks none of them itself, and
 //! without a provider every call fails with `hardware_unavailable`. Here are the decisions only:
 //! no socket, no file, no platform call.
 //!
@@ -19,8 +20,8 @@
 //! that vouches for its keys is asked in the same way, with an [`AttestationInput`].
 //!
 //! ```
-//! use device_key::{Clock, RemoteControlPolicy, SystemClock};
-//! use device_key_types::payload::Admission;
+//! use device_key::RemoteControlPolicy;
+//! use device_key_types::{Clock, SystemClock, payload::Admission};
 //!
 //! let policy = RemoteControlPolicy::default();
 //! let admission = policy.at(SystemClock.now());
@@ -33,14 +34,12 @@
 mod attestation_input;
 mod authorize;
 mod binding_store;
-mod clock;
 mod error;
 mod key_attestor;
 mod lane;
 mod peer;
 mod policy;
 mod provider;
-mod random;
 mod signing_input;
 mod store;
 
@@ -49,19 +48,14 @@ pub use authorize::{AuthorizeError, authorize, authorize_attestation};
 pub use binding_store::{
     AbandonedKey, BindingStoreError, CreatingKey, DeviceKeyBinding, DeviceKeyBindingStore, Page,
 };
-pub use clock::{Clock, SystemClock};
-pub use error::{Chain, DeviceKeyError};
+pub use error::DeviceKeyError;
 pub use key_attestor::KeyAttestor;
 pub use peer::{ConnectionId, LocalPeer, OwnerUid, Peer, PeerProcess, Transport};
-pub use policy::{
-    AddedBackend, AdmissionAt, BackendOrigin, InvalidBackendOrigin, InvalidPathPrefix,
-    MAX_LIFETIME_SECONDS, PathPrefix, RemoteControlPolicy,
-};
+pub use policy::{AddedBackend, AdmissionAt, RemoteControlPolicy};
 pub use provider::{
     CreatedKey, DeviceKeyProvider, ProviderDescription, ProviderError, ProviderErrorKind,
     SignatureCheck,
 };
-pub use random::{OsRandom, RandomSource, RandomUnavailable};
 pub use signing_input::{KeyReference, SELF_TEST_MESSAGE, SigningInput};
 pub use store::{
     DeviceKey, DeviceKeyStore, KeyPage, Limits, Parts, ProviderStatus, Recovery, SignedStatement,

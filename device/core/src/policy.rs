@@ -1,18 +1,13 @@
 use device_key_types::{
-    Origin, Reason, TargetPath, UnixTime,
+    Origin, Reason, TargetPath, UnixTime, check_expiry,
     payload::{Admission, Statement},
 };
 
 mod backend;
-mod path_prefix;
 
-pub use backend::{AddedBackend, BackendOrigin, InvalidBackendOrigin};
-pub use path_prefix::{InvalidPathPrefix, PathPrefix};
+pub use backend::AddedBackend;
 
 use backend::BuiltInBackend;
-
-/// Longest time from now to an expiry, in seconds.
-pub const MAX_LIFETIME_SECONDS: i64 = 900;
 
 const BUILT_IN_BACKENDS: [BuiltInBackend; 3] = [
     BuiltInBackend::Domain("chatgpt.com"),
@@ -82,13 +77,7 @@ impl Admission for AdmissionAt<'_> {
     }
 
     fn expiry(&self, expires_at: UnixTime) -> Result<(), Reason> {
-        if expires_at <= self.now {
-            return Err(Reason::Expired);
-        }
-        if expires_at > self.now.saturating_add(MAX_LIFETIME_SECONDS) {
-            return Err(Reason::ExpiresTooLate);
-        }
-        Ok(())
+        check_expiry(expires_at, self.now)
     }
 }
 
@@ -98,15 +87,7 @@ fn is_built_in(origin: &Origin) -> bool {
 
 /// Whether the path is this prefix and the endpoint of the statement, and nothing else.
 fn leads_to(prefix: &str, statement: Statement, path: &TargetPath) -> bool {
-    path.as_str().strip_prefix(prefix) == Some(endpoint(statement))
-}
-
-const fn endpoint(statement: Statement) -> &'static str {
-    match statement {
-        Statement::Connection => "/remote/control/client",
-        Statement::Enrollment => "/remote/control/client/enroll",
-        Statement::Attestation => "/remote/control/client/enroll/attestation",
-    }
+    path.as_str().strip_prefix(prefix) == Some(statement.endpoint())
 }
 
 #[cfg(test)]

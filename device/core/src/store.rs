@@ -12,7 +12,8 @@ mod sign;
 use std::{fmt, sync::Arc};
 
 use device_key_types::{
-    DeviceKeyId, OsProtectionCondition, ProtectionClass, PublicKey, Reason, TpmKind,
+    Clock, DeviceKeyId, OsProtectionCondition, ProtectionClass, PublicKey, RandomSource, Reason,
+    TpmKind,
 };
 use tokio::{
     runtime::Handle,
@@ -26,9 +27,9 @@ pub use recover::Recovery;
 pub use sign::SignedStatement;
 
 use crate::{
-    BindingStoreError, Clock, DeviceKeyBinding, DeviceKeyBindingStore, DeviceKeyError,
-    DeviceKeyProvider, LocalPeer, OwnerUid, ProviderDescription, ProviderError, ProviderErrorKind,
-    RandomSource, RemoteControlPolicy,
+    BindingStoreError, DeviceKeyBinding, DeviceKeyBindingStore, DeviceKeyError, DeviceKeyProvider,
+    LocalPeer, OwnerUid, ProviderDescription, ProviderError, ProviderErrorKind,
+    RemoteControlPolicy,
     lane::{Claimant, Lane, Turn},
 };
 

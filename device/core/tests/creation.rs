@@ -244,7 +244,7 @@ async fn a_key_of_a_provider_that_is_not_there_waits_for_it() {
         limits: device_key::Limits::default(),
         policy: device_key::RemoteControlPolicy::default(),
         clock: Arc::new(device_key_testing::FixedClock::at(samples::NOW)),
-        random: Arc::new(device_key::OsRandom),
+        random: Arc::new(device_key_types::OsRandom),
         bindings: bindings.clone(),
         providers: vec![Arc::new(other)],
     });

@@ -3,10 +3,10 @@
 
 use std::{error::Error, fmt::Debug};
 
-use device_key::{Chain, CreatingKey, LocalPeer};
+use device_key::{CreatingKey, LocalPeer};
 use device_key_testing::{Assembly, MemoryProvider, SequenceRandom, samples};
 use device_key_types::{
-    Binding, ProtectionClass, ProtectionPolicy, SignPayload,
+    Binding, ErrorChain, ProtectionClass, ProtectionPolicy, SignPayload,
     payload::{Connection, Draft, Enrollment},
 };
 
@@ -34,7 +34,7 @@ fn hides(value: &impl Debug) {
 
 fn error_hides(error: &(impl Error + 'static)) {
     hides(error);
-    reveals_nothing(&Chain(error).to_string());
+    reveals_nothing(&ErrorChain(error).to_string());
 }
 
 fn binding() -> Binding {

@@ -5,9 +5,10 @@
 
 use std::{error::Error, sync::Arc};
 
-use device_key::{DeviceKeyStore, Limits, OsRandom, Parts, RemoteControlPolicy, SystemClock};
+use device_key::{DeviceKeyStore, Limits, Parts, RemoteControlPolicy};
 use device_key_server::{AppServer, Methods, ServerDescription};
 use device_key_testing::{MemoryBindings, MemoryProvider};
+use device_key_types::{OsRandom, SystemClock};
 use serde::Deserialize;
 use serde_json::{Value, json};
 

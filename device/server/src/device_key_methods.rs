@@ -2,7 +2,7 @@
 //! about; what caused a fault of ours goes to the ordinary log alone.
 
 use device_key::{
-    Chain, DeviceKey, DeviceKeyBinding, DeviceKeyError, DeviceKeyStore, KeyPage, LocalPeer, Page,
+    DeviceKey, DeviceKeyBinding, DeviceKeyError, DeviceKeyStore, KeyPage, LocalPeer, Page,
     ProviderErrorKind, ProviderStatus,
 };
 use device_key_protocol::{
@@ -14,7 +14,7 @@ use device_key_protocol::{
         ProvidersParams, ProvidersResult,
     },
 };
-use device_key_types::{FieldError, Reason};
+use device_key_types::{ErrorChain, FieldError, Reason};
 use tracing::{debug, error};
 
 use crate::{
@@ -176,9 +176,9 @@ pub(crate) fn in_challenge(error: DeviceKeyError) -> RpcError {
 fn answer(error: DeviceKeyError, in_field: impl FnOnce(FieldError) -> RpcError) -> RpcError {
     let reason = error.reason();
     if error_code(reason) == error_code(Reason::Internal) {
-        error!(%reason, cause = %Chain(&error), "request failed");
+        error!(%reason, cause = %ErrorChain(&error), "request failed");
     } else {
-        debug!(%reason, cause = %Chain(&error), "request refused");
+        debug!(%reason, cause = %ErrorChain(&error), "request refused");
     }
     let cause = error.os_protection_condition();
     match error {

@@ -7,12 +7,12 @@ mod timed_registry;
 use std::{path::Path, sync::Arc, time::Instant};
 
 use anyhow::{Context as _, Result};
-use device_key::{OsRandom, SystemClock};
 use device_key_relying_party::{
     AttestationPolicy, Backend, Limits, Parts, PostgresRegistry, Registry, RelyingParty,
     SqliteRegistry,
 };
 use device_key_testing::Postgres;
+use device_key_types::{OsRandom, SystemClock};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::figures::{Figures, Samples};

@@ -9,14 +9,12 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use device_key::{
-    DeviceKeyStore, Limits, LocalPeer, OsRandom, Parts, RemoteControlPolicy, SignatureCheck,
-    SystemClock,
-};
+use device_key::{DeviceKeyStore, Limits, LocalPeer, Parts, RemoteControlPolicy, SignatureCheck};
 use device_key_private_fs::PrivateDir;
 use device_key_server::{AppServer, Methods, ServerDescription, serve_stdio};
 use device_key_state::StateRuntime;
 use device_key_testing::{HookedProvider, MemoryProvider, Moment, ProviderOperation};
+use device_key_types::{OsRandom, SystemClock};
 
 use crate::{
     child::LineServer,

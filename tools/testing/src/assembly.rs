@@ -1,9 +1,9 @@
 use std::sync::Arc;
 
 use device_key::{
-    DeviceKeyBindingStore, DeviceKeyProvider, DeviceKeyStore, Limits, Parts, RandomSource,
-    RemoteControlPolicy,
+    DeviceKeyBindingStore, DeviceKeyProvider, DeviceKeyStore, Limits, Parts, RemoteControlPolicy,
 };
+use device_key_types::RandomSource;
 
 use crate::{
     BindingOperation, FixedClock, Hook, HookedBindings, HookedProvider, MemoryBindings, Recorder,

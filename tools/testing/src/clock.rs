@@ -1,7 +1,6 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use device_key::Clock;
-use device_key_types::UnixTime;
+use device_key_types::{Clock, UnixTime};
 
 /// A clock that stands still until it is set.
 #[derive(Debug)]

@@ -1,7 +1,6 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use device_key::{RandomSource, RandomUnavailable};
-use device_key_types::DeviceKeyId;
+use device_key_types::{DeviceKeyId, RandomSource, RandomUnavailable};
 
 /// Counts up from 1, so that a test can name the keys that will be created.
 #[derive(Debug, Default)]

@@ -4,8 +4,8 @@ use clap::{
     Args, Parser, Subcommand, ValueEnum,
     builder::{PossibleValuesParser, TypedValueParser},
 };
-use device_key::{BackendOrigin, PathPrefix};
 use device_key_relying_party::{DeviceKind, Limits, LocalConfig, Requirement};
+use device_key_types::{BackendOrigin, PathPrefix};
 use device_key_verifier::attestation::RootKind;
 
 /// Where devices are kept if nothing else is said.

@@ -1,6 +1,6 @@
 use std::{error::Error, fmt, process::ExitCode};
 
-use device_key::Chain;
+use device_key_types::ErrorChain;
 
 /// Why the command could not do its work: what happened, and why.
 #[derive(Debug)]
@@ -13,7 +13,7 @@ pub(crate) struct Failure {
 impl Failure {
     /// Something that the command needs is not to be had.
     pub(crate) fn of(what: &str, cause: &(dyn Error + 'static)) -> Self {
-        Self { what: what.to_owned(), cause: Chain(cause).to_string(), code: 1 }
+        Self { what: what.to_owned(), cause: ErrorChain(cause).to_string(), code: 1 }
     }
 
     /// Arguments that will not do, found out too late for the parser. The code is the parser's.

@@ -18,11 +18,11 @@ use std::{
 };
 
 use clap::Parser as _;
-use device_key::{BackendOrigin, OsRandom, SystemClock};
 use device_key_relying_party::{
     AccountsFile, Backend, Limits, Listening, Parts, PostgresRegistry, Registry, RegistryError,
     RelyingParty, SqliteRegistry,
 };
+use device_key_types::{BackendOrigin, OsRandom, SystemClock};
 use serde::Serialize;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;

@@ -6,7 +6,7 @@ use axum::{
     },
     response::{IntoResponse, Response},
 };
-use device_key::Chain;
+use device_key_types::ErrorChain;
 use serde::Serialize;
 use thiserror::Error;
 use tracing::warn;
@@ -135,7 +135,7 @@ impl IntoResponse for HttpRefusal {
     fn into_response(self) -> Response<Body> {
         let (status, reason) = (self.status(), self.reason());
         if status.is_server_error() {
-            warn!(reason, cause = %Chain(&self), "a request failed");
+            warn!(reason, cause = %ErrorChain(&self), "a request failed");
         }
         let mut response = wire::json(status, &ErrorBody { reason, field: self.field() });
         response.extensions_mut().insert(LoggedReason(reason));

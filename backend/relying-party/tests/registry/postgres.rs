@@ -1,9 +1,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use device_key::Chain;
 use device_key_relying_party::{PostgresRegistry, Registry};
 use device_key_testing::Postgres;
+use device_key_types::ErrorChain;
 use tokio::task::JoinSet;
 use tokio_postgres::NoTls;
 
@@ -119,7 +119,7 @@ async fn what_the_server_says_of_values_is_not_repeated() {
     database.execute("ALTER TABLE devices ADD CHECK (client_id = 'none')").await;
     let refused = registry.enroll_device(&device(7, "an account"), MANY).await.unwrap_err();
     assert_eq!(refused.reason(), "registry_unavailable");
-    let told = format!("{} {refused:?}", Chain(&refused));
+    let told = format!("{} {refused:?}", ErrorChain(&refused));
     assert!(told.contains("23514"), "check_violation: {told}");
     assert!(!told.contains("an account"), "{told}");
 }

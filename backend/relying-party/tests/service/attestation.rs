@@ -3,7 +3,7 @@
 use std::{fs, sync::Arc, time::Duration};
 
 use base64ct::{Base64, Encoding as _};
-use device_key::{Clock as _, DeviceKey, DeviceKeyStore, LocalPeer, RemoteControlPolicy};
+use device_key::{DeviceKey, DeviceKeyStore, LocalPeer, RemoteControlPolicy};
 use device_key_private_fs::PrivateDir;
 use device_key_provider_tpm::{TpmProvider, TpmSettings};
 use device_key_relying_party::{
@@ -12,7 +12,7 @@ use device_key_relying_party::{
 };
 use device_key_testing::{Assembly, FixedClock, Swtpm, samples};
 use device_key_types::{
-    Binding, ProtectionClass, ProtectionPolicy, SignPayload,
+    Binding, Clock as _, ProtectionClass, ProtectionPolicy, SignPayload,
     attestation::{Activation, Challenge, Credential, Draft, EndorsementKeyKind, Identity},
     payload::{Enrollment, Target, device_identity_digest},
 };

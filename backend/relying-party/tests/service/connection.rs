@@ -1,6 +1,5 @@
-use device_key::Clock as _;
 use device_key_relying_party::ConnectionChallenge;
-use device_key_types::{SignPayload, payload::Connection};
+use device_key_types::{Clock as _, SignPayload, payload::Connection};
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;

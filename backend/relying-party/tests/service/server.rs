@@ -1,11 +1,10 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use device_key::{Clock as _, OsRandom, SystemClock};
 use device_key_relying_party::{
     AccountsFile, AttestationPolicy, Backend, Limits, Listening, Parts, Registry, RelyingParty,
 };
 use device_key_testing::FixedClock;
-use device_key_types::Sha256Digest;
+use device_key_types::{Clock as _, OsRandom, Sha256Digest, SystemClock};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 

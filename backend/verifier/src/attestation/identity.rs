@@ -3,9 +3,9 @@ use std::fmt;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use device_key_tpm2::{Attested, CreationData, EndorsementPublic, Handle, HashAlgorithm, Name};
 use device_key_types::{
-    ProtectionClass, Sha256Digest, UnixTime,
+    FieldError, ProtectionClass, Sha256Digest, UnixTime,
     attestation::{Activation, Claim, Credential, Identity},
-    payload,
+    check_expiry, payload,
 };
 
 use super::{
@@ -16,7 +16,6 @@ use super::{
     statement::SignedStatement,
     tpm_keys::{self, AttestationKey},
 };
-use crate::expiry;
 
 /// A TPM that a root vouches for, with the keys that are said to be in it. That they are is known
 /// after [`VerifiedIdentity::verify_activation`]. Only [`verify_identity`] makes it.
@@ -151,7 +150,8 @@ impl VerifiedIdentity {
 
 fn unexpired(claim: &Claim, now: UnixTime) -> Result<(), AttestationRefusal> {
     let field = payload::Statement::Attestation.expiry_field();
-    Ok(expiry::check(field, claim.challenge.challenge_expires_at, now)?)
+    let expires_at = claim.challenge.challenge_expires_at;
+    Ok(check_expiry(expires_at, now).map_err(|reason| FieldError { field, reason })?)
 }
 
 impl fmt::Debug for VerifiedIdentity {

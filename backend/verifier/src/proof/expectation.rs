@@ -4,11 +4,11 @@
 //! Nothing here is secret from who signed it, so the comparisons need no constant time.
 
 use device_key_types::{
-    Field, UnixTime,
+    Field, FieldError, UnixTime, check_expiry,
     payload::{Connection, Enrollment, Target},
 };
 
-use crate::{Refusal, expiry};
+use crate::Refusal;
 
 pub(super) fn enrollment(
     signed: &Enrollment,
@@ -63,5 +63,5 @@ fn unexpired(
     now: UnixTime,
 ) -> Result<(), Refusal> {
     equal(field, &signed, &expected)?;
-    Ok(expiry::check(field, signed, now)?)
+    Ok(check_expiry(signed, now).map_err(|reason| FieldError { field, reason })?)
 }

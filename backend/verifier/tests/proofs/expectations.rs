@@ -2,10 +2,10 @@
 
 use device_key_testing::samples::{self, NOW};
 use device_key_types::{
-    Field, FieldError, InvalidPublicKey, Reason, Sha256Digest,
+    Field, FieldError, InvalidPublicKey, MAX_LIFETIME_SECONDS, Reason, Sha256Digest,
     payload::{Connection, Enrollment, Statement},
 };
-use device_key_verifier::{MAX_LIFETIME_SECONDS, Refusal};
+use device_key_verifier::Refusal;
 
 use crate::signer::{Signer, connection_bytes, enrollment_bytes};
 

@@ -81,7 +81,10 @@ fn inherited() -> Result<Vec<UnixSocket>, Failure> {
             .map_err(|error| unusable(&"an inherited descriptor is no Unix socket", &error))?;
         if let Some(listener) = listener {
             adopted.push(UnixSocket::adopt(listener).map_err(|error| {
-                unusable(&"an inherited socket cannot be used", &device_key::Chain(&error))
+                unusable(
+                    &"an inherited socket cannot be used",
+                    &device_key_types::ErrorChain(&error),
+                )
             })?);
         }
     }
@@ -95,7 +98,7 @@ fn bound(path: &UnixSocketPath, settings: &Settings) -> Result<UnixSocket, Failu
     };
     UnixSocket::bind(path.as_path(), mode).map_err(|error| Failure {
         cure: cure(&error),
-        ..unusable(&format_args!("cannot listen at {path}"), &device_key::Chain(&error))
+        ..unusable(&format_args!("cannot listen at {path}"), &device_key_types::ErrorChain(&error))
     })
 }
 
@@ -104,7 +107,7 @@ fn websocket(address: SocketAddr, settings: &Settings) -> Result<WebSocketListen
     let token = match &configured.token_file {
         Some(file) => Some(CapabilityToken::read(file.as_path()).map_err(|error| Failure {
             cure: Some("write 32 to 512 characters into it, for its owner alone: chmod 600".into()),
-            ..unusable(&"the token cannot be used", &device_key::Chain(&error))
+            ..unusable(&"the token cannot be used", &device_key_types::ErrorChain(&error))
         })?),
         None => None,
     };
@@ -119,7 +122,10 @@ fn websocket(address: SocketAddr, settings: &Settings) -> Result<WebSocketListen
             }
             _ => None,
         },
-        ..unusable(&format_args!("cannot listen at ws://{address}"), &device_key::Chain(&error))
+        ..unusable(
+            &format_args!("cannot listen at ws://{address}"),
+            &device_key_types::ErrorChain(&error),
+        )
     })
 }
 

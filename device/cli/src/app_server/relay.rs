@@ -1,6 +1,6 @@
-use device_key::Chain;
 use device_key_config::UnixSocketPath;
 use device_key_server::{RelayError, RelayTarget, relay_stdio};
+use device_key_types::ErrorChain;
 
 use crate::{
     exit::{Exit, Failure},
@@ -23,7 +23,7 @@ pub(super) fn run(socket: &UnixSocketPath, service_uid: Option<u32>) -> Result<E
         Failure {
             exit,
             what: "cannot relay to the service".to_owned(),
-            cause: Chain(&error).to_string(),
+            cause: ErrorChain(&error).to_string(),
             cure,
         }
     })

@@ -12,8 +12,8 @@ use std::{
 };
 
 use device_key::{
-    DeviceKeyBindingStore, DeviceKeyStore, Limits, LocalPeer, OsRandom, OwnerUid, Parts,
-    ProviderError, RemoteControlPolicy, SystemClock, Transport,
+    DeviceKeyBindingStore, DeviceKeyStore, Limits, LocalPeer, OwnerUid, Parts, ProviderError,
+    RemoteControlPolicy, Transport,
 };
 use device_key_private_fs::PrivateDir;
 use device_key_provider_tpm::{TpmProvider, TpmSettings};
@@ -22,7 +22,7 @@ use device_key_testing::{
     BindingOperation, HookedBindings, HookedProvider, Moment, Operation, ProviderOperation, StopAt,
     Swtpm,
 };
-use device_key_types::{Binding, ProtectionPolicy};
+use device_key_types::{Binding, OsRandom, ProtectionPolicy, SystemClock};
 use serde_json::json;
 
 use crate::{

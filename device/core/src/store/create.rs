@@ -1,15 +1,15 @@
 use std::sync::Arc;
 
 use device_key_types::{
-    Binding, DeviceKeyId, OsProtectionCondition, ProtectionClass, ProtectionPolicy, Reason,
+    Binding, DeviceKeyId, ErrorChain, OsProtectionCondition, ProtectionClass, ProtectionPolicy,
+    Reason,
 };
 use tokio::time::Instant;
 use tracing::{error, warn};
 
 use super::{BlockingHop, DeviceKey, DeviceKeyStore, LanedProvider};
 use crate::{
-    Chain, CreatedKey, CreatingKey, DeviceKeyError, KeyReference, LocalPeer, SigningInput,
-    lane::Claimant,
+    CreatedKey, CreatingKey, DeviceKeyError, KeyReference, LocalPeer, SigningInput, lane::Claimant,
 };
 
 impl DeviceKeyStore {
@@ -41,7 +41,7 @@ impl DeviceKeyStore {
                     // Absence is normal: the next provider may be there. One that is there but
                     // fails is reported, or else a fault would turn into a weaker class unnoticed.
                     Attempt::Absent(error) if policy.accepts(class) => {
-                        warn!(cause = %Chain(&error), "no key can be created there");
+                        warn!(cause = %ErrorChain(&error), "no key can be created there");
                         refusal.cause = error.os_protection_condition().or(refusal.cause);
                     }
                     Attempt::Absent(_) => {}
@@ -198,7 +198,7 @@ impl Drop for Unfinished<'_> {
         let Self { hop, provider, key_id } = self;
         let undone = hop.remove(provider, key_id);
         if let Err(error) = undone {
-            error!(%key_id, cause = %Chain(&error), "a key that failed could not be removed yet");
+            error!(%key_id, cause = %ErrorChain(&error), "a key that failed could not be removed yet");
         }
     }
 }

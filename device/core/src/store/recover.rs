@@ -1,9 +1,10 @@
 use std::sync::Arc;
 
+use device_key_types::ErrorChain;
 use tracing::{info, warn};
 
 use super::DeviceKeyStore;
-use crate::{AbandonedKey, Chain, DeviceKeyError, lane::Claimant};
+use crate::{AbandonedKey, DeviceKeyError, lane::Claimant};
 
 /// What [`DeviceKeyStore::recover`] did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,7 +34,7 @@ impl DeviceKeyStore {
                 }
                 Err(error) => {
                     recovery.left += 1;
-                    warn!(%key_id, cause = %Chain(&error), "an interrupted key is still there");
+                    warn!(%key_id, cause = %ErrorChain(&error), "an interrupted key is still there");
                 }
             }
         }

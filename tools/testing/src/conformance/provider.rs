@@ -1,10 +1,9 @@
 use std::sync::Arc;
 
 use device_key::{
-    DeviceKey, DeviceKeyBinding, DeviceKeyProvider, DeviceKeyStore, LocalPeer, OsRandom,
-    ProviderErrorKind,
+    DeviceKey, DeviceKeyBinding, DeviceKeyProvider, DeviceKeyStore, LocalPeer, ProviderErrorKind,
 };
-use device_key_types::{DeviceKeyId, ProtectionPolicy, Reason};
+use device_key_types::{DeviceKeyId, OsRandom, ProtectionPolicy, Reason};
 
 use crate::{Assembly, MemoryBindings, SequenceRandom, samples};
 

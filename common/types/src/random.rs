@@ -1,22 +1,16 @@
-use std::fmt;
+//! Where random bytes come from.
 
-/// Gives cryptographically secure random bytes. Passed in, so that tests can name keys.
+/// A source of unpredictable bytes, fit for keys and nonces. Callers pass the source in, so that
+/// tests can repeat its bytes.
 pub trait RandomSource: Send + Sync {
-    /// Fills the whole buffer or fails.
+    /// Fills the whole buffer. If this fails, the buffer's content is unspecified.
     fn fill(&self, buffer: &mut [u8]) -> Result<(), RandomUnavailable>;
 }
 
-/// The operating system gave no random bytes.
-#[derive(Debug)]
+/// The source of randomness failed, or gave bytes that no working source gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no random bytes are available")]
 pub struct RandomUnavailable;
-
-impl fmt::Display for RandomUnavailable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the operating system gave no random bytes")
-    }
-}
-
-impl std::error::Error for RandomUnavailable {}
 
 /// The operating system's generator (`getrandom(2)` on Linux).
 #[derive(Clone, Copy, Debug, Default)]

@@ -1,8 +1,11 @@
-use std::time::SystemTime;
+//! Where the time comes from.
 
-use device_key_types::UnixTime;
+use std::time::{Duration, SystemTime};
 
-/// Tells the time. Passed in, so that expiry can be tested to the second.
+use crate::UnixTime;
+
+/// A source of the current time. Callers pass the clock in, so that tests can set the time to the
+/// second.
 pub trait Clock: Send + Sync {
     /// The current time.
     fn now(&self) -> UnixTime;
@@ -14,8 +17,7 @@ pub struct SystemClock;
 
 impl Clock for SystemClock {
     fn now(&self) -> UnixTime {
-        let seconds =
-            |duration: std::time::Duration| i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
+        let seconds = |duration: Duration| i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
         UnixTime::from_seconds(match SystemTime::now().duration_since(SystemTime::UNIX_EPOCH) {
             Ok(since) => seconds(since),
             Err(before) => -seconds(before.duration()),
