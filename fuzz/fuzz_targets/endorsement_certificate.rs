@@ -14,7 +14,7 @@ use device_key_types::{
     attestation::{Challenge, Claim, EndorsementKeyKind, Identity, TpmBytes},
     payload::Target,
 };
-use device_key_verifier::attestation::{AttestationRefusal, RootKind, TrustRoots, verify_identity};
+use device_key_verifier::attestation::{AttestationError, RootKind, TrustRoots, verify_identity};
 use libfuzzer_sys::fuzz_target;
 
 const NOW: UnixTime = UnixTime::from_seconds(1_700_000_000);
@@ -90,18 +90,18 @@ fuzz_target!(|input: &[u8]| {
             Identity { endorsement_key_certificates: vec![certificate], ..identity.clone() };
         Some(verify_identity(&identity, claim.clone(), roots, NOW).unwrap_err())
     };
-    let refusal = verify(input);
-    assert!(matches!(refusal, None | Some(AttestationRefusal::Certificate(_))), "{refusal:?}");
+    let error = verify(input);
+    assert!(matches!(error, None | Some(AttestationError::Certificate(_))), "{error:?}");
     // A good certificate comes as far as the next check, for which there is no attestation key.
-    let refusal = verify(&certificate(root, input));
+    let error = verify(&certificate(root, input));
     assert!(
         matches!(
-            refusal,
+            error,
             None | Some(
-                AttestationRefusal::Certificate(_) | AttestationRefusal::AttestationKeyMalformed
+                AttestationError::Certificate(_) | AttestationError::AttestationKeyMalformed
             )
         ),
-        "{refusal:?}"
+        "{error:?}"
     );
 });
 

@@ -12,7 +12,7 @@ use device_key_types::{
     SignPayload, UnixTime,
     payload::{Connection, Enrollment, Target},
 };
-use device_key_verifier::{Proof, ProofKey, Refusal, verify_connection, verify_enrollment};
+use device_key_verifier::{Proof, ProofError, ProofKey, verify_connection, verify_enrollment};
 use libfuzzer_sys::fuzz_target;
 
 const NOW: UnixTime = UnixTime::from_seconds(1_700_000_000);
@@ -62,7 +62,7 @@ fuzz_target!(|bytes: &[u8]| {
     let good = SignPayload::Connection(connection.clone()).signed_bytes().unwrap();
     // As a signature of a good statement.
     let proof = Proof { signed_bytes: &good, signature_der: bytes, public_key: key };
-    assert_eq!(verify_connection(&proof, connection, NOW), Err(Refusal::InvalidSignature));
+    assert_eq!(verify_connection(&proof, connection, NOW), Err(ProofError::InvalidSignature));
     // As a statement with a good signature: only one byte string is the challenged one.
     let signature = device.sign(&SystemRandom::new(), bytes).unwrap();
     let proof = Proof { signed_bytes: bytes, signature_der: signature.as_ref(), public_key: key };

@@ -1,5 +1,5 @@
 use device_key_types::{Field, FieldError, Reason};
-use device_key_verifier::attestation::{AttestationRefusal, CredentialError};
+use device_key_verifier::attestation::{AttestationError, CredentialError};
 use thiserror::Error;
 
 use crate::{DeviceKind, RegistryError};
@@ -25,10 +25,10 @@ pub enum Refusal {
     TokenRefused,
     /// The proof was refused. The challenge that it answered is closed.
     #[error(transparent)]
-    Proof(#[from] device_key_verifier::Refusal),
+    Proof(#[from] device_key_verifier::ProofError),
     /// The attestation was refused. One that was to be finished has closed its challenge.
     #[error(transparent)]
-    Attestation(#[from] AttestationRefusal),
+    Attestation(#[from] AttestationError),
     /// Attestations are not asked for here.
     #[error("no attestation is asked for")]
     AttestationNotAsked,

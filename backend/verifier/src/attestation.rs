@@ -1,19 +1,21 @@
-//! The attestation that a device key lives in a TPM, in two round trips.
+//! The attestation that a device key lives in a TPM. It takes two round trips.
 //!
-//! 1. The backend makes a [`Challenge`](device_key_types::attestation::Challenge) beside its enrollment challenge. The client answers with
-//!    an [`Identity`]. [`verify_identity`] tells which TPM that claims to be, and that its attestation
-//!    key and the device key have the right shape.
-//! 2. The backend makes a secret of 32 random bytes, wraps it with
-//!    [`VerifiedIdentity::make_credential`], and keeps its digest. Only that TPM, with that
-//!    attestation key loaded, can give the secret back. The client answers with an [`Activation`],
-//!    and [`VerifiedIdentity::verify_activation`] tells what protects the device key.
+//! 1. The backend creates a [`Challenge`](device_key_types::attestation::Challenge) together with
+//!    its enrollment challenge. The client answers with an [`Identity`]. [`verify_identity`] finds
+//!    out which TPM the client claims to use, and checks that the attestation key and the device
+//!    key have the right shape.
+//! 2. The backend draws a secret of 32 random bytes, wraps the secret with
+//!    [`VerifiedIdentity::make_credential`], and keeps the secret's digest. Only the claimed TPM
+//!    can unwrap the secret, and only while the attestation key is loaded. The client answers with
+//!    an [`Activation`], and [`VerifiedIdentity::verify_activation`] says what protects the device
+//!    key.
 //!
-//! Between the two the backend keeps the [`VerifiedIdentity`], or the client's first answer and the
-//! claim, from which it is made again.
+//! Between the two round trips the backend keeps the [`VerifiedIdentity`]. A backend that cannot
+//! keep the value stores the client's first answer and the claim, and verifies the identity again.
 //!
-//! What it proves: this key cannot leave a genuine TPM of that make. Not: which machine the TPM sits
-//! in, nor which program uses the key. Constants quote the TCG "TPM 2.0 Library" and the TCG "EK
-//! Credential Profile for TPM Family 2.0".
+//! An attestation proves that the key cannot leave a genuine TPM of a certain make. It does not
+//! prove which machine the TPM sits in, nor which program uses the key. Constants quote the TCG
+//! "TPM 2.0 Library" and the TCG "EK Credential Profile for TPM Family 2.0".
 //!
 //! ```no_run
 //! use device_key_types::{
@@ -21,7 +23,7 @@
 //!     attestation::{Activation, Claim, Credential, Identity},
 //! };
 //! use device_key_verifier::attestation::{
-//!     AttestationRefusal, OsRandom, RandomSource as _, RootKind, TrustRoots, VerifiedKind,
+//!     AttestationError, OsRandom, RandomSource as _, RootKind, TrustRoots, VerifiedKind,
 //!     verify_identity,
 //! };
 //!
@@ -33,7 +35,7 @@
 //! let roots = TrustRoots::new([(vendor_root, RootKind::Hardware)])?
 //!     .with_intermediates([vendor_intermediate])?;
 //! let identity = match verify_identity(identity, claim, &roots, now) {
-//!     Err(AttestationRefusal::NoCertificate) => return Ok(VerifiedKind::Unattested),
+//!     Err(AttestationError::NoCertificate) => return Ok(VerifiedKind::Unattested),
 //!     verified => verified?,
 //! };
 //!
@@ -52,8 +54,8 @@ mod certificate_path;
 mod credential;
 mod endorsement_certificate;
 mod endorsement_key;
+mod error;
 mod identity;
-mod refusal;
 mod statement;
 mod tpm_attributes;
 mod tpm_keys;
@@ -64,7 +66,7 @@ pub use credential::{CredentialError, SECRET_BYTES, make_credential};
 pub use device_key_tpm2::{EndorsementPublic, Name, OsRandom, RandomError, RandomSource};
 pub use device_key_types::attestation::{Activation, Claim, Credential, Identity};
 pub use endorsement_key::MAX_CERTIFICATES;
+pub use error::{AttestationError, CertificateError, StatementError, TpmStatement};
 pub use identity::{VerifiedIdentity, verify_identity};
-pub use refusal::{AttestationRefusal, CertificateRefusal, Statement, StatementFault};
 pub use trust_roots::{InvalidTrustRoots, RevocationPolicy, RootKind, TrustRoots};
 pub use verified_key::{TpmDescription, VerifiedKey, VerifiedKind};

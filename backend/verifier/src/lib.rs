@@ -1,21 +1,23 @@
-//! What a backend needs to check device keys: proofs of possession, and the attestation of a TPM.
+//! Everything a backend needs to check device keys: proofs of possession, and the attestation of a
+//! TPM.
 //!
 //! A proof is a statement that a device key signed. [`verify_enrollment`] and [`verify_connection`]
-//! hold it against the statement that this backend challenged the client to sign, field by field,
-//! and give it back as a value that nothing else can make. The signature is checked over the bytes
-//! that came; they are never written anew. What keeps that key in its device is another question,
-//! which [`attestation`] answers for keys in a TPM.
+//! compare the statement, field by field, with the statement that the backend asked the client to
+//! sign. They return it as a value that only they can create. They check the signature over the
+//! bytes as the client sent them and never serialise the statement again for that check. A proof
+//! does not say what protects the key; [`attestation`] answers that question for keys in a TPM.
 //!
-//! No input or output, no async, no clock and no randomness of its own: the caller passes both in, and
-//! only the padding for an RSA key is drawn by aws-lc. It keeps nothing either: that a nonce is used
-//! once, that a key belongs to an account and is not revoked, is the backend's to know.
+//! The crate does no input or output, uses no async, and has no clock. The caller passes in the
+//! time and the source of randomness; aws-lc draws only the padding for an RSA key. The crate keeps
+//! no state either. The backend itself must make sure that a nonce is used once, that the key
+//! belongs to the account, and that the key is not revoked.
 //!
 //! ```
 //! use device_key_types::{
 //!     DeviceKeyId, ProtectionClass, Sha256Digest, UnixTime,
 //!     payload::{self, Target, device_identity_digest},
 //! };
-//! use device_key_verifier::{Proof, ProofKey, Refusal, VerifiedEnrollment, verify_enrollment};
+//! use device_key_verifier::{Proof, ProofError, ProofKey, VerifiedEnrollment, verify_enrollment};
 //!
 //! # fn backend(
 //! #     spki_der: &[u8], signed_bytes: &[u8], signature_der: &[u8], now: UnixTime,
@@ -25,7 +27,7 @@
 //! let key_id: DeviceKeyId = "dk_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8".parse()?;
 //! let identity = device_identity_digest(&key_id, ProtectionClass::HardwareTpm, key.public_key())?;
 //!
-//! // What this backend asked that client to sign.
+//! // What this backend asked the client to sign.
 //! let expected = payload::Enrollment {
 //!     nonce: "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8".parse()?,
 //!     challenge_id: "challenge-1".parse()?,
@@ -47,8 +49,8 @@
 //! # let spki_der = <base64ct::Base64 as base64ct::Encoding>::decode_vec(base_point).unwrap();
 //! # let refused = backend(&spki_der, b"{}", b"", UnixTime::from_seconds(1_700_000_000));
 //! # assert_eq!(
-//! #     refused.unwrap_err().downcast::<Refusal>().map(|refusal| *refusal).unwrap(),
-//! #     Refusal::InvalidSignature
+//! #     refused.unwrap_err().downcast::<ProofError>().map(|error| *error).unwrap(),
+//! #     ProofError::InvalidSignature
 //! # );
 //! ```
 #![forbid(unsafe_code)]
@@ -56,11 +58,9 @@
 pub mod attestation;
 mod proof;
 mod proof_key;
-mod refusal;
 
 pub use proof::{
-    MAX_SIGNED_BYTES, Proof, VerifiedConnection, VerifiedEnrollment, verify_connection,
-    verify_enrollment,
+    MAX_SIGNED_BYTES, Proof, VerifiedConnection, VerifiedEnrollment, error::ProofError,
+    verify_connection, verify_enrollment,
 };
 pub use proof_key::ProofKey;
-pub use refusal::Refusal;

@@ -1,12 +1,14 @@
+//! A public key that is parsed once and verifies many proofs.
+
 use std::fmt;
 
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1, ParsedPublicKey};
 use device_key_types::{InvalidPublicKey, InvalidSignature, PublicKey};
 
-/// A device's public key, ready to verify: parsed once, to be kept beside the key's registration.
+/// A device's public key, parsed and ready to verify. Keep it next to the key's registration.
 ///
-/// Parsing costs about as much as decoding and checking a point does; a verification with a key
-/// that is kept pays none of it again. Cloning is cheap.
+/// Parsing decodes the point and checks it. A caller that keeps the parsed key pays for that once,
+/// not in every verification. Cloning is cheap.
 #[derive(Clone)]
 pub struct ProofKey {
     public_key: PublicKey,
@@ -14,19 +16,20 @@ pub struct ProofKey {
 }
 
 impl ProofKey {
-    /// Reads a DER `SubjectPublicKeyInfo` (RFC 5480) of 91 bytes. Named curve P-256, uncompressed
-    /// point, a point on the curve, nothing behind it: each key has one accepted spelling.
+    /// Parses a DER `SubjectPublicKeyInfo` (RFC 5480) of 91 bytes: the named curve P-256 and an
+    /// uncompressed point that is on the curve. Each key has exactly one accepted encoding, and no
+    /// bytes may follow it.
     pub fn from_spki_der(der: &[u8]) -> Result<Self, InvalidPublicKey> {
         PublicKey::from_spki_der(der).and_then(Self::try_from)
     }
 
-    /// The key as a value.
+    /// The public key.
     pub const fn public_key(&self) -> &PublicKey {
         &self.public_key
     }
 
-    /// Verifies ECDSA over SHA-256 of `message`, with the signature in strict DER
-    /// (RFC 3279 section 2.2.3).
+    /// Verifies an ECDSA signature over SHA-256 of `message`. The signature is in strict DER
+    /// (RFC 3279, section 2.2.3).
     pub(crate) fn verify(
         &self,
         message: &[u8],
@@ -39,7 +42,7 @@ impl ProofKey {
 impl TryFrom<PublicKey> for ProofKey {
     type Error = InvalidPublicKey;
 
-    /// Fails only if the two libraries behind this disagree about what a public key is.
+    /// Fails only if the two cryptographic libraries disagree about which public keys are valid.
     fn try_from(public_key: PublicKey) -> Result<Self, InvalidPublicKey> {
         let verifier = ParsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, public_key.spki_der())
             .map_err(|_| InvalidPublicKey)?;

@@ -87,7 +87,7 @@ impl RelyingParty {
         let challenge = self.registry().take_connection_challenge(&token_sha256, now).await?;
         let challenge = challenge.ok_or(Refusal::TokenRefused)?;
         if proof.key_id != challenge.key_id {
-            return Err(device_key_verifier::Refusal::Mismatch(Field::KeyId).into());
+            return Err(device_key_verifier::ProofError::Mismatch(Field::KeyId).into());
         }
         // Before the device is looked up: whoever revokes it after that finds the connection.
         let watched = self.connections.watched(challenge.key_id);

@@ -1,6 +1,6 @@
-//! From an endorsement certificate to a root, by RFC 5280 as webpki implements it: signatures,
-//! validity, names, `basicConstraints`, path length, name constraints, unknown critical extensions,
-//! revocation.
+//! Verifies the path from an endorsement certificate to a root by RFC 5280, as webpki implements
+//! it: signatures, validity, names, `basicConstraints`, path length, name constraints, unknown
+//! critical extensions and revocation.
 
 use std::time::Duration;
 
@@ -13,49 +13,53 @@ use webpki::{
 };
 use x509_cert::{Certificate, der::Decode as _, ext::pkix};
 
-use super::{CertificateRefusal, RevocationPolicy, RootKind, TrustRoots};
+use super::{
+    error::CertificateError,
+    trust_roots::{RevocationPolicy, RootKind, TrustRoots},
+};
 
-/// `tcg-kp-EKCertificate`, 2.23.133.8.1, as the content of a DER object identifier (TCG "EK Credential
-/// Profile for TPM Family 2.0", section "Extended Key Usage").
+/// `tcg-kp-EKCertificate`, 2.23.133.8.1, as the content of a DER object identifier (TCG "EK
+/// Credential Profile for TPM Family 2.0", section "Extended Key Usage").
 const EK_CERTIFICATE_PURPOSE: &[u8] = &[0x67, 0x81, 0x05, 0x08, 0x01];
 
-/// Verifies the path from `leaf` to a root and says what that root vouches for. `beside` are
-/// certificates that came with the leaf.
+/// Verifies the path from `leaf` to a root and returns what the root vouches for. `chain` are the
+/// certificates that the client sent with the leaf.
 pub(super) fn verify(
     leaf: &[u8],
-    beside: &[&[u8]],
+    chain: &[&[u8]],
     roots: &TrustRoots,
     now: UnixTime,
-) -> Result<RootKind, CertificateRefusal> {
+) -> Result<RootKind, CertificateError> {
     let leaf = CertificateDer::from(leaf);
-    let end_entity = EndEntityCert::try_from(&leaf).map_err(|error| refusal(&error))?;
-    let beside = beside.iter().map(|der| CertificateDer::from(*der));
-    let intermediates: Vec<_> = roots.intermediates.iter().cloned().chain(beside).collect();
+    let end_entity = EndEntityCert::try_from(&leaf).map_err(|error| certificate_error(&error))?;
+    let chain = chain.iter().map(|der| CertificateDer::from(*der));
+    let intermediates: Vec<_> = roots.intermediates.iter().cloned().chain(chain).collect();
     let lists = roots
         .revocation_lists
         .iter()
         .map(|der| BorrowedCertRevocationList::from_der(der).map(CertRevocationList::from))
         .collect::<Result<Vec<_>, _>>()
-        .map_err(|_| CertificateRefusal::RevocationUnknown)?;
+        .map_err(|_| CertificateError::RevocationUnknown)?;
     let lists: Vec<_> = lists.iter().collect();
     if lists.is_empty() && roots.revocation_policy == RevocationPolicy::Everywhere {
-        return Err(CertificateRefusal::RevocationUnknown);
+        return Err(CertificateError::RevocationUnknown);
     }
-    let now = u64::try_from(now.as_seconds()).map_err(|_| CertificateRefusal::NotYetValid)?;
+    let now = u64::try_from(now.as_seconds()).map_err(|_| CertificateError::NotYetValid)?;
     let path = end_entity
         .verify_for_usage(
             ALL_VERIFICATION_ALGS,
             &roots.anchors,
             &intermediates,
             pki_types::UnixTime::since_unix_epoch(Duration::from_secs(now)),
-            // webpki asks a purpose of the whole path, and issuers of endorsement certificates may
-            // have none: that the leaf has one is looked at beside its other fields.
+            // webpki checks the purpose of every certificate on the path, and the issuers'
+            // certificates may have no purpose. `endorsement_certificate` checks that the leaf has
+            // the purpose.
             KeyUsage::required_if_present(EK_CERTIFICATE_PURPOSE),
             revocation(&lists, roots.revocation_policy),
             Some(&issuers_may_sign),
         )
-        .map_err(|error| refusal(&error))?;
-    roots.kind_of(path.anchor()).ok_or(CertificateRefusal::UnknownIssuer)
+        .map_err(|error| certificate_error(&error))?;
+    roots.kind_of(path.anchor()).ok_or(CertificateError::UnknownIssuer)
 }
 
 fn revocation<'a>(
@@ -66,7 +70,7 @@ fn revocation<'a>(
         RevocationPolicy::WhereListed => UnknownStatusPolicy::Allow,
         RevocationPolicy::Everywhere => UnknownStatusPolicy::Deny,
     };
-    // An error says that there is no list.
+    // The builder fails only if there is no list.
     let builder = RevocationOptionsBuilder::new(lists).ok()?;
     Some(
         builder
@@ -77,8 +81,8 @@ fn revocation<'a>(
     )
 }
 
-/// `keyCertSign` of every issuer that has a key usage (RFC 5280, 6.1.4 (n)), which webpki leaves to
-/// `basicConstraints`.
+/// Checks `keyCertSign` of every issuer that has a key usage (RFC 5280, 6.1.4 (n)). webpki checks
+/// only `basicConstraints`.
 fn issuers_may_sign(path: &VerifiedPath<'_>) -> Result<(), Error> {
     for issuer in path.intermediate_certificates() {
         let certificate = Certificate::from_der(&issuer.der()).map_err(|_| Error::BadDer)?;
@@ -90,36 +94,36 @@ fn issuers_may_sign(path: &VerifiedPath<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-fn refusal(error: &Error) -> CertificateRefusal {
+fn certificate_error(error: &Error) -> CertificateError {
     match error {
-        Error::UnsupportedCertVersion => CertificateRefusal::Version,
-        Error::CertNotValidYet { .. } => CertificateRefusal::NotYetValid,
-        Error::CertExpired { .. } => CertificateRefusal::Expired,
-        Error::UnknownIssuer => CertificateRefusal::UnknownIssuer,
-        Error::InvalidSignatureForPublicKey => CertificateRefusal::Signature,
+        Error::UnsupportedCertVersion => CertificateError::Version,
+        Error::CertNotValidYet { .. } => CertificateError::NotYetValid,
+        Error::CertExpired { .. } => CertificateError::Expired,
+        Error::UnknownIssuer => CertificateError::UnknownIssuer,
+        Error::InvalidSignatureForPublicKey => CertificateError::Signature,
         Error::UnsupportedSignatureAlgorithmContext(_)
         | Error::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => {
-            CertificateRefusal::SignatureAlgorithm
+            CertificateError::SignatureAlgorithm
         }
-        Error::CaUsedAsEndEntity => CertificateRefusal::IsAuthority,
-        Error::EndEntityUsedAsCa => CertificateRefusal::IssuerNotAuthority,
-        Error::RequiredEkuNotFoundContext(_) => CertificateRefusal::Purpose,
-        Error::CertRevoked => CertificateRefusal::Revoked,
-        Error::UnknownRevocationStatus => CertificateRefusal::RevocationUnknown,
-        Error::CrlExpired { .. } => CertificateRefusal::RevocationListExpired,
+        Error::CaUsedAsEndEntity => CertificateError::IsAuthority,
+        Error::EndEntityUsedAsCa => CertificateError::IssuerNotAuthority,
+        Error::RequiredEkuNotFoundContext(_) => CertificateError::Purpose,
+        Error::CertRevoked => CertificateError::Revoked,
+        Error::UnknownRevocationStatus => CertificateError::RevocationUnknown,
+        Error::CrlExpired { .. } => CertificateError::RevocationListExpired,
         Error::InvalidCrlSignatureForPublicKey
         | Error::IssuerNotCrlSigner
         | Error::UnsupportedCrlSignatureAlgorithmContext(_)
         | Error::UnsupportedCrlSignatureAlgorithmForPublicKeyContext(_) => {
-            CertificateRefusal::RevocationListSignature
+            CertificateError::RevocationListSignature
         }
-        Error::UnsupportedCriticalExtension => CertificateRefusal::CriticalExtension,
+        Error::UnsupportedCriticalExtension => CertificateError::CriticalExtension,
         Error::PathLenConstraintViolated
         | Error::NameConstraintViolation
         | Error::MaximumPathDepthExceeded
         | Error::MaximumPathBuildCallsExceeded
         | Error::MaximumSignatureChecksExceeded
-        | Error::MaximumNameConstraintComparisonsExceeded => CertificateRefusal::Path,
-        _ => CertificateRefusal::Malformed,
+        | Error::MaximumNameConstraintComparisonsExceeded => CertificateError::Path,
+        _ => CertificateError::Malformed,
     }
 }

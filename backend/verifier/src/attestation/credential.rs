@@ -1,5 +1,5 @@
-//! `TPM2_MakeCredential` without a TPM (TPM 2.0 Library, Part 1, section "Credential Protection"; Part 3,
-//! section "`TPM2_MakeCredential`").
+//! `TPM2_MakeCredential` in software (TPM 2.0 Library, Part 1, section "Credential Protection";
+//! Part 3, section "`TPM2_MakeCredential`").
 
 use aws_lc_rs::{
     agreement::{self, ECDH_P256, ECDH_P384, PrivateKey, UnparsedPublicKey},
@@ -18,40 +18,41 @@ use device_key_tpm2::{
 use device_key_types::attestation::{Credential, InvalidEvidence};
 use zeroize::Zeroizing;
 
-/// Bytes in a credential's secret: the digest of the smallest name algorithm of an endorsement key.
+/// The length of a credential's secret in bytes. A secret can be as long as a digest of the
+/// endorsement key's name algorithm, and the shortest of these digests has 32 bytes.
 pub const SECRET_BYTES: usize = 32;
 
-/// Labels of the key derivations (Part 1, section "Credential Protection"). The derivations add the
-/// terminating zero, which counts; OAEP does not.
+/// The labels of the key derivations (Part 1, section "Credential Protection"). A label ends with a
+/// zero byte. The key derivations add the zero byte; OAEP does not.
 const IDENTITY: &str = "IDENTITY";
 const IDENTITY_WITH_ZERO: &[u8] = b"IDENTITY\0";
 const STORAGE: &str = "STORAGE";
 const INTEGRITY: &str = "INTEGRITY";
 
-/// How often a random number may turn out not to be a private key. One in 2^32 is not.
+/// How many random numbers are tried as a private key. About one number in 2^32 is not a valid key.
 const SCALAR_ATTEMPTS: usize = 8;
 
-/// No credential could be made.
+/// Why no credential could be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CredentialError {
     /// The source of randomness failed.
     #[error(transparent)]
     Random(#[from] RandomError),
-    /// The endorsement key cannot be used, although it is of a standard template: an RSA modulus that
-    /// is even, for one.
+    /// The endorsement key matches a standard template but cannot be used. An RSA modulus that is
+    /// even is an example.
     #[error("the endorsement key cannot be used")]
     EndorsementKey,
-    /// A structure did not fit its bounds, which its parts give no cause for.
+    /// A structure is longer than its limit. The lengths of the inputs rule this out.
     #[error("the credential does not fit")]
     Size,
 }
 
-/// Wraps a secret for the TPM with this endorsement key, which gives it up
-/// (`TPM2_ActivateCredential`) only while the object with this Name is loaded in it.
+/// Wraps a secret for the TPM with this endorsement key. The TPM unwraps the secret
+/// (`TPM2_ActivateCredential`) only while the object with the Name `attestation_key` is loaded.
 ///
-/// The seed and the ephemeral key come from `random`. What pads the seed of an RSA key comes from
-/// aws-lc, which takes it from nowhere else.
+/// The seed and the ephemeral key come from `random`. For an RSA key, aws-lc draws the padding of
+/// the seed from its own source, which cannot be replaced.
 pub fn make_credential(
     endorsement_key: &EndorsementPublic,
     attestation_key: &Name,
@@ -84,13 +85,15 @@ pub fn make_credential(
     })
 }
 
-/// A seed, and how it reaches the TPM (content of `TPM2B_ENCRYPTED_SECRET`).
+/// A seed, and the encrypted form in which the TPM receives it (the content of
+/// `TPM2B_ENCRYPTED_SECRET`).
 struct SharedSeed {
     seed: Zeroizing<Vec<u8>>,
     encrypted_secret: Vec<u8>,
 }
 
-/// RSA-OAEP with the key's name algorithm (Part 1, annex "RSA", section "Secret Sharing").
+/// Draws a seed and encrypts it with RSA-OAEP, using the key's name algorithm (Part 1, annex "RSA",
+/// section "Secret Sharing").
 fn encrypted_seed(
     modulus: &[u8; 256],
     hash: HashAlgorithm,
@@ -110,7 +113,7 @@ fn encrypted_seed(
     Ok(SharedSeed { seed, encrypted_secret })
 }
 
-/// A curve of endorsement keys.
+/// A curve that endorsement keys use. `coordinate` is the length of a coordinate in bytes.
 struct Curve {
     algorithm: &'static agreement::Algorithm,
     coordinate: usize,
@@ -119,7 +122,7 @@ struct Curve {
 static P256: Curve = Curve { algorithm: &ECDH_P256, coordinate: 32 };
 static P384: Curve = Curve { algorithm: &ECDH_P384, coordinate: 48 };
 
-/// One-pass ECDH (Part 1, annex "ECC", section "Secret Sharing").
+/// Derives a seed by one-pass ECDH (Part 1, annex "ECC", section "Secret Sharing").
 fn agreed_seed(
     curve: &Curve,
     [x, y]: [&[u8]; 2],
@@ -159,13 +162,14 @@ fn ephemeral_key(
     Err(RandomError.into())
 }
 
-/// AES in CFB mode. The vector is zero (Part 1, section "Credential Protection"): the key is used once.
+/// Encrypts with AES in CFB mode. The initialization vector is zero, because the key is used only
+/// once (Part 1, section "Credential Protection").
 fn encrypt(key: &[u8], plain: &[u8]) -> Result<Vec<u8>, CredentialError> {
     let algorithm = if key.len() == 16 { &AES_128 } else { &AES_256 };
     let vector = EncryptionContext::Iv128(FixedLength::from([0; 16]));
     let key = UnboundCipherKey::new(algorithm, key)?;
     let mut encryption = StreamingEncryptingKey::less_safe_cfb128(key, vector)?;
-    // Room for one more block, which this interface asks for and a stream cipher does not fill.
+    // The interface requires room for one more block. CFB is a stream mode and does not fill it.
     let mut encrypted = vec![0; plain.len().saturating_add(16)];
     let written = encryption.update(plain, &mut encrypted)?.written().len();
     encrypted.truncate(written);

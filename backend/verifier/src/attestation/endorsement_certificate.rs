@@ -1,5 +1,5 @@
-//! What an endorsement certificate must have beside a path to a root: TCG "EK Credential Profile for TPM
-//! Family 2.0", section "EK Certificate".
+//! Checks the fields of an endorsement certificate: TCG "EK Credential Profile for TPM Family 2.0",
+//! section "EK Certificate". The path to a root is checked in `certificate_path`.
 
 use device_key_tpm2::{EndorsementKey, EndorsementPublic};
 use x509_cert::{
@@ -9,14 +9,15 @@ use x509_cert::{
     spki::SubjectPublicKeyInfoOwned,
 };
 
-use super::{CertificateRefusal, tpm_attributes::TpmAttributes};
+use super::{error::CertificateError, tpm_attributes::TpmAttributes};
 
-/// `tcg-kp-EKCertificate` (the same profile, section "Extended Key Usage").
+/// `tcg-kp-EKCertificate` (TCG "EK Credential Profile", section "Extended Key Usage").
 const EK_CERTIFICATE_PURPOSE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.23.133.8.1");
 
 /// `rsaEncryption` (RFC 8017, appendix C).
 const RSA_ENCRYPTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
-/// `id-RSAES-OAEP` (RFC 8017, appendix C), which some makers name because the key does nothing else.
+/// `id-RSAES-OAEP` (RFC 8017, appendix C). Some manufacturers use this identifier because an
+/// endorsement key does nothing else.
 const RSAES_OAEP: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.7");
 /// `id-ecPublicKey` (RFC 5480, 2.1.1).
 const EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
@@ -25,54 +26,54 @@ const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7
 /// `secp384r1` (RFC 5480, 2.1.1.1).
 const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
 
-/// An endorsement certificate whose fields are as the profile asks. Says nothing about who issued it.
+/// An endorsement certificate whose fields fulfil the profile. The issuer is not checked here.
 pub(super) struct EndorsementCertificate {
     public_key: SubjectPublicKeyInfoOwned,
     usage: KeyUsage,
     attributes: TpmAttributes,
 }
 
-/// The certificate at the start of what a TPM keeps in NV. The index may be larger than the
-/// certificate; what follows is not looked at, and not signed by anybody.
-pub(super) fn without_padding(bytes: &[u8]) -> Result<&[u8], CertificateRefusal> {
-    let mut reader = SliceReader::new(bytes).map_err(|_| CertificateRefusal::Malformed)?;
-    reader.tlv_bytes().map_err(|_| CertificateRefusal::Malformed)
+/// Returns the certificate at the start of an NV index of the TPM. The index may be larger than the
+/// certificate; the bytes after the certificate are ignored, and nobody signs them.
+pub(super) fn without_padding(bytes: &[u8]) -> Result<&[u8], CertificateError> {
+    let mut reader = SliceReader::new(bytes).map_err(|_| CertificateError::Malformed)?;
+    reader.tlv_bytes().map_err(|_| CertificateError::Malformed)
 }
 
 impl EndorsementCertificate {
-    /// Parses one certificate in DER, with nothing behind it.
-    pub(super) fn parse(der: &[u8]) -> Result<Self, CertificateRefusal> {
-        let malformed = |_| CertificateRefusal::Malformed;
+    /// Parses a certificate in DER. No bytes may follow the certificate.
+    pub(super) fn parse(der: &[u8]) -> Result<Self, CertificateError> {
+        let malformed = |_| CertificateError::Malformed;
         let certificate = Certificate::from_der(der).map_err(malformed)?;
         let fields = certificate.tbs_certificate();
         let (_, purposes) = fields
             .get_extension::<ExtendedKeyUsage>()
             .map_err(malformed)?
-            .ok_or(CertificateRefusal::Purpose)?;
+            .ok_or(CertificateError::Purpose)?;
         if !purposes.0.contains(&EK_CERTIFICATE_PURPOSE) {
-            return Err(CertificateRefusal::Purpose);
+            return Err(CertificateError::Purpose);
         }
         let (_, usage) = fields
             .get_extension::<KeyUsage>()
             .map_err(malformed)?
-            .ok_or(CertificateRefusal::KeyUsage)?;
+            .ok_or(CertificateError::KeyUsage)?;
         let (critical, names) = fields
             .get_extension::<SubjectAltName>()
             .map_err(malformed)?
-            .ok_or(CertificateRefusal::TpmAttributes)?;
-        // RFC 5280, 4.2.1.6: with no other name this one must be understood.
+            .ok_or(CertificateError::TpmAttributes)?;
+        // RFC 5280, 4.2.1.6: if the subject is empty, the alternative name must be critical.
         if fields.subject().is_empty() && !critical {
-            return Err(CertificateRefusal::NameNotCritical);
+            return Err(CertificateError::NameNotCritical);
         }
         let attributes = TpmAttributes::from_names(&names)?;
         Ok(Self { public_key: fields.subject_public_key_info().clone(), usage, attributes })
     }
 
-    /// Gives up what it says about the TPM, if it is the certificate of this key.
+    /// Returns what the certificate says about the TPM, if it is the certificate of this key.
     pub(super) fn certifies(
         self,
         key: &EndorsementPublic,
-    ) -> Result<TpmAttributes, CertificateRefusal> {
+    ) -> Result<TpmAttributes, CertificateError> {
         let info = &self.public_key;
         let (usable, same) = match key.key() {
             EndorsementKey::Rsa2048(modulus) => {
@@ -86,17 +87,17 @@ impl EndorsementCertificate {
             }
         };
         if !same {
-            return Err(CertificateRefusal::OtherKey);
+            return Err(CertificateError::OtherKey);
         }
         if !usable {
-            return Err(CertificateRefusal::KeyUsage);
+            return Err(CertificateError::KeyUsage);
         }
         Ok(self.attributes)
     }
 }
 
-/// Compares the DER of `RSAPublicKey` (RFC 8017, A.1.1), which has one spelling for a modulus of
-/// exactly 2048 bits and the exponent 65537.
+/// Compares the DER of `RSAPublicKey` (RFC 8017, A.1.1). A modulus of exactly 2048 bits with the
+/// exponent 65537 has only one encoding.
 fn is_rsa_2048(info: &SubjectPublicKeyInfoOwned, modulus: &[u8; 256]) -> bool {
     let expected = [
         &[0x30, 0x82, 0x01, 0x0a, 0x02, 0x82, 0x01, 0x01, 0x00][..],

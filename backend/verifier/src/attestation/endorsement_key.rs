@@ -1,4 +1,4 @@
-//! Whose TPM it is: the endorsement key and its certificate.
+//! Verifies the endorsement key and its certificate, which identify the TPM.
 
 use device_key_tpm2::{EndorsementPublic, EndorsementTemplate};
 use device_key_types::{
@@ -7,17 +7,19 @@ use device_key_types::{
 };
 
 use super::{
-    AttestationRefusal, RootKind, TrustRoots, certificate_path,
+    certificate_path,
     endorsement_certificate::{self, EndorsementCertificate},
+    error::AttestationError,
     tpm_attributes::TpmAttributes,
+    trust_roots::{RootKind, TrustRoots},
 };
 
-/// Most certificates that are looked at: the endorsement key's own, and what a TPM keeps beside it in
-/// the NV indices 0x01C00100 to 0x01C001FF (TCG "EK Credential Profile", section "NV Index Assignments"),
-/// which is a chain of two or three.
+/// The most certificates that are accepted: the certificate of the endorsement key, and the chain
+/// that a TPM stores in the NV indices 0x01C00100 to 0x01C001FF (TCG "EK Credential Profile",
+/// section "NV Index Assignments"). The chain has two or three certificates.
 pub const MAX_CERTIFICATES: usize = 8;
 
-/// An endorsement key that a root vouches for.
+/// An endorsement key that a trusted root vouches for.
 pub(super) struct CertifiedKey {
     pub(super) public: EndorsementPublic,
     pub(super) root: RootKind,
@@ -28,25 +30,25 @@ pub(super) fn verify(
     identity: &Identity,
     roots: &TrustRoots,
     now: UnixTime,
-) -> Result<CertifiedKey, AttestationRefusal> {
+) -> Result<CertifiedKey, AttestationError> {
     let certificates = &identity.endorsement_key_certificates;
-    let (leaf, beside) = certificates.split_first().ok_or(AttestationRefusal::NoCertificate)?;
+    let (leaf, chain) = certificates.split_first().ok_or(AttestationError::NoCertificate)?;
     if certificates.len() > MAX_CERTIFICATES {
-        return Err(AttestationRefusal::TooManyCertificates);
+        return Err(AttestationError::TooManyCertificates);
     }
     let leaf = endorsement_certificate::without_padding(leaf.as_bytes())?;
-    let beside = beside
+    let chain = chain
         .iter()
         .map(TpmBytes::as_bytes)
         .map(endorsement_certificate::without_padding)
         .collect::<Result<Vec<_>, _>>()?;
-    let root = certificate_path::verify(leaf, &beside, roots, now)?;
+    let root = certificate_path::verify(leaf, &chain, roots, now)?;
     let certificate = EndorsementCertificate::parse(leaf)?;
 
     let public = EndorsementPublic::parse(identity.endorsement_key_public.as_bytes())
-        .map_err(|_| AttestationRefusal::EndorsementKeyTemplate)?;
+        .map_err(|_| AttestationError::EndorsementKeyTemplate)?;
     if kind(public.template()) != identity.endorsement_key {
-        return Err(AttestationRefusal::EndorsementKeyKind);
+        return Err(AttestationError::EndorsementKeyKind);
     }
     let attributes = certificate.certifies(&public)?;
     Ok(CertifiedKey { public, root, attributes })

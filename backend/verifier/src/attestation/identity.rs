@@ -1,7 +1,11 @@
+//! The two verifications of an attestation: the identity of the TPM, then its activation.
+
 use std::fmt;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use device_key_tpm2::{Attested, CreationData, EndorsementPublic, Handle, HashAlgorithm, Name};
+use device_key_tpm2::{
+    Attested, CreationData, EndorsementPublic, Handle, HashAlgorithm, Name, RandomSource,
+};
 use device_key_types::{
     FieldError, ProtectionClass, Sha256Digest, UnixTime,
     attestation::{Activation, Claim, Credential, Identity},
@@ -9,16 +13,18 @@ use device_key_types::{
 };
 
 use super::{
-    AttestationRefusal, CredentialError, RandomSource, SECRET_BYTES, Statement, StatementFault,
-    TpmDescription, TrustRoots, VerifiedKey, VerifiedKind,
+    credential::{CredentialError, SECRET_BYTES, make_credential},
     endorsement_key::{self, CertifiedKey},
-    make_credential,
+    error::{AttestationError, StatementError, TpmStatement},
     statement::SignedStatement,
     tpm_keys::{self, AttestationKey},
+    trust_roots::TrustRoots,
+    verified_key::{TpmDescription, VerifiedKey, VerifiedKind},
 };
 
-/// A TPM that a root vouches for, with the keys that are said to be in it. That they are is known
-/// after [`VerifiedIdentity::verify_activation`]. Only [`verify_identity`] makes it.
+/// A TPM that a root vouches for, and the keys that the client claims are in the TPM. Only
+/// [`VerifiedIdentity::verify_activation`] proves that they are. Only [`verify_identity`] creates
+/// this value.
 #[must_use = "an identity proves nothing before its activation"]
 pub struct VerifiedIdentity {
     claim: Claim,
@@ -27,58 +33,66 @@ pub struct VerifiedIdentity {
     device_key: Name,
 }
 
-/// Verifies what a client says about its TPM and keys, for the challenge and key of `claim`, which
-/// is the backend's own record and nothing that came with the identity.
+/// Verifies what a client says about its TPM and keys.
 ///
-/// The checks, in this order: the claim is about a TPM, and its challenge is unexpired; the
-/// endorsement certificate leads to a root at `now` and has the fields of its profile; the endorsement
-/// key is of a standard template, of the kind that is said, and the certified one; the attestation
-/// key is of its template; it was made in the endorsement hierarchy and says so for this claim; the
-/// device key is of its template, and the claimed one.
+/// `claim` holds the challenge and the key. It must come from the backend's own records, not from
+/// the message that carries the identity.
+///
+/// The checks run in this order:
+///
+/// 1. The claim is about a TPM, and its challenge has not expired.
+/// 2. The endorsement certificate leads to a root at `now` and has the fields of its profile.
+/// 3. The endorsement key matches a standard template, is of the kind that the client says, and is
+///    the certified key.
+/// 4. The attestation key matches its template.
+/// 5. The attestation key was created in the endorsement hierarchy, and its creation statement was
+///    made for this claim.
+/// 6. The device key matches its template and is the claimed key.
 pub fn verify_identity(
     identity: &Identity,
     claim: Claim,
     roots: &TrustRoots,
     now: UnixTime,
-) -> Result<VerifiedIdentity, AttestationRefusal> {
+) -> Result<VerifiedIdentity, AttestationError> {
     if claim.protection_class != ProtectionClass::HardwareTpm {
-        return Err(AttestationRefusal::ProtectionClass);
+        return Err(AttestationError::ProtectionClass);
     }
     unexpired(&claim, now)?;
     let endorsement_key = endorsement_key::verify(identity, roots, now)?;
     let attestation_key = AttestationKey::parse(identity.attestation_key_public.as_bytes())?;
-    made_in_the_endorsement_hierarchy(identity, &attestation_key, &claim)?;
+    verify_creation(identity, &attestation_key, &claim)?;
     let device_key = tpm_keys::device_key_name(identity.key_public.as_bytes(), &claim.public_key)?;
     Ok(VerifiedIdentity { claim, endorsement_key, attestation_key, device_key })
 }
 
-fn made_in_the_endorsement_hierarchy(
+/// Verifies that the key was created in the endorsement hierarchy, by a statement for this claim.
+fn verify_creation(
     identity: &Identity,
     key: &AttestationKey,
     claim: &Claim,
-) -> Result<(), AttestationRefusal> {
+) -> Result<(), AttestationError> {
     let statement = SignedStatement {
-        statement: Statement::Creation,
+        statement: TpmStatement::Creation,
         attest: &identity.attestation_key_creation_attest,
         signature: &identity.attestation_key_creation_signature,
     };
-    // A claim that has no digest is one that no statement was made for.
+    // If the claim has no digest, no TPM can have made a statement for the claim.
     let digest =
-        claim.identity_digest().map_err(|_| statement.refused(StatementFault::ExtraData))?;
+        claim.identity_digest().map_err(|_| statement.refused(StatementError::ExtraData))?;
     let attest = statement.verify(key, &digest)?;
     let Attested::Creation { object_name, creation_hash } = attest.attested else {
-        return Err(statement.refused(StatementFault::Type));
+        return Err(statement.refused(StatementError::Type));
     };
     if object_name != key.name {
-        return Err(statement.refused(StatementFault::Name));
+        return Err(statement.refused(StatementError::Name));
     }
     let data = CreationData::parse(identity.attestation_key_creation_data.as_bytes())
-        .map_err(|_| AttestationRefusal::CreationDataMalformed)?;
+        .map_err(|_| AttestationError::CreationDataMalformed)?;
     if data.hash(HashAlgorithm::Sha256) != creation_hash {
-        return Err(AttestationRefusal::CreationData);
+        return Err(AttestationError::CreationData);
     }
     if data.hierarchy() != Some(Handle::ENDORSEMENT) {
-        return Err(AttestationRefusal::CreationParent);
+        return Err(AttestationError::CreationParent);
     }
     Ok(())
 }
@@ -89,20 +103,21 @@ impl VerifiedIdentity {
         &self.claim
     }
 
-    /// The endorsement key. It identifies the TPM for good: treat it like a serial number.
+    /// The endorsement key. It identifies the TPM permanently, so treat it like a serial number.
     pub const fn endorsement_key(&self) -> &EndorsementPublic {
         &self.endorsement_key.public
     }
 
-    /// The attestation key's Name, to which a credential is bound.
+    /// The Name of the attestation key. A credential is bound to this Name.
     pub const fn attestation_key_name(&self) -> &Name {
         &self.attestation_key.name
     }
 
-    /// Wraps a secret that only this TPM gives up, and only with this attestation key in it.
+    /// Wraps a secret so that only this TPM can unwrap it, and only while this attestation key is
+    /// loaded.
     ///
-    /// The secret must be random, made for this one credential, and never used again; keep its
-    /// SHA-256.
+    /// The secret must be random, and it must be used for this credential only. The caller keeps
+    /// the secret's SHA-256 for [`verify_activation`](Self::verify_activation).
     pub fn make_credential(
         &self,
         secret: &[u8; SECRET_BYTES],
@@ -111,36 +126,40 @@ impl VerifiedIdentity {
         make_credential(self.endorsement_key(), self.attestation_key_name(), secret, random)
     }
 
-    /// Verifies that the TPM gave up the secret whose SHA-256 is `expected_secret`, and that its
-    /// attestation key certified the device key for this claim and secret.
+    /// Verifies that the TPM unwrapped the secret whose SHA-256 is `expected_secret`, and that the
+    /// attestation key certified the device key for this claim and this secret.
     ///
-    /// The checks, in this order: the secret, in constant time; the challenge is unexpired; signature,
-    /// signer and digest of the statement; it certifies an object, which is the device key.
+    /// The checks run in this order:
+    ///
+    /// 1. The secret is the expected secret. The comparison takes constant time.
+    /// 2. The challenge has not expired.
+    /// 3. The statement's signature, signer and digest are right.
+    /// 4. The statement certifies an object, and the object is the device key.
     pub fn verify_activation(
         &self,
         activation: &Activation,
         expected_secret: &Sha256Digest,
         now: UnixTime,
-    ) -> Result<VerifiedKey, AttestationRefusal> {
+    ) -> Result<VerifiedKey, AttestationError> {
         let secret = activation.secret.sha256();
         verify_slices_are_equal(secret.as_bytes(), expected_secret.as_bytes())
-            .map_err(|_| AttestationRefusal::Secret)?;
+            .map_err(|_| AttestationError::Secret)?;
         unexpired(&self.claim, now)?;
         let statement = SignedStatement {
-            statement: Statement::Certification,
+            statement: TpmStatement::Certification,
             attest: &activation.attest,
             signature: &activation.signature,
         };
         let digest = self
             .claim
             .certification_digest(&secret)
-            .map_err(|_| statement.refused(StatementFault::ExtraData))?;
+            .map_err(|_| statement.refused(StatementError::ExtraData))?;
         let attest = statement.verify(&self.attestation_key, &digest)?;
         let Attested::Certify { name, .. } = attest.attested else {
-            return Err(statement.refused(StatementFault::Type));
+            return Err(statement.refused(StatementError::Type));
         };
         if name != self.device_key {
-            return Err(statement.refused(StatementFault::Name));
+            return Err(statement.refused(StatementError::Name));
         }
         let CertifiedKey { root, attributes, .. } = &self.endorsement_key;
         let tpm = TpmDescription::new(attributes.clone(), attest.firmware_version);
@@ -148,7 +167,7 @@ impl VerifiedIdentity {
     }
 }
 
-fn unexpired(claim: &Claim, now: UnixTime) -> Result<(), AttestationRefusal> {
+fn unexpired(claim: &Claim, now: UnixTime) -> Result<(), AttestationError> {
     let field = payload::Statement::Attestation.expiry_field();
     let expires_at = claim.challenge.challenge_expires_at;
     Ok(check_expiry(expires_at, now).map_err(|reason| FieldError { field, reason })?)

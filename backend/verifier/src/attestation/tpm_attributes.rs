@@ -1,24 +1,27 @@
+//! Reads what an endorsement certificate says about its TPM.
+
 use x509_cert::{
     attr::AttributeTypeAndValue,
     der::{Tag, Tagged as _, asn1::ObjectIdentifier},
     ext::pkix::{SubjectAltName, name::GeneralName},
 };
 
-use super::CertificateRefusal;
+use super::error::CertificateError;
 
-/// `tcg-at-tpmManufacturer` (TCG "EK Credential Profile for TPM Family 2.0", section "Subject Alternative
-/// Name", as the two below).
+/// `tcg-at-tpmManufacturer`. This constant and the next two are from TCG "EK Credential Profile for
+/// TPM Family 2.0", section "Subject Alternative Name".
 const MANUFACTURER: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.23.133.2.1");
 /// `tcg-at-tpmModel`.
 const MODEL: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.23.133.2.2");
 /// `tcg-at-tpmVersion`.
 const VERSION: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.23.133.2.3");
 
-/// Longest attribute, in bytes: that of most attributes of names (RFC 5280, appendix A.1,
-/// `ub-common-name`).
+/// The longest attribute, in bytes. The limit is that of most attributes of names (RFC 5280,
+/// appendix A.1, `ub-common-name`).
 const MAX_BYTES: usize = 64;
 
-/// What a certificate says about its TPM: three attributes, each once, in its subject alternative name.
+/// What a certificate says about its TPM. The three attributes are in the subject alternative name,
+/// each of them once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct TpmAttributes {
     pub(super) manufacturer: Box<str>,
@@ -27,7 +30,7 @@ pub(super) struct TpmAttributes {
 }
 
 impl TpmAttributes {
-    pub(super) fn from_names(names: &SubjectAltName) -> Result<Self, CertificateRefusal> {
+    pub(super) fn from_names(names: &SubjectAltName) -> Result<Self, CertificateError> {
         let attributes: Vec<&AttributeTypeAndValue> = names
             .0
             .iter()
@@ -43,7 +46,7 @@ impl TpmAttributes {
                 (Some(attribute), None) => text(attribute),
                 _ => None,
             }
-            .ok_or(CertificateRefusal::TpmAttributes)
+            .ok_or(CertificateError::TpmAttributes)
         };
         let attributes = Self {
             manufacturer: only(MANUFACTURER)?,
@@ -53,12 +56,12 @@ impl TpmAttributes {
         if is_vendor_id(&attributes.manufacturer) {
             Ok(attributes)
         } else {
-            Err(CertificateRefusal::TpmAttributes)
+            Err(CertificateError::TpmAttributes)
         }
     }
 }
 
-/// Text that can be shown and stored: 1 to 64 bytes without control characters.
+/// Returns a text that can be shown and stored: 1 to 64 bytes without control characters.
 fn text(attribute: &AttributeTypeAndValue) -> Option<Box<str>> {
     if ![Tag::Utf8String, Tag::PrintableString].contains(&attribute.value.tag()) {
         return None;
@@ -68,7 +71,7 @@ fn text(attribute: &AttributeTypeAndValue) -> Option<Box<str>> {
     fits.then(|| text.into())
 }
 
-/// `id:` and the four bytes of a "TCG Vendor ID Registry" entry in hexadecimal.
+/// Whether the text is `id:` followed by four bytes of the "TCG Vendor ID Registry" in hexadecimal.
 fn is_vendor_id(text: &str) -> bool {
     text.strip_prefix("id:").is_some_and(|digits| {
         digits.len() == 8 && digits.bytes().all(|digit| digit.is_ascii_hexdigit())

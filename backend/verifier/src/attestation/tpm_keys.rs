@@ -1,54 +1,53 @@
-//! The two P-256 keys in the TPM, each of which must have exactly one shape.
+//! Parses the two P-256 keys in the TPM. Each key must match its template exactly.
 
 use device_key_tpm2::{EccP256Public, EccP256Template, Handle, Name, PublicArea};
 use device_key_types::{InvalidPublicKey, PublicKey};
 
-use super::AttestationRefusal;
-use crate::ProofKey;
+use super::error::AttestationError;
+use crate::proof_key::ProofKey;
 
-/// An attestation key of the right shape: it signs only what its TPM says, if it is in one.
+/// An attestation key that matches its template. If the key is in a TPM, it signs only statements
+/// of that TPM.
 #[derive(Clone)]
 pub(super) struct AttestationKey {
     pub(super) name: Name,
-    /// The Name in the endorsement hierarchy, by which the key appears in what it signs.
+    /// The Name of the key in the endorsement hierarchy. The statements that the key signs contain
+    /// this Name.
     pub(super) qualified_name: Name,
     pub(super) public_key: ProofKey,
 }
 
 impl AttestationKey {
-    pub(super) fn parse(area: &[u8]) -> Result<Self, AttestationRefusal> {
-        let public = parse(area).map_err(|()| AttestationRefusal::AttestationKeyMalformed)?;
+    pub(super) fn parse(area: &[u8]) -> Result<Self, AttestationError> {
+        let public = parse(area).map_err(|()| AttestationError::AttestationKeyMalformed)?;
         let public = public
             .filter(|public| *public.template() == EccP256Template::attestation_key())
-            .ok_or(AttestationRefusal::AttestationKeyTemplate)?;
+            .ok_or(AttestationError::AttestationKeyTemplate)?;
         let name = public.name();
         Ok(Self {
             qualified_name: name.qualified_in(Handle::ENDORSEMENT),
             name,
             public_key: public_key(&public)
                 .and_then(ProofKey::try_from)
-                .map_err(|_| AttestationRefusal::AttestationKeyMalformed)?,
+                .map_err(|_| AttestationError::AttestationKeyMalformed)?,
         })
     }
 }
 
-/// The Name of a device key of the right shape, which must be the claimed key.
-pub(super) fn device_key_name(
-    area: &[u8],
-    claimed: &PublicKey,
-) -> Result<Name, AttestationRefusal> {
-    let public = parse(area).map_err(|()| AttestationRefusal::DeviceKeyMalformed)?;
+/// Returns the Name of a device key that matches its template and equals the claimed key.
+pub(super) fn device_key_name(area: &[u8], claimed: &PublicKey) -> Result<Name, AttestationError> {
+    let public = parse(area).map_err(|()| AttestationError::DeviceKeyMalformed)?;
     let public = public
         .filter(|public| *public.template() == EccP256Template::device_key())
-        .ok_or(AttestationRefusal::DeviceKeyTemplate)?;
+        .ok_or(AttestationError::DeviceKeyTemplate)?;
     if public_key(&public).as_ref() == Ok(claimed) {
         Ok(public.name())
     } else {
-        Err(AttestationRefusal::OtherDeviceKey)
+        Err(AttestationError::OtherDeviceKey)
     }
 }
 
-/// `None` for the public area of an object of another kind.
+/// Returns `None` if the public area belongs to an object of another kind.
 fn parse(area: &[u8]) -> Result<Option<EccP256Public>, ()> {
     match PublicArea::parse(area) {
         Ok(PublicArea::EccP256(public)) => Ok(Some(*public)),

@@ -1,67 +1,72 @@
+//! The certificates and revocation lists that a backend trusts.
+
 use std::fmt;
 
 use rustls_pki_types::{CertificateDer, TrustAnchor};
 use webpki::{BorrowedCertRevocationList, EndEntityCert, anchor_from_trusted_cert};
 
-/// What a root vouches for.
+/// The kind of TPM that a root vouches for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RootKind {
-    /// A maker of TPMs in hardware or firmware.
+    /// The root belongs to a manufacturer of TPMs in hardware or firmware.
     Hardware,
-    /// A cloud or hypervisor, whose TPMs can be copied with the machine that they belong to.
+    /// The root belongs to a cloud or a hypervisor. Its TPMs can be copied together with their
+    /// virtual machines.
     Virtual,
-    /// A simulator's own authority: nothing is protected.
+    /// The root belongs to a simulator, which protects nothing.
     Simulated,
 }
 
-/// Which certificates need a revocation list of their issuer. A certificate that a list names is
-/// refused, and so is one whose issuer's list is past its `nextUpdate`.
+/// Which certificates must have a revocation list of their issuer. Under either policy a
+/// certificate is refused if a list names it, or if its issuer's list is past its `nextUpdate`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RevocationPolicy {
-    /// Those whose issuer has a list here; of others nothing is known, and they are accepted.
+    /// No certificate must have a list. A certificate whose issuer has no list is accepted.
     #[default]
     WhereListed,
-    /// Every certificate below the root.
+    /// Every certificate below the root must have a list.
     Everywhere,
 }
 
-/// Whose word about a TPM is taken: root certificates, each with what it vouches for, the
-/// intermediates that lead to them, and revocation lists.
+/// What a backend trusts: root certificates, each with the kind of TPM that it vouches for, the
+/// intermediate certificates below the roots, and revocation lists.
 ///
-/// The roots are the backend's choice and trusted as they are: their own validity period and
-/// signature are not looked at.
+/// The backend has chosen the roots, so they are trusted as they are: nobody checks their own
+/// validity period and signature.
 #[derive(Clone, Default)]
 pub struct TrustRoots {
     pub(super) anchors: Vec<TrustAnchor<'static>>,
-    /// One for each anchor.
+    /// The kind of each anchor, in the order of the anchors.
     pub(super) kinds: Vec<RootKind>,
     pub(super) intermediates: Vec<CertificateDer<'static>>,
-    /// In DER; each was parsed once.
+    /// The lists in DER. Each of them was parsed once, to check it.
     pub(super) revocation_lists: Vec<Box<[u8]>>,
     pub(super) revocation_policy: RevocationPolicy,
 }
 
-/// A certificate or list that cannot be used, counted from 0 in the order in which they were given.
+/// A certificate or revocation list that cannot be used. The number is the position of the
+/// certificate or list in the caller's order, counted from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidTrustRoots {
-    /// Not an X.509 certificate in DER.
+    /// The root is not an X.509 certificate in DER.
     #[error("root {0} is not a certificate in DER")]
     Root(usize),
-    /// The same subject and key as an earlier root, with another kind.
+    /// The root has the subject and the key of an earlier root, but another kind.
     #[error("root {0} was given before with another kind")]
     Contradiction(usize),
-    /// Not an X.509 v3 certificate in DER, or one with critical extensions that are not known.
-    #[error("intermediate {0} is not a certificate in DER that can be used")]
+    /// The intermediate is not an X.509 v3 certificate in DER, or it has unknown critical
+    /// extensions.
+    #[error("intermediate {0} is not a usable certificate in DER")]
     Intermediate(usize),
-    /// Not an X.509 v2 revocation list in DER, or one of a kind that cannot be used (delta,
-    /// indirect, or partitioned by reason).
-    #[error("revocation list {0} is not one in DER that can be used")]
+    /// The list is not an X.509 v2 revocation list in DER, or it is of a kind that is not supported
+    /// (delta, indirect, or partitioned by reason).
+    #[error("revocation list {0} is not a usable revocation list in DER")]
     RevocationList(usize),
 }
 
 impl TrustRoots {
-    /// Trusts these certificates, in DER, for these kinds of TPM.
+    /// Trusts each of these certificates, in DER, to vouch for TPMs of the kind that comes with it.
     pub fn new<'a>(
         roots: impl IntoIterator<Item = (&'a [u8], RootKind)>,
     ) -> Result<Self, InvalidTrustRoots> {
@@ -83,8 +88,8 @@ impl TrustRoots {
         Ok(trust)
     }
 
-    /// Adds certificates, in DER, that may stand between a root and a TPM's certificate. They are
-    /// not trusted by themselves.
+    /// Adds intermediate certificates, in DER, which may lead from a root to a TPM's certificate.
+    /// Intermediate certificates are not trusted by themselves.
     pub fn with_intermediates<'a>(
         mut self,
         certificates: impl IntoIterator<Item = &'a [u8]>,
@@ -98,7 +103,8 @@ impl TrustRoots {
         Ok(self)
     }
 
-    /// Adds revocation lists, in DER. Who signed them is checked where they are used.
+    /// Adds revocation lists, in DER, and sets the policy. The signature of a list is checked only
+    /// when the list is used.
     pub fn with_revocation_lists<'a>(
         mut self,
         lists: impl IntoIterator<Item = &'a [u8]>,
@@ -113,7 +119,7 @@ impl TrustRoots {
         Ok(self)
     }
 
-    /// What the root with this subject and key vouches for.
+    /// Returns what the root with this subject and this key vouches for.
     pub(super) fn kind_of(&self, anchor: &TrustAnchor<'_>) -> Option<RootKind> {
         let same = |known: &TrustAnchor<'_>| {
             known.subject == anchor.subject

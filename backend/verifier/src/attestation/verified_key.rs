@@ -1,21 +1,24 @@
+//! What a verified attestation says about a key.
+
 use std::fmt;
 
 use device_key_types::attestation::Claim;
 
-use super::{RootKind, tpm_attributes::TpmAttributes};
+use super::{tpm_attributes::TpmAttributes, trust_roots::RootKind};
 
-/// What protects a key, as far as the backend could verify it. Never a yes or no: what a backend
-/// accepts is its policy.
+/// What protects a key, as far as the backend could verify it. The verifier does not decide whether
+/// the kind is good enough; which kinds a backend accepts is the backend's policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum VerifiedKind {
-    /// A TPM in hardware or firmware: the key cannot leave it.
+    /// A TPM in hardware or firmware. The key cannot leave the TPM.
     HardwareTpm(TpmDescription),
-    /// A cloud's or hypervisor's TPM: the key can be copied with the whole TPM by who runs it.
+    /// A TPM of a cloud or a hypervisor. Whoever runs the hypervisor can copy the whole TPM with
+    /// the key.
     VirtualTpm(TpmDescription),
-    /// A simulator: nothing is protected.
+    /// A simulated TPM, which protects nothing.
     SimulatedTpm(TpmDescription),
-    /// Nothing was verified. No function here gives it; it is the backend's word for a key that it
-    /// accepts without an attestation.
+    /// Nothing was verified. No function of this crate returns this kind. A backend uses it for
+    /// keys that it accepts without an attestation.
     Unattested,
 }
 
@@ -38,7 +41,7 @@ impl VerifiedKind {
         }
     }
 
-    /// The TPM, if one was verified.
+    /// The description of the TPM, if a TPM was verified.
     pub const fn tpm(&self) -> Option<&TpmDescription> {
         match self {
             Self::HardwareTpm(tpm) | Self::VirtualTpm(tpm) | Self::SimulatedTpm(tpm) => Some(tpm),
@@ -53,7 +56,7 @@ impl fmt::Display for VerifiedKind {
     }
 }
 
-/// Which make of TPM. Only a verification makes it.
+/// The make of a TPM. Only a verification creates this value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TpmDescription {
     attributes: TpmAttributes,
@@ -65,34 +68,34 @@ impl TpmDescription {
         Self { attributes, firmware_version }
     }
 
-    /// The maker, as the certificate has it: `id:` and eight hexadecimal digits, four bytes of the
-    /// "TCG Vendor ID Registry", such as `id:49465800` for Infineon.
+    /// The manufacturer, as the certificate names it: `id:` and eight hexadecimal digits, which are
+    /// four bytes of the "TCG Vendor ID Registry". Infineon is `id:49465800`.
     pub fn manufacturer(&self) -> &str {
         &self.attributes.manufacturer
     }
 
-    /// The maker's name of the model, as the certificate has it: 1 to 64 bytes.
+    /// The manufacturer's name of the model, as the certificate gives it: 1 to 64 bytes.
     pub fn model(&self) -> &str {
         &self.attributes.model
     }
 
-    /// The version when the certificate was issued, mostly `id:` and hexadecimal digits: 1 to 64
-    /// bytes.
+    /// The version when the certificate was issued, 1 to 64 bytes. It is mostly `id:` and
+    /// hexadecimal digits.
     pub fn version(&self) -> &str {
         &self.attributes.version
     }
 
-    /// The firmware version when the key was attested, in the maker's own numbering
+    /// The firmware version when the key was attested, in the manufacturer's own numbering
     /// (`TPMS_ATTEST.firmwareVersion`).
     pub const fn firmware_version(&self) -> u64 {
         self.firmware_version
     }
 }
 
-/// A device key that was seen in a TPM. Only
-/// [`VerifiedIdentity::verify_activation`](super::VerifiedIdentity::verify_activation) makes it.
+/// A device key that is proved to be in a TPM. Only
+/// [`VerifiedIdentity::verify_activation`](super::VerifiedIdentity::verify_activation) creates it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use = "the verification is of use only to who acts on it"]
+#[must_use = "a verified key has no effect until the caller acts on it"]
 pub struct VerifiedKey {
     claim: Claim,
     kind: VerifiedKind,
@@ -103,7 +106,7 @@ impl VerifiedKey {
         Self { claim, kind }
     }
 
-    /// The challenge that was answered, and the key.
+    /// The challenge that the client answered, and the key.
     pub const fn claim(&self) -> &Claim {
         &self.claim
     }

@@ -1,20 +1,25 @@
-//! A signed statement against the expected one, in the protocol's order of fields. Type, audience
-//! and scopes are constants of the format and were compared while the statement was parsed.
+//! Compares a signed statement with the expected statement, in the protocol's order of fields.
+//! Type, audience and scopes are constants of the format; the parser has compared them already.
 //!
-//! Nothing here is secret from who signed it, so the comparisons need no constant time.
+//! The signer knows every value that is compared, so the comparisons need not take constant time.
 
 use device_key_types::{
     Field, FieldError, UnixTime, check_expiry,
     payload::{Connection, Enrollment, Target},
 };
 
+<<<<<<< HEAD
 use crate::Refusal;
+=======
+use super::error::ProofError;
+use crate::expiry;
+>>>>>>> af11a1b (verifier: call errors errors, and say each thing plainly)
 
 pub(super) fn enrollment(
     signed: &Enrollment,
     expected: &Enrollment,
     now: UnixTime,
-) -> Result<(), Refusal> {
+) -> Result<(), ProofError> {
     equal(Field::Nonce, &signed.nonce, &expected.nonce)?;
     equal(Field::ChallengeId, &signed.challenge_id, &expected.challenge_id)?;
     target(&signed.target, &expected.target)?;
@@ -37,7 +42,7 @@ pub(super) fn connection(
     signed: &Connection,
     expected: &Connection,
     now: UnixTime,
-) -> Result<(), Refusal> {
+) -> Result<(), ProofError> {
     equal(Field::Nonce, &signed.nonce, &expected.nonce)?;
     equal(Field::SessionId, &signed.session_id, &expected.session_id)?;
     target(&signed.target, &expected.target)?;
@@ -47,13 +52,13 @@ pub(super) fn connection(
     unexpired(Field::TokenExpiresAt, signed.token_expires_at, expected.token_expires_at, now)
 }
 
-fn target(signed: &Target, expected: &Target) -> Result<(), Refusal> {
+fn target(signed: &Target, expected: &Target) -> Result<(), ProofError> {
     equal(Field::TargetOrigin, &signed.origin, &expected.origin)?;
     equal(Field::TargetPath, &signed.path, &expected.path)
 }
 
-fn equal<T: PartialEq>(field: Field, signed: &T, expected: &T) -> Result<(), Refusal> {
-    if signed == expected { Ok(()) } else { Err(Refusal::Mismatch(field)) }
+fn equal<T: PartialEq>(field: Field, signed: &T, expected: &T) -> Result<(), ProofError> {
+    if signed == expected { Ok(()) } else { Err(ProofError::Mismatch(field)) }
 }
 
 fn unexpired(
@@ -61,7 +66,7 @@ fn unexpired(
     signed: UnixTime,
     expected: UnixTime,
     now: UnixTime,
-) -> Result<(), Refusal> {
+) -> Result<(), ProofError> {
     equal(field, &signed, &expected)?;
     Ok(check_expiry(signed, now).map_err(|reason| FieldError { field, reason })?)
 }

@@ -1,4 +1,4 @@
-//! From signed bytes to a statement.
+//! Parses signed bytes into a statement.
 
 use std::borrow::Cow;
 
@@ -9,7 +9,7 @@ use device_key_types::{
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::Refusal;
+use super::error::ProofError;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -20,22 +20,22 @@ struct Signed<'a> {
     payload: &'a RawValue,
 }
 
-/// Reads the one spelling of a statement.
-pub(super) fn parse(signed_bytes: &[u8]) -> Result<SignPayload, Refusal> {
-    let malformed = |_| Refusal::MalformedStatement;
-    let json = std::str::from_utf8(signed_bytes).map_err(|_| Refusal::MalformedStatement)?;
+/// Parses a statement, which must be in canonical form.
+pub(super) fn parse(signed_bytes: &[u8]) -> Result<SignPayload, ProofError> {
+    let malformed = |_| ProofError::MalformedStatement;
+    let json = std::str::from_utf8(signed_bytes).map_err(|_| ProofError::MalformedStatement)?;
     strict_json::check(json).map_err(malformed)?;
     let Object(Signed { domain, payload }) = serde_json::from_str(json).map_err(malformed)?;
     if domain != SIGNING_DOMAIN {
-        return Err(Refusal::WrongDomain);
+        return Err(ProofError::WrongDomain);
     }
     let statement = Draft::from_json(payload.get())
-        .map_err(|_| Refusal::MalformedStatement)?
+        .map_err(|_| ProofError::MalformedStatement)?
         .parse(&SyntaxAlone)?;
-    // Two spellings of one statement would be two byte strings for one nonce, and what another
-    // parser reads in the second one is not known.
+    // If a statement could be spelled in two ways, there would be two byte strings for one nonce,
+    // and another parser might read something else in the second one.
     match statement.signed_bytes() {
         Ok(canonical) if canonical == signed_bytes => Ok(statement),
-        _ => Err(Refusal::NotCanonical),
+        _ => Err(ProofError::NotCanonical),
     }
 }

@@ -1,9 +1,9 @@
-//! The second round trip: each check, with just that one thing wrong.
+//! Tests of the second round trip. For each check, exactly one part of the evidence is wrong.
 
 use device_key_testing::samples::NOW;
 use device_key_types::{Sha256Digest, attestation::EndorsementKeyKind};
 use device_key_verifier::attestation::{
-    AttestationRefusal, RootKind, Statement, StatementFault, VerifiedKind, verify_identity,
+    AttestationError, RootKind, StatementError, TpmStatement, VerifiedKind, verify_identity,
 };
 
 use crate::{
@@ -11,12 +11,12 @@ use crate::{
     tpm_structures::{self as tpm, CREATION, ENDORSEMENT},
 };
 
-fn refused(change: impl FnOnce(&mut Evidence)) -> AttestationRefusal {
+fn refused(change: impl FnOnce(&mut Evidence)) -> AttestationError {
     SoftwareTpm::p256().attest(change).unwrap_err()
 }
 
-fn certification(fault: StatementFault) -> AttestationRefusal {
-    AttestationRefusal::Statement(Statement::Certification, fault)
+fn certification(fault: StatementError) -> AttestationError {
+    AttestationError::Statement(TpmStatement::Certification, fault)
 }
 
 #[test]
@@ -58,16 +58,16 @@ fn every_kind_of_endorsement_key_attests() {
 }
 
 #[test]
-fn the_secret_is_the_one_of_the_credential() {
+fn the_secret_must_be_that_of_the_credential() {
     for index in 0..SECRET.len() {
-        assert_eq!(refused(|evidence| evidence.secret[index] ^= 1), AttestationRefusal::Secret);
+        assert_eq!(refused(|evidence| evidence.secret[index] ^= 1), AttestationError::Secret);
     }
-    assert_eq!(refused(|evidence| evidence.secret.push(0)), AttestationRefusal::Secret);
-    assert_eq!(refused(|evidence| evidence.secret.truncate(31)), AttestationRefusal::Secret);
+    assert_eq!(refused(|evidence| evidence.secret.push(0)), AttestationError::Secret);
+    assert_eq!(refused(|evidence| evidence.secret.truncate(31)), AttestationError::Secret);
 }
 
 #[test]
-fn the_challenge_is_still_unexpired() {
+fn the_challenge_must_not_have_expired() {
     let tpm = SoftwareTpm::p256();
     let (identity, activation) = tpm.signed(&tpm.evidence(&tpm.claim()));
     let identity =
@@ -82,7 +82,7 @@ fn the_challenge_is_still_unexpired() {
 }
 
 #[test]
-fn the_certification_is_one_of_a_tpm() {
+fn a_tpm_must_have_made_the_certification() {
     for change in [
         |statement: &mut tpm::Statement| statement.magic ^= 1,
         |statement: &mut tpm::Statement| statement.tag = 0x8014,
@@ -91,11 +91,11 @@ fn the_certification_is_one_of_a_tpm() {
     ] {
         assert_eq!(
             refused(|evidence| change(&mut evidence.certification)),
-            certification(StatementFault::Malformed)
+            certification(StatementError::Malformed)
         );
     }
     let refused = refused(|evidence| evidence.certification.tag = CREATION);
-    assert_eq!(refused, certification(StatementFault::Type));
+    assert_eq!(refused, certification(StatementError::Type));
 }
 
 #[test]
@@ -103,34 +103,34 @@ fn the_certification_is_about_the_device_key() {
     let refused = refused(|evidence| {
         evidence.certification.attested[0] = tpm::name(b"another key");
     });
-    assert_eq!(refused, certification(StatementFault::Name));
-    // The same public area under another name algorithm is another Name.
+    assert_eq!(refused, certification(StatementError::Name));
+    // The device key's public area with another name algorithm has another Name.
     let refused = self::refused(|evidence| {
         let digest = <sha2::Sha384 as sha2::Digest>::digest(&evidence.device_area);
         evidence.certification.attested[0] = [&[0x00, 0x0c][..], &digest].concat();
     });
-    assert_eq!(refused, certification(StatementFault::Name));
-    // The attestation key itself.
+    assert_eq!(refused, certification(StatementError::Name));
+    // The statement is about the attestation key.
     let refused = self::refused(|evidence| {
         evidence.certification.attested[0] = tpm::name(&evidence.attestation_area);
     });
-    assert_eq!(refused, certification(StatementFault::Name));
+    assert_eq!(refused, certification(StatementError::Name));
 }
 
 #[test]
 fn the_certification_is_made_for_this_claim_and_secret() {
     let refused = refused(|evidence| evidence.certification.extra_data[0] ^= 1);
-    assert_eq!(refused, certification(StatementFault::ExtraData));
+    assert_eq!(refused, certification(StatementError::ExtraData));
     let refused = self::refused(|evidence| evidence.certification.extra_data.push(0));
-    assert_eq!(refused, certification(StatementFault::ExtraData));
+    assert_eq!(refused, certification(StatementError::ExtraData));
 
-    // The certification of an earlier credential, with this credential's secret.
+    // The certification was made for an earlier credential; the secret is that of this credential.
     let tpm = SoftwareTpm::p256();
     let earlier = tpm.claim().certification_digest(&Sha256Digest::of(b"earlier secret")).unwrap();
     let refused = tpm
         .attest(|evidence| evidence.certification.extra_data = earlier.as_bytes().to_vec())
         .unwrap_err();
-    assert_eq!(refused, certification(StatementFault::ExtraData));
+    assert_eq!(refused, certification(StatementError::ExtraData));
 }
 
 #[test]
@@ -140,12 +140,12 @@ fn the_certification_names_its_signer() {
             let name = tpm::name(&evidence.attestation_area);
             evidence.certification.signer = tpm::qualified(hierarchy, &name);
         });
-        assert_eq!(refused, certification(StatementFault::Signer));
+        assert_eq!(refused, certification(StatementError::Signer));
     }
     let refused = refused(|evidence| {
         evidence.certification.signer = tpm::qualified(ENDORSEMENT, &tpm::name(b"another key"));
     });
-    assert_eq!(refused, certification(StatementFault::Signer));
+    assert_eq!(refused, certification(StatementError::Signer));
 }
 
 #[test]
@@ -162,10 +162,10 @@ fn the_certification_is_signed_by_the_attestation_key() {
     };
     let right = |statement: &[u8]| tpm.attestation_key.sign(statement);
     assert_eq!(verify(0x0018, 0x000b, &right), None);
-    let malformed = Some(certification(StatementFault::SignatureMalformed));
+    let malformed = Some(certification(StatementError::SignatureMalformed));
     assert_eq!(verify(0x0014, 0x000b, &right), malformed);
     assert_eq!(verify(0x0018, 0x000c, &right), malformed);
-    let invalid = Some(certification(StatementFault::Signature));
+    let invalid = Some(certification(StatementError::Signature));
     assert_eq!(verify(0x0018, 0x000b, &|statement| SigningKey::new().sign(statement)), invalid);
     assert_eq!(verify(0x0018, 0x000b, &|statement| tpm.device_key.sign(statement)), invalid);
 }
@@ -182,6 +182,6 @@ fn no_byte_of_the_certification_can_be_changed_after_its_signature() {
         statement[index] ^= 1;
         changed.attest = bytes(&statement);
         let refused = identity.verify_activation(&changed, &Sha256Digest::of(&SECRET), NOW);
-        assert_eq!(refused.unwrap_err(), certification(StatementFault::Signature));
+        assert_eq!(refused.unwrap_err(), certification(StatementError::Signature));
     }
 }

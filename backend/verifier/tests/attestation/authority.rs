@@ -1,4 +1,4 @@
-//! Certificate authorities of a test, and the certificates and revocation lists that they issue.
+//! Certificate authorities for the tests, with the certificates and revocation lists they issue.
 
 use aws_lc_rs::{
     encoding::AsDer as _,
@@ -15,13 +15,13 @@ pub(crate) const SUBJECT_ALT_NAME: &str = "2.5.29.17";
 pub(crate) const EK_CERTIFICATE: &str = "2.23.133.8.1";
 
 const ECDSA_WITH_SHA256: &str = "1.2.840.10045.4.3.2";
-/// Content of a key usage: unused bits, then the bits from the highest on.
+/// The content of a key usage: the number of unused bits, then the bits, highest first.
 pub(crate) const KEY_ENCIPHERMENT: [u8; 4] = [0x03, 0x02, 0x05, 0x20];
 pub(crate) const KEY_AGREEMENT: [u8; 4] = [0x03, 0x02, 0x03, 0x08];
 pub(crate) const CERTIFICATE_SIGN: [u8; 4] = [0x03, 0x02, 0x02, 0x04];
 pub(crate) const BOTH_SIGN: [u8; 4] = [0x03, 0x02, 0x01, 0x06];
 
-/// Everything in a certificate.
+/// The fields of a certificate.
 #[derive(Clone)]
 pub(crate) struct Certificate {
     /// The explicitly tagged version; empty for version 1.
@@ -51,14 +51,15 @@ impl Certificate {
         }
     }
 
-    /// An authority's.
+    /// The certificate of an authority.
     pub(crate) fn authority(name: &str, public_key: Vec<u8>) -> Self {
         Self::new(der::common_name(name), public_key)
             .with(BASIC_CONSTRAINTS, true, &der::sequence(&[&der::TRUE]))
             .with(KEY_USAGE, true, &BOTH_SIGN)
     }
 
-    /// An endorsement key's, as the profile has it: no subject but the TPM's.
+    /// The certificate of an endorsement key, as the profile defines it: the subject is empty, and
+    /// the alternative name describes the TPM.
     pub(crate) fn endorsement(public_key: Vec<u8>, usage: &[u8]) -> Self {
         Self::new(der::sequence(&[]), public_key)
             .with(BASIC_CONSTRAINTS, true, &der::sequence(&[]))
@@ -67,7 +68,7 @@ impl Certificate {
             .with(SUBJECT_ALT_NAME, true, &tpm_name(&ATTRIBUTES))
     }
 
-    /// With this extension, in place of the one of the same kind.
+    /// Sets this extension, replacing an extension of this kind.
     pub(crate) fn with(mut self, kind: &str, critical: bool, value: &[u8]) -> Self {
         self = self.without(kind);
         self.extensions.push((kind.into(), critical, value.into()));
@@ -79,7 +80,7 @@ impl Certificate {
         self
     }
 
-    /// For something that an endorsement certificate says of itself.
+    /// Changes any field.
     pub(crate) fn changed(mut self, change: impl FnOnce(&mut Self)) -> Self {
         change(&mut self);
         self
@@ -105,7 +106,7 @@ impl Certificate {
     }
 }
 
-/// The TPM's attributes: kind and DER of the value.
+/// The TPM's attributes, each as its kind and the text of its value.
 pub(crate) const ATTRIBUTES: [(&str, &str); 3] = [
     ("2.23.133.2.1", "id:49465800"),
     ("2.23.133.2.2", "SLB 9672"),
@@ -121,12 +122,12 @@ pub(crate) fn tpm_name(attributes: &[(&str, &str)]) -> Vec<u8> {
     directory_name(&attributes.concat())
 }
 
-/// A subject alternative name of one directory name, made of these relative names.
+/// A subject alternative name with one directory name, which consists of these relative names.
 pub(crate) fn directory_name(relative_names: &[u8]) -> Vec<u8> {
     der::sequence(&[&der::explicit(4, &der::sequence(&[relative_names]))])
 }
 
-/// Who issues certificates.
+/// A certificate authority.
 pub(crate) struct Authority {
     common_name: String,
     key: EcdsaKeyPair,
@@ -150,12 +151,12 @@ impl Authority {
         self.key.public_key().as_der().unwrap().as_ref().to_vec()
     }
 
-    /// Its own certificate, signed by itself.
+    /// The authority's own certificate, which the authority signs itself.
     pub(crate) fn self_signed(&self) -> Vec<u8> {
         self.issue(Certificate::authority(&self.common_name, self.public_key()))
     }
 
-    /// Signs what is in the certificate, under this authority's name.
+    /// Signs the certificate's fields under this authority's name.
     pub(crate) fn issue(&self, certificate: Certificate) -> Vec<u8> {
         let certificate = Certificate { issuer: self.name(), ..certificate };
         self.sign(&certificate.fields(), &certificate.signature_algorithm)

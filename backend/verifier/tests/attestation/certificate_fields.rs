@@ -1,7 +1,7 @@
-//! What an endorsement certificate says of itself: each field, with just that one wrong.
+//! Tests of an endorsement certificate's fields. In each test one field is wrong.
 
 use device_key_types::attestation::EndorsementKeyKind;
-use device_key_verifier::attestation::{AttestationRefusal, CertificateRefusal};
+use device_key_verifier::attestation::{AttestationError, CertificateError};
 
 use crate::{
     authority::{
@@ -13,40 +13,40 @@ use crate::{
     software_tpm::SoftwareTpm,
 };
 
-/// What is said to a certificate of this key that the root issued and that was changed before.
+/// Changes a certificate of this kind of key, lets the root issue it, and verifies it.
 fn verify_for(
     kind: EndorsementKeyKind,
     change: impl FnOnce(Certificate) -> Certificate,
-) -> Result<(), CertificateRefusal> {
+) -> Result<(), CertificateError> {
     let tpm = SoftwareTpm::new(kind);
     let key = &tpm.endorsement_key;
     let certificate = Certificate::endorsement(key.spki.clone(), &key.usage);
     let der = tpm.root.issue(change(certificate));
     match tpm.identify(|evidence| evidence.certificates = vec![der]) {
         Ok(_) => Ok(()),
-        Err(AttestationRefusal::Certificate(refusal)) => Err(refusal),
+        Err(AttestationError::Certificate(error)) => Err(error),
         Err(other) => panic!("{other}"),
     }
 }
 
-fn verify(change: impl FnOnce(Certificate) -> Certificate) -> Result<(), CertificateRefusal> {
+fn verify(change: impl FnOnce(Certificate) -> Certificate) -> Result<(), CertificateError> {
     verify_for(EndorsementKeyKind::EccP256, change)
 }
 
 #[test]
-fn a_certificate_may_have_bytes_behind_it_but_not_within() {
+fn bytes_may_follow_a_certificate_but_not_stand_in_it() {
     let tpm = SoftwareTpm::p256();
     let der = &tpm.certificates[0];
-    let refusal = |der: Vec<u8>| {
-        tpm.identify(|evidence| evidence.certificates = vec![der]).map(|_| ()).map_err(|refusal| {
-            match refusal {
-                AttestationRefusal::Certificate(refusal) => refusal,
+    let error = |der: Vec<u8>| {
+        tpm.identify(|evidence| evidence.certificates = vec![der]).map(|_| ()).map_err(|error| {
+            match error {
+                AttestationError::Certificate(error) => error,
                 other => panic!("{other}"),
             }
         })
     };
     for padding in [&[][..], &[0; 100], &[0xff; 100], b"padding"] {
-        assert_eq!(refusal([der, padding].concat()), Ok(()));
+        assert_eq!(error([der, padding].concat()), Ok(()));
     }
     for malformed in [
         Vec::new(),
@@ -57,7 +57,7 @@ fn a_certificate_may_have_bytes_behind_it_but_not_within() {
         vec![0xff; 100],
         b"-----BEGIN CERTIFICATE-----".to_vec(),
     ] {
-        assert_eq!(refusal(malformed), Err(CertificateRefusal::Malformed));
+        assert_eq!(error(malformed), Err(CertificateError::Malformed));
     }
 }
 
@@ -67,30 +67,30 @@ fn no_byte_can_be_changed() {
     for index in 0..tpm.certificates[0].len() {
         let changed = tpm.identify(|evidence| evidence.certificates[0][index] ^= 1);
         let refused = changed.unwrap_err();
-        assert!(matches!(refused, AttestationRefusal::Certificate(_)), "byte {index}: {refused}");
+        assert!(matches!(refused, AttestationError::Certificate(_)), "byte {index}: {refused}");
     }
 }
 
 #[test]
-fn the_version_is_3() {
+fn the_version_must_be_3() {
     for version in
         [Vec::new(), der::explicit(0, &der::integer(1)), der::explicit(0, &der::integer(3))]
     {
         let refused = verify(|certificate| certificate.changed(|fields| fields.version = version));
-        assert_eq!(refused, Err(CertificateRefusal::Version));
+        assert_eq!(refused, Err(CertificateError::Version));
     }
 }
 
 #[test]
-fn it_is_no_authority() {
+fn the_certificate_must_not_be_that_of_an_authority() {
     let authority = der::sequence(&[&der::TRUE]);
     let refused = verify(|certificate| certificate.with(BASIC_CONSTRAINTS, true, &authority));
-    assert_eq!(refused, Err(CertificateRefusal::IsAuthority));
+    assert_eq!(refused, Err(CertificateError::IsAuthority));
     assert_eq!(verify(|certificate| certificate.without(BASIC_CONSTRAINTS)), Ok(()));
 }
 
 #[test]
-fn it_is_for_endorsement_keys() {
+fn the_certificate_must_be_for_endorsement_keys() {
     let of = |purposes: &[&str]| {
         let purposes: Vec<_> = purposes.iter().flat_map(|purpose| der::oid(purpose)).collect();
         let value = der::sequence(&[&purposes]);
@@ -99,14 +99,14 @@ fn it_is_for_endorsement_keys() {
     let (server, any) = ("1.3.6.1.5.5.7.3.1", "2.5.29.37.0");
     assert_eq!(of(&[server, EK_CERTIFICATE]), Ok(()));
     for purposes in [&[server][..], &[any], &["2.23.133.8.3"]] {
-        assert_eq!(of(purposes), Err(CertificateRefusal::Purpose), "{purposes:?}");
+        assert_eq!(of(purposes), Err(CertificateError::Purpose), "{purposes:?}");
     }
     let refused = verify(|certificate| certificate.without(EXTENDED_KEY_USAGE));
-    assert_eq!(refused, Err(CertificateRefusal::Purpose));
+    assert_eq!(refused, Err(CertificateError::Purpose));
 }
 
 #[test]
-fn the_key_usage_fits_the_key() {
+fn the_key_usage_must_fit_the_key() {
     for (kind, right, wrong) in [
         (EndorsementKeyKind::Rsa2048, KEY_ENCIPHERMENT, KEY_AGREEMENT),
         (EndorsementKeyKind::EccP256, KEY_AGREEMENT, KEY_ENCIPHERMENT),
@@ -116,18 +116,18 @@ fn the_key_usage_fits_the_key() {
             verify_for(kind, |certificate| certificate.with(KEY_USAGE, true, &usage))
         };
         assert_eq!(of(right), Ok(()), "{kind}");
-        assert_eq!(of(wrong), Err(CertificateRefusal::KeyUsage), "{kind}");
-        assert_eq!(of(CERTIFICATE_SIGN), Err(CertificateRefusal::KeyUsage), "{kind}");
+        assert_eq!(of(wrong), Err(CertificateError::KeyUsage), "{kind}");
+        assert_eq!(of(CERTIFICATE_SIGN), Err(CertificateError::KeyUsage), "{kind}");
         let refused = verify_for(kind, |certificate| certificate.without(KEY_USAGE));
-        assert_eq!(refused, Err(CertificateRefusal::KeyUsage), "{kind}");
+        assert_eq!(refused, Err(CertificateError::KeyUsage), "{kind}");
     }
 }
 
 #[test]
-fn the_only_name_is_critical() {
+fn the_only_name_must_be_critical() {
     let name = tpm_name(&ATTRIBUTES);
     let not_critical = |certificate: Certificate| certificate.with(SUBJECT_ALT_NAME, false, &name);
-    assert_eq!(verify(not_critical), Err(CertificateRefusal::NameNotCritical));
+    assert_eq!(verify(not_critical), Err(CertificateError::NameNotCritical));
     let with_subject = |certificate: Certificate| {
         not_critical(certificate).changed(|fields| fields.subject = der::common_name("TPM"))
     };
@@ -135,14 +135,14 @@ fn the_only_name_is_critical() {
 }
 
 #[test]
-fn the_name_gives_each_attribute_once() {
+fn the_name_must_give_each_attribute_once() {
     let of = |name: Vec<u8>| verify(|certificate| certificate.with(SUBJECT_ALT_NAME, true, &name));
-    let refused = Err(CertificateRefusal::TpmAttributes);
+    let refused = Err(CertificateError::TpmAttributes);
     let [manufacturer, model, version] = ATTRIBUTES;
-    // In any order, and among others.
+    // The attributes may come in any order, and among other attributes.
     let other = ("2.5.4.3", "a name");
     assert_eq!(of(tpm_name(&[version, other, model, manufacturer])), Ok(()));
-    // As one relative name, which some makers write.
+    // Some manufacturers write the attributes as one relative name.
     let attributes = [manufacturer, model, version]
         .map(|(kind, text)| der::attribute(kind, &der::utf8_string(text)));
     assert_eq!(of(directory_name(&der::set(&[&attributes.concat()]))), Ok(()));
@@ -153,19 +153,19 @@ fn the_name_gives_each_attribute_once() {
         assert_eq!(of(tpm_name(&attributes)), refused);
         assert_eq!(of(tpm_name(&[&ATTRIBUTES[..], &[removed]].concat())), refused);
     }
-    // Not a directory name, and none at all.
+    // The name is not a directory name; then there is no name.
     let domain = der::sequence(&[&der::tlv(0x82, b"tpm.example")]);
     assert_eq!(of(domain), refused);
     assert_eq!(verify(|certificate| certificate.without(SUBJECT_ALT_NAME)), refused);
 }
 
 #[test]
-fn the_attributes_are_text_that_can_be_kept() {
+fn the_attributes_must_be_text_that_can_be_stored() {
     let of = |attributes: [(&str, &str); 3]| {
         let name = tpm_name(&attributes);
         verify(|certificate| certificate.with(SUBJECT_ALT_NAME, true, &name))
     };
-    let refused = Err(CertificateRefusal::TpmAttributes);
+    let refused = Err(CertificateError::TpmAttributes);
     let [manufacturer, model, version] = ATTRIBUTES;
     let longest = "é".repeat(32);
     assert_eq!(of([manufacturer, (model.0, &longest), (version.0, &longest)]), Ok(()));
@@ -177,7 +177,7 @@ fn the_attributes_are_text_that_can_be_kept() {
     for text in ["", "49465800", "id:4946580", "id:494658000", "id:4946580G", "ID:49465800"] {
         assert_eq!(of([(manufacturer.0, text), model, version]), refused, "{text:?}");
     }
-    // A printable string is text too; an integer and broken UTF-8 are not.
+    // A printable string is text too. An integer and broken UTF-8 are not text.
     for (tag, content, verified) in [
         (0x13, &b"SLB 9672"[..], Ok(())),
         (0x02, b"\x01", refused),
@@ -193,39 +193,39 @@ fn the_attributes_are_text_that_can_be_kept() {
     }
 }
 
-fn of_name(relative_names: &[u8]) -> Result<(), CertificateRefusal> {
+fn of_name(relative_names: &[u8]) -> Result<(), CertificateError> {
     let name = directory_name(relative_names);
     verify(|certificate| certificate.with(SUBJECT_ALT_NAME, true, &name))
 }
 
 #[test]
-fn extensions_are_well_formed_and_known_if_critical() {
+fn extensions_must_be_well_formed_and_known_if_critical() {
     for kind in [KEY_USAGE, EXTENDED_KEY_USAGE, SUBJECT_ALT_NAME, BASIC_CONSTRAINTS] {
         let refused = verify(|certificate| certificate.with(kind, true, &[0x04, 0x01]));
-        assert_eq!(refused, Err(CertificateRefusal::Malformed), "{kind}");
+        assert_eq!(refused, Err(CertificateError::Malformed), "{kind}");
         let twice = verify(|certificate| {
             certificate.changed(|fields| {
                 let again = fields.extensions.iter().find(|(other, ..)| other == kind).cloned();
                 fields.extensions.extend(again);
             })
         });
-        assert_eq!(twice, Err(CertificateRefusal::Malformed), "{kind}");
+        assert_eq!(twice, Err(CertificateError::Malformed), "{kind}");
     }
     let unknown = |critical| {
         verify(|certificate| certificate.with("1.3.6.1.4.1.1", critical, &der::sequence(&[])))
     };
     assert_eq!(unknown(false), Ok(()));
-    assert_eq!(unknown(true), Err(CertificateRefusal::CriticalExtension));
+    assert_eq!(unknown(true), Err(CertificateError::CriticalExtension));
 }
 
 #[test]
-fn the_certified_key_is_in_the_one_spelling_of_its_kind() {
+fn the_certified_key_must_have_the_only_encoding_of_its_kind() {
     let with_key = |kind, change: &dyn Fn(Vec<u8>) -> Vec<u8>| {
         verify_for(kind, |certificate| {
             certificate.changed(|fields| fields.public_key = change(fields.public_key.clone()))
         })
     };
-    let other = Err(CertificateRefusal::OtherKey);
+    let other = Err(CertificateError::OtherKey);
     let rsa = |algorithm: &str, exponent: &[u8]| {
         with_key(EndorsementKeyKind::Rsa2048, &|spki| {
             let modulus = &spki[spki.len() - 5 - 257..spki.len() - 5];

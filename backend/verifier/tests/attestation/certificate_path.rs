@@ -1,9 +1,9 @@
-//! From an endorsement certificate to a root: each link, with just that one thing wrong.
+//! Tests of the path from an endorsement certificate to a root. In each test one link is wrong.
 
 use device_key_testing::samples::NOW;
 use device_key_types::{UnixTime, attestation::Claim};
 use device_key_verifier::attestation::{
-    AttestationRefusal, CertificateRefusal, RootKind, TrustRoots, verify_identity,
+    AttestationError, CertificateError, RootKind, TrustRoots, verify_identity,
 };
 
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
     software_tpm::SoftwareTpm,
 };
 
-/// A root, an intermediate, and a certificate of a TPM's key below it.
+/// A path: a root, an intermediate, and the certificate of a TPM's key below the intermediate.
 struct Path {
     tpm: SoftwareTpm,
     intermediate: Authority,
@@ -34,18 +34,14 @@ impl Path {
         Certificate::endorsement(self.tpm.endorsement_key.spki.clone(), &KEY_AGREEMENT)
     }
 
-    /// What is said to these certificates, the leaf first, at a time.
-    fn verify(&self, certificates: &[Vec<u8>], now: UnixTime) -> Result<(), CertificateRefusal> {
+    /// Verifies these certificates, the leaf first, at a time.
+    fn verify(&self, certificates: &[Vec<u8>], now: UnixTime) -> Result<(), CertificateError> {
         let roots = self.tpm.roots(RootKind::Hardware);
         verify(&self.tpm, certificates, &roots, now)
     }
 
-    /// The same with this intermediate and leaf, which came from the TPM.
-    fn issued(
-        &self,
-        intermediate: Certificate,
-        leaf: Certificate,
-    ) -> Result<(), CertificateRefusal> {
+    /// Issues this intermediate and this leaf and verifies them as certificates from the TPM.
+    fn issued(&self, intermediate: Certificate, leaf: Certificate) -> Result<(), CertificateError> {
         let certificates = [self.intermediate.issue(leaf), self.tpm.root.issue(intermediate)];
         self.verify(&certificates, NOW)
     }
@@ -56,14 +52,14 @@ fn verify(
     certificates: &[Vec<u8>],
     roots: &TrustRoots,
     now: UnixTime,
-) -> Result<(), CertificateRefusal> {
+) -> Result<(), CertificateError> {
     let mut claim: Claim = tpm.claim();
     claim.challenge.challenge_expires_at = now.saturating_add(60);
     let mut evidence = tpm.evidence(&claim);
     evidence.certificates = certificates.to_vec();
     match verify_identity(&tpm.signed(&evidence).0, claim, roots, now) {
         Ok(_) => Ok(()),
-        Err(AttestationRefusal::Certificate(refusal)) => Err(refusal),
+        Err(AttestationError::Certificate(error)) => Err(error),
         Err(other) => panic!("{other}"),
     }
 }
@@ -81,30 +77,30 @@ fn an_intermediate_is_found_in_the_tpm_or_among_the_roots() {
     let roots = roots.with_intermediates([intermediate.as_slice()]).unwrap();
     assert_eq!(verify(&path.tpm, std::slice::from_ref(&leaf), &roots, NOW), Ok(()));
 
-    assert_eq!(path.verify(&[leaf], NOW), Err(CertificateRefusal::UnknownIssuer));
+    assert_eq!(path.verify(&[leaf], NOW), Err(CertificateError::UnknownIssuer));
 }
 
 #[test]
-fn a_root_issued_it() {
+fn a_trusted_root_must_have_issued_the_certificate() {
     let path = Path::new();
     let leaf = [path.tpm.certificates[0].clone()];
     let of = |roots: &TrustRoots| verify(&path.tpm, &leaf, roots, NOW);
     assert_eq!(of(&path.tpm.roots(RootKind::Hardware)), Ok(()));
-    assert_eq!(of(&TrustRoots::default()), Err(CertificateRefusal::UnknownIssuer));
+    assert_eq!(of(&TrustRoots::default()), Err(CertificateError::UnknownIssuer));
     let other = Authority::new("Other root");
     let roots = TrustRoots::new([(other.self_signed().as_slice(), RootKind::Hardware)]).unwrap();
-    assert_eq!(of(&roots), Err(CertificateRefusal::UnknownIssuer));
-    // A root that comes with the TPM is none.
+    assert_eq!(of(&roots), Err(CertificateError::UnknownIssuer));
+    // A root that the TPM itself brings is not trusted.
     let own = [leaf[0].clone(), path.tpm.root.self_signed()];
-    assert_eq!(verify(&path.tpm, &own, &roots, NOW), Err(CertificateRefusal::UnknownIssuer));
-    // One of the same name and another key.
+    assert_eq!(verify(&path.tpm, &own, &roots, NOW), Err(CertificateError::UnknownIssuer));
+    // This root has the right name and another key.
     let namesake = Authority::root().self_signed();
     let roots = TrustRoots::new([(namesake.as_slice(), RootKind::Hardware)]).unwrap();
-    assert_eq!(of(&roots), Err(CertificateRefusal::Signature));
+    assert_eq!(of(&roots), Err(CertificateError::Signature));
 }
 
 #[test]
-fn every_certificate_is_of_its_time() {
+fn every_certificate_must_be_within_its_validity() {
     let path = Path::new();
     let at = |intermediate: [&str; 2], leaf: [&str; 2]| {
         let within = |certificate: Certificate, [from, to]: [&str; 2]| {
@@ -119,34 +115,34 @@ fn every_certificate_is_of_its_time() {
         ["230101000000Z", "230601000000Z"],
         ["240101000000Z", "330101000000Z"],
     );
-    // The second of `NOW`, alone: both ends belong to the time.
+    // The validity is the second of `NOW`: both ends of a validity are inclusive.
     let now = ["231114221320Z"; 2];
     let (before, after) = (["230101000000Z", "231114221319Z"], ["231114221321Z", "330101000000Z"]);
     assert_eq!(at(now, now), Ok(()));
-    for (intermediate, leaf, refusal) in [
-        (long, past, CertificateRefusal::Expired),
-        (past, long, CertificateRefusal::Expired),
-        (long, before, CertificateRefusal::Expired),
-        (long, future, CertificateRefusal::NotYetValid),
-        (future, long, CertificateRefusal::NotYetValid),
-        (long, after, CertificateRefusal::NotYetValid),
+    for (intermediate, leaf, error) in [
+        (long, past, CertificateError::Expired),
+        (past, long, CertificateError::Expired),
+        (long, before, CertificateError::Expired),
+        (long, future, CertificateError::NotYetValid),
+        (future, long, CertificateError::NotYetValid),
+        (long, after, CertificateError::NotYetValid),
     ] {
-        assert_eq!(at(intermediate, leaf), Err(refusal), "{intermediate:?} {leaf:?}");
+        assert_eq!(at(intermediate, leaf), Err(error), "{intermediate:?} {leaf:?}");
     }
     let before_the_epoch = UnixTime::from_seconds(-1);
     let refused = path.verify(&path.tpm.certificates, before_the_epoch);
-    assert_eq!(refused, Err(CertificateRefusal::NotYetValid));
+    assert_eq!(refused, Err(CertificateError::NotYetValid));
 }
 
 #[test]
-fn every_issuer_is_an_authority() {
+fn every_issuer_must_be_an_authority() {
     let path = Path::new();
     let with = |intermediate: Certificate| path.issued(intermediate, path.leaf());
-    let refused = Err(CertificateRefusal::IssuerNotAuthority);
+    let refused = Err(CertificateError::IssuerNotAuthority);
     let no_authority = der::sequence(&[]);
     assert_eq!(with(path.intermediate().with(BASIC_CONSTRAINTS, true, &no_authority)), refused);
     assert_eq!(with(path.intermediate().without(BASIC_CONSTRAINTS)), refused);
-    // An authority that may sign revocation lists alone.
+    // The authority may sign revocation lists, but not certificates.
     let crl_sign = [0x03, 0x02, 0x01, 0x02];
     assert_eq!(with(path.intermediate().with(KEY_USAGE, true, &crl_sign)), refused);
     for usage in [BOTH_SIGN, CERTIFICATE_SIGN] {
@@ -156,18 +152,18 @@ fn every_issuer_is_an_authority() {
 }
 
 #[test]
-fn an_issuer_with_purposes_has_that_of_endorsement_keys() {
+fn an_issuer_with_purposes_must_have_the_purpose_of_endorsement_keys() {
     let path = Path::new();
     let with = |purpose| {
         let purposes = der::sequence(&[&der::oid(purpose)]);
         path.issued(path.intermediate().with(EXTENDED_KEY_USAGE, false, &purposes), path.leaf())
     };
     assert_eq!(with(EK_CERTIFICATE), Ok(()));
-    assert_eq!(with("1.3.6.1.5.5.7.3.1"), Err(CertificateRefusal::Purpose));
+    assert_eq!(with("1.3.6.1.5.5.7.3.1"), Err(CertificateError::Purpose));
 }
 
 #[test]
-fn a_path_is_not_longer_than_its_issuers_allow() {
+fn a_path_must_not_be_longer_than_its_issuers_allow() {
     let path = Path::new();
     let upper = Authority::new("Upper");
     let verify = |length: u8| {
@@ -187,29 +183,29 @@ fn a_path_is_not_longer_than_its_issuers_allow() {
         )
     };
     assert_eq!(verify(1), Ok(()));
-    assert_eq!(verify(0), Err(CertificateRefusal::Path));
+    assert_eq!(verify(0), Err(CertificateError::Path));
 }
 
 #[test]
-fn every_signature_is_the_issuers() {
+fn every_signature_must_be_made_by_the_issuer() {
     let path = Path::new();
     let leaf = path.intermediate.issue(path.leaf());
-    // Another key under the intermediate's name, and under the root's.
+    // Another key signs under the intermediate's name, then under the root's name.
     let namesake = Authority::new("Intermediate").issue(path.leaf());
     let intermediate = path.tpm.root.issue(path.intermediate());
     let refused = path.verify(&[namesake, intermediate], NOW);
-    assert_eq!(refused, Err(CertificateRefusal::Signature));
+    assert_eq!(refused, Err(CertificateError::Signature));
     let forged = Authority::root().issue(path.intermediate());
-    assert_eq!(path.verify(&[leaf, forged], NOW), Err(CertificateRefusal::Signature));
+    assert_eq!(path.verify(&[leaf, forged], NOW), Err(CertificateError::Signature));
 }
 
 #[test]
-fn every_signature_is_of_an_accepted_algorithm() {
+fn every_signature_must_use_an_accepted_algorithm() {
     let path = Path::new();
-    // ECDSA with SHA-1, which is no longer accepted, and one that does not fit the key.
+    // ECDSA with SHA-1 is no longer accepted. The second algorithm does not fit the key.
     for algorithm in ["1.2.840.10045.4.1", "1.3.101.112"] {
         let leaf = path.leaf().changed(|fields| fields.signature_algorithm = algorithm.into());
         let refused = path.issued(path.intermediate(), leaf);
-        assert_eq!(refused, Err(CertificateRefusal::SignatureAlgorithm), "{algorithm}");
+        assert_eq!(refused, Err(CertificateError::SignatureAlgorithm), "{algorithm}");
     }
 }

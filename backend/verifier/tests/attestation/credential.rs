@@ -1,4 +1,4 @@
-//! Making credentials; that a TPM opens them is in `swtpm.rs`.
+//! Tests of making credentials. `swtpm.rs` tests that a TPM opens them.
 
 use device_key_types::attestation::{Credential, EndorsementKeyKind};
 use device_key_verifier::attestation::{
@@ -10,7 +10,7 @@ use crate::{
     tpm_structures as tpm,
 };
 
-/// Gives the same byte for ever.
+/// A source of randomness that always returns this byte.
 struct Constant(u8);
 
 impl RandomSource for Constant {
@@ -20,7 +20,7 @@ impl RandomSource for Constant {
     }
 }
 
-/// Gives nothing.
+/// A source of randomness that always fails.
 struct Broken;
 
 impl RandomSource for Broken {
@@ -29,7 +29,7 @@ impl RandomSource for Broken {
     }
 }
 
-/// Gives numbers beyond a curve's order so many times, then good ones.
+/// A source that returns so many numbers beyond a curve's order, then valid numbers.
 struct Unlucky(u8);
 
 impl RandomSource for Unlucky {
@@ -72,18 +72,19 @@ fn a_credential_has_the_sizes_of_its_key() {
 }
 
 #[test]
-fn randomness_is_the_callers() {
+fn randomness_comes_from_the_caller() {
     for kind in [EndorsementKeyKind::EccP256, EndorsementKeyKind::EccP384] {
         let key = key(kind);
         let first = make(&key, &mut Constant(1)).unwrap();
         assert_eq!(make(&key, &mut Constant(1)).unwrap(), first);
         assert_ne!(make(&key, &mut Constant(2)).unwrap(), first);
-        // A number that is no private key is drawn again, as often as chance could want.
+        // If a number is not a valid private key, another number is drawn, up to a limit that
+        // chance does not reach.
         assert_eq!(make(&key, &mut Unlucky(7)).unwrap(), first);
         assert_eq!(make(&key, &mut Unlucky(8)), Err(CredentialError::Random(RandomError)));
         assert_eq!(make(&key, &mut Constant(0)), Err(CredentialError::Random(RandomError)));
     }
-    // aws-lc pads the seed of an RSA key with its own.
+    // aws-lc pads the seed of an RSA key with its own random numbers.
     let key = key(EndorsementKeyKind::Rsa2048);
     let [first, second] = [1, 1].map(|byte| make(&key, &mut Constant(byte)).unwrap());
     assert_eq!(first.blob, second.blob);
@@ -106,7 +107,7 @@ fn a_credential_depends_on_name_and_secret() {
 }
 
 #[test]
-fn a_key_that_is_none_is_refused() {
+fn an_invalid_key_is_refused() {
     let mut area = EndorsementKey::new(EndorsementKeyKind::Rsa2048).area;
     *area.last_mut().unwrap() &= 0xfe;
     let even = EndorsementPublic::parse(&area).unwrap();

@@ -1,6 +1,6 @@
-//! As much DER as certificates need (X.690), written so that each part can be wrong.
+//! The DER (X.690) that certificates need, in which a test can make each part wrong.
 
-/// One value: tag, length, content.
+/// A value: tag, length, content.
 pub(crate) fn tlv(tag: u8, content: &[u8]) -> Vec<u8> {
     let mut value = vec![tag];
     match content.len() {
@@ -65,17 +65,17 @@ pub(crate) fn explicit(number: u8, content: &[u8]) -> Vec<u8> {
     tlv(0xa0 | number, content)
 }
 
-/// One attribute of a name.
+/// An attribute of a name.
 pub(crate) fn attribute(kind: &str, value: &[u8]) -> Vec<u8> {
     sequence(&[&oid(kind), value])
 }
 
-/// A name of one common name.
+/// A name that consists of a common name.
 pub(crate) fn common_name(text: &str) -> Vec<u8> {
     sequence(&[&set(&[&attribute("2.5.4.3", &utf8_string(text))])])
 }
 
-/// One extension of a certificate or list.
+/// An extension of a certificate or list.
 pub(crate) fn extension(kind: &str, critical: bool, value: &[u8]) -> Vec<u8> {
     let critical: &[u8] = if critical { &TRUE } else { &[] };
     sequence(&[&oid(kind), critical, &octet_string(value)])

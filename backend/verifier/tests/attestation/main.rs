@@ -1,5 +1,5 @@
-//! Attestations, as a backend sees them: evidence of a TPM in software, of which any one part can be
-//! wrong, and of a real swtpm.
+//! Tests of attestations, as a backend receives them. The evidence comes from a TPM in software, in
+//! which each part can be made wrong, and from a real swtpm.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -15,7 +15,7 @@ mod certificate_path;
 mod credential;
 mod der;
 mod identity;
-mod refusals;
+mod reason_codes;
 mod relay;
 mod revocation;
 mod software_tpm;

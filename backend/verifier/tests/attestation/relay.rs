@@ -1,4 +1,4 @@
-//! A backend that the device may talk to, and that passes another backend's challenge on.
+//! Tests of a relay: an allowed backend passes another backend's challenge on to the device.
 
 use device_key_testing::samples::{self, NOW};
 use device_key_types::{
@@ -6,15 +6,15 @@ use device_key_types::{
     attestation::{Challenge, Claim},
 };
 use device_key_verifier::attestation::{
-    AttestationRefusal, RootKind, Statement, StatementFault, verify_identity,
+    AttestationError, RootKind, StatementError, TpmStatement, verify_identity,
 };
 
 use crate::software_tpm::{SECRET, SoftwareTpm};
 
 const ANOTHER_NONCE: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
 
-/// The device answers what it was asked, for the origin that asked. The backend whose challenge it
-/// really was sees that the answer was made for another one.
+/// The device answers for the origin that asked. The backend that issued the challenge sees that
+/// the answer was made for another origin.
 #[test]
 fn a_relayed_challenge_is_refused_in_both_rounds() {
     let tpm = SoftwareTpm::p256();
@@ -24,26 +24,25 @@ fn a_relayed_challenge_is_refused_in_both_rounds() {
         samples::target("https://other.example", ours.challenge.target.path.as_str());
     let (identity, activation) = tpm.signed(&tpm.evidence(&relayed));
 
-    // The other backend's own verification is content: the device did nothing wrong.
+    // The other backend accepts the answer, because the device did nothing wrong.
     let roots = tpm.roots(RootKind::Hardware);
     let theirs = verify_identity(&identity, relayed, &roots, NOW).unwrap();
     assert!(theirs.verify_activation(&activation, &Sha256Digest::of(&SECRET), NOW).is_ok());
 
-    let extra_data =
-        |statement| AttestationRefusal::Statement(statement, StatementFault::ExtraData);
+    let extra_data = |statement| AttestationError::Statement(statement, StatementError::ExtraData);
     let refused = verify_identity(&identity, ours.clone(), &roots, NOW).unwrap_err();
-    assert_eq!(refused, extra_data(Statement::Creation));
+    assert_eq!(refused, extra_data(TpmStatement::Creation));
 
-    // Nor if the other backend got an identity for our origin from elsewhere, such as an earlier
-    // enrollment, and relays the second round alone.
+    // The relay fails too if the other backend has an identity for our origin, for example from an
+    // earlier enrollment, and relays only the second round.
     let (identity, _) = tpm.signed(&tpm.evidence(&ours));
     let ours = verify_identity(&identity, ours, &roots, NOW).unwrap();
     let refused = ours.verify_activation(&activation, &Sha256Digest::of(&SECRET), NOW);
-    assert_eq!(refused.unwrap_err(), extra_data(Statement::Certification));
+    assert_eq!(refused.unwrap_err(), extra_data(TpmStatement::Certification));
 }
 
-/// Everything in the claim is in both digests: an answer for a claim that differs in one thing is not
-/// one for ours.
+/// Both digests cover every field of the claim, so an answer for a claim that differs in one field
+/// is not an answer for our claim.
 #[test]
 fn an_answer_for_another_claim_is_refused_in_both_rounds() {
     let tpm = SoftwareTpm::p256();

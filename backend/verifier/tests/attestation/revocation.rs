@@ -1,8 +1,8 @@
-//! Certificates that were good once.
+//! Tests of revoked certificates.
 
 use device_key_testing::samples::NOW;
 use device_key_verifier::attestation::{
-    AttestationRefusal, CertificateRefusal, RevocationPolicy, RootKind, verify_identity,
+    AttestationError, CertificateError, RevocationPolicy, RootKind, verify_identity,
 };
 
 use crate::{
@@ -28,11 +28,7 @@ impl Path {
         Self { tpm: SoftwareTpm::p256(), intermediate, intermediate_certificate: certificate }
     }
 
-    fn verify(
-        &self,
-        lists: &[Vec<u8>],
-        policy: RevocationPolicy,
-    ) -> Result<(), CertificateRefusal> {
+    fn verify(&self, lists: &[Vec<u8>], policy: RevocationPolicy) -> Result<(), CertificateError> {
         let leaf = Certificate::endorsement(self.tpm.endorsement_key.spki.clone(), &KEY_AGREEMENT);
         let mut evidence = self.tpm.evidence(&self.tpm.claim());
         evidence.certificates = vec![
@@ -43,7 +39,7 @@ impl Path {
         let roots = roots.with_revocation_lists(lists.iter().map(Vec::as_slice), policy).unwrap();
         match verify_identity(&self.tpm.signed(&evidence).0, self.tpm.claim(), &roots, NOW) {
             Ok(_) => Ok(()),
-            Err(AttestationRefusal::Certificate(refusal)) => Err(refusal),
+            Err(AttestationError::Certificate(error)) => Err(error),
             Err(other) => panic!("{other}"),
         }
     }
@@ -63,17 +59,17 @@ fn a_listed_certificate_is_refused() {
             path.verify(&lists, policy)
         };
         assert_eq!(verify(&[], &[]), Ok(()));
-        // A serial number counts under its issuer alone.
+        // A serial number is unique only for its issuer.
         assert_eq!(verify(&[LEAF], &[INTERMEDIATE]), Ok(()));
-        assert_eq!(verify(&[], &[1, LEAF]), Err(CertificateRefusal::Revoked));
-        assert_eq!(verify(&[INTERMEDIATE], &[]), Err(CertificateRefusal::Revoked));
+        assert_eq!(verify(&[], &[1, LEAF]), Err(CertificateError::Revoked));
+        assert_eq!(verify(&[INTERMEDIATE], &[]), Err(CertificateError::Revoked));
     }
 }
 
 #[test]
-fn a_missing_list_is_a_matter_of_policy() {
+fn the_policy_decides_about_a_missing_list() {
     let path = Path::new();
-    let unknown = Err(CertificateRefusal::RevocationUnknown);
+    let unknown = Err(CertificateError::RevocationUnknown);
     let by_root = path.tpm.root.revoke(&[], LATER);
     let by_intermediate = path.intermediate.revoke(&[], LATER);
     for lists in [vec![], vec![by_root], vec![by_intermediate]] {
@@ -88,21 +84,21 @@ fn a_list_past_its_next_update_is_refused() {
     let path = Path::new();
     let lists = [path.tpm.root.revoke(&[], "231114221319Z")];
     let refused = path.verify(&lists, RevocationPolicy::WhereListed);
-    assert_eq!(refused, Err(CertificateRefusal::RevocationListExpired));
+    assert_eq!(refused, Err(CertificateError::RevocationListExpired));
     let lists = [path.tpm.root.revoke(&[], "231114221321Z")];
     assert_eq!(path.verify(&lists, RevocationPolicy::WhereListed), Ok(()));
 }
 
 #[test]
-fn a_list_is_its_issuers() {
+fn a_list_must_be_signed_by_its_issuer() {
     let mut path = Path::new();
     let forged = Authority::new("Intermediate").revoke(&[], LATER);
     let refused = path.verify(&[forged], RevocationPolicy::WhereListed);
-    assert_eq!(refused, Err(CertificateRefusal::RevocationListSignature));
-    // An issuer that may sign certificates alone.
+    assert_eq!(refused, Err(CertificateError::RevocationListSignature));
+    // The issuer may sign certificates, but not lists.
     path.intermediate_certificate =
         path.intermediate_certificate.clone().with(KEY_USAGE, true, &CERTIFICATE_SIGN);
     let list = path.intermediate.revoke(&[], LATER);
     let refused = path.verify(&[list], RevocationPolicy::WhereListed);
-    assert_eq!(refused, Err(CertificateRefusal::RevocationListSignature));
+    assert_eq!(refused, Err(CertificateError::RevocationListSignature));
 }

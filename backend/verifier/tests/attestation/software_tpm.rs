@@ -1,5 +1,5 @@
-//! A TPM that does what a TPM would, in software, and a backend that talks to it. What it says can be
-//! changed before it is signed, and after.
+//! A TPM in software, and a backend that talks to it. A test can change what the TPM says, before
+//! the TPM signs it or after.
 
 use aws_lc_rs::{
     agreement::{self, ECDH_P256, ECDH_P384, PrivateKey},
@@ -14,7 +14,7 @@ use device_key_types::{
     attestation::{ActivatedSecret, Activation, Claim, EndorsementKeyKind, Identity, TpmBytes},
 };
 use device_key_verifier::attestation::{
-    AttestationRefusal, RootKind, TrustRoots, VerifiedIdentity, VerifiedKey, verify_identity,
+    AttestationError, RootKind, TrustRoots, VerifiedIdentity, VerifiedKey, verify_identity,
 };
 use sha2::{Digest as _, Sha256};
 
@@ -29,7 +29,8 @@ use crate::{
 pub(crate) const SECRET: [u8; 32] = [0x5a; 32];
 pub(crate) const FIRMWARE: u64 = 0x0007_0055_0000_1234;
 
-/// `PolicyA` with SHA-256 and `PolicyB` with SHA-384 (TCG "EK Credential Profile", annex B), as hexadecimal.
+/// `PolicyA` with SHA-256 and `PolicyB` with SHA-384 (TCG "EK Credential Profile", annex B), as
+/// hexadecimal.
 const POLICY_A: &str = "837197674484b3f81a90cc8d46a5d724fd52d76e06520b64f2a1da1b331469aa";
 const POLICY_B: &str = "b26e7d28d11a50bc53d882bcf5fd3a1a074148bb35d3b4e4cb1c0ad9bde419ca\
                         cb47ba09699646150f9fc000f3f80e12";
@@ -57,7 +58,8 @@ impl EndorsementKey {
     fn rsa() -> Self {
         let key = PrivateDecryptingKey::generate(KeySize::Rsa2048).unwrap().public_key();
         let spki = key.as_der().unwrap().as_ref().to_vec();
-        // Before the modulus: its header and a zero; behind it: the exponent, 5 bytes.
+        // The modulus follows its header and a zero byte. The exponent, 5 bytes, follows the
+        // modulus.
         let modulus = &spki[spki.len() - 5 - 256..spki.len() - 5];
         let area = [
             &hex("0001000b000300b20020")[..],
@@ -91,7 +93,7 @@ impl EndorsementKey {
     }
 }
 
-/// Bytes of hexadecimal text.
+/// Decodes hexadecimal text.
 pub(crate) fn hex(text: &str) -> Vec<u8> {
     (0..text.len())
         .step_by(2)
@@ -124,7 +126,7 @@ impl SigningKey {
     }
 }
 
-/// A TPM with its certificate, and what it is asked for. Everything public may be changed.
+/// A TPM with its certificate. A test may change every public field.
 pub(crate) struct SoftwareTpm {
     pub(crate) endorsement_key: EndorsementKey,
     pub(crate) root: Authority,
@@ -133,7 +135,7 @@ pub(crate) struct SoftwareTpm {
     pub(crate) device_key: SigningKey,
     pub(crate) attestation_area: Area,
     pub(crate) device_area: Area,
-    /// In which the attestation key was made.
+    /// The hierarchy in which the attestation key was created.
     pub(crate) hierarchy: u32,
 }
 
@@ -156,12 +158,12 @@ impl SoftwareTpm {
         }
     }
 
-    /// The kind that makes the least work.
+    /// A TPM with the kind of endorsement key that takes the least time to create.
     pub(crate) fn p256() -> Self {
         Self::new(EndorsementKeyKind::EccP256)
     }
 
-    /// What the backend knows about the device key and its challenge.
+    /// The backend's record of the device key and its challenge.
     pub(crate) fn claim(&self) -> Claim {
         Claim {
             challenge: samples::attestation_challenge(),
@@ -175,7 +177,7 @@ impl SoftwareTpm {
         TrustRoots::new([(self.root.self_signed().as_slice(), kind)]).unwrap()
     }
 
-    /// What it says for this claim, to be signed.
+    /// The evidence for this claim, before it is signed.
     pub(crate) fn evidence(&self, claim: &Claim) -> Evidence {
         let (attestation_area, device_area) =
             (self.attestation_area.to_bytes(), self.device_area.to_bytes());
@@ -213,7 +215,7 @@ impl SoftwareTpm {
         }
     }
 
-    /// Signs the statements and sends the evidence.
+    /// Signs the statements and returns the client's two answers.
     pub(crate) fn signed(&self, evidence: &Evidence) -> (Identity, Activation) {
         let sign = |statement: &[u8]| {
             tpm::signature(0x0018, 0x000b, &self.attestation_key.sign(statement))
@@ -242,22 +244,22 @@ impl SoftwareTpm {
         (identity, activation)
     }
 
-    /// The first round trip, of evidence that was changed before it was signed.
+    /// Runs the first round trip with evidence that is changed before it is signed.
     pub(crate) fn identify(
         &self,
         change: impl FnOnce(&mut Evidence),
-    ) -> Result<VerifiedIdentity, AttestationRefusal> {
+    ) -> Result<VerifiedIdentity, AttestationError> {
         let mut evidence = self.evidence(&self.claim());
         change(&mut evidence);
         let (identity, _) = self.signed(&evidence);
         verify_identity(&identity, self.claim(), &self.roots(RootKind::Hardware), NOW)
     }
 
-    /// Both round trips, of evidence that was changed before it was signed.
+    /// Runs both round trips with evidence that is changed before it is signed.
     pub(crate) fn attest(
         &self,
         change: impl FnOnce(&mut Evidence),
-    ) -> Result<VerifiedKey, AttestationRefusal> {
+    ) -> Result<VerifiedKey, AttestationError> {
         let mut evidence = self.evidence(&self.claim());
         change(&mut evidence);
         let (identity, activation) = self.signed(&evidence);
@@ -266,7 +268,7 @@ impl SoftwareTpm {
     }
 }
 
-/// What the TPM says, before it is signed.
+/// The evidence of a TPM, before it is signed.
 pub(crate) struct Evidence {
     pub(crate) kind: EndorsementKeyKind,
     pub(crate) endorsement_area: Vec<u8>,

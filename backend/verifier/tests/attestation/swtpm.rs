@@ -1,4 +1,5 @@
-//! A real swtpm, whose certificates another program issued, with tpm2-tools as the second opinion.
+//! Tests with a real swtpm, whose certificates another program issued. tpm2-tools checks the
+//! credentials independently.
 
 use std::{
     fs,
@@ -17,7 +18,7 @@ use device_key_types::{
     attestation::{ActivatedSecret, Activation, Claim, EndorsementKeyKind, Identity},
 };
 use device_key_verifier::attestation::{
-    CertificateRefusal, Credential, EndorsementPublic, Name, OsRandom, RevocationPolicy, RootKind,
+    CertificateError, Credential, EndorsementPublic, Name, OsRandom, RevocationPolicy, RootKind,
     TrustRoots, make_credential, verify_identity,
 };
 
@@ -26,7 +27,7 @@ use crate::{
     tpm_structures::sized,
 };
 
-/// Within the validity of what swtpm's authority issues: from now to the year 9999.
+/// A time within the validity of swtpm's certificates, which are valid from now to the year 9999.
 const NOW: UnixTime = UnixTime::from_seconds(4_000_000_000);
 
 const KINDS: [(EndorsementKeyKind, EndorsementTemplate); 3] = [
@@ -168,7 +169,7 @@ fn both_rounds_with_each_endorsement_key() {
 }
 
 #[test]
-fn revocation_lists_are_asked_for_of_real_issuers_too() {
+fn the_policy_can_require_revocation_lists_of_real_issuers() {
     let swtpm = Swtpm::start_with_endorsement();
     let mut tpm = connect(&swtpm);
     let template = EndorsementTemplate::EccP384;
@@ -180,10 +181,11 @@ fn revocation_lists_are_asked_for_of_real_issuers_too() {
     evidence.certificates = vec![certificate];
     let (identity, _) = other.signed(&evidence);
     let refused = verify_identity(&identity, other.claim(), &roots, samples::NOW).unwrap_err();
-    assert_eq!(refused.reason(), CertificateRefusal::RevocationUnknown.reason());
+    assert_eq!(refused.reason(), CertificateError::RevocationUnknown.reason());
 }
 
-/// The file that `tpm2_activatecredential` takes: a header of the tools' own, then both TPM2Bs.
+/// The file that `tpm2_activatecredential` reads: a header that only the tools use, then both
+/// TPM2Bs.
 fn tool_file(credential: &Credential) -> Vec<u8> {
     [
         &0xbadc_c0de_u32.to_be_bytes()[..],
@@ -194,7 +196,7 @@ fn tool_file(credential: &Credential) -> Vec<u8> {
     .concat()
 }
 
-/// Lets the tools activate a credential and returns the secret, or `None` if they refuse.
+/// Activates a credential with the tools. Returns the secret, or `None` if the tools refuse.
 fn activated_by_tool(
     swtpm: &Swtpm,
     kind: EndorsementKeyKind,
@@ -249,12 +251,12 @@ fn tpm2_tools_open_our_credentials() {
         (EndorsementKeyKind::EccP384, "0x81010016"),
     ] {
         let public = EndorsementPublic::parse(&read(endorsement_key, "-o")[2..]).unwrap();
-        // Twice, with other randomness.
+        // Each credential uses other random numbers.
         for _ in 0..2 {
             let credential = make_credential(&public, &name, &SECRET, &mut OsRandom).unwrap();
             let opened = activated_by_tool(&swtpm, kind, [&key, endorsement_key], &credential);
             assert_eq!(opened.as_deref(), Some(&SECRET[..]), "{kind}");
-            // Only while the key with that Name is loaded.
+            // The tools succeed only while the key with the right Name is loaded.
             let refused =
                 activated_by_tool(&swtpm, kind, [&other_key, endorsement_key], &credential);
             assert_eq!(refused, None, "{kind}");

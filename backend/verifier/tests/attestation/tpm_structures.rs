@@ -1,4 +1,4 @@
-//! TPM structures, written so that each part can be wrong (TPM 2.0 Library, Part 2).
+//! TPM structures (TPM 2.0 Library, Part 2) in which a test can make each part wrong.
 
 use sha2::{Digest as _, Sha256};
 
@@ -10,7 +10,7 @@ pub(crate) const USER_WITH_AUTH: u32 = 1 << 6;
 pub(crate) const SENSITIVE_DATA_ORIGIN: u32 = 1 << 5;
 pub(crate) const FIXED_PARENT: u32 = 1 << 4;
 pub(crate) const FIXED_TPM: u32 = 1 << 1;
-/// What a device key has.
+/// The attributes of a device key.
 pub(crate) const DEVICE_KEY: u32 =
     FIXED_TPM | FIXED_PARENT | SENSITIVE_DATA_ORIGIN | USER_WITH_AUTH | NO_DA | SIGN;
 
@@ -79,7 +79,7 @@ impl Area {
     }
 }
 
-/// `TPMS_CREATION_DATA` of a primary object, with no PCRs.
+/// `TPMS_CREATION_DATA` of a primary object, without PCRs.
 pub(crate) fn creation_data(parent_name_algorithm: u16, parent: &[u8]) -> Vec<u8> {
     [
         &0_u32.to_be_bytes()[..],

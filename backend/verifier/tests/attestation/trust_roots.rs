@@ -1,11 +1,11 @@
-//! What a backend trusts, and what it cannot.
+//! Tests of the certificates and lists that a backend can trust.
 
 use device_key_verifier::attestation::{InvalidTrustRoots, RevocationPolicy, RootKind, TrustRoots};
 
 use crate::authority::{Authority, Certificate};
 
 #[test]
-fn what_cannot_be_used_is_named_by_its_place() {
+fn an_unusable_certificate_is_named_by_its_position() {
     let root = Authority::root();
     let certificate = root.self_signed();
     let certificate = certificate.as_slice();
@@ -45,7 +45,7 @@ fn roots_that_differ_in_name_or_key_are_different() {
 }
 
 #[test]
-fn debug_counts() {
+fn debug_shows_only_counts() {
     let root = Authority::root().self_signed();
     let roots = TrustRoots::new([(root.as_slice(), RootKind::Virtual)]).unwrap();
     let shown = format!("{:?}", roots.with_intermediates([root.as_slice()]).unwrap());

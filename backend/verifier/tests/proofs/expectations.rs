@@ -1,11 +1,15 @@
-//! What was signed against what was challenged.
+//! Tests that compare the signed statement with the expected statement.
 
 use device_key_testing::samples::{self, NOW};
 use device_key_types::{
     Field, FieldError, InvalidPublicKey, MAX_LIFETIME_SECONDS, Reason, Sha256Digest,
     payload::{Connection, Enrollment, Statement},
 };
+<<<<<<< HEAD
 use device_key_verifier::Refusal;
+=======
+use device_key_verifier::{MAX_LIFETIME_SECONDS, ProofError};
+>>>>>>> af11a1b (verifier: call errors errors, and say each thing plainly)
 
 use crate::signer::{Signer, connection_bytes, enrollment_bytes};
 
@@ -13,7 +17,7 @@ const ANOTHER_NONCE: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
 
 type Change<T> = (Field, fn(&mut T));
 
-/// One change for each field, in the protocol's order.
+/// Changes of one field each, in the protocol's order.
 const CONNECTION_CHANGES: [Change<Connection>; 8] = [
     (Field::Nonce, |payload| payload.nonce = ANOTHER_NONCE.parse().unwrap()),
     (Field::SessionId, |payload| payload.session_id = "another".parse().unwrap()),
@@ -51,7 +55,7 @@ const ENROLLMENT_CHANGES: [Change<Enrollment>; 8] = [
 ];
 
 #[test]
-fn the_challenged_statement_is_accepted_and_given_back() {
+fn the_expected_statement_is_accepted_and_returned() {
     let signer = Signer::new();
     let connection = samples::connection();
     let verified = signer.connect(&connection_bytes(&connection), &connection, NOW).unwrap();
@@ -64,7 +68,7 @@ fn the_challenged_statement_is_accepted_and_given_back() {
 }
 
 #[test]
-fn each_field_of_a_connection_is_compared_and_the_first_difference_reported() {
+fn each_field_of_a_connection_is_compared_and_the_first_difference_is_reported() {
     let signer = Signer::new();
     let expected = samples::connection();
     for (index, (field, change)) in CONNECTION_CHANGES.iter().enumerate() {
@@ -73,15 +77,15 @@ fn each_field_of_a_connection_is_compared_and_the_first_difference_reported() {
         let mut with_all_later = expected.clone();
         CONNECTION_CHANGES[index..].iter().for_each(|(_, change)| change(&mut with_all_later));
         for signed in [alone, with_all_later] {
-            let refusal = signer.connect(&connection_bytes(&signed), &expected, NOW).unwrap_err();
-            assert_eq!(refusal, Refusal::Mismatch(*field));
-            assert_eq!((refusal.reason(), refusal.field()), ("field_mismatch", Some(*field)));
+            let error = signer.connect(&connection_bytes(&signed), &expected, NOW).unwrap_err();
+            assert_eq!(error, ProofError::Mismatch(*field));
+            assert_eq!((error.reason(), error.field()), ("field_mismatch", Some(*field)));
         }
     }
 }
 
 #[test]
-fn each_field_of_an_enrollment_is_compared_and_the_first_difference_reported() {
+fn each_field_of_an_enrollment_is_compared_and_the_first_difference_is_reported() {
     let signer = Signer::new();
     let expected = samples::enrollment();
     for (index, (field, change)) in ENROLLMENT_CHANGES.iter().enumerate() {
@@ -90,8 +94,8 @@ fn each_field_of_an_enrollment_is_compared_and_the_first_difference_reported() {
         let mut with_all_later = expected.clone();
         ENROLLMENT_CHANGES[index..].iter().for_each(|(_, change)| change(&mut with_all_later));
         for signed in [alone, with_all_later] {
-            let refusal = signer.enroll(&enrollment_bytes(&signed), &expected, NOW).unwrap_err();
-            assert_eq!(refusal, Refusal::Mismatch(*field));
+            let error = signer.enroll(&enrollment_bytes(&signed), &expected, NOW).unwrap_err();
+            assert_eq!(error, ProofError::Mismatch(*field));
         }
     }
 }
@@ -100,11 +104,11 @@ fn each_field_of_an_enrollment_is_compared_and_the_first_difference_reported() {
 fn a_statement_of_the_other_kind_is_refused() {
     let signer = Signer::new();
     let (connection, enrollment) = (samples::connection(), samples::enrollment());
-    let refusal = signer.connect(&enrollment_bytes(&enrollment), &connection, NOW).unwrap_err();
-    assert_eq!(refusal, Refusal::WrongStatement(Statement::Enrollment));
-    let refusal = signer.enroll(&connection_bytes(&connection), &enrollment, NOW).unwrap_err();
-    assert_eq!(refusal, Refusal::WrongStatement(Statement::Connection));
-    assert_eq!(refusal.reason(), "wrong_statement");
+    let error = signer.connect(&enrollment_bytes(&enrollment), &connection, NOW).unwrap_err();
+    assert_eq!(error, ProofError::WrongStatement(Statement::Enrollment));
+    let error = signer.enroll(&connection_bytes(&connection), &enrollment, NOW).unwrap_err();
+    assert_eq!(error, ProofError::WrongStatement(Statement::Connection));
+    assert_eq!(error.reason(), "wrong_statement");
 }
 
 #[test]
@@ -118,13 +122,13 @@ fn the_expiry_is_in_the_future_and_near() {
         (MAX_LIFETIME_SECONDS + 1, Some(Reason::ExpiresTooLate)),
     ] {
         let expires_at = NOW.saturating_add(seconds);
-        let refusal = |field| reason.map(|reason| Refusal::Field(FieldError { field, reason }));
+        let error = |field| reason.map(|reason| ProofError::Field(FieldError { field, reason }));
         let payload = Connection { token_expires_at: expires_at, ..samples::connection() };
         let verified = signer.connect(&connection_bytes(&payload), &payload, NOW);
-        assert_eq!(verified.err(), refusal(Field::TokenExpiresAt), "{seconds}");
+        assert_eq!(verified.err(), error(Field::TokenExpiresAt), "{seconds}");
         let payload = Enrollment { challenge_expires_at: expires_at, ..samples::enrollment() };
         let verified = signer.enroll(&enrollment_bytes(&payload), &payload, NOW);
-        assert_eq!(verified.err(), refusal(Field::ChallengeExpiresAt), "{seconds}");
+        assert_eq!(verified.err(), error(Field::ChallengeExpiresAt), "{seconds}");
     }
 }
 
@@ -134,27 +138,27 @@ fn a_mismatch_is_reported_before_an_expiry() {
     let expected = samples::connection();
     let signed = Connection { client_id: "another".parse().unwrap(), ..expected.clone() };
     let late = expected.token_expires_at;
-    let refusal = device.connect(&connection_bytes(&signed), &expected, late).unwrap_err();
-    assert_eq!(refusal, Refusal::Mismatch(Field::ClientId));
-    let refusal = device.connect(&connection_bytes(&expected), &expected, late).unwrap_err();
-    assert_eq!(refusal.reason(), "expired");
-    assert_eq!(refusal.field(), Some(Field::TokenExpiresAt));
+    let error = device.connect(&connection_bytes(&signed), &expected, late).unwrap_err();
+    assert_eq!(error, ProofError::Mismatch(Field::ClientId));
+    let error = device.connect(&connection_bytes(&expected), &expected, late).unwrap_err();
+    assert_eq!(error.reason(), "expired");
+    assert_eq!(error.field(), Some(Field::TokenExpiresAt));
 }
 
 #[test]
-fn the_codes_of_refusals_do_not_change() {
+fn reason_codes_do_not_change() {
     let field = FieldError { field: Field::Nonce, reason: Reason::InvalidNonce };
-    for (refusal, code, field) in [
-        (Refusal::TooLarge, "proof_too_large", None),
-        (Refusal::InvalidPublicKey(InvalidPublicKey), "invalid_public_key", None),
-        (Refusal::InvalidSignature, "invalid_signature", None),
-        (Refusal::MalformedStatement, "malformed_statement", None),
-        (Refusal::WrongDomain, "wrong_domain", None),
-        (Refusal::NotCanonical, "not_canonical", None),
-        (Refusal::WrongStatement(Statement::Enrollment), "wrong_statement", None),
-        (Refusal::Field(field), "invalid_nonce", Some(Field::Nonce)),
-        (Refusal::Mismatch(Field::ClientId), "field_mismatch", Some(Field::ClientId)),
+    for (error, code, field) in [
+        (ProofError::TooLarge, "proof_too_large", None),
+        (ProofError::InvalidPublicKey(InvalidPublicKey), "invalid_public_key", None),
+        (ProofError::InvalidSignature, "invalid_signature", None),
+        (ProofError::MalformedStatement, "malformed_statement", None),
+        (ProofError::WrongDomain, "wrong_domain", None),
+        (ProofError::NotCanonical, "not_canonical", None),
+        (ProofError::WrongStatement(Statement::Enrollment), "wrong_statement", None),
+        (ProofError::Field(field), "invalid_nonce", Some(Field::Nonce)),
+        (ProofError::Mismatch(Field::ClientId), "field_mismatch", Some(Field::ClientId)),
     ] {
-        assert_eq!((refusal.reason(), refusal.field()), (code, field));
+        assert_eq!((error.reason(), error.field()), (code, field));
     }
 }

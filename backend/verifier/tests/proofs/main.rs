@@ -1,4 +1,4 @@
-//! Proofs of possession, as a backend sees them.
+//! Tests of proofs of possession, as a backend receives them.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,8 +1,8 @@
-//! Damaged, oversized and arbitrary input.
+//! Tests with damaged, oversized and arbitrary input.
 
 use device_key_testing::samples::{self, NOW};
 use device_key_types::InvalidPublicKey;
-use device_key_verifier::{MAX_SIGNED_BYTES, Proof, ProofKey, Refusal, verify_connection};
+use device_key_verifier::{MAX_SIGNED_BYTES, Proof, ProofError, ProofKey, verify_connection};
 use proptest::prelude::*;
 
 use crate::signer::{Signer, connection_bytes};
@@ -21,18 +21,18 @@ fn no_byte_can_be_changed() {
     for index in 0..bytes.len() {
         let mut changed = bytes.clone();
         changed[index] ^= 1;
-        assert_eq!(verify(&changed, &signature), Err(Refusal::InvalidSignature), "byte {index}");
-        // Nor if the key itself signs the changed bytes.
+        assert_eq!(verify(&changed, &signature), Err(ProofError::InvalidSignature), "byte {index}");
+        // The changed bytes are refused too if the key itself signs them.
         assert!(verify(&changed, &signer.sign(&changed)).is_err(), "byte {index}");
     }
     for index in 0..signature.len() {
         let mut changed = signature.clone();
         changed[index] ^= 1;
-        assert_eq!(verify(&bytes, &changed), Err(Refusal::InvalidSignature), "byte {index}");
+        assert_eq!(verify(&bytes, &changed), Err(ProofError::InvalidSignature), "byte {index}");
     }
     let longer = [signature.as_slice(), &[0]].concat();
-    assert_eq!(verify(&bytes, &longer), Err(Refusal::InvalidSignature));
-    assert_eq!(verify(&bytes, &[]), Err(Refusal::InvalidSignature));
+    assert_eq!(verify(&bytes, &longer), Err(ProofError::InvalidSignature));
+    assert_eq!(verify(&bytes, &[]), Err(ProofError::InvalidSignature));
 }
 
 #[test]
@@ -42,21 +42,22 @@ fn another_key_is_refused() {
     let signed_bytes = &connection_bytes(&expected);
     let signature_der = &signer.sign(signed_bytes);
     let proof = Proof { signed_bytes, signature_der, public_key: &other.public_key };
-    assert_eq!(verify_connection(&proof, &expected, NOW), Err(Refusal::InvalidSignature));
+    assert_eq!(verify_connection(&proof, &expected, NOW), Err(ProofError::InvalidSignature));
 }
 
 #[test]
-fn what_is_longer_than_any_statement_is_refused_unread() {
+fn input_that_is_longer_than_any_statement_is_refused_unread() {
     let signer = Signer::new();
-    for (length, refusal) in
-        [(MAX_SIGNED_BYTES, Refusal::InvalidSignature), (MAX_SIGNED_BYTES + 1, Refusal::TooLarge)]
-    {
+    for (length, error) in [
+        (MAX_SIGNED_BYTES, ProofError::InvalidSignature),
+        (MAX_SIGNED_BYTES + 1, ProofError::TooLarge),
+    ] {
         let proof = Proof {
             signed_bytes: &vec![b' '; length],
             signature_der: &[],
             public_key: &signer.public_key,
         };
-        assert_eq!(verify_connection(&proof, &samples::connection(), NOW), Err(refusal));
+        assert_eq!(verify_connection(&proof, &samples::connection(), NOW), Err(error));
     }
 }
 
@@ -74,7 +75,7 @@ fn a_statement_of_the_longest_fields_fits() {
 }
 
 #[test]
-fn a_public_key_has_one_spelling() {
+fn a_public_key_has_one_encoding() {
     let signer = Signer::new();
     let spki = signer.public_key.public_key().spki_der().to_vec();
     assert_eq!(spki.len(), 91);
@@ -89,7 +90,7 @@ fn a_public_key_has_one_spelling() {
         let refused = ProofKey::from_spki_der(&der).err();
         assert_eq!(refused, Some(InvalidPublicKey), "{der:02x?}");
     }
-    assert_eq!(Refusal::from(InvalidPublicKey).reason(), "invalid_public_key");
+    assert_eq!(ProofError::from(InvalidPublicKey).reason(), "invalid_public_key");
     assert_eq!(format!("{:?}", signer.public_key), "ProofKey(P-256)");
 }
 
@@ -110,7 +111,7 @@ proptest! {
         let proof = Proof {
             signed_bytes, signature_der: &signature_der, public_key: &signer.public_key,
         };
-        prop_assert_eq!(verify_connection(&proof, &expected, NOW), Err(Refusal::InvalidSignature));
+        prop_assert_eq!(verify_connection(&proof, &expected, NOW), Err(ProofError::InvalidSignature));
         let _ = ProofKey::from_spki_der(&spki);
     }
 

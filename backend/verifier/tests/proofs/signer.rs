@@ -1,4 +1,4 @@
-//! A device key in software.
+//! A device key in software, which signs for the tests.
 
 use aws_lc_rs::{
     encoding::AsDer as _,
@@ -10,7 +10,7 @@ use device_key_types::{
     payload::{Connection, Enrollment},
 };
 use device_key_verifier::{
-    Proof, ProofKey, Refusal, VerifiedConnection, VerifiedEnrollment, verify_connection,
+    Proof, ProofError, ProofKey, VerifiedConnection, VerifiedEnrollment, verify_connection,
     verify_enrollment,
 };
 
@@ -31,25 +31,25 @@ impl Signer {
         self.pair.sign(&SystemRandom::new(), message).unwrap().as_ref().to_vec()
     }
 
-    /// Signs whatever bytes and presents them as a connection.
+    /// Signs any bytes and presents them as a connection.
     pub(crate) fn connect(
         &self,
         signed_bytes: &[u8],
         expected: &Connection,
         now: UnixTime,
-    ) -> Result<VerifiedConnection, Refusal> {
+    ) -> Result<VerifiedConnection, ProofError> {
         let signature_der = &self.sign(signed_bytes);
         let proof = Proof { signed_bytes, signature_der, public_key: &self.public_key };
         verify_connection(&proof, expected, now)
     }
 
-    /// Signs whatever bytes and presents them as an enrollment.
+    /// Signs any bytes and presents them as an enrollment.
     pub(crate) fn enroll(
         &self,
         signed_bytes: &[u8],
         expected: &Enrollment,
         now: UnixTime,
-    ) -> Result<VerifiedEnrollment, Refusal> {
+    ) -> Result<VerifiedEnrollment, ProofError> {
         let signature_der = &self.sign(signed_bytes);
         let proof = Proof { signed_bytes, signature_der, public_key: &self.public_key };
         verify_enrollment(&proof, expected, now)

@@ -1,13 +1,13 @@
-//! Bytes that a right key signed and that are not the one spelling of a statement.
+//! Tests with bytes that the right key signed and that are not the canonical form of a statement.
 
 use device_key_testing::samples::{self, NOW};
 use device_key_types::{Field, Reason};
-use device_key_verifier::Refusal;
+use device_key_verifier::ProofError;
 use serde_json::{Value, json};
 
 use crate::signer::{Signer, connection_bytes};
 
-fn refusal_of(signed: &[u8]) -> Refusal {
+fn error_of(signed: &[u8]) -> ProofError {
     Signer::new().connect(signed, &samples::connection(), NOW).unwrap_err()
 }
 
@@ -15,14 +15,14 @@ fn text() -> String {
     String::from_utf8(connection_bytes(&samples::connection())).unwrap()
 }
 
-/// The text with one part of it, which must be there once, spelled in another way.
+/// Returns the statement with `part`, which must occur once, replaced by `other`.
 fn respelled(part: &str, other: &str) -> String {
     let text = text();
     assert_eq!(text.matches(part).count(), 1, "{part}");
     text.replacen(part, other, 1)
 }
 
-/// The statement as a value, changed.
+/// Returns the statement after a change of its JSON value.
 fn changed(change: impl FnOnce(&mut Value)) -> String {
     let mut signed: Value = serde_json::from_str(&text()).unwrap();
     change(&mut signed);
@@ -30,7 +30,7 @@ fn changed(change: impl FnOnce(&mut Value)) -> String {
 }
 
 #[test]
-fn the_same_statement_in_another_spelling_is_not_canonical() {
+fn the_expected_statement_in_another_spelling_is_not_canonical() {
     let account = r#""accountUserId":"account-user-1","#;
     let moved = respelled(account, "")
         .replace(r#""audience""#, &format!(r#"{}"audience""#, ""))
@@ -48,13 +48,13 @@ fn the_same_statement_in_another_spelling_is_not_canonical() {
         respelled("codex-device-key", r"\u0063odex-device-key"),
         moved,
     ] {
-        assert_eq!(refusal_of(signed.as_bytes()), Refusal::NotCanonical, "{signed}");
+        assert_eq!(error_of(signed.as_bytes()), ProofError::NotCanonical, "{signed}");
     }
-    // The members of the outer object in the other order.
+    // The two members of the outer object are swapped.
     let payload = text();
     let payload = payload.split_once(r#""payload":"#).unwrap().1.strip_suffix('}').unwrap();
     let swapped = format!(r#"{{"payload":{payload},"domain":"codex-device-key-sign-payload/v1"}}"#);
-    assert_eq!(refusal_of(swapped.as_bytes()), Refusal::NotCanonical);
+    assert_eq!(error_of(swapped.as_bytes()), ProofError::NotCanonical);
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn another_shape_is_malformed() {
         format!("[{}]", text()),
         format!("{}{{}}", text()),
         format!("\u{feff}{}", text()),
-        // By position, as derived parsers would take it.
+        // The values are in an array, which a derived parser would accept.
         changed(|signed| {
             *signed = json!([signed["domain"], signed["payload"]]);
         }),
@@ -87,39 +87,39 @@ fn another_shape_is_malformed() {
         changed(|signed| {
             signed["payload"]["audience"] = "remote_control_client_enrollment".into();
         }),
-        // Duplicate members, at both depths, in one spelling and in two.
+        // A member occurs twice, at either depth, spelled identically or differently.
         respelled(r#"{"domain""#, r#"{"domain":"codex-device-key-sign-payload/v1","domain""#),
         respelled(r#""clientId""#, r#""clientId":"cli_123","clientId""#),
         respelled(r#""clientId""#, r#""client\u0049d":"cli_123","clientId""#),
-        // Numbers that are equal to the expiry and not whole in spelling.
+        // The number equals the expiry but is not written as an integer.
         respelled("1700000060", "1700000060.0"),
         respelled("1700000060", "1.70000006e9"),
         respelled("1700000060", "1700000060e0"),
         respelled("1700000060", "01700000060"),
         respelled("1700000060", "+1700000060"),
-        // JSON that only lenient parsers take.
+        // Only lenient parsers accept this JSON.
         respelled(r#""cli_123""#, "'cli_123'"),
         respelled(r#"],"sessionId""#, r#",],"sessionId""#),
         respelled(r#""nonce""#, r#"/**/"nonce""#),
     ] {
-        assert_eq!(refusal_of(signed.as_bytes()), Refusal::MalformedStatement, "{signed}");
+        assert_eq!(error_of(signed.as_bytes()), ProofError::MalformedStatement, "{signed}");
     }
     let invalid_utf8 = text().replace("cli_123", "cli_12x").into_bytes();
     let invalid_utf8: Vec<u8> =
         invalid_utf8.iter().map(|byte| if *byte == b'x' { 0xff } else { *byte }).collect();
-    assert_eq!(refusal_of(&invalid_utf8), Refusal::MalformedStatement);
+    assert_eq!(error_of(&invalid_utf8), ProofError::MalformedStatement);
 }
 
 #[test]
 fn another_domain_is_refused() {
     for domain in ["", "codex-device-key-sign-payload/v2", "device-key-attestation/v1"] {
         let signed = changed(|signed| signed["domain"] = domain.into());
-        assert_eq!(refusal_of(signed.as_bytes()), Refusal::WrongDomain, "{domain}");
+        assert_eq!(error_of(signed.as_bytes()), ProofError::WrongDomain, "{domain}");
     }
 }
 
 #[test]
-fn a_field_that_is_invalid_in_itself_is_named() {
+fn a_field_with_an_invalid_value_is_named() {
     for (name, value, field, reason) in [
         ("nonce", json!("AAAA"), Field::Nonce, Reason::InvalidNonce),
         ("sessionId", json!(""), Field::SessionId, Reason::EmptyField),
@@ -142,8 +142,8 @@ fn a_field_that_is_invalid_in_itself_is_named() {
         ),
     ] {
         let signed = changed(|signed| signed["payload"][name] = value);
-        let refusal = refusal_of(signed.as_bytes());
-        assert_eq!(refusal.field(), Some(field), "{name}");
-        assert_eq!(refusal.reason(), reason.as_str(), "{name}");
+        let error = error_of(signed.as_bytes());
+        assert_eq!(error.field(), Some(field), "{name}");
+        assert_eq!(error.reason(), reason.as_str(), "{name}");
     }
 }

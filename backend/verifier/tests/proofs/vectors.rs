@@ -1,4 +1,4 @@
-//! The shared payload vectors.
+//! Tests with the payload vectors that all implementations share.
 
 use base64ct::{Base64, Encoding as _};
 use device_key_testing::{
@@ -9,7 +9,7 @@ use device_key_types::{
     Field, FieldError, Reason, SignPayload, UnixTime,
     payload::{Draft, MalformedDraft, SIGNING_DOMAIN, Statement, SyntaxAlone},
 };
-use device_key_verifier::Refusal;
+use device_key_verifier::ProofError;
 use serde_json::json;
 
 use crate::signer::Signer;
@@ -18,8 +18,8 @@ fn parsed(vector: &PayloadVector) -> Result<Result<SignPayload, FieldError>, Mal
     Ok(Draft::from_json(&vector.payload.to_string())?.parse(&SyntaxAlone))
 }
 
-/// What a backend that expects `expected` says to these bytes, signed by the right key.
-fn verified(bytes: &[u8], expected: &SignPayload, now: i64) -> Result<SignPayload, Refusal> {
+/// Signs the bytes with the right key and verifies them as a backend that expects `expected`.
+fn verified(bytes: &[u8], expected: &SignPayload, now: i64) -> Result<SignPayload, ProofError> {
     let (signer, now) = (Signer::new(), UnixTime::from_seconds(now));
     match expected {
         SignPayload::Connection(expected) => signer
@@ -31,7 +31,7 @@ fn verified(bytes: &[u8], expected: &SignPayload, now: i64) -> Result<SignPayloa
     }
 }
 
-/// The sample of the vector's kind.
+/// Returns the sample statement of the vector's kind.
 fn sample(vector: &PayloadVector) -> SignPayload {
     if vector.payload["type"] == Statement::Enrollment.as_str() {
         SignPayload::Enrollment(samples::enrollment())
@@ -55,24 +55,25 @@ fn the_signed_bytes_verify() {
 }
 
 #[test]
-fn what_no_device_should_have_signed_is_refused() {
+fn statements_that_no_device_should_sign_are_refused() {
     let mut refused = 0;
     for vector in vectors::payloads() {
         let Expectation::Refused(expect) = &vector.expect else { continue };
         let signed = json!({"domain": SIGNING_DOMAIN, "payload": vector.payload}).to_string();
         match parsed(&vector) {
             Err(MalformedDraft) => {
-                let refusal = verified(signed.as_bytes(), &sample(&vector), vector.now);
-                assert_eq!(refusal, Err(Refusal::MalformedStatement), "{}", vector.comment);
+                let error = verified(signed.as_bytes(), &sample(&vector), vector.now);
+                assert_eq!(error, Err(ProofError::MalformedStatement), "{}", vector.comment);
                 assert_eq!(expect.error, Reason::InvalidParams.as_str());
             }
             Ok(Err(fault)) => {
-                let refusal = verified(signed.as_bytes(), &sample(&vector), vector.now);
-                assert_eq!(refusal, Err(Refusal::Field(fault)), "{}", vector.comment);
+                let error = verified(signed.as_bytes(), &sample(&vector), vector.now);
+                assert_eq!(error, Err(ProofError::Field(fault)), "{}", vector.comment);
             }
             Ok(Ok(payload)) => {
-                // What is wrong with it is its time, or where and for whom it is: a backend that
-                // expects just this sees the first, one that expects another sees the second.
+                // The statement has the wrong time, or another backend, account or client. A
+                // backend that expects exactly this statement reports the time. A backend that
+                // expects another statement reports the difference.
                 let alone = verified(signed.as_bytes(), &payload, vector.now);
                 let other = verified(signed.as_bytes(), &sample(&vector), vector.now);
                 well_formed(expect, alone.err(), other.unwrap_err(), &vector.comment);
@@ -83,17 +84,22 @@ fn what_no_device_should_have_signed_is_refused() {
     assert!(refused > 0);
 }
 
-fn well_formed(expect: &RefusedVector, alone: Option<Refusal>, other: Refusal, comment: &str) {
+fn well_formed(
+    expect: &RefusedVector,
+    alone: Option<ProofError>,
+    other: ProofError,
+    comment: &str,
+) {
     if expect.error == "expired" || expect.error == "expires_too_late" {
         let alone = alone.unwrap();
         assert_eq!(alone.reason(), expect.error, "{comment}");
         assert_eq!(alone.field().map(Field::as_str), expect.field.as_deref(), "{comment}");
         return;
     }
-    let Refusal::Mismatch(field) = other else { panic!("{comment}: {other}") };
+    let ProofError::Mismatch(field) = other else { panic!("{comment}: {other}") };
     match &expect.field {
         Some(expected) => assert_eq!(field.as_str(), expected, "{comment}"),
-        // The binding is two fields.
+        // The binding consists of two fields.
         None => assert!(matches!(field, Field::AccountUserId | Field::ClientId), "{comment}"),
     }
 }

@@ -13,7 +13,7 @@ use device_key_types::{
     ProtectionClass, Reason, UnixTime,
     payload::{Draft, SignPayload, SyntaxAlone, device_identity_digest},
 };
-use device_key_verifier::{Proof, ProofKey, Refusal, verify_connection, verify_enrollment};
+use device_key_verifier::{Proof, ProofError, ProofKey, verify_connection, verify_enrollment};
 use serde_json::{Value, json};
 
 use super::case::{Case, remove};
@@ -101,26 +101,28 @@ static COMPILED: LazyLock<PathBuf> = LazyLock::new(|| {
 /// What the verifier crate says, in the words of the examples.
 fn crate_outcome(case: &Case) -> String {
     let Ok(key) = ProofKey::from_spki_der(&case.spki) else {
-        return Refusal::InvalidPublicKey(device_key_types::InvalidPublicKey).reason().to_owned();
+        return ProofError::InvalidPublicKey(device_key_types::InvalidPublicKey)
+            .reason()
+            .to_owned();
     };
     let proof =
         Proof { signed_bytes: &case.signed, signature_der: &case.signature, public_key: &key };
     let now = UnixTime::from_seconds(case.now);
-    let refusal = match expected(case, &key) {
+    let error = match expected(case, &key) {
         SignPayload::Connection(expected) => verify_connection(&proof, &expected, now).err(),
         SignPayload::Enrollment(expected) => verify_enrollment(&proof, &expected, now).err(),
     };
-    let Some(refusal) = refusal else { return "ok".to_owned() };
-    let reason = match &refusal {
-        Refusal::Field(error)
+    let Some(error) = error else { return "ok".to_owned() };
+    let reason = match &error {
+        ProofError::Field(error)
             if !matches!(error.reason, Reason::Expired | Reason::ExpiresTooLate) =>
         {
             // What is not even valid in itself is not what the backend expects.
-            Refusal::Mismatch(error.field).reason()
+            ProofError::Mismatch(error.field).reason()
         }
-        refusal => refusal.reason(),
+        error => error.reason(),
     };
-    match refusal.field() {
+    match error.field() {
         Some(field) => format!("{reason}:{field}"),
         None => reason.to_owned(),
     }

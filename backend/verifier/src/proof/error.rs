@@ -1,41 +1,44 @@
+//! Why a proof is refused.
+
 use device_key_types::{Field, FieldError, InvalidPublicKey, InvalidSignature, payload::Statement};
 
 /// Why a proof was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum Refusal {
-    /// More signed bytes than a statement can have ([`crate::MAX_SIGNED_BYTES`]).
+pub enum ProofError {
+    /// There are more signed bytes than a statement can have ([`crate::MAX_SIGNED_BYTES`]).
     #[error("the signed bytes are longer than any statement")]
     TooLarge,
-    /// The public key is not one of P-256 in its only spelling.
+    /// The public key is not a P-256 key in its only accepted encoding.
     #[error(transparent)]
     InvalidPublicKey(#[from] InvalidPublicKey),
-    /// The signature is not strict DER, or not this key's over these bytes.
+    /// The signature is not strict DER, or this key did not make it over these bytes.
     #[error("the signature does not verify")]
     InvalidSignature,
-    /// What was signed is not one JSON object of domain and payload, without duplicate or unknown
-    /// members, whose payload has the shape of a statement.
+    /// The signed bytes are not one JSON object of domain and payload without duplicate or unknown
+    /// members, or the payload does not have the shape of a statement.
     #[error("the signed bytes do not have the shape of a statement")]
     MalformedStatement,
-    /// What was signed belongs to another domain than [`device_key_types::payload::SIGNING_DOMAIN`].
+    /// The domain is not [`device_key_types::payload::SIGNING_DOMAIN`].
     #[error("the signed bytes are of another domain")]
     WrongDomain,
-    /// The statement is a good one, in another spelling than the canonical one (RFC 8785).
+    /// The statement is well formed, but it is not written in canonical form (RFC 8785).
     #[error("the signed bytes are not in canonical form")]
     NotCanonical,
-    /// A statement of another kind than the one that was challenged.
+    /// The key signed another kind of statement than the challenge asked for.
     #[error("a statement of another kind was signed: {}", .0.as_str())]
     WrongStatement(Statement),
-    /// A field is not valid in itself, or the expiry is not in the future or too far in it.
+    /// The value of a field is invalid, or the expiry is in the past or too far in the future.
     #[error(transparent)]
     Field(#[from] FieldError),
-    /// The first field, in the protocol's order, that differs from the expected one.
+    /// The first field, in the protocol's order, whose value differs from the expected value.
     #[error("{0} is not the expected one")]
     Mismatch(Field),
 }
 
-impl Refusal {
-    /// The stable code. That of [`Self::Field`] is the [`device_key_types::Reason`]'s.
+impl ProofError {
+    /// The stable code. The code of [`Self::Field`] is the code of its
+    /// [`Reason`](device_key_types::Reason).
     pub const fn reason(&self) -> &'static str {
         match self {
             Self::TooLarge => "proof_too_large",
@@ -50,7 +53,7 @@ impl Refusal {
         }
     }
 
-    /// The field that was refused, if it was one field.
+    /// The field that was refused, if the error is about a single field.
     pub const fn field(&self) -> Option<Field> {
         match self {
             Self::Field(error) => Some(error.field),
@@ -60,7 +63,7 @@ impl Refusal {
     }
 }
 
-impl From<InvalidSignature> for Refusal {
+impl From<InvalidSignature> for ProofError {
     fn from(_: InvalidSignature) -> Self {
         Self::InvalidSignature
     }

@@ -1,95 +1,98 @@
+//! Why an attestation is refused.
+
 use device_key_types::{Field, FieldError};
 
 /// Why an attestation was refused. Each check has a variant and a code of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum AttestationRefusal {
-    /// The claim is about another class than a TPM's.
+pub enum AttestationError {
+    /// The client claims another protection class than a TPM.
     #[error("the claim is not about a key in a TPM")]
     ProtectionClass,
-    /// The challenge is past, or expires too far in the future.
+    /// The challenge has expired, or it expires too far in the future.
     #[error(transparent)]
     Expiry(#[from] FieldError),
-    /// The TPM keeps no certificate: who it is cannot be told. A backend that accepts such a key
-    /// calls it [`super::VerifiedKind::Unattested`].
+    /// The TPM stores no endorsement certificate, so nobody vouches for its identity. A backend
+    /// that accepts such a key calls it [`super::VerifiedKind::Unattested`].
     #[error("there is no endorsement certificate")]
     NoCertificate,
-    /// More certificates than a TPM keeps ([`super::MAX_CERTIFICATES`]).
+    /// There are more certificates than a TPM stores ([`super::MAX_CERTIFICATES`]).
     #[error("there are too many certificates")]
     TooManyCertificates,
-    /// The endorsement certificate.
+    /// The endorsement certificate was refused.
     #[error(transparent)]
-    Certificate(#[from] CertificateRefusal),
-    /// The endorsement key's public area is not one of the standard templates, bit for bit.
+    Certificate(#[from] CertificateError),
+    /// The endorsement key's public area is not, bit for bit, a standard template.
     #[error("the endorsement key is not of a standard template")]
     EndorsementKeyTemplate,
-    /// The endorsement key is of another kind than is said.
-    #[error("the endorsement key is of another kind than is said")]
+    /// The endorsement key is of another kind than the client says.
+    #[error("the endorsement key is of another kind than the client says")]
     EndorsementKeyKind,
     /// The attestation key's public area cannot be parsed.
     #[error("the attestation key's public area is malformed")]
     AttestationKeyMalformed,
-    /// The attestation key's attributes, policy, scheme or curve are not the ones asked for.
+    /// The attestation key has other attributes, or another policy, scheme or curve, than required.
     #[error("the attestation key is not of the expected template")]
     AttestationKeyTemplate,
     /// The creation data cannot be parsed.
     #[error("the creation data is malformed")]
     CreationDataMalformed,
-    /// The attestation key was not made as a primary key of the endorsement hierarchy.
-    #[error("the attestation key was made elsewhere")]
+    /// The attestation key was not created as a primary key of the endorsement hierarchy.
+    #[error("the attestation key was not created in the endorsement hierarchy")]
     CreationParent,
-    /// What is attested is the creation in other circumstances.
-    #[error("the creation data is not what was attested")]
+    /// The TPM attested other creation data than the client sent.
+    #[error("the creation data is not what the TPM attested")]
     CreationData,
     /// The device key's public area cannot be parsed.
     #[error("the device key's public area is malformed")]
     DeviceKeyMalformed,
-    /// The device key's attributes, policy, scheme or curve are not the ones asked for.
+    /// The device key has other attributes, or another policy, scheme or curve, than required.
     #[error("the device key is not of the expected template")]
     DeviceKeyTemplate,
-    /// The public area is of another key than the claim's.
+    /// The public area belongs to another key than the claimed key.
     #[error("the public area is of another key")]
     OtherDeviceKey,
-    /// Not the secret that the credential held.
+    /// The client returned another secret than the credential held.
     #[error("the secret is not the one of the credential")]
     Secret,
-    /// A statement of the TPM.
+    /// A statement that the TPM signed was refused.
     #[error("{0:?}: {1}")]
-    Statement(Statement, #[source] StatementFault),
+    Statement(TpmStatement, #[source] StatementError),
 }
 
 /// The two statements that the attestation key signs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Statement {
-    /// Its own creation (`TPM2_CertifyCreation`).
+pub enum TpmStatement {
+    /// The creation of the attestation key itself (`TPM2_CertifyCreation`).
     Creation,
-    /// The device key (`TPM2_Certify`).
+    /// The certification of the device key (`TPM2_Certify`).
     Certification,
 }
 
-/// What is wrong with a statement.
+/// Why a statement that the TPM signed was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
-pub enum StatementFault {
-    /// Not a `TPMT_SIGNATURE` of ECDSA with SHA-256.
+pub enum StatementError {
+    /// The signature is not a `TPMT_SIGNATURE` of ECDSA with SHA-256.
     #[error("the signature is malformed, or of another algorithm")]
     SignatureMalformed,
-    /// Not the attestation key's signature over these bytes.
+    /// The attestation key did not make the signature over these bytes.
     #[error("the signature does not verify")]
     Signature,
-    /// Not a `TPMS_ATTEST` that a TPM made, or with bytes behind it.
+    /// The statement is not a `TPMS_ATTEST` that a TPM produced, or more bytes follow it.
     #[error("the statement is malformed")]
     Malformed,
-    /// About something else.
+    /// The statement is of another type (`TPMS_ATTEST.type`).
     #[error("the statement is of another type")]
     Type,
-    /// Signed by a key of another name or hierarchy.
+    /// The statement names a signer with another Name, or in another hierarchy.
     #[error("the statement names another signer")]
     Signer,
-    /// Made for another claim: another challenge, key, account, backend, or secret.
+    /// The statement was made for another claim: another challenge, key, account, backend or
+    /// secret.
     #[error("the statement was made for another claim")]
     ExtraData,
-    /// About an object of another Name.
+    /// The statement is about an object with another Name.
     #[error("the statement is about another object")]
     Name,
 }
@@ -97,71 +100,73 @@ pub enum StatementFault {
 /// Why an endorsement certificate was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
-pub enum CertificateRefusal {
-    /// Not X.509 in DER, or an extension is not what it should be.
+pub enum CertificateError {
+    /// The certificate is not X.509 in DER, or an extension is malformed.
     #[error("the certificate is malformed")]
     Malformed,
-    /// Not X.509 v3.
+    /// The certificate is not X.509 version 3.
     #[error("the certificate is not of version 3")]
     Version,
-    /// Its time, or that of one of its issuers, has not come.
+    /// The certificate, or an issuer's certificate, is not valid yet.
     #[error("the certificate is not valid yet")]
     NotYetValid,
-    /// Its time, or that of one of its issuers, is over.
+    /// The certificate, or an issuer's certificate, has expired.
     #[error("the certificate has expired")]
     Expired,
-    /// No path leads to a root.
+    /// No path leads from the certificate to a trusted root.
     #[error("no trusted root issued the certificate")]
     UnknownIssuer,
     /// A signature on the path does not verify.
     #[error("a signature of the certificate path does not verify")]
     Signature,
-    /// A signature on the path is of an algorithm that is not accepted, such as SHA-1.
-    #[error("a signature of the certificate path is of an algorithm that is not accepted")]
+    /// A signature on the path uses an algorithm that is not accepted, such as SHA-1.
+    #[error("a signature of the certificate path uses an algorithm that is not accepted")]
     SignatureAlgorithm,
-    /// It is an authority's (`basicConstraints`).
-    #[error("the certificate is an authority's")]
+    /// The certificate belongs to a certificate authority (`basicConstraints`), not to a key.
+    #[error("the certificate belongs to a certificate authority")]
     IsAuthority,
-    /// One of its issuers must not issue certificates.
-    #[error("an issuer of the certificate is no authority")]
+    /// An issuer on the path is not allowed to issue certificates.
+    #[error("an issuer of the certificate is not a certificate authority")]
     IssuerNotAuthority,
-    /// A path length, a name constraint, or what a path may cost.
+    /// The path violates a path length or a name constraint, or it is too expensive to verify.
     #[error("the certificate path violates a constraint")]
     Path,
-    /// A critical extension that is not known.
+    /// The certificate has a critical extension that the verifier does not know.
     #[error("the certificate has an unknown critical extension")]
     CriticalExtension,
-    /// A revocation list names it, or one of its issuers.
+    /// A revocation list names the certificate, or an issuer's certificate.
     #[error("the certificate is revoked")]
     Revoked,
-    /// Its issuer, or that of one of its issuers, has no revocation list where one is asked for.
+    /// The policy requires a revocation list of every issuer, and an issuer's list is missing.
     #[error("there is no revocation list of the issuer")]
     RevocationUnknown,
     /// The issuer's revocation list is past its next update.
     #[error("the revocation list has expired")]
     RevocationListExpired,
-    /// The issuer's revocation list is not signed by the issuer, or by one who must not.
+    /// The issuer did not sign the revocation list, or the issuer is not allowed to sign such
+    /// lists.
     #[error("the revocation list is not signed by the issuer")]
     RevocationListSignature,
-    /// It is not for endorsement keys (extended key usage 2.23.133.8.1).
+    /// The certificate is not meant for endorsement keys (extended key usage 2.23.133.8.1).
     #[error("the certificate is not for endorsement keys")]
     Purpose,
-    /// Its key usage lacks what an endorsement key does: `keyEncipherment` of RSA, `keyAgreement` of
-    /// ECC.
+    /// The key usage lacks what an endorsement key does: `keyEncipherment` for RSA, `keyAgreement`
+    /// for ECC.
     #[error("the key usage does not fit an endorsement key")]
     KeyUsage,
     /// The subject is empty and the subject alternative name is not critical.
     #[error("the only name of the certificate is not critical")]
     NameNotCritical,
-    /// The subject alternative name does not give the TPM's manufacturer, model and version once each.
+    /// The subject alternative name does not give the TPM's manufacturer, model and version, each
+    /// of them once.
     #[error("the certificate does not say which TPM it is for")]
     TpmAttributes,
-    /// It is of another key.
+    /// The certificate belongs to another key.
     #[error("the certificate is of another key")]
     OtherKey,
 }
 
-impl AttestationRefusal {
+impl AttestationError {
     /// The stable code.
     pub const fn reason(&self) -> &'static str {
         match self {
@@ -169,7 +174,7 @@ impl AttestationRefusal {
             Self::Expiry(error) => error.reason.as_str(),
             Self::NoCertificate => "no_certificate",
             Self::TooManyCertificates => "too_many_certificates",
-            Self::Certificate(refusal) => refusal.reason(),
+            Self::Certificate(error) => error.reason(),
             Self::EndorsementKeyTemplate => "endorsement_key_template",
             Self::EndorsementKeyKind => "endorsement_key_kind",
             Self::AttestationKeyMalformed => "attestation_key_malformed",
@@ -181,11 +186,11 @@ impl AttestationRefusal {
             Self::DeviceKeyTemplate => "device_key_template",
             Self::OtherDeviceKey => "device_key_mismatch",
             Self::Secret => "secret_mismatch",
-            Self::Statement(statement, fault) => fault.reason(*statement),
+            Self::Statement(statement, error) => error.reason(*statement),
         }
     }
 
-    /// The field of the challenge that was refused, if it was one.
+    /// The field of the challenge that was refused, if the error is about a field.
     pub const fn field(&self) -> Option<Field> {
         match self {
             Self::Expiry(error) => Some(error.field),
@@ -194,30 +199,30 @@ impl AttestationRefusal {
     }
 }
 
-impl StatementFault {
-    const fn reason(self, statement: Statement) -> &'static str {
+impl StatementError {
+    const fn reason(self, statement: TpmStatement) -> &'static str {
         match (statement, self) {
-            (Statement::Creation, Self::SignatureMalformed) => "creation_signature_malformed",
-            (Statement::Creation, Self::Signature) => "creation_signature_invalid",
-            (Statement::Creation, Self::Malformed) => "creation_attest_malformed",
-            (Statement::Creation, Self::Type) => "creation_attest_type",
-            (Statement::Creation, Self::Signer) => "creation_signer_mismatch",
-            (Statement::Creation, Self::ExtraData) => "creation_extra_data_mismatch",
-            (Statement::Creation, Self::Name) => "creation_name_mismatch",
-            (Statement::Certification, Self::SignatureMalformed) => {
+            (TpmStatement::Creation, Self::SignatureMalformed) => "creation_signature_malformed",
+            (TpmStatement::Creation, Self::Signature) => "creation_signature_invalid",
+            (TpmStatement::Creation, Self::Malformed) => "creation_attest_malformed",
+            (TpmStatement::Creation, Self::Type) => "creation_attest_type",
+            (TpmStatement::Creation, Self::Signer) => "creation_signer_mismatch",
+            (TpmStatement::Creation, Self::ExtraData) => "creation_extra_data_mismatch",
+            (TpmStatement::Creation, Self::Name) => "creation_name_mismatch",
+            (TpmStatement::Certification, Self::SignatureMalformed) => {
                 "certification_signature_malformed"
             }
-            (Statement::Certification, Self::Signature) => "certification_signature_invalid",
-            (Statement::Certification, Self::Malformed) => "certification_attest_malformed",
-            (Statement::Certification, Self::Type) => "certification_attest_type",
-            (Statement::Certification, Self::Signer) => "certification_signer_mismatch",
-            (Statement::Certification, Self::ExtraData) => "certification_extra_data_mismatch",
-            (Statement::Certification, Self::Name) => "certification_name_mismatch",
+            (TpmStatement::Certification, Self::Signature) => "certification_signature_invalid",
+            (TpmStatement::Certification, Self::Malformed) => "certification_attest_malformed",
+            (TpmStatement::Certification, Self::Type) => "certification_attest_type",
+            (TpmStatement::Certification, Self::Signer) => "certification_signer_mismatch",
+            (TpmStatement::Certification, Self::ExtraData) => "certification_extra_data_mismatch",
+            (TpmStatement::Certification, Self::Name) => "certification_name_mismatch",
         }
     }
 }
 
-impl CertificateRefusal {
+impl CertificateError {
     /// The stable code.
     pub const fn reason(self) -> &'static str {
         match self {
