@@ -5,9 +5,7 @@ use device_key_types::{AccountUserId, Sha256Digest};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-mod file;
-
-pub use file::{AccountsFile, AccountsFileError};
+pub(crate) mod file;
 
 /// Most bytes of an access token; those that hold signed claims have a few thousand.
 const MAX_BYTES: usize = 8 * 1024;

@@ -3,7 +3,7 @@ use std::{collections::BTreeSet, fmt};
 use device_key_verifier::attestation::{RootKind, TrustRoots};
 use thiserror::Error;
 
-use crate::DeviceKind;
+use crate::registry::device::DeviceKind;
 
 /// Whether a device must show where its key lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -107,7 +107,7 @@ impl AttestationPolicy {
 
     /// Whether devices are asked for an attestation. Where no root could vouch for one they are not:
     /// who a TPM is should be told to nobody who cannot use it.
-    pub fn asks(&self) -> bool {
+    pub fn requests_attestation(&self) -> bool {
         DeviceKind::ALL.into_iter().any(|kind| kind != DeviceKind::Unattested && self.accepts(kind))
     }
 
@@ -192,9 +192,9 @@ mod tests {
         let policy = |kinds: &[RootKind]| {
             AttestationPolicy::new(Optional, TrustRoots::default(), kinds, None).unwrap()
         };
-        assert!(policy(&[Hardware]).asks());
-        assert!(!policy(&[]).asks());
-        assert!(!AttestationPolicy::without_attestation().asks());
+        assert!(policy(&[Hardware]).requests_attestation());
+        assert!(!policy(&[]).requests_attestation());
+        assert!(!AttestationPolicy::without_attestation().requests_attestation());
         assert!(AttestationPolicy::without_attestation().accepts(Unattested));
     }
 }

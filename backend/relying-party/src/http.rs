@@ -23,7 +23,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{debug, warn};
 
-use crate::{Accounts, Limits, RelyingParty};
+use crate::{Accounts, RelyingParty, RelyingPartyLimits};
 
 mod extract;
 mod handshake;
@@ -79,7 +79,7 @@ impl Listening {
     }
 
     /// Serves clients until it is stopped; then it takes no more, tells those that are connected, and
-    /// waits for them as long as [`Limits::stop_deadline`] allows. It must run within a Tokio runtime
+    /// waits for them as long as [`RelyingPartyLimits::stop_deadline`] allows. It must run within a Tokio runtime
     /// with I/O and time.
     ///
     /// Fails if the runtime does not take the listener.
@@ -112,7 +112,7 @@ impl Listening {
         };
         tokio::select! {
             () = accepting => {}
-            () = house.relying_party.look_after(&stop) => {}
+            () = house.relying_party.run_maintenance(&stop) => {}
         }
         drop(listener);
         house.tasks.close();
@@ -151,7 +151,7 @@ async fn serve_client(
     stream: TcpStream,
     peer: SocketAddr,
     router: Router,
-    limits: &Limits,
+    limits: &RelyingPartyLimits,
     stop: &CancellationToken,
 ) {
     if let Err(errno) = set_options(&stream) {

@@ -1,56 +1,68 @@
-//! A reference backend for device keys: it enrolls them, opens connections for their proofs, and
-//! closes the connections of those that are revoked.
+//! A reference backend for device keys: it enrolls device keys, opens connections for their proofs,
+//! and closes the connections of revoked devices.
 //!
-//! [`RelyingParty`] decides; [`Listening`] puts HTTP/1.1 and WebSocket in front of it; a [`Registry`]
-//! remembers, in a file ([`SqliteRegistry`]) or for a fleet ([`PostgresRegistry`]). What is verified
-//! about proofs and TPMs is `device-key-verifier`'s. It has no TLS, no rate limits by address and no
-//! accounts of its own ([`Accounts`]): a deployment has those already. What an open connection is for
-//! is not its matter either: it answers each text with the same text.
+//! [`RelyingParty`] makes the decisions. [`Listening`] serves it over HTTP/1.1 and WebSocket. A
+//! [`Registry`] stores challenges and devices, either in a file ([`SqliteRegistry`]) or for a fleet
+//! ([`PostgresRegistry`]). The crate `device-key-verifier` verifies proofs and attestations.
 //!
-//! # The resources
+//! The crate has no TLS, no rate limits by address and no accounts of its own ([`Accounts`]), because
+//! a deployment has these already. An open connection only sends each text back; a real backend
+//! begins there.
 //!
-//! All below the origin's path prefix and `/remote/control/client`, as JSON; but for the last, with an
-//! account's access token (`Authorization: Bearer`).
+//! # Endpoints
 //!
-//! | resource | request | answer |
-//! |---|---|---|
-//! | `POST …/enroll/challenge` | `clientId` | the enrollment statement without `deviceIdentitySha256Base64url`; in `attestation`, the challenge for the TPM, if one is asked for |
-//! | `POST …/enroll/attestation` | `challengeId`, `keyId`, `publicKeySpkiDerBase64`, `protectionClass`, `identity` | `credentialBlob`, `encryptedSecret` |
-//! | `POST …/enroll` | `challengeId`, `keyId`, `publicKeySpkiDerBase64`, `protectionClass`, `algorithm`, `signedPayloadBase64`, `signatureDerBase64`, `activation?` | 201 and the device with its `verifiedKind` |
-//! | `POST …/challenge` | `keyId` | the connection statement with `token` in place of its digest |
-//! | `GET …/devices` | | `devices` |
-//! | `DELETE …/devices/KEY_ID` | | 204 |
-//! | `GET …` | WebSocket; `Authorization: Bearer` and the connection token, `device-key-id`, `device-key-signed-payload` and `device-key-signature` (base64) | an open connection |
+//! Every endpoint below is under the path prefix and `/remote/control/client`, and speaks JSON. A
+//! request carries the account's access token (`Authorization: Bearer`); only the WebSocket request
+//! carries a connection token instead.
 //!
-//! `GET /healthz` says whether the store answers. A refusal is `{reason, field?}`: the reason is a
-//! stable code, of this crate ([`Refusal`]) or of the verifier.
+//! - `POST …/enroll/challenge` takes `clientId`. It answers with the enrollment statement without
+//!   `deviceIdentitySha256Base64url`. If the backend asks for an attestation, `attestation` is the
+//!   challenge for the TPM.
+//! - `POST …/enroll/attestation` takes `challengeId`, `keyId`, `publicKeySpkiDerBase64`,
+//!   `protectionClass` and `identity`. It answers with `credentialBlob` and `encryptedSecret`.
+//! - `POST …/enroll` takes `challengeId`, `keyId`, `publicKeySpkiDerBase64`, `protectionClass`,
+//!   `algorithm`, `signedPayloadBase64`, `signatureDerBase64` and optionally `activation`. It answers
+//!   with 201 and the device with its `verifiedKind`.
+//! - `POST …/challenge` takes `keyId`. It answers with the connection statement, which has `token` in
+//!   place of the token's digest.
+//! - `GET …/devices` answers with `devices`.
+//! - `DELETE …/devices/KEY_ID` answers with 204.
+//! - `GET …` as a WebSocket request carries `Authorization: Bearer` with the connection token, and
+//!   the headers `device-key-id`, `device-key-signed-payload` and `device-key-signature` (base64). It
+//!   opens a connection.
+//!
+//! `GET /healthz` says whether the store answers. A refused request is answered with `{reason,
+//! field?}`. The reason is a stable code of this crate ([`RelyingPartyError`]) or of the verifier.
 //!
 //! # Decisions
 //!
-//! - **A challenge is tried once.** It is closed before its answer is looked at, so of any number of
-//!   answers, in any number of processes, one is verified. What cannot be an answer (JSON of another
-//!   shape, a header that is missing) is refused before that and closes nothing.
-//! - **Rows, not lists of used numbers.** See [`Registry`]: answering deletes the row. Who was first
-//!   is the database's to say, and a commit has reached the disk before anybody is told.
-//! - **A nonce is stored as it is**, for it is no secret and the expected statement is made from it. A
-//!   connection token and a credential's secret are stored as SHA-256 alone.
-//! - **No silent downgrade.** Attestation is asked for where a root is trusted, and only there. A
-//!   client that never begins one is `unattested`, if that is accepted; one that begins must finish,
-//!   and what fails enrolls nothing. Simulated TPMs are accepted by name only.
-//! - **An endorsement key is forgotten.** It names a machine for good, so a TPM's identity lives as
-//!   long as its challenge; a device keeps the kind that was verified.
-//! - **Revoked for good.** A key that was enrolled once is refused under any name and account.
-//! - **Open connections are polled for**, every 250 ms, and closed (1008, `device_revoked`). When the
-//!   store does not answer for five seconds they are closed too (1013): it might hold a revocation.
-//! - **What an account may leave open is bounded**, and so are its devices; counted by the store, so
-//!   that two processes do not both give out the last place.
+//! - **A challenge is tried once.** The challenge is closed before its answer is verified, so of any
+//!   number of answers, in any number of processes, only one is verified. A request that cannot be an
+//!   answer (JSON of another shape, a missing header) is refused earlier and closes nothing.
+//! - **Challenges are rows; there is no list of used nonces.** Answering a challenge deletes its row
+//!   (see [`Registry`]). The database decides which answer came first, and the transaction is on disk
+//!   before any client is answered.
+//! - **A nonce is stored in the clear**, because a nonce is not a secret and the expected statement
+//!   is built from it. Of a connection token and of a credential's secret only the SHA-256 is stored.
+//! - **There is no silent downgrade.** The backend asks for an attestation if it trusts a root, and
+//!   only then. A client that never begins an attestation is enrolled as `unattested`, if the policy
+//!   accepts that. A client that begins an attestation must finish it, and a failed attestation
+//!   enrolls nothing. Simulated TPMs are accepted only by name.
+//! - **An endorsement key is deleted soon.** It identifies a machine permanently, so the identity of
+//!   a TPM is deleted together with its challenge. A device keeps only the verified kind.
+//! - **A revocation is final.** A key that was enrolled once is refused under any name and account.
+//! - **Open connections are polled** every 250 ms. The connections of a revoked device are closed
+//!   (1008, `device_revoked`). If the store does not answer for five seconds, all connections are
+//!   closed (1013), because the store may hold a revocation.
+//! - **Open challenges and devices are bounded for each account.** The store counts them, so that two
+//!   processes cannot both use the last free place.
 //!
 //! ```
 //! use std::sync::Arc;
 //!
 //! use device_key_types::{OsRandom, SystemClock};
 //! use device_key_relying_party::{
-//!     AccountsFile, AttestationPolicy, Backend, Limits, Listening, Parts, RelyingParty,
+//!     AccountsFile, AttestationPolicy, Backend, RelyingPartyLimits, Listening, Parts, RelyingParty,
 //!     SqliteRegistry,
 //! };
 //! use tokio_util::sync::CancellationToken;
@@ -60,7 +72,7 @@
 //!     registry: Arc::new(SqliteRegistry::open(&folder.join("devices.sqlite"))?),
 //!     backend: Backend::new(&"https://backend.example".parse()?, &"/wham".parse()?)?,
 //!     attestation: AttestationPolicy::without_attestation(),
-//!     limits: Limits::default(),
+//!     limits: RelyingPartyLimits::default(),
 //!     clock: Arc::new(SystemClock),
 //!     random: Arc::new(OsRandom),
 //! });
@@ -81,29 +93,39 @@
 mod accounts;
 mod attestation_policy;
 mod backend;
+mod error;
 mod http;
 mod limits;
 mod open_connections;
 mod postgres;
-mod refusal;
 mod registry;
 mod relying_party;
 mod sqlite;
 
-pub use accounts::{AccessToken, Accounts, AccountsFile, AccountsFileError, AccountsUnavailable};
+pub use accounts::{
+    AccessToken, Accounts, AccountsUnavailable,
+    file::{AccountsFile, AccountsFileError},
+};
 pub use attestation_policy::{AttestationPolicy, InvalidPolicy, Requirement};
 pub use backend::Backend;
+pub use error::RelyingPartyError;
 pub use http::Listening;
-pub use limits::Limits;
-pub use open_connections::Ending;
-pub use postgres::{LocalConfig, NotLocal, PostgresRegistry};
-pub use refusal::Refusal;
+pub use limits::RelyingPartyLimits;
+pub use open_connections::CloseReason;
+pub use postgres::{
+    PostgresRegistry,
+    address::{LocalConfig, NotLocal},
+};
 pub use registry::{
-    BegunAttestation, ConnectionChallenge, DamagedRecord, Device, DeviceKind, EnrollmentChallenge,
-    OpenEnrollment, Registry, RegistryError,
+    Registry,
+    challenge::{BegunAttestation, ConnectionChallenge, EnrollmentChallenge, OpenEnrollment},
+    device::{Device, DeviceKind},
+    error::{DamagedRecord, RegistryError},
 };
 pub use relying_party::{
-    ConnectionInvitation, ConnectionProof, ConnectionToken, EnrollmentAnswer, EnrollmentInvitation,
-    IdentityAnswer, OpenConnection, Parts, RelyingParty,
+    Parts, RelyingParty,
+    connection::{ConnectionInvitation, ConnectionProof, OpenConnection},
+    enrollment::{EnrollmentAnswer, EnrollmentInvitation, IdentityAnswer},
+    token::ConnectionToken,
 };
 pub use sqlite::SqliteRegistry;

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 /// How much and how long. The defaults are those of the command.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct RelyingPartyLimits {
     /// How long a challenge or a connection token can be answered, in seconds. Devices sign nothing
     /// that lasts longer than [`device_key_types::MAX_LIFETIME_SECONDS`].
     pub challenge_seconds: u16,
@@ -35,7 +35,7 @@ pub struct Limits {
     pub stop_deadline: Duration,
 }
 
-impl Default for Limits {
+impl Default for RelyingPartyLimits {
     fn default() -> Self {
         Self {
             challenge_seconds: 120,

@@ -17,16 +17,18 @@ use device_key_types::{AccountUserId, ChallengeId, DeviceKeyId, Sha256Digest, Un
 use tokio_postgres::{Config, NoTls};
 
 use crate::registry::{
-    BegunAttestation, ConnectionChallenge, Device, EnrollmentChallenge, OpenEnrollment, Registry,
-    RegistryError,
+    Registry,
+    challenge::{BegunAttestation, ConnectionChallenge, EnrollmentChallenge, OpenEnrollment},
+    device::Device,
+    error::RegistryError,
 };
 
-mod address;
+pub(crate) mod address;
 mod error;
 mod migrations;
 mod statements;
 
-pub use address::{LocalConfig, NotLocal};
+use address::LocalConfig;
 use error::PostgresError;
 
 /// Connections at most. One does some thousand operations a second, and the server pays for each.

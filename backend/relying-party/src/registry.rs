@@ -13,17 +13,15 @@ use std::collections::HashSet;
 use async_trait::async_trait;
 use device_key_types::{AccountUserId, ChallengeId, DeviceKeyId, Sha256Digest, UnixTime};
 
-mod challenge;
-mod columns;
-mod device;
-mod error;
-mod stored;
+pub(crate) mod challenge;
+pub(crate) mod columns;
+pub(crate) mod device;
+pub(crate) mod error;
+pub(crate) mod stored;
 
-pub use challenge::{BegunAttestation, ConnectionChallenge, EnrollmentChallenge, OpenEnrollment};
-pub(crate) use columns::{connection_columns, device_columns, enrollment_columns};
-pub use device::{Device, DeviceKind};
-pub use error::{DamagedRecord, RegistryError};
-pub(crate) use stored::{StoredConnection, StoredDevice, StoredEnrollment, parsed};
+use challenge::{BegunAttestation, ConnectionChallenge, EnrollmentChallenge, OpenEnrollment};
+use device::Device;
+use error::RegistryError;
 
 /// A store of challenges and devices. Several backend processes may use one store.
 #[async_trait]

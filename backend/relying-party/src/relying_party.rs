@@ -5,17 +5,17 @@ use device_key_types::{AccountUserId, Clock, DeviceKeyId, Nonce, RandomSource};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    AttestationPolicy, Backend, Device, Limits, Refusal, Registry,
+    attestation_policy::AttestationPolicy,
+    backend::Backend,
+    error::RelyingPartyError,
+    limits::RelyingPartyLimits,
     open_connections::OpenConnections,
+    registry::{Registry, device::Device},
 };
 
-mod connection;
-mod enrollment;
-mod token;
-
-pub use connection::{ConnectionInvitation, ConnectionProof, OpenConnection};
-pub use enrollment::{EnrollmentAnswer, EnrollmentInvitation, IdentityAnswer};
-pub use token::ConnectionToken;
+pub(crate) mod connection;
+pub(crate) mod enrollment;
+pub(crate) mod token;
 
 /// The decisions of a relying party: what is asked, and whether what comes back is good. It knows
 /// nothing of HTTP, and takes it as known whose account speaks.
@@ -33,7 +33,7 @@ pub struct Parts {
     /// Which devices it enrolls.
     pub attestation: AttestationPolicy,
     /// How much and how long.
-    pub limits: Limits,
+    pub limits: RelyingPartyLimits,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Nonces, tokens, secrets and names.
@@ -47,7 +47,7 @@ impl RelyingParty {
     }
 
     /// The account's devices, in the order of their enrollment.
-    pub async fn devices(&self, account: &AccountUserId) -> Result<Vec<Device>, Refusal> {
+    pub async fn devices(&self, account: &AccountUserId) -> Result<Vec<Device>, RelyingPartyError> {
         Ok(self.registry().list_devices(account).await?)
     }
 
@@ -57,22 +57,22 @@ impl RelyingParty {
         &self,
         account: &AccountUserId,
         key_id: &DeviceKeyId,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), RelyingPartyError> {
         if !self.registry().revoke(account, key_id, self.parts.clock.now()).await? {
-            return Err(Refusal::DeviceUnknown);
+            return Err(RelyingPartyError::DeviceUnknown);
         }
         self.connections.revoke(key_id);
         Ok(())
     }
 
     /// Whether the store answers.
-    pub async fn ready(&self) -> Result<(), Refusal> {
+    pub async fn ready(&self) -> Result<(), RelyingPartyError> {
         Ok(self.registry().ready().await?)
     }
 
     /// Closes the connections of devices that were revoked, by whatever process, and removes what
     /// has expired. It must run for as long as connections are open, and ends when it is stopped.
-    pub async fn look_after(&self, stop: &CancellationToken) {
+    pub async fn run_maintenance(&self, stop: &CancellationToken) {
         let limits = &self.parts.limits;
         let registry = self.registry();
         tokio::select! {
@@ -88,7 +88,7 @@ impl RelyingParty {
     }
 
     /// Its limits.
-    pub const fn limits(&self) -> &Limits {
+    pub const fn limits(&self) -> &RelyingPartyLimits {
         &self.parts.limits
     }
 
@@ -96,28 +96,28 @@ impl RelyingParty {
         &*self.parts.registry
     }
 
-    fn random(&self) -> Result<[u8; 32], Refusal> {
+    fn random(&self) -> Result<[u8; 32], RelyingPartyError> {
         let mut bytes = [0; 32];
-        self.parts.random.fill(&mut bytes).map_err(Refusal::internal)?;
+        self.parts.random.fill(&mut bytes).map_err(RelyingPartyError::internal)?;
         Ok(bytes)
     }
 
-    fn nonce(&self) -> Result<Nonce, Refusal> {
+    fn nonce(&self) -> Result<Nonce, RelyingPartyError> {
         let text = Base64UrlUnpadded::encode_string(&self.random()?);
-        text.parse().map_err(Refusal::internal)
+        text.parse().map_err(RelyingPartyError::internal)
     }
 
     /// A name that nobody else has.
     fn name<T: std::str::FromStr<Err = device_key_types::Reason>>(
         &self,
         prefix: &str,
-    ) -> Result<T, Refusal> {
+    ) -> Result<T, RelyingPartyError> {
         let unique = Base64UrlUnpadded::encode_string(&self.random()?);
-        format!("{prefix}{unique}").parse().map_err(Refusal::internal)
+        format!("{prefix}{unique}").parse().map_err(RelyingPartyError::internal)
     }
 }
 
-async fn delete_expired(registry: &dyn Registry, clock: &dyn Clock, limits: &Limits) {
+async fn delete_expired(registry: &dyn Registry, clock: &dyn Clock, limits: &RelyingPartyLimits) {
     let mut turns = tokio::time::interval(limits.removal_interval);
     loop {
         turns.tick().await;

@@ -12,8 +12,10 @@ use async_trait::async_trait;
 use device_key_types::{AccountUserId, ChallengeId, DeviceKeyId, Sha256Digest, UnixTime};
 
 use crate::registry::{
-    BegunAttestation, ConnectionChallenge, Device, EnrollmentChallenge, OpenEnrollment, Registry,
-    RegistryError,
+    Registry,
+    challenge::{BegunAttestation, ConnectionChallenge, EnrollmentChallenge, OpenEnrollment},
+    device::Device,
+    error::RegistryError,
 };
 
 mod database;

@@ -8,8 +8,8 @@ use std::{path::Path, sync::Arc, time::Instant};
 
 use anyhow::{Context as _, Result};
 use device_key_relying_party::{
-    AttestationPolicy, Backend, Limits, Parts, PostgresRegistry, Registry, RelyingParty,
-    SqliteRegistry,
+    AttestationPolicy, Backend, Parts, PostgresRegistry, Registry, RelyingParty,
+    RelyingPartyLimits, SqliteRegistry,
 };
 use device_key_testing::Postgres;
 use device_key_types::{OsRandom, SystemClock};
@@ -43,11 +43,11 @@ fn relying_party(registry: Arc<dyn Registry>) -> Result<RelyingParty> {
             .ok()
             .context("the endpoints fit behind the prefix")?,
         attestation: AttestationPolicy::without_attestation(),
-        limits: Limits {
+        limits: RelyingPartyLimits {
             connections_per_account: u32::MAX,
             devices_per_account: u32::MAX,
             challenge_seconds: 900,
-            ..Limits::default()
+            ..RelyingPartyLimits::default()
         },
         clock: Arc::new(SystemClock),
         random: Arc::new(OsRandom),

@@ -4,7 +4,7 @@ use clap::{
     Args, Parser, Subcommand, ValueEnum,
     builder::{PossibleValuesParser, TypedValueParser},
 };
-use device_key_relying_party::{DeviceKind, Limits, LocalConfig, Requirement};
+use device_key_relying_party::{DeviceKind, LocalConfig, RelyingPartyLimits, Requirement};
 use device_key_types::{BackendOrigin, PathPrefix};
 use device_key_verifier::attestation::RootKind;
 
@@ -55,7 +55,7 @@ pub(crate) struct ServeArguments {
     #[arg(
         long,
         value_name = "SECONDS",
-        default_value_t = Limits::default().challenge_seconds,
+        default_value_t = RelyingPartyLimits::default().challenge_seconds,
         value_parser = clap::value_parser!(u16).range(1..=900),
     )]
     pub(crate) challenge_seconds: u16,

@@ -19,8 +19,8 @@ use std::{
 
 use clap::Parser as _;
 use device_key_relying_party::{
-    AccountsFile, Backend, Limits, Listening, Parts, PostgresRegistry, Registry, RegistryError,
-    RelyingParty, SqliteRegistry,
+    AccountsFile, Backend, Listening, Parts, PostgresRegistry, Registry, RegistryError,
+    RelyingParty, RelyingPartyLimits, SqliteRegistry,
 };
 use device_key_types::{BackendOrigin, OsRandom, SystemClock};
 use serde::Serialize;
@@ -66,7 +66,10 @@ async fn serve(arguments: &ServeArguments) -> Result<ExitCode, Failure> {
         registry,
         backend,
         attestation,
-        limits: Limits { challenge_seconds: arguments.challenge_seconds, ..Limits::default() },
+        limits: RelyingPartyLimits {
+            challenge_seconds: arguments.challenge_seconds,
+            ..RelyingPartyLimits::default()
+        },
         clock: Arc::new(SystemClock),
         random: Arc::new(OsRandom),
     });

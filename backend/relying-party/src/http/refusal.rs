@@ -15,13 +15,13 @@ use super::{
     handshake::{PROTOCOL, VERSION},
     wire,
 };
-use crate::{AccountsUnavailable, Refusal, RegistryError};
+use crate::{AccountsUnavailable, RegistryError, RelyingPartyError};
 
 /// Why a request was refused, the relying party's reasons and those of HTTP.
 #[derive(Debug, Error)]
 pub(super) enum HttpRefusal {
     #[error(transparent)]
-    RelyingParty(#[from] Refusal),
+    RelyingParty(#[from] RelyingPartyError),
     /// Not one strict JSON object with the members of this request.
     #[error("the body is not of the request's shape")]
     Malformed,
@@ -101,26 +101,27 @@ impl HttpRefusal {
     }
 }
 
-const fn status(refusal: &Refusal) -> StatusCode {
+const fn status(refusal: &RelyingPartyError) -> StatusCode {
     match refusal {
-        Refusal::Value { .. } => StatusCode::BAD_REQUEST,
-        Refusal::TokenRefused => StatusCode::UNAUTHORIZED,
-        Refusal::ChallengeUnknown | Refusal::DeviceUnknown => StatusCode::NOT_FOUND,
-        Refusal::AttestationBegun | Refusal::Registry(RegistryError::AlreadyEnrolled) => {
-            StatusCode::CONFLICT
+        RelyingPartyError::Value { .. } => StatusCode::BAD_REQUEST,
+        RelyingPartyError::TokenRefused => StatusCode::UNAUTHORIZED,
+        RelyingPartyError::ChallengeUnknown | RelyingPartyError::DeviceUnknown => {
+            StatusCode::NOT_FOUND
         }
-        Refusal::Registry(RegistryError::QuotaExceeded) => StatusCode::TOO_MANY_REQUESTS,
-        Refusal::Registry(_) => StatusCode::SERVICE_UNAVAILABLE,
-        Refusal::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
-        Refusal::Proof(_)
-        | Refusal::Attestation(_)
-        | Refusal::AttestationNotAsked
-        | Refusal::AttestationRequired
-        | Refusal::AttestationUnfinished
-        | Refusal::AttestationNotBegun
-        | Refusal::AttestationOfAnotherKey
-        | Refusal::KindNotAccepted(_)
-        | Refusal::DeviceRevoked => StatusCode::FORBIDDEN,
+        RelyingPartyError::AttestationBegun
+        | RelyingPartyError::Registry(RegistryError::AlreadyEnrolled) => StatusCode::CONFLICT,
+        RelyingPartyError::Registry(RegistryError::QuotaExceeded) => StatusCode::TOO_MANY_REQUESTS,
+        RelyingPartyError::Registry(_) => StatusCode::SERVICE_UNAVAILABLE,
+        RelyingPartyError::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        RelyingPartyError::Proof(_)
+        | RelyingPartyError::Attestation(_)
+        | RelyingPartyError::AttestationNotAsked
+        | RelyingPartyError::AttestationRequired
+        | RelyingPartyError::AttestationUnfinished
+        | RelyingPartyError::AttestationNotBegun
+        | RelyingPartyError::AttestationOfAnotherKey
+        | RelyingPartyError::KindNotAccepted(_)
+        | RelyingPartyError::DeviceRevoked => StatusCode::FORBIDDEN,
     }
 }
 
@@ -141,7 +142,7 @@ impl IntoResponse for HttpRefusal {
         response.extensions_mut().insert(LoggedReason(reason));
         let headers = response.headers_mut();
         match self {
-            Self::AccessToken | Self::RelyingParty(Refusal::TokenRefused) => {
+            Self::AccessToken | Self::RelyingParty(RelyingPartyError::TokenRefused) => {
                 headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
             Self::Upgrade => {

@@ -17,7 +17,10 @@ use tokio_tungstenite::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{Ending, Limits, OpenConnection};
+use crate::{
+    limits::RelyingPartyLimits, open_connections::CloseReason,
+    relying_party::connection::OpenConnection,
+};
 
 const MAX_MESSAGE_BYTES: usize = 64 * 1024;
 const BUFFER_BYTES: usize = 16 * 1024;
@@ -32,7 +35,7 @@ pub(super) enum SessionEnd {
     /// The client did not read.
     Stalled,
     /// The device must go.
-    Device(Ending),
+    Device(CloseReason),
     /// We stop.
     Stopped,
 }
@@ -42,7 +45,7 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
     mut connection: OpenConnection,
     stop: &CancellationToken,
-    limits: &Limits,
+    limits: &RelyingPartyLimits,
 ) -> SessionEnd {
     let config = WebSocketConfig::default()
         .read_buffer_size(BUFFER_BYTES)
@@ -67,10 +70,10 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     end
 }
 
-const fn code_of(ending: Ending) -> (CloseCode, &'static str) {
+const fn code_of(ending: CloseReason) -> (CloseCode, &'static str) {
     match ending {
-        Ending::Revoked => (CloseCode::Policy, "device_revoked"),
-        Ending::Unchecked => (CloseCode::Again, "registry_unavailable"),
+        CloseReason::Revoked => (CloseCode::Policy, "device_revoked"),
+        CloseReason::Unchecked => (CloseCode::Again, "registry_unavailable"),
     }
 }
 

@@ -17,7 +17,7 @@ use super::{
     refusal::HttpRefusal,
     session, wire,
 };
-use crate::{ConnectionProof, ConnectionToken, Refusal};
+use crate::{ConnectionProof, ConnectionToken, RelyingPartyError};
 
 const KEY_ID: HeaderName = HeaderName::from_static("device-key-id");
 const SIGNED_PAYLOAD: HeaderName = HeaderName::from_static("device-key-signed-payload");
@@ -31,7 +31,7 @@ pub(super) async fn connect(
 ) -> Result<Response<Body>, HttpRefusal> {
     let handshake = Handshake::of(&request)?;
     let token = bearer(request.headers()).and_then(ConnectionToken::from_bytes);
-    let token = token.ok_or(Refusal::TokenRefused)?;
+    let token = token.ok_or(RelyingPartyError::TokenRefused)?;
     let proof = proof(request.headers())?;
     if house.stop.is_cancelled() {
         return Err(HttpRefusal::Stopping);
@@ -63,7 +63,7 @@ pub(super) async fn connect(
     Ok(handshake.response())
 }
 
-fn proof(headers: &HeaderMap) -> Result<ConnectionProof, Refusal> {
+fn proof(headers: &HeaderMap) -> Result<ConnectionProof, RelyingPartyError> {
     Ok(ConnectionProof {
         key_id: wire::key_id(text(headers, &KEY_ID, "device-key-id")?)?,
         signed_bytes: base64(headers, &SIGNED_PAYLOAD, "device-key-signed-payload")?,
@@ -75,7 +75,7 @@ fn base64(
     headers: &HeaderMap,
     header: &HeaderName,
     field: &'static str,
-) -> Result<Vec<u8>, Refusal> {
+) -> Result<Vec<u8>, RelyingPartyError> {
     wire::base64(field, text(headers, header, field)?)
 }
 
@@ -83,7 +83,7 @@ fn text<'a>(
     headers: &'a HeaderMap,
     header: &HeaderName,
     field: &'static str,
-) -> Result<&'a str, Refusal> {
+) -> Result<&'a str, RelyingPartyError> {
     let value = only(headers, header).and_then(|value| value.to_str().ok());
-    value.ok_or(Refusal::Value { field, reason: "missing_header" })
+    value.ok_or(RelyingPartyError::Value { field, reason: "missing_header" })
 }

@@ -19,7 +19,12 @@ use device_key_verifier::ProofKey;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ConnectionInvitation, Device, EnrollmentAnswer, EnrollmentInvitation, IdentityAnswer, Refusal,
+    error::RelyingPartyError,
+    registry::device::Device,
+    relying_party::{
+        connection::ConnectionInvitation,
+        enrollment::{EnrollmentAnswer, EnrollmentInvitation, IdentityAnswer},
+    },
 };
 
 const PUBLIC_KEY: &str = "publicKeySpkiDerBase64";
@@ -61,13 +66,13 @@ pub(super) struct ConnectionChallengeRequest {
 }
 
 impl EnrollmentChallengeRequest {
-    pub(super) fn parse(&self) -> Result<ClientId, Refusal> {
-        self.client_id.parse().map_err(Refusal::in_field(Field::ClientId))
+    pub(super) fn parse(&self) -> Result<ClientId, RelyingPartyError> {
+        self.client_id.parse().map_err(RelyingPartyError::in_field(Field::ClientId))
     }
 }
 
 impl AttestationRequest {
-    pub(super) fn parse(self) -> Result<IdentityAnswer, Refusal> {
+    pub(super) fn parse(self) -> Result<IdentityAnswer, RelyingPartyError> {
         Ok(IdentityAnswer {
             challenge_id: challenge_id(&self.challenge_id)?,
             key_id: key_id(&self.key_id)?,
@@ -79,7 +84,7 @@ impl AttestationRequest {
 }
 
 impl EnrollmentRequest {
-    pub(super) fn parse(self) -> Result<EnrollmentAnswer, Refusal> {
+    pub(super) fn parse(self) -> Result<EnrollmentAnswer, RelyingPartyError> {
         let answer = EnrollmentAnswer {
             challenge_id: challenge_id(&self.challenge_id)?,
             key_id: key_id(&self.key_id)?,
@@ -92,32 +97,33 @@ impl EnrollmentRequest {
         if self.algorithm == ALGORITHM {
             Ok(answer)
         } else {
-            Err(Refusal::Value { field: "algorithm", reason: "unsupported_algorithm" })
+            Err(RelyingPartyError::Value { field: "algorithm", reason: "unsupported_algorithm" })
         }
     }
 }
 
 impl ConnectionChallengeRequest {
-    pub(super) fn parse(&self) -> Result<DeviceKeyId, Refusal> {
+    pub(super) fn parse(&self) -> Result<DeviceKeyId, RelyingPartyError> {
         key_id(&self.key_id)
     }
 }
 
-pub(super) fn key_id(text: &str) -> Result<DeviceKeyId, Refusal> {
-    text.parse().map_err(Refusal::in_field(Field::KeyId))
+pub(super) fn key_id(text: &str) -> Result<DeviceKeyId, RelyingPartyError> {
+    text.parse().map_err(RelyingPartyError::in_field(Field::KeyId))
 }
 
-pub(super) fn base64(field: &'static str, text: &str) -> Result<Vec<u8>, Refusal> {
-    Base64::decode_vec(text).map_err(|_| Refusal::Value { field, reason: "invalid_base64" })
+pub(super) fn base64(field: &'static str, text: &str) -> Result<Vec<u8>, RelyingPartyError> {
+    Base64::decode_vec(text)
+        .map_err(|_| RelyingPartyError::Value { field, reason: "invalid_base64" })
 }
 
-fn challenge_id(text: &str) -> Result<ChallengeId, Refusal> {
-    text.parse().map_err(Refusal::in_field(Field::ChallengeId))
+fn challenge_id(text: &str) -> Result<ChallengeId, RelyingPartyError> {
+    text.parse().map_err(RelyingPartyError::in_field(Field::ChallengeId))
 }
 
-fn key(text: &str) -> Result<ProofKey, Refusal> {
+fn key(text: &str) -> Result<ProofKey, RelyingPartyError> {
     ProofKey::from_spki_der(&base64(PUBLIC_KEY, text)?)
-        .map_err(|_| Refusal::Value { field: PUBLIC_KEY, reason: "invalid_public_key" })
+        .map_err(|_| RelyingPartyError::Value { field: PUBLIC_KEY, reason: "invalid_public_key" })
 }
 
 /// A challenge as the client's side takes it: the statement to sign, without what only the client

@@ -2,7 +2,7 @@ use deadpool_postgres::PoolError;
 use thiserror::Error;
 use tokio_postgres::error::SqlState;
 
-use crate::registry::RegistryError;
+use crate::registry::error::RegistryError;
 
 /// What went wrong with the server. Its own words are left out: they quote values of records.
 #[derive(Debug, Error)]

@@ -3,7 +3,7 @@
 use deadpool_postgres::Object;
 
 use super::error::PostgresError;
-use crate::registry::RegistryError;
+use crate::registry::error::RegistryError;
 
 const STEPS: [&str; 1] = [include_str!("../../migrations/postgres/0001_registry.sql")];
 

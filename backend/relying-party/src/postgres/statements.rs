@@ -7,9 +7,11 @@ use device_key_types::{AccountUserId, ChallengeId, DeviceKeyId, Sha256Digest, Un
 use tokio_postgres::{Row, types::ToSql};
 
 use crate::registry::{
-    BegunAttestation, ConnectionChallenge, Device, EnrollmentChallenge, OpenEnrollment,
-    RegistryError, StoredConnection, StoredDevice, StoredEnrollment, connection_columns,
-    device_columns, enrollment_columns, parsed,
+    challenge::{BegunAttestation, ConnectionChallenge, EnrollmentChallenge, OpenEnrollment},
+    columns::{connection_columns, device_columns, enrollment_columns},
+    device::Device,
+    error::RegistryError,
+    stored::{StoredConnection, StoredDevice, StoredEnrollment, parsed},
 };
 
 type Outcome<T> = Result<T, RegistryError>;

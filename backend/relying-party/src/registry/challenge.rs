@@ -3,7 +3,7 @@ use device_key_types::{
     UnixTime, attestation::Identity,
 };
 
-use super::RegistryError;
+use super::error::RegistryError;
 
 /// An enrollment that was asked for and not yet answered.
 #[derive(Clone, Debug, PartialEq, Eq)]

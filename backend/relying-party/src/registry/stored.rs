@@ -6,8 +6,9 @@ use base64ct::{Base64UrlUnpadded, Encoding as _};
 use device_key_types::{Nonce, PublicKey, Sha256Digest, UnixTime};
 
 use super::{
-    BegunAttestation, ConnectionChallenge, DamagedRecord, Device, EnrollmentChallenge,
-    OpenEnrollment,
+    challenge::{BegunAttestation, ConnectionChallenge, EnrollmentChallenge, OpenEnrollment},
+    device::Device,
+    error::DamagedRecord,
 };
 
 /// Columns of `enrollment_challenges`.

@@ -6,8 +6,12 @@ use device_key_types::{
 };
 use device_key_verifier::{Proof, ProofKey, verify_connection};
 
-use super::{ConnectionToken, RelyingParty};
-use crate::{ConnectionChallenge, Device, Ending, Refusal, open_connections::Watched};
+use super::{RelyingParty, token::ConnectionToken};
+use crate::{
+    error::RelyingPartyError,
+    open_connections::{CloseReason, ConnectionGuard},
+    registry::{challenge::ConnectionChallenge, device::Device},
+};
 
 /// What a client is asked for a connection.
 #[derive(Clone, Debug)]
@@ -36,12 +40,12 @@ pub struct ConnectionProof {
 pub struct OpenConnection {
     /// Whose it is.
     pub device: Device,
-    watched: Watched,
+    watched: ConnectionGuard,
 }
 
 impl OpenConnection {
     /// Waits until the connection must end, which it must within what the caller takes to close it.
-    pub async fn ended(&mut self) -> Ending {
+    pub async fn ended(&mut self) -> CloseReason {
         self.watched.ended().await
     }
 }
@@ -52,7 +56,7 @@ impl RelyingParty {
         &self,
         account: &AccountUserId,
         key_id: &DeviceKeyId,
-    ) -> Result<ConnectionInvitation, Refusal> {
+    ) -> Result<ConnectionInvitation, RelyingPartyError> {
         let device = self.registry().device(key_id).await?;
         let device = device.filter(|device| device.account_user_id == *account);
         let device = enrolled(device)?;
@@ -81,18 +85,19 @@ impl RelyingParty {
         &self,
         token: &ConnectionToken,
         proof: &ConnectionProof,
-    ) -> Result<OpenConnection, Refusal> {
+    ) -> Result<OpenConnection, RelyingPartyError> {
         let now = self.parts.clock.now();
         let token_sha256 = token.sha256();
         let challenge = self.registry().take_connection_challenge(&token_sha256, now).await?;
-        let challenge = challenge.ok_or(Refusal::TokenRefused)?;
+        let challenge = challenge.ok_or(RelyingPartyError::TokenRefused)?;
         if proof.key_id != challenge.key_id {
             return Err(device_key_verifier::ProofError::Mismatch(Field::KeyId).into());
         }
         // Before the device is looked up: whoever revokes it after that finds the connection.
         let watched = self.connections.watched(challenge.key_id);
         let device = enrolled(self.registry().device(&challenge.key_id).await?)?;
-        let key = ProofKey::try_from(device.public_key.clone()).map_err(Refusal::internal)?;
+        let key =
+            ProofKey::try_from(device.public_key.clone()).map_err(RelyingPartyError::internal)?;
         let expected = payload::Connection {
             nonce: challenge.nonce,
             session_id: challenge.session_id,
@@ -112,10 +117,10 @@ impl RelyingParty {
     }
 }
 
-fn enrolled(device: Option<Device>) -> Result<Device, Refusal> {
+fn enrolled(device: Option<Device>) -> Result<Device, RelyingPartyError> {
     match device {
-        None => Err(Refusal::DeviceUnknown),
-        Some(device) if device.revoked_at.is_some() => Err(Refusal::DeviceRevoked),
+        None => Err(RelyingPartyError::DeviceUnknown),
+        Some(device) if device.revoked_at.is_some() => Err(RelyingPartyError::DeviceRevoked),
         Some(device) => Ok(device),
     }
 }

@@ -14,7 +14,13 @@ use tracing::info;
 use zeroize::Zeroizing;
 
 use super::RelyingParty;
-use crate::{BegunAttestation, Device, DeviceKind, EnrollmentChallenge, OpenEnrollment, Refusal};
+use crate::{
+    error::RelyingPartyError,
+    registry::{
+        challenge::{BegunAttestation, EnrollmentChallenge, OpenEnrollment},
+        device::{Device, DeviceKind},
+    },
+};
 
 /// What a client is asked for an enrollment.
 #[derive(Clone, Debug)]
@@ -67,7 +73,7 @@ impl RelyingParty {
         &self,
         account: &AccountUserId,
         client_id: ClientId,
-    ) -> Result<EnrollmentInvitation, Refusal> {
+    ) -> Result<EnrollmentInvitation, RelyingPartyError> {
         let limits = self.limits();
         let now = self.parts.clock.now();
         let challenge = EnrollmentChallenge {
@@ -84,7 +90,7 @@ impl RelyingParty {
             attestation: self
                 .parts
                 .attestation
-                .asks()
+                .requests_attestation()
                 .then(|| self.attestation_challenge(&challenge)),
             challenge,
         })
@@ -97,16 +103,17 @@ impl RelyingParty {
         &self,
         account: &AccountUserId,
         answer: IdentityAnswer,
-    ) -> Result<Credential, Refusal> {
-        if !self.parts.attestation.asks() {
-            return Err(Refusal::AttestationNotAsked);
+    ) -> Result<Credential, RelyingPartyError> {
+        if !self.parts.attestation.requests_attestation() {
+            return Err(RelyingPartyError::AttestationNotAsked);
         }
         let IdentityAnswer { challenge_id, key_id, key, protection_class, identity } = answer;
         let now = self.parts.clock.now();
         let open = self.registry().enrollment_challenge(&challenge_id, account, now).await?;
-        let OpenEnrollment { challenge, attestation } = open.ok_or(Refusal::ChallengeUnknown)?;
+        let OpenEnrollment { challenge, attestation } =
+            open.ok_or(RelyingPartyError::ChallengeUnknown)?;
         if attestation.is_some() {
-            return Err(Refusal::AttestationBegun);
+            return Err(RelyingPartyError::AttestationBegun);
         }
         let claim = Claim {
             challenge: self.attestation_challenge(&challenge),
@@ -127,7 +134,7 @@ impl RelyingParty {
             Ok(credential)
         } else {
             // Answered, expired or begun since it was read.
-            Err(Refusal::ChallengeUnknown)
+            Err(RelyingPartyError::ChallengeUnknown)
         }
     }
 
@@ -138,11 +145,11 @@ impl RelyingParty {
         &self,
         account: &AccountUserId,
         answer: &EnrollmentAnswer,
-    ) -> Result<Device, Refusal> {
+    ) -> Result<Device, RelyingPartyError> {
         let now = self.parts.clock.now();
         let open =
             self.registry().take_enrollment_challenge(&answer.challenge_id, account, now).await?;
-        let open = open.ok_or(Refusal::ChallengeUnknown)?;
+        let open = open.ok_or(RelyingPartyError::ChallengeUnknown)?;
         self.verify_proof(answer, &open.challenge)?;
         let verified_kind = self.verify_attestation(answer, &open)?;
         let device = Device {
@@ -164,7 +171,7 @@ impl RelyingParty {
         &self,
         answer: &EnrollmentAnswer,
         challenge: &EnrollmentChallenge,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), RelyingPartyError> {
         let EnrollmentAnswer { key_id, key, protection_class, .. } = answer;
         let identity = device_identity_digest(key_id, *protection_class, key.public_key());
         let expected = payload::Enrollment {
@@ -173,7 +180,7 @@ impl RelyingParty {
             target: self.parts.backend.target(Statement::Enrollment).clone(),
             account_user_id: challenge.account_user_id.clone(),
             client_id: challenge.client_id.clone(),
-            device_identity_sha256: identity.map_err(Refusal::internal)?,
+            device_identity_sha256: identity.map_err(RelyingPartyError::internal)?,
             challenge_expires_at: challenge.expires_at,
         };
         let proof = Proof {
@@ -191,19 +198,19 @@ impl RelyingParty {
         &self,
         answer: &EnrollmentAnswer,
         open: &OpenEnrollment,
-    ) -> Result<DeviceKind, Refusal> {
+    ) -> Result<DeviceKind, RelyingPartyError> {
         let policy = &self.parts.attestation;
         let (begun, activation) = match (&open.attestation, &answer.activation) {
             (Some(begun), Some(activation)) => (begun, activation),
-            (Some(_), None) => return Err(Refusal::AttestationUnfinished),
-            (None, Some(_)) => return Err(Refusal::AttestationNotBegun),
+            (Some(_), None) => return Err(RelyingPartyError::AttestationUnfinished),
+            (None, Some(_)) => return Err(RelyingPartyError::AttestationNotBegun),
             (None, None) if policy.accepts(DeviceKind::Unattested) => {
                 return Ok(DeviceKind::Unattested);
             }
-            (None, None) => return Err(Refusal::AttestationRequired),
+            (None, None) => return Err(RelyingPartyError::AttestationRequired),
         };
         if begun.key_id != answer.key_id || begun.public_key != *answer.key.public_key() {
-            return Err(Refusal::AttestationOfAnotherKey);
+            return Err(RelyingPartyError::AttestationOfAnotherKey);
         }
         let now = self.parts.clock.now();
         let claim = Claim {
@@ -216,7 +223,7 @@ impl RelyingParty {
         let verified =
             identity.verify_activation(activation, &begun.credential_secret_sha256, now)?;
         let kind = DeviceKind::from(verified.kind());
-        if policy.accepts(kind) { Ok(kind) } else { Err(Refusal::KindNotAccepted(kind)) }
+        if policy.accepts(kind) { Ok(kind) } else { Err(RelyingPartyError::KindNotAccepted(kind)) }
     }
 
     fn attestation_challenge(&self, challenge: &EnrollmentChallenge) -> attestation::Challenge {

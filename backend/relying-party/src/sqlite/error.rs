@@ -3,7 +3,7 @@ use std::io;
 use rusqlite::{ErrorCode, ffi};
 use thiserror::Error;
 
-use crate::registry::RegistryError;
+use crate::registry::error::RegistryError;
 
 /// What went wrong with the file. It can be told to everybody whose work was in one transaction.
 #[derive(Clone, Debug, Error)]

@@ -6,9 +6,11 @@ use device_key_types::{AccountUserId, ChallengeId, DeviceKeyId, Sha256Digest, Un
 use rusqlite::{Connection, OptionalExtension as _, Row, named_params};
 
 use crate::registry::{
-    BegunAttestation, ConnectionChallenge, Device, EnrollmentChallenge, OpenEnrollment,
-    RegistryError, StoredConnection, StoredDevice, StoredEnrollment, connection_columns,
-    device_columns, enrollment_columns, parsed,
+    challenge::{BegunAttestation, ConnectionChallenge, EnrollmentChallenge, OpenEnrollment},
+    columns::{connection_columns, device_columns, enrollment_columns},
+    device::Device,
+    error::RegistryError,
+    stored::{StoredConnection, StoredDevice, StoredEnrollment, parsed},
 };
 
 type Outcome<T> = Result<T, RegistryError>;

@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::error;
 
 use super::{database, error::SqliteError};
-use crate::registry::RegistryError;
+use crate::registry::error::RegistryError;
 
 /// What may wait for its turn. More wait outside, each for as long as its request may take.
 const WAITING: usize = 1024;

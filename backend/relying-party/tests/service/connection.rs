@@ -235,9 +235,9 @@ async fn a_token_given_while_the_device_was_revoked_opens_nothing(store: Store) 
 }
 
 async fn unused_tokens_are_bounded(store: Store) {
-    let limits = device_key_relying_party::Limits {
+    let limits = device_key_relying_party::RelyingPartyLimits {
         connections_per_account: 3,
-        ..device_key_relying_party::Limits::default()
+        ..device_key_relying_party::RelyingPartyLimits::default()
     };
     let policy = device_key_relying_party::AttestationPolicy::without_attestation();
     let server = Server::with(&store, policy, limits).await;

@@ -256,7 +256,7 @@ async fn a_key_has_one_account(store: Store) {
 }
 
 async fn open_challenges_are_bounded(store: Store) {
-    let limits = device_key_relying_party::Limits::default();
+    let limits = device_key_relying_party::RelyingPartyLimits::default();
     let most = limits.enrollments_per_account;
     let policy = device_key_relying_party::AttestationPolicy::without_attestation();
     let server = Server::with(&store, policy, limits).await;

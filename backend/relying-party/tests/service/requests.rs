@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use device_key_relying_party::{AttestationPolicy, Limits};
+use device_key_relying_party::{AttestationPolicy, RelyingPartyLimits};
 use hyper::header::CONTENT_TYPE;
 use serde_json::{Value, json};
 use tokio::{
@@ -166,7 +166,7 @@ async fn the_probe_says_whether_the_store_answers() {
 
 #[tokio::test]
 async fn whoever_is_slow_is_not_waited_for() {
-    let limits = Limits { request_deadline: Duration::from_millis(400), ..limits() };
+    let limits = RelyingPartyLimits { request_deadline: Duration::from_millis(400), ..limits() };
     let policy = AttestationPolicy::without_attestation();
     let server = Server::with(&Store::sqlite(), policy, limits).await;
 
@@ -195,7 +195,7 @@ async fn whoever_is_slow_is_not_waited_for() {
 
 #[tokio::test]
 async fn device_connections_are_bounded_and_probes_are_not() {
-    let limits = Limits { device_connections: 1, ..limits() };
+    let limits = RelyingPartyLimits { device_connections: 1, ..limits() };
     let policy = AttestationPolicy::without_attestation();
     let server = Server::with(&Store::sqlite(), policy, limits).await;
     let client = server.client();

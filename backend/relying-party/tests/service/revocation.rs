@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use device_key_relying_party::{AttestationPolicy, Limits};
+use device_key_relying_party::{AttestationPolicy, RelyingPartyLimits};
 use device_key_testing::Postgres;
 use futures_util::SinkExt as _;
 use tokio::time::timeout;
@@ -50,7 +50,7 @@ async fn every_process_closes_the_connections_of_a_revoked_device(store: Store) 
 
 /// It sends without reading, until neither side can write any more.
 async fn a_client_that_does_not_listen_is_closed_too(store: Store) {
-    let limits = Limits { stall_deadline: Duration::from_mins(1), ..limits() };
+    let limits = RelyingPartyLimits { stall_deadline: Duration::from_mins(1), ..limits() };
     let policy = AttestationPolicy::without_attestation();
     let server = Server::with(&store, policy, limits).await;
     let there = Server::on(&store).await;
@@ -78,7 +78,7 @@ async fn a_server_that_stops_says_so(store: Store) {
 async fn what_cannot_be_checked_is_closed() {
     let postgres = tokio::task::spawn_blocking(Postgres::start).await.unwrap();
     let store = Store::Postgres(postgres.database());
-    let limits = Limits { unchecked_at_most: Duration::from_secs(1), ..limits() };
+    let limits = RelyingPartyLimits { unchecked_at_most: Duration::from_secs(1), ..limits() };
     let policy = AttestationPolicy::without_attestation();
     let server = Server::with(&store, policy, limits).await;
     let device = Device::new(1, "account-a").enrolled(server.client()).await;

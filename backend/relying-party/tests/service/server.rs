@@ -1,7 +1,8 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use device_key_relying_party::{
-    AccountsFile, AttestationPolicy, Backend, Limits, Listening, Parts, Registry, RelyingParty,
+    AccountsFile, AttestationPolicy, Backend, Listening, Parts, Registry, RelyingParty,
+    RelyingPartyLimits,
 };
 use device_key_testing::FixedClock;
 use device_key_types::{Clock as _, OsRandom, Sha256Digest, SystemClock};
@@ -33,7 +34,7 @@ impl Server {
     pub(crate) async fn with(
         store: &Store,
         attestation: AttestationPolicy,
-        limits: Limits,
+        limits: RelyingPartyLimits,
     ) -> Self {
         Self::of(store.open().await, attestation, limits)
     }
@@ -41,7 +42,7 @@ impl Server {
     pub(crate) fn of(
         registry: Arc<dyn Registry>,
         attestation: AttestationPolicy,
-        limits: Limits,
+        limits: RelyingPartyLimits,
     ) -> Self {
         let listening = Listening::bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listening.address();
@@ -73,12 +74,12 @@ impl Server {
 }
 
 /// Room for a hundred at once.
-pub(crate) fn limits() -> Limits {
-    Limits {
+pub(crate) fn limits() -> RelyingPartyLimits {
+    RelyingPartyLimits {
         enrollments_per_account: 200,
         connections_per_account: 200,
         request_deadline: Duration::from_secs(20),
-        ..Limits::default()
+        ..RelyingPartyLimits::default()
     }
 }
 

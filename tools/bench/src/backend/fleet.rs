@@ -100,7 +100,7 @@ async fn opened(relying_party: Arc<RelyingParty>, clients: &[Client]) -> Result<
                 drop(relying_party.open_connection(&token, &proof).await?);
                 samples.push(begun.elapsed());
             }
-            Ok::<_, device_key_relying_party::Refusal>(samples)
+            Ok::<_, device_key_relying_party::RelyingPartyError>(samples)
         });
     }
     let mut all = Samples::default();

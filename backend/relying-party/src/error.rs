@@ -2,13 +2,13 @@ use device_key_types::{Field, FieldError, Reason};
 use device_key_verifier::attestation::{AttestationError, CredentialError};
 use thiserror::Error;
 
-use crate::{DeviceKind, RegistryError};
+use crate::registry::{device::DeviceKind, error::RegistryError};
 
 /// Why a relying party did not do what it was asked. Programs match the variant or
 /// [`reason`](Self::reason). The texts hold nothing of what was sent.
 #[derive(Debug, Error)]
 #[non_exhaustive]
-pub enum Refusal {
+pub enum RelyingPartyError {
     /// A value of the request is not one.
     #[error("{field}: {reason}")]
     Value {
@@ -64,7 +64,7 @@ pub enum Refusal {
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-impl Refusal {
+impl RelyingPartyError {
     /// The stable code.
     pub const fn reason(&self) -> &'static str {
         match self {
@@ -107,13 +107,13 @@ impl Refusal {
     }
 }
 
-impl From<FieldError> for Refusal {
+impl From<FieldError> for RelyingPartyError {
     fn from(error: FieldError) -> Self {
         Self::Value { field: error.field.as_str(), reason: error.reason.as_str() }
     }
 }
 
-impl From<RegistryError> for Refusal {
+impl From<RegistryError> for RelyingPartyError {
     fn from(error: RegistryError) -> Self {
         match error {
             RegistryError::Revoked => Self::DeviceRevoked,
@@ -122,7 +122,7 @@ impl From<RegistryError> for Refusal {
     }
 }
 
-impl From<CredentialError> for Refusal {
+impl From<CredentialError> for RelyingPartyError {
     fn from(error: CredentialError) -> Self {
         Self::internal(error)
     }
