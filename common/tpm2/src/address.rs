@@ -1,4 +1,4 @@
-//! Where a TPM is: a device file, or the Unix socket of a simulator.
+//! The address of a TPM: a device file, or the Unix socket of a simulator.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,8 @@ use std::time::Instant;
 
 use crate::transport::{Device, Transport, TransportError, UnixStream};
 
-/// Longest path of a Unix socket in bytes: `sun_path` holds 108 with its final zero (unix(7)).
+/// Longest path of a Unix socket in bytes: `sun_path` holds 108 bytes, with the final zero byte
+/// (unix(7)).
 const MAX_SOCKET_PATH: usize = 107;
 
 /// The address of a TPM, parsed from `/dev/…` or `unix:PATH`.
@@ -18,22 +19,22 @@ const MAX_SOCKET_PATH: usize = 107;
 /// assert_eq!(address.to_string(), "/dev/tpmrm0");
 /// assert!("tpmrm0".parse::<TpmAddress>().is_err());
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum TpmAddress {
-    /// A character device of the Linux TPM driver: `/dev/tpmrm0` (shared through the kernel's resource
-    /// manager) or `/dev/tpm0` (raw, one opener at a time).
+    /// A character device of the Linux TPM driver: `/dev/tpmrm0` (shared through the kernel's
+    /// resource manager) or `/dev/tpm0` (raw, open in one process at a time).
     Device(DevicePath),
-    /// A stream socket that carries raw TPM commands: swtpm, so always a simulator. There is no resource
-    /// manager, and one client is served at a time.
+    /// A stream socket that carries raw TPM commands. Only swtpm offers such a socket, so this is
+    /// always a simulator. It has no resource manager and serves one client at a time.
     Unix(SocketPath),
 }
 
 /// An absolute path below `/dev`, without `.` or `..`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct DevicePath(PathBuf);
 
-/// An absolute path short enough for a Unix socket.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+/// An absolute path of at most 107 bytes, as a Unix socket needs.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SocketPath(PathBuf);
 
 impl DevicePath {
@@ -50,17 +51,17 @@ impl SocketPath {
     }
 }
 
-/// Why a text is not a [`TpmAddress`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+/// Why a text could not be parsed as a [`TpmAddress`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AddressError {
-    /// Neither `/dev/…` nor `unix:…`.
+    /// The text starts neither with `/dev/` nor with `unix:`.
     #[error("a TPM address is /dev/… or unix:PATH")]
     Scheme,
-    /// A relative path, one with `.` or `..` parts, or one with a zero byte.
+    /// The path is relative, or has an empty, `.` or `..` part, or contains a zero byte.
     #[error("the path of a TPM must be absolute and plain")]
     Path,
-    /// Longer than a Unix socket's path can be.
+    /// The path is longer than the path of a Unix socket can be.
     #[error("the path of a Unix socket has at most {MAX_SOCKET_PATH} bytes")]
     TooLong,
 }
@@ -92,7 +93,8 @@ impl fmt::Display for TpmAddress {
 }
 
 impl TpmAddress {
-    /// Opens a connection of our own, waiting for it until `deadline` at most. Sends nothing.
+    /// Opens a new connection to the TPM and waits for it until `deadline` at the latest. Sends
+    /// nothing.
     pub fn connect(&self, deadline: Instant) -> Result<Box<dyn Transport>, TransportError> {
         Ok(match self {
             Self::Device(path) => Box::new(Device::open(path.as_path())?),
@@ -113,14 +115,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_spelling_each() {
+    fn an_address_displays_as_it_was_written() {
         for text in ["/dev/tpmrm0", "/dev/tpm0", "unix:/run/swtpm/sock"] {
             assert_eq!(text.parse::<TpmAddress>().unwrap().to_string(), text);
         }
     }
 
     #[test]
-    fn other_texts_are_refused() {
+    fn texts_that_are_not_addresses_are_refused() {
         for (text, error) in [
             ("", AddressError::Scheme),
             ("tpmrm0", AddressError::Scheme),

@@ -1,4 +1,4 @@
-//! The client: sends commands over a transport and checks what comes back.
+//! The TPM client: sends commands over a transport and checks the responses.
 
 mod retry;
 
@@ -13,7 +13,7 @@ pub use retry::RetryPolicy;
 
 use crate::constants::CommandCode;
 use crate::error::Error;
-use crate::frame::{self, Authorized, Body, Header, ReturnsHandle};
+use crate::frame::{self, AuthorizationEntry, ResponseBody, ResponseHeader, ReturnsHandle};
 use crate::handle::Handle;
 use crate::marshal::{Reader, Writer};
 use crate::random::RandomSource;
@@ -24,66 +24,69 @@ use crate::session::{
 use crate::structures::Name;
 use crate::transport::Transport;
 
-/// A TPM behind one connection. One command at a time; every method takes the deadline of its whole
-/// exchange, repetitions included.
+/// A TPM behind one connection. It runs one command at a time. Every method takes the deadline of
+/// its whole exchange, repetitions included.
 ///
-/// Nothing is flushed on drop, since that needs a deadline and can fail: flush what was made. On a raw TPM
-/// objects and sessions outlive the connection; `/dev/tpmrm0` flushes them when it is closed.
+/// Dropping a `Tpm` flushes nothing, because flushing needs a deadline and can fail. Flush every
+/// object and session that you made. On a raw TPM, objects and sessions outlive the connection;
+/// `/dev/tpmrm0` flushes them when it is closed.
 pub struct Tpm {
     transport: Box<dyn Transport>,
     random: Box<dyn RandomSource>,
     retry: RetryPolicy,
 }
 
-/// An object that is in the TPM now: where it is, and what it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// An object that is loaded or persistent in the TPM.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Object {
-    /// Its handle on this connection.
+    /// The object's handle, valid on this connection.
     pub handle: Handle,
-    /// Its Name, computed here from its public area.
+    /// The object's Name, computed by this crate from the public area.
     pub name: Name,
 }
 
-/// An object with the secret that authorizes its use, as a command in a session needs both.
-#[derive(Debug, Clone, Copy)]
+/// An object together with the secret that authorizes its use. A command in a session needs both.
+#[derive(Clone, Copy, Debug)]
 pub struct AuthorizedObject<'a> {
     /// The object.
     pub object: &'a Object,
-    /// Its authValue.
+    /// The object's authValue.
     pub auth_value: &'a AuthValue,
 }
 
-/// What a command needs besides its parameters.
-pub(crate) struct Plain<'a> {
+/// A command that runs outside an HMAC session, without its parameters.
+pub(crate) struct PlainCommand<'a> {
     pub(crate) code: CommandCode,
     pub(crate) handles: &'a [Handle],
     pub(crate) returns: ReturnsHandle,
 }
 
-/// The same for a command in a session. Its handles are objects; the session authorizes the first.
-pub(crate) struct InSession<'a> {
+/// A command that runs in an HMAC session, without its parameters. All its handles are objects, and
+/// the session authorizes the first of them.
+pub(crate) struct SessionCommand<'a> {
     pub(crate) code: CommandCode,
     pub(crate) key: AuthorizedObject<'a>,
-    /// The second object, for a command that uses two, with its authorization. One HMAC session a command is
-    /// all there is: with two, the HMAC of the first would have to cover nonces of the other.
+    /// The second object and its authorization, for a command that uses two objects. A command has
+    /// only one HMAC session here: with two sessions, the HMAC of the first would have to cover the
+    /// nonces of the second.
     pub(crate) other: Option<(&'a Object, Unkeyed)>,
     pub(crate) encryption: ParameterEncryption,
     pub(crate) returns: ReturnsHandle,
 }
 
-impl<'a> InSession<'a> {
+impl<'a> SessionCommand<'a> {
     fn objects(&self) -> impl Iterator<Item = &'a Object> {
         iter::once(self.key.object).chain(self.other.map(|(object, _)| object))
     }
 }
 
 impl Tpm {
-    /// Takes a connection and a source of nonces. Sends nothing.
+    /// Creates a client from a connection and a source of nonces. Sends nothing.
     pub fn new(transport: Box<dyn Transport>, random: Box<dyn RandomSource>) -> Self {
         Self { transport, random, retry: RetryPolicy::default() }
     }
 
-    /// Changes how often and how fast a command is repeated when the TPM asks for it.
+    /// Sets how often and how fast a command is repeated when the TPM asks for a repetition.
     #[must_use]
     pub fn with_retry_policy(mut self, retry: RetryPolicy) -> Self {
         self.retry = retry;
@@ -94,25 +97,26 @@ impl Tpm {
         &mut *self.random
     }
 
-    /// A command without authorization.
+    /// Runs a command without authorization.
     pub(crate) fn run(
         &mut self,
-        plain: &Plain<'_>,
+        plain: &PlainCommand<'_>,
         parameters: &Writer,
         deadline: Instant,
-    ) -> Result<Body, Error> {
+    ) -> Result<ResponseBody, Error> {
         self.exchange(plain.code, plain.handles, &[], parameters, plain.returns, deadline)
     }
 
-    /// A command whose first handle is authorized by the empty password, and no other is.
+    /// Runs a command whose first handle is authorized by the empty password and whose other
+    /// handles need no authorization.
     pub(crate) fn run_with_password(
         &mut self,
-        plain: &Plain<'_>,
+        plain: &PlainCommand<'_>,
         parameters: &Writer,
         deadline: Instant,
-    ) -> Result<Body, Error> {
+    ) -> Result<ResponseBody, Error> {
         let (code, password) = (plain.code, Unkeyed::EmptyPassword);
-        let authorized = [Authorized::Unkeyed(password)];
+        let authorized = [AuthorizationEntry::Unkeyed(password)];
         let body =
             self.exchange(code, plain.handles, &authorized, parameters, plain.returns, deadline)?;
         let mut reader = Reader::new(&body.authorization);
@@ -126,14 +130,14 @@ impl Tpm {
         }
     }
 
-    /// A command in a session: authorized, its response verified and decrypted.
+    /// Runs a command in a session: authorizes it, then verifies and decrypts its response.
     pub(crate) fn run_in_session(
         &mut self,
         session: &mut Session,
-        command: &InSession<'_>,
+        command: &SessionCommand<'_>,
         mut parameters: Writer,
         deadline: Instant,
-    ) -> Result<Body, Error> {
+    ) -> Result<ResponseBody, Error> {
         if !session.is_usable() {
             return Err(Error::SessionUnusable);
         }
@@ -152,17 +156,18 @@ impl Tpm {
             .map_err(Error::Input)?;
         let handles: Vec<_> = command.objects().map(|object| object.handle).collect();
         let other = command.other.map(|(_, unkeyed)| unkeyed);
-        let authorized: Vec<_> = iter::once(Authorized::Session(&authorization))
-            .chain(other.map(Authorized::Unkeyed))
+        let authorized: Vec<_> = iter::once(AuthorizationEntry::Session(&authorization))
+            .chain(other.map(AuthorizationEntry::Unkeyed))
             .collect();
-        // Until the response is accepted nobody knows which nonce the TPM will use next.
+        // Until the response is accepted, it is unknown which nonce the TPM will use next.
         session.set_usable(false);
         let returns = command.returns;
         let mut body =
             match self.exchange(code, &handles, &authorized, &parameters, returns, deadline) {
                 Ok(body) => body,
                 Err(error) => {
-                    // A refused command leaves the nonces as they were (Part 1, section "Session Nonces").
+                    // A refused command does not change the nonces (Part 1, section "Session
+                    // Nonces").
                     session.set_usable(
                         matches!(&error, Error::Refused { code, .. } if session_survives(*code)),
                     );
@@ -185,23 +190,25 @@ impl Tpm {
         }
     }
 
-    /// Removes what a response that is not accepted says it made. The first error says more than a second one.
-    fn discard(&mut self, body: &Body, deadline: Instant) {
+    /// Flushes the object or session that a rejected response says it made. An error of this flush
+    /// is dropped, because the error that led here says more.
+    fn discard(&mut self, body: &ResponseBody, deadline: Instant) {
         if let Some(handle) = body.handle {
             let _ = self.flush(handle, deadline);
         }
     }
 
-    /// Sends a command, again if the TPM asks for it, and takes the response apart.
+    /// Sends a command, repeats it while the TPM asks for that, and splits the response into its
+    /// parts.
     fn exchange(
         &mut self,
         command: CommandCode,
         handles: &[Handle],
-        authorized: &[Authorized<'_>],
+        authorized: &[AuthorizationEntry<'_>],
         parameters: &Writer,
         returns: ReturnsHandle,
         deadline: Instant,
-    ) -> Result<Body, Error> {
+    ) -> Result<ResponseBody, Error> {
         let framed = frame::command(command, handles, authorized, parameters.as_bytes())
             .map_err(Error::Input)?;
         let expected_tag = frame::tag(authorized);
@@ -211,13 +218,14 @@ impl Tpm {
             let response = self.transport.transact(framed.as_bytes(), deadline)?;
             let mut reader = Reader::new(&response);
             let code = match frame::header(&mut reader).map_err(malformed)? {
-                Header::Success { tag } => {
+                ResponseHeader::Success { tag } => {
                     return frame::body(&mut reader, tag, expected_tag, returns).map_err(malformed);
                 }
-                Header::Refusal(code) => code,
+                ResponseHeader::Refusal(code) => code,
             };
             reader.finish().map_err(malformed)?;
-            // The same bytes may go out again: a command that was not run did not move the nonces.
+            // The same bytes may be sent again: a command that was not run did not change the
+            // nonces.
             match pauses.next() {
                 Some(pause) if code.class() == ResponseClass::Retry && fits(pause, deadline) => {
                     std::thread::sleep(pause);
@@ -234,11 +242,11 @@ impl fmt::Debug for Tpm {
     }
 }
 
-/// Checks every entry of a response's authorization area. Returns the session's next nonce.
+/// Checks every entry of a response's authorization area. Returns the next nonce of the session.
 fn accept(
     authorization: &Authorization,
     other: Option<Unkeyed>,
-    body: &mut Body,
+    body: &mut ResponseBody,
 ) -> Result<[u8; NONCE_SIZE], ResponseFault> {
     let mut reader = Reader::new(&body.authorization);
     let nonce_tpm = authorization.accept(&mut body.parameters, &mut reader)?;

@@ -1,4 +1,4 @@
-//! One command, or one family of commands, per file: each an `impl Tpm` block.
+//! The TPM commands. Each file holds one command or one family of commands, as an `impl Tpm` block.
 
 mod activate_credential;
 mod certify;
@@ -24,14 +24,14 @@ pub use get_capability::HandleRange;
 
 use crate::constants::CommandCode;
 use crate::error::Error;
-use crate::frame::Body;
+use crate::frame::ResponseBody;
 use crate::handle::Handle;
 use crate::marshal::{MarshalError, Reader};
 
-/// Parses all of a response's parameters.
+/// Parses the parameters of a response. Bytes that are left over are an error.
 fn parse_all<T>(
     command: CommandCode,
-    body: &Body,
+    body: &ResponseBody,
     parse: impl FnOnce(&mut Reader<'_>) -> Result<T, MarshalError>,
 ) -> Result<T, Error> {
     let mut reader = Reader::new(&body.parameters);
@@ -40,8 +40,8 @@ fn parse_all<T>(
         .map_err(|source| Error::Malformed { command, source })
 }
 
-/// The handle of a response that carries one.
-fn returned_handle(command: CommandCode, body: &Body) -> Result<Handle, Error> {
+/// Returns the handle of a response to a command that returns one.
+fn returned_handle(command: CommandCode, body: &ResponseBody) -> Result<Handle, Error> {
     body.handle
         .ok_or(Error::Malformed { command, source: MarshalError::Truncated { field: "handle" } })
 }

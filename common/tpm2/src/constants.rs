@@ -1,4 +1,4 @@
-//! Constants of the TCG "TPM 2.0 Library", each with the table it comes from.
+//! Constants of the TCG "TPM 2.0 Library". Each names the table that it comes from.
 
 /// `TPM_ST_NO_SESSIONS` (Part 2, 6.9).
 pub(crate) const TAG_NO_SESSIONS: u16 = 0x8001;
@@ -51,22 +51,22 @@ pub(crate) const CAPABILITY_HANDLES: u32 = 0x0000_0001;
 /// `TPM_CAP_TPM_PROPERTIES` (Part 2, 6.12).
 pub(crate) const CAPABILITY_PROPERTIES: u32 = 0x0000_0006;
 
-/// `TPM_GENERATED_VALUE` (Part 2, 6.2): what the TPM itself made starts with it, and a restricted key signs
-/// nothing of others that does.
+/// `TPM_GENERATED_VALUE` (Part 2, 6.2). Every structure that the TPM itself makes and signs starts
+/// with this value, and a restricted key signs no data from outside that starts with it.
 pub(crate) const GENERATED_VALUE: u32 = 0xff54_4347;
 
 /// Bytes in a SHA-256 digest.
 pub(crate) const SHA256_SIZE: usize = 32;
 /// Bytes in the largest digest, SHA-512 (`TPMU_HA`, Part 2, 10.3.1).
 pub(crate) const MAX_DIGEST: usize = 64;
-/// Bytes in the longest Name and in the longest `TPM2B_DATA`: an algorithm and the largest digest (`TPMT_HA`,
-/// Part 2, 10.3.2).
+/// Bytes in the longest Name and in the longest `TPM2B_DATA`: an algorithm identifier and the
+/// largest digest (`TPMT_HA`, Part 2, 10.3.2).
 pub(crate) const MAX_NAME: usize = 2 + MAX_DIGEST;
-/// Bits in an AES-128 key, as the TPM writes them.
+/// Bits in an AES-128 key: the value of `keyBits` in a TPM structure.
 pub(crate) const AES_KEY_BITS: u16 = 128;
 
 /// The commands that this crate can send (`TPM_CC`, Part 2, 6.5.2).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CommandCode {
     /// `TPM2_EvictControl`, Part 3, 28.5.
@@ -108,7 +108,7 @@ pub enum CommandCode {
 }
 
 impl CommandCode {
-    /// The 32-bit code on the wire.
+    /// The 32-bit `TPM_CC` value.
     pub const fn value(self) -> u32 {
         match self {
             Self::EvictControl => 0x0000_0120,

@@ -1,4 +1,4 @@
-//! What can go wrong, grouped by whose doing it is.
+//! The errors of TPM operations, grouped by who is at fault.
 
 use crate::constants::CommandCode;
 use crate::handle::Handle;
@@ -14,7 +14,8 @@ pub enum Error {
     /// The command did not reach the TPM or its response did not come back.
     #[error(transparent)]
     Transport(#[from] TransportError),
-    /// The TPM refused the command. Not authenticated: whoever sits on the bus can make one up.
+    /// The TPM refused the command. The refusal is not authenticated: anyone on the bus to the TPM
+    /// can forge one.
     #[error("the TPM refused {command:?} with {code}")]
     Refused {
         /// The command.
@@ -22,64 +23,67 @@ pub enum Error {
         /// The TPM's response code.
         code: ResponseCode,
     },
-    /// The TPM's response is not what the command returns.
+    /// The response does not have the format that the command returns.
     #[error("the response to {command:?} is malformed")]
     Malformed {
         /// The command.
         command: CommandCode,
-        /// What is wrong with it.
+        /// What is wrong with the response.
         #[source]
         source: MarshalError,
     },
-    /// The response's HMAC is wrong: somebody changed the command or the response on its way.
+    /// The HMAC of the response is wrong: the command or the response was changed on its way.
     #[error("the response to {command:?} is not authentic")]
     ResponseAuthentication {
         /// The command.
         command: CommandCode,
     },
-    /// The TPM returned another Name than the one computed from the public area.
-    #[error("the Name returned by {command:?} is not that of its public area")]
+    /// The TPM returned a Name that differs from the one computed from the public area.
+    #[error("{command:?} returned a Name that does not match its public area")]
     NameMismatch {
         /// The command.
         command: CommandCode,
     },
-    /// The TPM returned another kind of key than was asked for.
-    #[error("{command:?} returned another kind of key than was asked for")]
+    /// The TPM returned a different kind of key than the requested one.
+    #[error("{command:?} returned a different kind of key than the requested one")]
     UnexpectedKey {
         /// The command.
         command: CommandCode,
     },
-    /// The TPM attested something else than was asked for.
-    #[error("{command:?} attested something else than was asked for")]
+    /// The TPM attested something other than what was requested.
+    #[error("{command:?} attested something other than what was requested")]
     UnexpectedAttestation {
         /// The command.
         command: CommandCode,
     },
-    /// The credential was not made for this endorsement key and this attestation key, or was damaged.
+    /// The credential is damaged, or was made for another endorsement key or another attestation
+    /// key.
     #[error("the TPM cannot open the credential: {code}")]
     Credential {
         /// The TPM's response code.
         code: ResponseCode,
     },
-    /// The NV index can be read neither with its own empty authorization nor with the owner's.
+    /// The NV index can be read neither with its own empty authValue nor with the owner's empty
+    /// authorization.
     #[error("NV index {index} cannot be read without its policy")]
     NvNotReadable {
         /// The index.
         index: Handle,
     },
-    /// An earlier command in this session failed in a way that leaves its nonces unknown.
-    #[error("the session cannot be used any more")]
+    /// An earlier command in this session failed in such a way that the next nonce of the TPM is
+    /// unknown.
+    #[error("the session can no longer be used")]
     SessionUnusable,
-    /// What the caller passed does not fit into a command.
+    /// The input from the caller does not fit into a command.
     #[error("an input does not fit into a TPM command")]
     Input(#[source] MarshalError),
-    /// No random bytes.
+    /// The random source returned no bytes.
     #[error(transparent)]
     Random(#[from] RandomError),
 }
 
 impl Error {
-    /// The stable code of this error.
+    /// The stable code of this error, such as `tpm_malformed`.
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Transport(error) => error.reason(),
@@ -97,7 +101,7 @@ impl Error {
         }
     }
 
-    /// What the TPM's refusal means; `None` if this is not a refusal.
+    /// The meaning of the TPM's refusal, or `None` if this error is not a refusal.
     pub fn class(&self) -> Option<ResponseClass> {
         match self {
             Self::Refused { code, .. } | Self::Credential { code } => Some(code.class()),

@@ -1,28 +1,29 @@
-//! Command and response framing: header, handles, authorization area, parameters (Part 1, section
-//! "Command/Response Structure").
+//! The framing of commands and responses: header, handles, authorization area and parameters (Part
+//! 1, section "Command/Response Structure").
 
 use zeroize::Zeroizing;
 
 use crate::constants::{CommandCode, TAG_NO_SESSIONS, TAG_SESSIONS};
 use crate::handle::Handle;
-use crate::marshal::{MarshalError, Reader, Writer};
+use crate::marshal::{MAX_MESSAGE, MarshalError, Reader, Writer};
 use crate::response_code::ResponseCode;
 use crate::session::{Authorization, Unkeyed};
 use crate::transport::HEADER_SIZE;
 
 /// One entry of a command's authorization area.
-pub(crate) enum Authorized<'a> {
-    /// In an HMAC session.
+pub(crate) enum AuthorizationEntry<'a> {
+    /// An authorization in an HMAC session.
     Session(&'a Authorization),
-    /// Without an HMAC.
+    /// An authorization without an HMAC.
     Unkeyed(Unkeyed),
 }
 
-/// Puts a command together. `authorized` has an entry for each handle that needs one, in their order.
+/// Builds a command. `authorized` has one entry for each handle that needs an authorization, in the
+/// order of the handles.
 pub(crate) fn command(
     code: CommandCode,
     handles: &[Handle],
-    authorized: &[Authorized<'_>],
+    authorized: &[AuthorizationEntry<'_>],
     parameters: &[u8],
 ) -> Result<Writer, MarshalError> {
     let mut body = Writer::new();
@@ -31,8 +32,8 @@ pub(crate) fn command(
     }
     if !authorized.is_empty() {
         let mut area = Writer::new();
-        for one in authorized {
-            one.build(&mut area)?;
+        for entry in authorized {
+            entry.build(&mut area)?;
         }
         body.put_u32(length(area.as_bytes())?)?.put(area.as_bytes())?;
     }
@@ -47,12 +48,12 @@ pub(crate) fn command(
     Ok(command)
 }
 
-/// The tag of a command with these authorizations, and of its response.
-pub(crate) const fn tag(authorized: &[Authorized<'_>]) -> u16 {
+/// Returns the tag of a command with these authorizations. A successful response has the same tag.
+pub(crate) const fn tag(authorized: &[AuthorizationEntry<'_>]) -> u16 {
     if authorized.is_empty() { TAG_NO_SESSIONS } else { TAG_SESSIONS }
 }
 
-impl Authorized<'_> {
+impl AuthorizationEntry<'_> {
     fn build(&self, area: &mut Writer) -> Result<(), MarshalError> {
         match self {
             Self::Session(authorization) => authorization.build(area),
@@ -65,59 +66,59 @@ fn length(bytes: &[u8]) -> Result<u32, MarshalError> {
     u32::try_from(bytes.len()).map_err(|_| MarshalError::TooLong {
         field: "authorization area",
         size: bytes.len(),
-        limit: crate::marshal::MAX_MESSAGE,
+        limit: MAX_MESSAGE,
     })
 }
 
-/// What a response's header says.
-pub(crate) enum Header {
-    /// Success; the tag tells whether an authorization area follows.
+/// The header of a response.
+pub(crate) enum ResponseHeader {
+    /// The command succeeded. The tag tells whether an authorization area follows.
     Success {
         /// `TPM_ST_SESSIONS` or `TPM_ST_NO_SESSIONS`.
         tag: u16,
     },
-    /// Any other response code.
+    /// The TPM refused the command with this response code.
     Refusal(ResponseCode),
 }
 
-/// Reads the header and leaves the reader at what follows it.
-pub(crate) fn header(reader: &mut Reader<'_>) -> Result<Header, MarshalError> {
+/// Reads the header of a response. The reader then stands at the first byte after the header.
+pub(crate) fn header(reader: &mut Reader<'_>) -> Result<ResponseHeader, MarshalError> {
     let tag = reader.u16("tag")?;
     let _size_checked_by_transport = reader.u32("responseSize")?;
     let code = reader.u32("responseCode")?;
     if let Some(code) = ResponseCode::from_header(code) {
-        return Ok(Header::Refusal(code));
+        return Ok(ResponseHeader::Refusal(code));
     }
     match tag {
-        TAG_SESSIONS | TAG_NO_SESSIONS => Ok(Header::Success { tag }),
+        TAG_SESSIONS | TAG_NO_SESSIONS => Ok(ResponseHeader::Success { tag }),
         _ => Err(MarshalError::Value { field: "tag", value: u64::from(tag) }),
     }
 }
 
-/// A successful response taken apart, its authorization area not checked yet.
-pub(crate) struct Body {
-    /// The handle that a command of the kind "creates or loads something" returns.
+/// The parts of a successful response. The authorization area is not checked yet.
+pub(crate) struct ResponseBody {
+    /// The handle that the response returns, if its command returns one.
     pub(crate) handle: Option<Handle>,
-    /// The parameters. Once decrypted they can be secret.
+    /// The parameters. They can be secret once they are decrypted.
     pub(crate) parameters: Zeroizing<Vec<u8>>,
     /// The authorization area.
     pub(crate) authorization: Vec<u8>,
 }
 
 /// Whether a response carries a handle before its parameters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ReturnsHandle {
     Yes,
     No,
 }
 
-/// Takes a successful response apart. It must have the tag that its command had.
+/// Splits a successful response into its parts. Its tag must be the tag of its command.
 pub(crate) fn body(
     reader: &mut Reader<'_>,
     tag: u16,
     expected_tag: u16,
     returns: ReturnsHandle,
-) -> Result<Body, MarshalError> {
+) -> Result<ResponseBody, MarshalError> {
     if tag != expected_tag {
         return Err(MarshalError::Value { field: "tag", value: u64::from(tag) });
     }
@@ -133,7 +134,7 @@ pub(crate) fn body(
     } else {
         (reader.take_rest(), &[][..])
     };
-    Ok(Body {
+    Ok(ResponseBody {
         handle,
         parameters: Zeroizing::new(parameters.to_vec()),
         authorization: authorization.to_vec(),
@@ -153,10 +154,10 @@ mod tests {
     }
 
     #[test]
-    fn authorizations_stand_in_their_order_between_handles_and_parameters() {
+    fn authorizations_come_in_order_between_handles_and_parameters() {
         let authorized = [
-            Authorized::Unkeyed(Unkeyed::EmptyPassword),
-            Authorized::Unkeyed(Unkeyed::Policy(Handle::new(0x0300_0001))),
+            AuthorizationEntry::Unkeyed(Unkeyed::EmptyPassword),
+            AuthorizationEntry::Unkeyed(Unkeyed::Policy(Handle::new(0x0300_0001))),
         ];
         let handles = [Handle::OWNER, Handle::ENDORSEMENT];
         let command = command(CommandCode::Sign, &handles, &authorized, &[7, 8]).unwrap();
@@ -171,21 +172,22 @@ mod tests {
     }
 
     #[test]
-    fn refusals_win_over_tags() {
-        // A TPM 2.0 answers a bad tag with the tag of TPM 1.2 (TPM_ST_RSP_COMMAND) and TPM_RC_BAD_TAG.
+    fn a_refusal_is_read_before_the_tag_is_checked() {
+        // A TPM 2.0 answers a bad tag with the tag of TPM 1.2 (TPM_ST_RSP_COMMAND) and
+        // TPM_RC_BAD_TAG.
         let bytes = [0x00, 0xc4, 0, 0, 0, 10, 0, 0, 0, 0x1e];
-        assert!(matches!(header(&mut Reader::new(&bytes)), Ok(Header::Refusal(_))));
+        assert!(matches!(header(&mut Reader::new(&bytes)), Ok(ResponseHeader::Refusal(_))));
     }
 
     proptest! {
         #[test]
-        fn taking_apart_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..80),
-                                     sessions in any::<bool>(), handle in any::<bool>()) {
+        fn parsing_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..80),
+                                sessions in any::<bool>(), handle in any::<bool>()) {
             let mut framed = vec![0x80, if sessions { 2 } else { 1 }, 0, 0, 0, 10, 0, 0, 0, 0];
             framed.extend_from_slice(&bytes);
             for input in [&bytes, &framed] {
                 let mut reader = Reader::new(input);
-                if let Ok(Header::Success { tag }) = header(&mut reader) {
+                if let Ok(ResponseHeader::Success { tag }) = header(&mut reader) {
                     let returns = if handle { ReturnsHandle::Yes } else { ReturnsHandle::No };
                     let _ = body(&mut reader, tag, tag, returns);
                 }

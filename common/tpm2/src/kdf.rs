@@ -1,6 +1,8 @@
-//! The key derivation functions of Part 1, section "Key Derivation Functions", with the two hash algorithms
-//! that storage and endorsement keys use. Sessions stand on them, and so does whoever makes a credential for
-//! an endorsement key (Part 1, section "Credential Protection").
+//! The key derivation functions of Part 1, section "Key Derivation Functions", with the two hash
+//! algorithms that storage keys and endorsement keys use.
+//!
+//! Sessions need these functions, and so does a backend that makes a credential for an endorsement
+//! key (Part 1, section "Credential Protection").
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256, Sha384};
@@ -8,8 +10,8 @@ use zeroize::Zeroizing;
 
 use crate::constants::{ALG_SHA256, ALG_SHA384};
 
-/// A hash algorithm, as a key's name algorithm decides it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// A hash algorithm. The name algorithm of a key determines which one is used with the key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum HashAlgorithm {
     /// SHA-256: the name algorithm of device keys and of the RSA-2048 and P-256 endorsement keys.
     Sha256,
@@ -18,7 +20,7 @@ pub enum HashAlgorithm {
 }
 
 impl HashAlgorithm {
-    /// Bytes in a digest.
+    /// The size of a digest in bytes.
     pub const fn size(self) -> usize {
         match self {
             Self::Sha256 => 32,
@@ -26,7 +28,7 @@ impl HashAlgorithm {
         }
     }
 
-    /// `TPM_ALG_ID` (Part 2, 6.3): 0x000B or 0x000C.
+    /// The `TPM_ALG_ID` (Part 2, 6.3): 0x000B or 0x000C.
     pub const fn identifier(self) -> u16 {
         match self {
             Self::Sha256 => ALG_SHA256,
@@ -34,7 +36,7 @@ impl HashAlgorithm {
         }
     }
 
-    /// The digest of the parts, one after the other.
+    /// Hashes the concatenation of `parts`.
     pub fn digest(self, parts: &[&[u8]]) -> Vec<u8> {
         match self {
             Self::Sha256 => hash::<Sha256>(parts).to_vec(),
@@ -42,7 +44,7 @@ impl HashAlgorithm {
         }
     }
 
-    /// The HMAC over the parts, one after the other, with a key of any length.
+    /// Computes the HMAC of the concatenation of `parts`. The key can have any length.
     pub fn hmac(self, key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
         match self {
             Self::Sha256 => authenticate(mac256(key), parts).to_vec(),
@@ -51,9 +53,11 @@ impl HashAlgorithm {
     }
 }
 
-/// `KDFa` (Part 1, 11.4.10.2; NIST SP 800-108 in counter mode with HMAC): fills `output`, at most 8191 bytes,
-/// from `key`. The label is written without its terminating zero, which is added here. The number of bits
-/// asked for is an input, so a shorter output is not the start of a longer one.
+/// `KDFa` (Part 1, 11.4.10.2; NIST SP 800-108 in counter mode with HMAC).
+///
+/// Derives `output`, of at most 8191 bytes, from `key`. Write `label` without its terminating zero
+/// byte: this function adds it. The number of requested bits is an input of the derivation, so a
+/// shorter output is not a prefix of a longer one.
 pub fn kdfa(
     hash: HashAlgorithm,
     key: &[u8],
@@ -75,9 +79,12 @@ pub fn kdfa(
     }
 }
 
-/// `KDFe` (Part 1, 11.4.10.3; NIST SP 800-56A): fills `output`, at most 8191 bytes, from the shared secret
-/// `z`, the x coordinate of the shared point. `z`, `party_u` and `party_v` are x coordinates padded to the size
-/// of the curve; U is the side with the ephemeral key. The label is written without its terminating zero.
+/// `KDFe` (Part 1, 11.4.10.3; NIST SP 800-56A).
+///
+/// Derives `output`, of at most 8191 bytes, from the shared secret `z`, which is the x coordinate
+/// of the shared point. `party_u` is the x coordinate of the ephemeral key, and `party_v` is the x
+/// coordinate of the static key. All three are padded to the size of the curve. Write `label`
+/// without its terminating zero byte.
 pub fn kdfe(
     hash: HashAlgorithm,
     z: &[u8],
@@ -94,7 +101,7 @@ pub fn kdfe(
     }
 }
 
-/// What `KDFa` does with any HMAC.
+/// `KDFa` with any HMAC function.
 pub(crate) fn counter_mode<const N: usize>(
     mac: impl Fn(&[&[u8]]) -> [u8; N],
     label: &str,
@@ -129,7 +136,7 @@ fn mac384(key: &[u8]) -> Hmac<Sha384> {
     Hmac::new((&*block_key::<128>(HashAlgorithm::Sha384, key)).into())
 }
 
-/// The key as a whole block of the hash (RFC 2104, 2): hashed if it is longer, then padded with zeros.
+/// Pads the key with zeros to one block of the hash. A longer key is hashed first (RFC 2104, 2).
 fn block_key<const N: usize>(hash: HashAlgorithm, key: &[u8]) -> Zeroizing<[u8; N]> {
     let mut block = Zeroizing::new([0; N]);
     if key.len() > N {
@@ -140,7 +147,7 @@ fn block_key<const N: usize>(hash: HashAlgorithm, key: &[u8]) -> Zeroizing<[u8; 
     block
 }
 
-/// Ends an HMAC with the parts, one after the other.
+/// Finishes `mac` over the concatenation of `parts`.
 pub(crate) fn authenticate<M: Mac, const N: usize>(mut mac: M, parts: &[&[u8]]) -> [u8; N]
 where
     hmac::digest::Output<M>: Into<[u8; N]>,
@@ -157,9 +164,10 @@ mod tests {
 
     const BOTH: [HashAlgorithm; 2] = [HashAlgorithm::Sha256, HashAlgorithm::Sha384];
 
-    /// RFC 4231, test case 2 (a short key) and 6 (one longer than a block): the first bytes of each.
+    /// RFC 4231, test case 2 (a short key) and test case 6 (a key longer than a block): the first
+    /// bytes of each HMAC.
     #[test]
-    fn hmacs_are_those_of_the_rfc() {
+    fn hmacs_match_the_test_cases_of_the_rfc() {
         let hmac = |hash: HashAlgorithm, key: &[u8], text: &[u8]| hash.hmac(key, &[text]);
         let [short, long] = [&b"Jefe"[..], &[0xaa; 131]];
         let question = b"what do ya want for nothing?";
@@ -180,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn kdfa_goes_on_past_one_block_and_binds_its_length() {
+    fn kdfa_derives_more_than_one_block_and_depends_on_the_length() {
         for hash in BOTH {
             let size = hash.size();
             let (mut one, mut two) = (vec![0; size], vec![0; size + 8]);
@@ -194,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn kdfe_goes_on_past_one_block() {
+    fn kdfe_derives_more_than_one_block() {
         for hash in BOTH {
             let size = hash.size();
             let mut output = vec![0; size + 8];

@@ -1,17 +1,20 @@
-//! A small TPM 2.0 command layer in pure Rust: what a service needs to make P-256 keys in a TPM, to sign with
-//! them and to have them attested, and no more.
+//! A small TPM 2.0 command layer in pure Rust, for a service that makes P-256 keys in a TPM, signs
+//! with them, and has them attested.
 //!
-//! It is: two transports (the Linux devices, a simulator's Unix socket) with deadlines that hold; strict
-//! marshalling; salted HMAC sessions with parameter encryption, whose every response is verified; under
-//! twenty commands; typed response codes; and the finding or making of the storage root key. What a verifier
-//! of attestations needs is free of I/O: public areas, [`Name`], [`Attest`], [`CreationData`],
-//! [`EcdsaSignature`] and the [`kdf`].
+//! The crate has two transports with strict deadlines (the Linux devices, and the Unix socket of a
+//! simulator), strict marshalling, salted HMAC sessions with parameter encryption that verify every
+//! response, fewer than twenty commands, typed response codes, and a function that finds or makes
+//! the storage root key. The parts that a verifier of attestations needs do no I/O: public areas,
+//! [`Name`], [`Attest`], [`CreationData`], [`EcdsaSignature`] and the [`kdf`].
 //!
-//! It is not a TSS: of policies, NV and RSA only what endorsement keys and their certificates need, no PCR, no
-//! resource manager, no key files, no retries beyond those that the TPM asks for. It trusts nothing that it
-//! can compute (Names) and pins nothing: the caller compares the storage root key's [`Name`] with the one it
-//! kept, or an active interposer on the bus could put its own key there. Constants quote the TCG "TPM 2.0
-//! Library", Parts 1 to 3.
+//! The crate is not a TSS. It supports policies, NV and RSA only as far as endorsement keys and
+//! their certificates need them. It has no PCR commands, no resource manager and no key files, and
+//! it repeats a command only when the TPM asks for this.
+//!
+//! The crate computes every Name itself instead of trusting the Name that the TPM returns. It does
+//! not pin keys: the caller must compare the storage root key's [`Name`] with the Name that it
+//! stored, because an active interposer on the bus could otherwise put its own key in place of the
+//! storage root key. The constants quote the TCG "TPM 2.0 Library", Parts 1 to 3.
 //!
 //! ```no_run
 //! use std::time::{Duration, Instant};
@@ -66,7 +69,7 @@ pub use commands::{
 };
 pub use constants::CommandCode;
 pub use error::Error;
-pub use handle::{Handle, HandleKind};
+pub use handle::Handle;
 pub use kdf::HashAlgorithm;
 pub use marshal::MarshalError;
 pub use random::{OsRandom, RandomError, RandomSource};

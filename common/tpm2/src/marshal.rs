@@ -1,29 +1,31 @@
-//! Big-endian reading and writing of TPM structures (Part 1, section "Canonicalization"; Part 2, section 4).
+//! Reads and writes the big-endian encoding of TPM structures (Part 1, section "Canonicalization";
+//! Part 2, section 4).
 //!
-//! [`Reader`] never panics and never reads past its input; [`Reader::finish`] makes a parse cover the
-//! whole input, so trailing bytes are an error and not a hiding place. [`Writer`] has a fixed capacity
-//! and never reallocates, so a secret that is written exists once and is wiped when the writer goes.
+//! [`Reader`] never panics and never reads past its input. [`Reader::finish`] makes sure that a
+//! parse covers the whole input, so nothing can hide in trailing bytes. [`Writer`] has a fixed
+//! capacity and never reallocates, so a secret that is written exists only once and is wiped when
+//! the writer is dropped.
 
 use zeroize::Zeroizing;
 
-/// Largest command or response in bytes. TPM implementations use 4096 (`TPM_PT_MAX_COMMAND_SIZE` and
-/// `TPM_PT_MAX_RESPONSE_SIZE`), and the Linux driver's buffer has the same size.
+/// Largest command or response in bytes. TPM implementations use 4096 (`TPM_PT_MAX_COMMAND_SIZE`
+/// and `TPM_PT_MAX_RESPONSE_SIZE`), and so does the buffer of the Linux driver.
 pub const MAX_MESSAGE: usize = 4096;
 
-/// Why bytes are not the structure that was expected.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+/// Why bytes could not be read as a TPM structure, or a structure could not be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MarshalError {
     /// The input ended before the field did.
     #[error("the input ends inside {field}")]
     Truncated {
-        /// What was being read.
+        /// The field that was being read.
         field: &'static str,
     },
     /// Bytes were left over after the structure.
     #[error("{count} bytes follow the structure")]
     Trailing {
-        /// How many bytes were left.
+        /// The number of bytes that were left.
         count: usize,
     },
     /// A field has a value that the structure does not allow.
@@ -31,11 +33,11 @@ pub enum MarshalError {
     Value {
         /// Which field.
         field: &'static str,
-        /// What it held.
+        /// The value of the field.
         value: u64,
     },
-    /// A size field or a value to be written is larger than its limit.
-    #[error("{field} is {size} bytes, at most {limit} are allowed")]
+    /// A size field, or a value to be written, is larger than its limit.
+    #[error("{field} is {size} bytes, but at most {limit} are allowed")]
     TooLong {
         /// Which field.
         field: &'static str,
@@ -47,24 +49,24 @@ pub enum MarshalError {
     /// A point is not on its curve.
     #[error("the point is not on its curve")]
     NotOnCurve,
-    /// A public area is not that of a standard endorsement key.
-    #[error("the public area is not that of a standard endorsement key")]
+    /// A public area does not belong to a standard endorsement key.
+    #[error("the public area does not belong to a standard endorsement key")]
     NotEndorsementKey,
 }
 
 /// Reads fields from the front of a byte slice.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 pub struct Reader<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> Reader<'a> {
-    /// Starts at the first byte of `input`.
+    /// Creates a reader at the first byte of `input`.
     pub const fn new(input: &'a [u8]) -> Self {
         Self { rest: input }
     }
 
-    /// Takes `count` bytes.
+    /// Reads `count` bytes.
     pub fn take(&mut self, count: usize, field: &'static str) -> Result<&'a [u8], MarshalError> {
         let (taken, rest) =
             self.rest.split_at_checked(count).ok_or(MarshalError::Truncated { field })?;
@@ -99,7 +101,7 @@ impl<'a> Reader<'a> {
         self.array(field).map(u64::from_be_bytes)
     }
 
-    /// Reads a TPM2B: a 16-bit size, then as many bytes, at most `limit`.
+    /// Reads a TPM2B: a 16-bit size and then that many bytes, of which at most `limit` are allowed.
     pub fn sized(&mut self, limit: usize, field: &'static str) -> Result<&'a [u8], MarshalError> {
         let size = usize::from(self.u16(field)?);
         if size > limit {
@@ -108,17 +110,12 @@ impl<'a> Reader<'a> {
         self.take(size, field)
     }
 
-    /// How many bytes are left.
-    pub const fn remaining(&self) -> usize {
-        self.rest.len()
-    }
-
-    /// Takes all that is left.
+    /// Reads all bytes that are left.
     pub fn take_rest(&mut self) -> &'a [u8] {
         std::mem::take(&mut self.rest)
     }
 
-    /// Ends the parse; left-over bytes are an error.
+    /// Ends the parse. Fails with [`MarshalError::Trailing`] if bytes are left.
     pub const fn finish(self) -> Result<(), MarshalError> {
         if self.rest.is_empty() {
             Ok(())
@@ -128,7 +125,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Writes fields into a buffer of at most [`MAX_MESSAGE`] bytes, wiped on drop.
+/// Writes fields into a buffer of at most [`MAX_MESSAGE`] bytes, which is wiped on drop.
 pub struct Writer {
     bytes: Zeroizing<Vec<u8>>,
 }
@@ -140,7 +137,7 @@ impl Default for Writer {
 }
 
 impl Writer {
-    /// An empty buffer with its whole capacity reserved.
+    /// Creates an empty buffer with its whole capacity reserved.
     pub fn new() -> Self {
         Self { bytes: Zeroizing::new(Vec::with_capacity(MAX_MESSAGE)) }
     }
@@ -170,7 +167,7 @@ impl Writer {
         self.put(&value.to_be_bytes())
     }
 
-    /// Appends a TPM2B: a 16-bit size, then the bytes.
+    /// Appends a TPM2B: a 16-bit size and then the bytes.
     pub fn put_sized(&mut self, bytes: &[u8]) -> Result<&mut Self, MarshalError> {
         let size = u16::try_from(bytes.len()).map_err(|_| MarshalError::TooLong {
             field: "sized buffer",
@@ -180,7 +177,7 @@ impl Writer {
         self.put_u16(size)?.put(bytes)
     }
 
-    /// What was written so far.
+    /// The bytes written so far.
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes
     }
@@ -239,7 +236,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn sized_buffers_come_back(bytes in proptest::collection::vec(any::<u8>(), 0..2000)) {
+        fn sized_buffers_read_back(bytes in proptest::collection::vec(any::<u8>(), 0..2000)) {
             let mut writer = Writer::new();
             writer.put_sized(&bytes).unwrap();
             let mut reader = Reader::new(writer.as_bytes());

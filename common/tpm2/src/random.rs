@@ -1,7 +1,8 @@
-//! Where nonces and ephemeral scalars come from. Passed in, so that a caller can decide and a test can repeat.
+//! Where nonces and ephemeral scalars come from. Passed in, so that a caller can decide and a test
+//! can repeat.
 
 /// The random source gave nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no random bytes are available")]
 pub struct RandomError;
 
@@ -12,7 +13,7 @@ pub trait RandomSource: Send {
 }
 
 /// The operating system's generator (`getrandom(2)`).
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct OsRandom;
 
 impl RandomSource for OsRandom {

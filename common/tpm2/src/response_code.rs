@@ -1,17 +1,18 @@
-//! Response codes, decoded and sorted by what a caller can do about them (`TPM_RC`, Part 2, 6.6; the
-//! layout of the bits in Part 1, section "Response Code Details").
+//! Response codes, decoded and classified by what a caller can do about them (`TPM_RC`, Part 2,
+//! 6.6; the layout of the bits is in Part 1, section "Response Code Details").
 
 use std::fmt;
 
 #[cfg(test)]
 mod tests;
 
-/// A response code that is not success.
+/// A response code other than success.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ResponseCode(u32);
 
-/// The input that a format-one error is about, counted from 1; 0 when the TPM does not say which.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// The input that a format-one error is about. Inputs are counted from 1; 0 means that the TPM does
+/// not say which input it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Subject {
     /// A handle.
     Handle(u8),
@@ -21,49 +22,51 @@ pub enum Subject {
     Parameter(u8),
 }
 
-/// A response code taken apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// A decoded response code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Decoded {
-    /// A format-one error: `RC_FMT1` and its number (0x080 to 0x0BF), and what it is about.
+    /// A format-one error: `RC_FMT1` and an error number (0x080 to 0x0BF), with the input that it
+    /// is about.
     FormatOne {
-        /// The code with its subject removed, such as 0x09F for `TPM_RC_INTEGRITY`.
+        /// The code without its subject, such as 0x09F for `TPM_RC_INTEGRITY`.
         code: u16,
-        /// What it is about.
+        /// The input that the error is about.
         subject: Subject,
     },
     /// A format-zero error of TPM 2.0 (`RC_VER1`): 0x100 to 0x17F.
     FormatZero(u16),
     /// A warning (`RC_WARN`): 0x900 to 0x97F. The command may succeed later.
     Warning(u16),
-    /// A vendor's code, one of TPM 1.2, or one made by software between us and the TPM.
+    /// A code of the vendor, of TPM 1.2, or of software between this crate and the TPM.
     Foreign(u32),
 }
 
-/// What a response code means for the caller.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// The meaning of a response code for the caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ResponseClass {
     /// Send the same command again: RETRY, YIELDED, TESTING.
     Retry,
-    /// Dictionary-attack lockout (0x921).
+    /// The TPM is in dictionary-attack lockout (0x921).
     Lockout,
-    /// An authorization is wrong: `AUTH_FAIL` (0x98E, counted by dictionary-attack protection), `BAD_AUTH`
-    /// (0x9A2).
+    /// An authorization is wrong: `AUTH_FAIL` (0x98E, which dictionary-attack protection counts) or
+    /// `BAD_AUTH` (0x9A2).
     Authorization,
-    /// A blob does not belong to this parent in this TPM, or was damaged: INTEGRITY, BINDING.
+    /// A blob belongs to another parent or another TPM, or it is damaged: INTEGRITY, BINDING.
     Integrity,
-    /// The handle that was named holds nothing: HANDLE on a handle (0x18B), `REFERENCE_H0` to `_H6`.
+    /// There is nothing at the handle: HANDLE about a handle (0x18B), `REFERENCE_H0` to `_H6`.
     HandleMissing,
-    /// The session that was named is gone: `REFERENCE_S0` to `_S6`.
+    /// The session does not exist any more: `REFERENCE_S0` to `_S6`.
     SessionMissing,
-    /// No room for another loaded object (0x902).
+    /// The TPM has no memory for another loaded object (0x902).
     ObjectMemory,
-    /// No room for another session: `SESSION_MEMORY` (0x903), `SESSION_HANDLES` (0x905), `CONTEXT_GAP` (0x901).
+    /// The TPM cannot hold another session: `SESSION_MEMORY` (0x903), `SESSION_HANDLES` (0x905),
+    /// `CONTEXT_GAP` (0x901).
     SessionMemory,
     /// No object handle is left (0x906).
     ObjectHandles,
-    /// `TPM2_Startup` is missing, or came twice (0x100).
+    /// `TPM2_Startup` was not run yet, or was run twice (0x100).
     Initialize,
     /// The persistent handle or index is in use already (0x14C).
     NvDefined,
@@ -71,11 +74,11 @@ pub enum ResponseClass {
     NvSpace,
     /// Non-volatile memory cannot be written now: `NV_RATE` (0x920), `NV_UNAVAILABLE` (0x923).
     NvUnavailable,
-    /// The hierarchy is disabled or wrong here: HIERARCHY.
+    /// The hierarchy is disabled, or it is the wrong one for this command: HIERARCHY.
     Hierarchy,
-    /// The TPM is in failure mode (0x101) or needs a reboot or an upgrade finished.
+    /// The TPM is in failure mode (0x101), needs a reboot, or must finish an upgrade.
     Failure,
-    /// Anything else: most often an input that this TPM does not accept.
+    /// Any other code. In most cases this TPM does not accept an input.
     Other,
 }
 
@@ -83,22 +86,22 @@ const FORMAT_ONE: u32 = 0x080;
 const PARAMETER: u32 = 0x040;
 
 impl ResponseCode {
-    /// Takes a code from a response header; `None` for success.
+    /// Creates a code from a response header. Returns `None` for success.
     pub const fn from_header(value: u32) -> Option<Self> {
         if value == 0 { None } else { Some(Self(value)) }
     }
 
-    /// The code as it came.
+    /// The 32-bit code.
     pub const fn value(self) -> u32 {
         self.0
     }
 
-    /// Takes the code apart.
+    /// Decodes the code.
     pub fn decode(self) -> Decoded {
         let foreign = Decoded::Foreign(self.0);
-        // The layer that speaks is in bits 16 to 23 (TCG "TSS 2.0 Overview and Common Structures", 3.4).
-        // Layers 11 and 12 are resource managers that answer in the TPM's place with the TPM's codes;
-        // the one in the Linux kernel uses 11.
+        // Bits 16 to 23 tell which software layer made the code (TCG "TSS 2.0 Overview and Common
+        // Structures", 3.4). Layers 11 and 12 are resource managers, which answer for the TPM with
+        // the TPM's codes; the resource manager in the Linux kernel uses layer 11.
         if !matches!(self.0 >> 16, 0 | 11 | 12) {
             return foreign;
         }
@@ -123,7 +126,7 @@ impl ResponseCode {
         }
     }
 
-    /// What the code means for the caller.
+    /// The meaning of the code for the caller.
     pub fn class(self) -> ResponseClass {
         match self.decode() {
             Decoded::Warning(code) => match code {
@@ -157,7 +160,7 @@ impl ResponseCode {
 }
 
 impl ResponseClass {
-    /// The stable code of this class.
+    /// The stable code of this class, such as `tpm_lockout`.
     pub const fn reason(self) -> &'static str {
         match self {
             Self::Retry => "tpm_retry",

@@ -1,9 +1,10 @@
-//! HMAC sessions: every command and response authenticated, chosen parameters encrypted. Beside them, for
-//! what takes no secret: the empty password, and policy sessions.
+//! HMAC sessions, which authenticate every command and response and encrypt selected parameters.
+//! Also the authorizations that need no secret: the empty password, and policy sessions.
 //!
-//! SHA-256, AES-128-CFB, unbound, salted to the storage root key (Part 1, sections "Session-Based
-//! Authorizations" and "Parameter Encryption"). The salt proves nothing about whose key it was salted to:
-//! the caller compares the [`Name`](crate::Name) of that key with the one it pinned.
+//! A session uses SHA-256 and AES-128-CFB, is not bound, and is salted to the storage root key
+//! (Part 1, sections "Session-Based Authorizations" and "Parameter Encryption"). The salt does not
+//! prove whose key the session is salted to. The caller therefore compares the
+//! [`Name`](crate::Name) of the key with the Name that it pinned.
 
 mod auth_value;
 mod hmac_key;
@@ -32,18 +33,19 @@ use crate::handle::Handle;
 use crate::marshal::{MarshalError, Reader, Writer};
 use crate::structures::Name;
 
-/// Bytes in a nonce: that of the session's hash, so no nonce is weaker than the HMAC.
+/// Bytes in a nonce. A nonce is as long as the digest of the session's hash, so that it is not
+/// weaker than the HMAC.
 pub(crate) const NONCE_SIZE: usize = SHA256_SIZE;
 
-/// `continueSession` of `TPMA_SESSION` (Part 2, 8.4): the session lives on after this command.
+/// `continueSession` of `TPMA_SESSION` (Part 2, 8.4): the session stays open after this command.
 const CONTINUE_SESSION: u8 = 1 << 0;
-/// `decrypt` of `TPMA_SESSION`: the TPM has to decrypt the command's first parameter.
+/// `decrypt` of `TPMA_SESSION`: the TPM must decrypt the first parameter of the command.
 const DECRYPT: u8 = 1 << 5;
-/// `encrypt` of `TPMA_SESSION`: the TPM has to encrypt the response's first parameter.
+/// `encrypt` of `TPMA_SESSION`: the TPM must encrypt the first parameter of the response.
 const ENCRYPT: u8 = 1 << 6;
 
-/// An open session. It lives in the TPM until it is flushed, also after a disconnect on a raw TPM: give it
-/// back with [`Tpm::flush_session`](crate::Tpm::flush_session).
+/// An open HMAC session. The session stays in the TPM until it is flushed, on a raw TPM even after
+/// a disconnect. End it with [`Tpm::flush_session`](crate::Tpm::flush_session).
 pub struct Session {
     handle: Handle,
     key: Zeroizing<[u8; SHA256_SIZE]>,
@@ -52,7 +54,7 @@ pub struct Session {
 }
 
 impl Session {
-    /// Derives the session key once the TPM has given its handle and first nonce.
+    /// Derives the session key from the salt and from the first nonce of each side.
     pub(crate) fn open(
         handle: Handle,
         salt: &Salt,
@@ -64,13 +66,14 @@ impl Session {
         Self { handle, key, nonce_tpm, usable: true }
     }
 
-    /// The handle, for instance to record it before a crash.
+    /// The session's handle. A caller can record it, for instance to flush the session after a
+    /// crash.
     pub const fn handle(&self) -> Handle {
         self.handle
     }
 
-    /// Whether another command can use this session. Not after a response that did not come or was not
-    /// authentic: flush it and start another.
+    /// Whether another command can use this session. After a missing or forged response it cannot:
+    /// flush the session and start another one.
     pub const fn is_usable(&self) -> bool {
         self.usable
     }
@@ -79,8 +82,9 @@ impl Session {
         self.usable = usable;
     }
 
-    /// Encrypts what is to be encrypted in `parameters` and authorizes the command. `names` are those of all
-    /// its handles, in their order; the authValue is that of the first.
+    /// Encrypts the first of `parameters` if `encryption` says so, and authorizes the command.
+    /// `names` are the Names of all handles of the command, in their order; `auth_value` is the
+    /// authValue of the first.
     pub(crate) fn authorize<'a>(
         &self,
         code: CommandCode,
@@ -136,7 +140,7 @@ impl fmt::Debug for Session {
     }
 }
 
-/// One command's authorization, kept to check the response against.
+/// The authorization of one command. It is kept so that the response can be verified against it.
 pub(crate) struct Authorization {
     handle: Handle,
     code: CommandCode,
@@ -170,8 +174,8 @@ impl Authorization {
         Ok(())
     }
 
-    /// Checks the `TPMS_AUTH_RESPONSE` (Part 2, 10.13.3) that the reader is at, then decrypts the first
-    /// parameter where it is encrypted. Returns the TPM's next nonce.
+    /// Verifies the `TPMS_AUTH_RESPONSE` (Part 2, 10.13.3) at the reader's position, and then
+    /// decrypts the first parameter if it is encrypted. Returns the TPM's next nonce.
     pub(crate) fn accept(
         &self,
         parameters: &mut [u8],
@@ -213,7 +217,7 @@ impl Authorization {
 }
 
 impl Session {
-    /// Rolls on to the nonce of an accepted response.
+    /// Replaces the TPM's nonce with the nonce of an accepted response.
     pub(crate) const fn roll(&mut self, nonce_tpm: [u8; NONCE_SIZE]) {
         self.nonce_tpm = nonce_tpm;
     }

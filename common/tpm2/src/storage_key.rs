@@ -1,7 +1,8 @@
-//! Finding or making the storage root key, the parent of every device key.
+//! Finds or makes the storage root key, which is the parent of every device key.
 //!
-//! The rule that matters: a lookup that failed is not a lookup that found nothing. Only a TPM that says the
-//! handle is empty, or shows another kind of key there, leads to `TPM2_CreatePrimary`.
+//! A failed lookup must not count as a lookup that found nothing. This module runs
+//! `TPM2_CreatePrimary` only if the TPM says that the handle is empty, or if the TPM shows another
+//! kind of key there.
 
 use std::time::Instant;
 
@@ -12,54 +13,59 @@ use crate::handle::Handle;
 use crate::response_code::{ResponseClass, ResponseCode};
 use crate::structures::{EccP256Public, EccP256Template, Name, PublicArea};
 
-/// The storage root key, ready to be a parent and to salt sessions. Its authValue is empty.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The storage root key. It can be the parent of keys and can salt sessions. Its authValue is
+/// empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StorageKey {
-    /// Its handle and Name. Compare the Name with the pinned one before using it.
+    /// The key's handle and Name. Compare the Name with the one that you pinned before you use the
+    /// key.
     pub object: Object,
-    /// Its public area.
+    /// The key's public area.
     pub public: EccP256Public,
-    /// How long it stays where it is.
+    /// Whether the key is persistent or only loaded.
     pub residence: Residence,
 }
 
 impl StorageKey {
-    /// The Name, computed from the public area.
+    /// The key's Name, computed from its public area.
     pub const fn name(&self) -> &Name {
         &self.object.name
     }
 }
 
-/// Where the storage root key lives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Whether the storage root key is persistent or only loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Residence {
-    /// At [`Handle::STORAGE_ROOT_KEY`], over reboots. Not to be flushed.
+    /// The key is persistent at [`Handle::STORAGE_ROOT_KEY`] and stays there over a reboot. Do not
+    /// flush it.
     Persistent,
-    /// Loaded for now, and the same key next time. To be flushed by the caller.
+    /// The key is only loaded, and the caller must flush it. The next call of [`provision`] derives
+    /// the same key.
     Transient(WhyTransient),
 }
 
 /// Why the storage root key was not made persistent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WhyTransient {
-    /// Another key has the handle; it is somebody's and stays there.
+    /// Another key is persistent at the handle. That key belongs to other software and stays there.
     HandleTaken,
-    /// The TPM refused to keep it: owner authorization set, no space, …
+    /// The TPM refused to make the key persistent: the owner hierarchy has a password, there is no
+    /// space, or another reason that the code tells.
     Refused(ResponseCode),
 }
 
-/// What is at [`Handle::STORAGE_ROOT_KEY`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What [`look_up`] finds at [`Handle::STORAGE_ROOT_KEY`].
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Lookup {
-    /// An H-2 style P-256 storage key.
+    /// A P-256 storage key in the style of the H-2 template.
     Found(Box<StorageKey>),
-    /// Another object.
+    /// An object that is not such a storage key.
     Taken,
-    /// Nothing; the TPM said so.
+    /// Nothing. The TPM said that the handle is empty.
     Missing,
 }
 
-/// Looks at [`Handle::STORAGE_ROOT_KEY`] without changing anything.
+/// Reads what is at [`Handle::STORAGE_ROOT_KEY`]. Changes nothing.
 pub fn look_up(tpm: &mut Tpm, deadline: Instant) -> Result<Lookup, Error> {
     let handle = Handle::STORAGE_ROOT_KEY;
     match tpm.read_public(handle, deadline) {
@@ -76,11 +82,12 @@ pub fn look_up(tpm: &mut Tpm, deadline: Instant) -> Result<Lookup, Error> {
     }
 }
 
-/// Finds the storage root key, or derives it in the owner hierarchy and keeps it where allowed.
+/// Finds the storage root key, or derives it in the owner hierarchy and makes it persistent if the
+/// TPM allows this.
 ///
-/// The key that is derived depends on the TPM's seed and the template only, so doing this twice, or in two
-/// processes at once, gives one key. A key that another program made persistent without `noDA` is another
-/// key, and is used where it is found.
+/// The derived key depends only on the TPM's seed and on the template. Two calls, or two processes
+/// at once, therefore get the same key. A key that another program made persistent without `noDA`
+/// is a different key, and is used where it is found.
 pub fn provision(tpm: &mut Tpm, deadline: Instant) -> Result<StorageKey, Error> {
     let why = match look_up(tpm, deadline)? {
         Lookup::Found(key) => return Ok(*key),
@@ -91,44 +98,46 @@ pub fn provision(tpm: &mut Tpm, deadline: Instant) -> Result<StorageKey, Error> 
     let primary = tpm.create_primary(Hierarchy::Owner, &template, &[], deadline)?;
     let (object, public) = (primary.object, primary.public);
     let made = StorageKey { object, public, residence: Residence::Persistent };
-    let settled = match why {
-        Some(why) => Ok(Settled::Transient(why)),
-        None => settle(tpm, made.object.handle, deadline),
+    let placement = match why {
+        Some(why) => Ok(Placement::Transient(why)),
+        None => make_persistent(tpm, made.object.handle, deadline),
     };
-    match settled {
-        Ok(Settled::Transient(why)) => {
+    match placement {
+        Ok(Placement::Transient(why)) => {
             Ok(StorageKey { residence: Residence::Transient(why), ..made })
         }
-        Ok(Settled::Persistent(key)) => {
+        Ok(Placement::Persistent(key)) => {
             tpm.flush(made.object.handle, deadline)?;
             Ok(*key)
         }
         Err(error) => {
-            // On a raw TPM the object would stay loaded; the first error says more than a second one.
+            // On a raw TPM the object would stay loaded. An error of this flush is dropped, because
+            // the first error says more.
             let _ = tpm.flush(made.object.handle, deadline);
             Err(error)
         }
     }
 }
 
-enum Settled {
+enum Placement {
     Persistent(Box<StorageKey>),
     Transient(WhyTransient),
 }
 
-/// Makes the loaded key persistent where the TPM lets us.
-fn settle(tpm: &mut Tpm, loaded: Handle, deadline: Instant) -> Result<Settled, Error> {
+/// Makes the loaded key persistent if the TPM allows this.
+fn make_persistent(tpm: &mut Tpm, loaded: Handle, deadline: Instant) -> Result<Placement, Error> {
     match tpm.evict_control(loaded, Handle::STORAGE_ROOT_KEY, deadline) {
         Ok(()) => {}
-        // Somebody was faster: below it shows whether with a key that will do.
+        // Another process made a key persistent first. The lookup below shows whether it is a
+        // storage root key.
         Err(error) if error.class() == Some(ResponseClass::NvDefined) => {}
         Err(Error::Refused { code, .. }) => {
-            return Ok(Settled::Transient(WhyTransient::Refused(code)));
+            return Ok(Placement::Transient(WhyTransient::Refused(code)));
         }
         Err(error) => return Err(error),
     }
     Ok(match look_up(tpm, deadline)? {
-        Lookup::Found(key) => Settled::Persistent(key),
-        Lookup::Taken | Lookup::Missing => Settled::Transient(WhyTransient::HandleTaken),
+        Lookup::Found(key) => Placement::Persistent(key),
+        Lookup::Taken | Lookup::Missing => Placement::Transient(WhyTransient::HandleTaken),
     })
 }

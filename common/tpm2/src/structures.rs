@@ -1,4 +1,5 @@
-//! The TPM structures that device keys and their attestation need, parsed into types and built back to the same bytes.
+//! The TPM structures that device keys and their attestation need. Each is parsed into a type, and
+//! the type gives back the same bytes.
 
 mod attest;
 mod attributes;
@@ -31,8 +32,8 @@ use crate::constants::TAG_HASHCHECK;
 use crate::handle::Handle;
 use crate::marshal::{MarshalError, Writer};
 
-/// Writes the null `TPMT_TK_HASHCHECK` (Part 2, 10.7.6): "this digest was not made by the TPM", which an
-/// unrestricted key may sign.
+/// Writes the null `TPMT_TK_HASHCHECK` (Part 2, 10.7.6). It says that the TPM did not make this
+/// digest. An unrestricted key may sign such a digest.
 pub(crate) fn put_null_hashcheck(writer: &mut Writer) -> Result<(), MarshalError> {
     writer.put_u16(TAG_HASHCHECK)?.put_u32(Handle::NULL.value())?.put_sized(&[])?;
     Ok(())

@@ -1,4 +1,4 @@
-//! One command out, one response back, within a deadline.
+//! The transports: each sends one command and receives its response within a deadline.
 
 mod device;
 mod stream;
@@ -13,16 +13,17 @@ pub use stream::UnixStream;
 
 use crate::marshal::MAX_MESSAGE;
 
-/// Bytes of a response header: tag (2), size (4), response code (4). Part 1, section "Command/Response
-/// Structure".
+/// Bytes in a response header: tag (2), size (4), response code (4). Part 1, section
+/// "Command/Response Structure".
 pub(crate) const HEADER_SIZE: usize = 10;
 
 /// A connection to a TPM that serves one command at a time.
 pub trait Transport: Send + fmt::Debug {
     /// Sends one whole command and waits for its whole response, header included, until `deadline`.
     ///
-    /// After any error but [`TransportError::Busy`] the late response may still be on its way, so the
-    /// connection answers [`TransportError::Poisoned`] from then on: drop it and connect again.
+    /// After any error except [`TransportError::Busy`], the response may still arrive later. The
+    /// connection therefore fails with [`TransportError::Poisoned`] from then on. Drop it and
+    /// connect again.
     fn transact(&mut self, command: &[u8], deadline: Instant) -> Result<Vec<u8>, TransportError>;
 }
 
@@ -30,37 +31,37 @@ pub trait Transport: Send + fmt::Debug {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TransportError {
-    /// There is no such device or socket.
+    /// The device or socket does not exist.
     #[error("there is no TPM at this address")]
     Absent,
-    /// Another process has the device, or the driver still holds an unread response (EBUSY).
+    /// Another process has opened the device, or the driver still holds an unread response (EBUSY).
     #[error("the TPM is busy")]
     Busy,
-    /// The other side is gone: end of file, reset, refused, broken pipe.
+    /// The other side closed the connection: end of file, reset, refused, or broken pipe.
     #[error("the TPM closed the connection")]
     Disconnected,
-    /// The deadline passed.
+    /// The deadline passed before the response was complete.
     #[error("the TPM did not answer in time")]
     TimedOut,
     /// A command or response is longer than [`MAX_MESSAGE`].
     #[error("a message of {size} bytes is longer than {MAX_MESSAGE}")]
     Oversized {
-        /// The size that the message has or claims, in bytes.
+        /// The size of the message, or the size that its header claims, in bytes.
         size: usize,
     },
-    /// The bytes that came are not one response.
+    /// The received bytes are not one well-framed response.
     #[error("the TPM's response is not one well-framed message")]
     Malformed,
     /// An earlier exchange on this connection failed.
-    #[error("an earlier exchange failed, the connection must be replaced")]
+    #[error("an earlier exchange failed, so the connection must be replaced")]
     Poisoned,
-    /// Anything else the operating system says.
-    #[error("talking to the TPM failed")]
+    /// Any other error of the operating system.
+    #[error("communication with the TPM failed")]
     Io(#[source] io::Error),
 }
 
 impl TransportError {
-    /// The stable code of this error.
+    /// The stable code of this error, such as `tpm_busy`.
     pub const fn reason(&self) -> &'static str {
         match self {
             Self::Absent => "tpm_absent",
@@ -90,7 +91,7 @@ impl From<rustix::io::Errno> for TransportError {
     }
 }
 
-/// Refuses a command that no TPM could take, before anything is sent.
+/// Refuses a command that is too long for any TPM, before anything is sent.
 fn check_command(command: &[u8]) -> Result<(), TransportError> {
     if command.len() > MAX_MESSAGE {
         return Err(TransportError::Oversized { size: command.len() });
@@ -98,7 +99,7 @@ fn check_command(command: &[u8]) -> Result<(), TransportError> {
     Ok(())
 }
 
-/// The length that a response's header claims, once the header is there.
+/// Returns the length that a response's header claims, or `None` if the header is not complete yet.
 fn claimed_length(received: &[u8]) -> Result<Option<usize>, TransportError> {
     let Some((header, _)) = received.split_first_chunk::<HEADER_SIZE>() else {
         return Ok(None);

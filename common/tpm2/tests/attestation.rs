@@ -1,10 +1,10 @@
-//! Attestation keys, credentials and certifications in a real swtpm, with tpm2-tools and OpenSSL as the second
-//! opinion.
+//! Attestation keys, credentials and certifications in a real swtpm. tpm2-tools and OpenSSL check
+//! the results.
 
 use std::fs;
 
-use crate::common::attestation::{Made, activate, attestation_key, openssl_verifies};
-use crate::common::cross_check::CrossChecked;
+use crate::common::attestation::{OwnedCredential, activate, attestation_key, openssl_verifies};
+use crate::common::cross_check::CrossCheckedTransport;
 use crate::common::keys::Keys;
 use crate::common::swtpm::{Connect as _, Swtpm, soon};
 use device_key_tpm2::{
@@ -19,14 +19,14 @@ const QUALIFYING: [u8; 32] = [0x3c; 32];
 #[test]
 fn every_command_is_read_by_the_independent_crate_and_three_objects_suffice() {
     let swtpm = Swtpm::start_with_endorsement();
-    let (transport, seen) = CrossChecked::new(swtpm.connect());
+    let (transport, seen) = CrossCheckedTransport::new(swtpm.connect());
     let mut tpm = Tpm::new(Box::new(transport), Box::new(OsRandom));
     let mut keys = Keys::make(&mut tpm, &[0x77; 32], soon());
     let ak = attestation_key(&mut tpm, 1);
     for template in EndorsementTemplate::ALL {
         let ek = tpm.create_endorsement_key(template, soon()).unwrap();
         assert_eq!(tpm.handles(HandleRange::Transient, soon()).unwrap().len(), 3);
-        let made = Made::by_tool(&swtpm, &SECRET, &ek.public, &ak.object.name);
+        let made = OwnedCredential::from_tpm2_tools(&swtpm, &SECRET, &ek.public, &ak.object.name);
         let secret = activate(&mut tpm, &mut keys.session, &ak.object, &ek, &made).unwrap();
         assert_eq!(*secret, SECRET, "{template:?}");
         tpm.flush(ek.object.handle, soon()).unwrap();
@@ -53,7 +53,7 @@ fn every_command_is_read_by_the_independent_crate_and_three_objects_suffice() {
 }
 
 #[test]
-fn persistent_endorsement_keys_are_those_of_the_templates() {
+fn persistent_endorsement_keys_match_the_templates() {
     let swtpm = Swtpm::start_with_endorsement();
     let mut tpm = swtpm.tpm();
     for template in [EndorsementTemplate::Rsa2048, EndorsementTemplate::EccP384] {
@@ -101,7 +101,8 @@ fn a_device_key_with_a_secret_is_certified() {
         panic!("{attest:?}");
     };
     assert_eq!(name, &keys.created.public.name());
-    // In the endorsement hierarchy the firmware version is the one that the TPM tells everybody.
+    // In the endorsement hierarchy the attested firmware version is not obfuscated: it is the one
+    // that the TPM returns as a property.
     assert_eq!(attest.firmware_version, tpm.properties(soon()).unwrap().firmware_version);
 
     let signature = EcdsaSignature::from_tpmt(&said.signature.to_tpmt()).unwrap();
@@ -111,9 +112,9 @@ fn a_device_key_with_a_secret_is_certified() {
     assert!(!openssl_verifies(&swtpm, &ak.public, &forged));
 }
 
-/// tpm2-tools' own certifications read as ours do.
+/// Certifications made by tpm2-tools can be parsed.
 #[test]
-fn statements_and_signatures_of_the_tools_are_read() {
+fn statements_and_signatures_of_tpm2_tools_are_parsed() {
     let swtpm = Swtpm::start();
     let [key, attest, signature] = ["key", "attest", "signature"].map(|name| swtpm.path(name));
     let [data, hash, ticket] = ["data", "hash", "ticket"].map(|name| swtpm.path(name));
@@ -158,7 +159,7 @@ fn statements_and_signatures_of_the_tools_are_read() {
 }
 
 #[test]
-fn nobody_certifies_a_device_key_without_its_secret() {
+fn a_device_key_is_not_certified_without_its_secret() {
     let swtpm = Swtpm::start();
     let mut tpm = swtpm.tpm();
     let mut keys = Keys::make(&mut tpm, &[0x77; 32], soon());
@@ -169,13 +170,13 @@ fn nobody_certifies_a_device_key_without_its_secret() {
         let refused = tpm.certify(&mut keys.session, with, &ak.object, &QUALIFYING, soon());
         assert_eq!(refused.unwrap_err().class(), Some(ResponseClass::Authorization));
     }
-    // A refusal does not move the nonces: the same session goes on.
+    // A refusal does not change the nonces, so the same session can continue.
     let with = AuthorizedObject { object: &keys.loaded, auth_value: &keys.secret };
     tpm.certify(&mut keys.session, with, &ak.object, &QUALIFYING, soon()).unwrap();
 }
 
 #[test]
-fn an_attestation_key_says_how_it_was_made() {
+fn an_attestation_key_certifies_its_own_creation() {
     let swtpm = Swtpm::start();
     let mut tpm = swtpm.tpm();
     let ak = attestation_key(&mut tpm, 1);
@@ -195,7 +196,7 @@ fn an_attestation_key_says_how_it_was_made() {
         Attested::Creation { object_name: name.clone(), creation_hash: evidence.hash.clone() };
     assert_eq!(said.attest.attested, expected);
 
-    // Another key's evidence.
+    // The evidence of another key is refused.
     let other = attestation_key(&mut tpm, 2);
     let refused =
         tpm.certify_creation(&ak.object, &ak.object, &other.evidence, &QUALIFYING, soon());
@@ -203,7 +204,7 @@ fn an_attestation_key_says_how_it_was_made() {
 }
 
 #[test]
-fn credentials_of_another_tpm_or_another_key_are_told_apart() {
+fn credentials_for_another_tpm_or_another_key_are_refused() {
     let (here, elsewhere) = (Swtpm::start_with_endorsement(), Swtpm::start());
     let (mut tpm, mut other) = (here.tpm(), elsewhere.tpm());
     let mut keys = Keys::make(&mut tpm, &[], soon());
@@ -213,12 +214,18 @@ fn credentials_of_another_tpm_or_another_key_are_told_apart() {
         let foreign = other.create_endorsement_key(template, soon()).unwrap();
         assert_ne!(ek.public, foreign.public);
         other.flush(foreign.object.handle, soon()).unwrap();
-        let good = Made::by_tool(&here, &SECRET, &ek.public, &ak.object.name);
+        let good = OwnedCredential::from_tpm2_tools(&here, &SECRET, &ek.public, &ak.object.name);
         let mut damaged = good.clone();
         damaged.blob[40] ^= 1;
         for (what, made) in [
-            ("endorsement key", Made::by_tool(&here, &SECRET, &foreign.public, &ak.object.name)),
-            ("name", Made::by_tool(&here, &SECRET, &ek.public, &keys.loaded.name)),
+            (
+                "endorsement key",
+                OwnedCredential::from_tpm2_tools(&here, &SECRET, &foreign.public, &ak.object.name),
+            ),
+            (
+                "name",
+                OwnedCredential::from_tpm2_tools(&here, &SECRET, &ek.public, &keys.loaded.name),
+            ),
             ("blob", damaged),
         ] {
             let error = activate(&mut tpm, &mut keys.session, &ak.object, &ek, &made).unwrap_err();
@@ -229,14 +236,14 @@ fn credentials_of_another_tpm_or_another_key_are_told_apart() {
         assert_eq!(*secret, SECRET);
         tpm.flush(ek.object.handle, soon()).unwrap();
     }
-    // The policy sessions and the endorsement keys are gone.
+    // The policy sessions and the endorsement keys are flushed.
     let sessions = tpm.handles(HandleRange::LoadedSessions, soon()).unwrap();
     assert_eq!(sessions, [keys.session.handle()]);
     assert_eq!(tpm.handles(HandleRange::Transient, soon()).unwrap().len(), 2);
 }
 
 #[test]
-fn a_credential_made_with_the_public_key_derivation_opens() {
+fn a_credential_made_with_the_public_kdfs_opens() {
     let swtpm = Swtpm::start();
     let mut tpm = swtpm.tpm();
     let mut keys = Keys::make(&mut tpm, &[], soon());
@@ -245,7 +252,7 @@ fn a_credential_made_with_the_public_key_derivation_opens() {
     let EndorsementKey::EccP384(point) = ek.public.key() else {
         panic!("{ek:?}");
     };
-    let made = Made::by_hand(&SECRET, point, &ak.object.name);
+    let made = OwnedCredential::from_public_kdfs(&SECRET, point, &ak.object.name);
     let secret = activate(&mut tpm, &mut keys.session, &ak.object, &ek, &made).unwrap();
     assert_eq!(*secret, SECRET);
 }
@@ -257,7 +264,7 @@ fn a_low_range_endorsement_key_needs_its_policy() {
     let mut keys = Keys::make(&mut tpm, &[], soon());
     let ak = attestation_key(&mut tpm, 1);
     let ek = tpm.create_endorsement_key(EndorsementTemplate::EccP256, soon()).unwrap();
-    let made = Made::by_tool(&swtpm, &SECRET, &ek.public, &ak.object.name);
+    let made = OwnedCredential::from_tpm2_tools(&swtpm, &SECRET, &ek.public, &ak.object.name);
     let policy = tpm.start_policy_session(soon()).unwrap();
     for with in [EndorsementAuthorization::EmptyPassword, EndorsementAuthorization::Policy(&policy)]
     {
@@ -273,12 +280,12 @@ fn a_low_range_endorsement_key_needs_its_policy() {
     let mut again =
         || tpm.activate_credential(&mut keys.session, &ak.object, with, credential, soon());
     assert_eq!(*again().unwrap(), SECRET);
-    // One assertion, one use.
+    // An assertion is good for one use.
     assert!(matches!(again(), Err(Error::Refused { .. })));
 }
 
 #[test]
-fn an_endorsement_hierarchy_with_a_password_keeps_us_out() {
+fn an_endorsement_hierarchy_with_a_password_cannot_be_used() {
     let swtpm = Swtpm::start();
     swtpm.run_tool("tpm2_changeauth", &["-c", "endorsement", "secret"]);
     let mut tpm = swtpm.tpm();

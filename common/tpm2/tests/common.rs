@@ -1,4 +1,4 @@
-//! What the tests share.
+//! Code that several test files use.
 
 pub(crate) mod attestation;
 pub(crate) mod cross_check;

@@ -1,4 +1,5 @@
-//! Transports when the other side is slow, silent, gone or wrong. Stand-ins for what a real TPM does badly.
+//! Transports whose other side is slow, silent, gone or wrong. Stand-ins play the other side,
+//! because a real TPM cannot be made to fail in these ways.
 
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
@@ -21,7 +22,7 @@ fn stream(peer: impl FnOnce(StdStream) + Send + 'static) -> UnixStream {
     UnixStream::from_connected(OwnedFd::from(ours)).unwrap()
 }
 
-/// A pair that keeps message boundaries, as the driver's file does.
+/// A connected pair that keeps message boundaries, as the driver's file does.
 fn device() -> (Device, OwnedFd) {
     let kind = SocketType::SEQPACKET;
     let (ours, theirs) = socketpair(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None).unwrap();
@@ -50,7 +51,7 @@ fn a_response_in_pieces_is_put_together() {
 }
 
 #[test]
-fn a_silent_peer_costs_the_deadline_and_the_connection() {
+fn a_silent_peer_times_out_and_poisons_the_connection() {
     let (ours, _kept_open) = StdStream::pair().unwrap();
     let mut stream = UnixStream::from_connected(OwnedFd::from(ours)).unwrap();
     let started = Instant::now();
@@ -66,7 +67,7 @@ fn the_deadline_is_for_the_whole_exchange_not_for_each_read() {
     let deadline = Instant::now() + Duration::from_millis(300);
     let mut stream = stream(move |mut peer| {
         read_command(&mut peer);
-        // A byte, then silence, then a byte just often enough to keep a per-read timeout from firing.
+        // Send one byte at a time, just often enough that a timeout for each read would not fire.
         for byte in RESPONSE {
             if peer.write_all(&[byte]).is_err() {
                 return;
@@ -80,7 +81,7 @@ fn the_deadline_is_for_the_whole_exchange_not_for_each_read() {
 }
 
 #[test]
-fn a_peer_that_does_not_read_costs_the_deadline_too() {
+fn sending_to_a_peer_that_does_not_read_times_out() {
     let (ours, _kept_open) = StdStream::pair().unwrap();
     rustix::net::sockopt::set_socket_send_buffer_size(&ours, 1).unwrap();
     let mut filler = ours.try_clone().unwrap();
@@ -92,7 +93,7 @@ fn a_peer_that_does_not_read_costs_the_deadline_too() {
 }
 
 #[test]
-fn a_peer_that_goes_away_in_mid_command_is_noticed_at_once() {
+fn a_peer_that_closes_during_a_command_is_noticed_at_once() {
     for answer in [&[][..], &RESPONSE[..4]] {
         let mut stream = stream(move |mut peer| {
             read_command(&mut peer);
@@ -106,7 +107,7 @@ fn a_peer_that_goes_away_in_mid_command_is_noticed_at_once() {
 }
 
 #[test]
-fn frames_that_lie_about_their_size_are_refused() {
+fn frames_with_a_wrong_size_are_refused() {
     let with_size = |size: [u8; 4]| {
         let mut frame = RESPONSE;
         frame[2..6].copy_from_slice(&size);
@@ -129,15 +130,16 @@ fn frames_that_lie_about_their_size_are_refused() {
 }
 
 #[test]
-fn addresses_without_a_tpm_are_absent_or_refuse() {
+fn addresses_without_a_tpm_are_absent_or_disconnected() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| -> TpmAddress {
         format!("unix:{}", folder.path().join(name).display()).parse().unwrap()
     };
     let connect = |address: TpmAddress| address.connect(soon()).unwrap_err().reason();
     assert_eq!(connect(at("none")), "tpm_absent");
-    // Bound but not listened on, it refuses like a socket whose owner has gone. A listener that is closed here
-    // may live on for a moment in a child that another test is starting.
+    // A socket that is bound but not listening refuses like a socket whose owner has exited.
+    // Closing a listener here would not be reliable: a child process that another test is starting
+    // may keep it open for a moment.
     let left = rustix::net::socket(AddressFamily::UNIX, SocketType::STREAM, None).unwrap();
     let path = rustix::net::SocketAddrUnix::new(folder.path().join("left")).unwrap();
     rustix::net::bind(&left, &path).unwrap();
@@ -148,7 +150,7 @@ fn addresses_without_a_tpm_are_absent_or_refuse() {
 }
 
 #[test]
-fn a_full_queue_does_not_keep_connect_for_ever() {
+fn connecting_to_a_full_queue_times_out() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("sock");
     let listener = rustix::net::socket(AddressFamily::UNIX, SocketType::STREAM, None).unwrap();
@@ -170,7 +172,7 @@ fn a_full_queue_does_not_keep_connect_for_ever() {
 }
 
 #[test]
-fn a_device_takes_one_write_and_gives_one_read() {
+fn a_device_takes_a_command_in_one_write_and_returns_a_response_in_one_read() {
     let (mut device, peer) = device();
     let driver = thread::spawn(move || {
         let mut buffer = [0; 4096];
@@ -188,7 +190,7 @@ fn a_device_takes_one_write_and_gives_one_read() {
 }
 
 #[test]
-fn a_late_device_response_is_never_taken_for_the_next_one() {
+fn a_late_response_of_a_device_is_not_taken_for_the_next_response() {
     let (mut device, peer) = device();
     let deadline = Instant::now() + Duration::from_millis(100);
     assert_eq!(reason(device.transact(&COMMAND, deadline)), "tpm_timed_out");
@@ -197,7 +199,7 @@ fn a_late_device_response_is_never_taken_for_the_next_one() {
 }
 
 #[test]
-fn a_device_response_in_two_reads_is_malformed() {
+fn a_response_of_a_device_in_two_reads_is_malformed() {
     let (mut device, peer) = device();
     rustix::io::write(&peer, &RESPONSE[..9]).unwrap();
     rustix::io::write(&peer, &RESPONSE[9..]).unwrap();

@@ -1,7 +1,8 @@
-//! Device keys in a real swtpm: made, loaded, used, refused.
+//! Device keys in a real swtpm: creating, loading and using them, and the cases in which the TPM
+//! refuses.
 
-use crate::common::cross_check::CrossChecked;
-use crate::common::keys::{Keys, under};
+use crate::common::cross_check::CrossCheckedTransport;
+use crate::common::keys::{Keys, authorized_parent};
 use crate::common::swtpm::{Connect as _, Swtpm, soon};
 use device_key_tpm2::storage_key;
 use device_key_tpm2::{
@@ -14,7 +15,7 @@ const DIGEST: [u8; 32] = [0x5a; 32];
 #[test]
 fn every_command_is_read_by_the_independent_crate_and_the_key_signs() {
     let swtpm = Swtpm::start();
-    let (transport, seen) = CrossChecked::new(swtpm.connect());
+    let (transport, seen) = CrossCheckedTransport::new(swtpm.connect());
     let mut tpm = Tpm::new(Box::new(transport), Box::new(OsRandom));
     tpm.startup(soon()).unwrap();
     tpm.self_test(soon()).unwrap();
@@ -63,7 +64,7 @@ fn a_session_lasts_for_many_commands() {
     }
     println!("{:?} a signature in a kept session", started.elapsed() / 200);
     let template = EccP256Template::device_key();
-    let parent = under(&keys.parent);
+    let parent = authorized_parent(&keys.parent);
     for _ in 0..8 {
         let another =
             tpm.create(&mut keys.session, parent, &template, &AuthValue::empty(), soon()).unwrap();
@@ -78,7 +79,8 @@ fn a_key_with_a_secret_signs_only_with_it() {
     let swtpm = Swtpm::start();
     let mut tpm = swtpm.tpm();
     let mut secret = [0x77; 32];
-    // A TPM drops a zero at the end, which one random secret in 256 has: it must still open the key.
+    // A TPM drops a zero byte at the end of a secret. One random secret in 256 ends with a zero
+    // byte, and it must still authorize the key.
     for last in [0x77, 0x00] {
         secret[31] = last;
         let mut keys = Keys::make(&mut tpm, &secret, soon());
@@ -90,7 +92,7 @@ fn a_key_with_a_secret_signs_only_with_it() {
             assert_eq!(error.class(), Some(ResponseClass::Authorization));
             assert_eq!(error.reason(), "tpm_authorization");
         }
-        // A refusal does not move the nonces: the same session goes on.
+        // A refusal does not change the nonces, so the same session can continue.
         keys.secret = AuthValue::try_from(&secret[..]).unwrap();
         keys.sign(&mut tpm, &DIGEST, soon()).unwrap();
         tpm.flush(keys.loaded.handle, soon()).unwrap();
@@ -117,7 +119,8 @@ fn blobs_load_again_after_a_restart() {
     let private = PrivateBlob::from_tpm2b(&keys.created.private.to_tpm2b()).unwrap();
     let public = EccP256Public::from_tpm2b(&keys.created.public.to_tpm2b()).unwrap();
     keys.session = tpm.start_session(parent.object.handle, &parent.public, soon()).unwrap();
-    keys.loaded = tpm.load(&mut keys.session, under(&parent), &private, &public, soon()).unwrap();
+    keys.loaded =
+        tpm.load(&mut keys.session, authorized_parent(&parent), &private, &public, soon()).unwrap();
     let signature = keys.sign(&mut tpm, &DIGEST, soon()).unwrap();
     assert!(keys.verifies(&DIGEST, signature));
 }
@@ -138,8 +141,9 @@ fn damaged_and_foreign_blobs_are_an_integrity_error() {
         (&foreign.created.private, &foreign.created.public),
         (&keys.created.private, &foreign.created.public),
     ] {
-        let error =
-            tpm.load(&mut keys.session, under(&keys.parent), private, public, soon()).unwrap_err();
+        let error = tpm
+            .load(&mut keys.session, authorized_parent(&keys.parent), private, public, soon())
+            .unwrap_err();
         assert_eq!(error.class(), Some(ResponseClass::Integrity), "{error}");
     }
 }
@@ -158,7 +162,7 @@ fn a_cleared_tpm_has_another_storage_key_and_refuses_old_blobs() {
     let mut session = tpm.start_session(parent.object.handle, &parent.public, soon()).unwrap();
     let created = &keys.created;
     let error = tpm
-        .load(&mut session, under(&parent), &created.private, &created.public, soon())
+        .load(&mut session, authorized_parent(&parent), &created.private, &created.public, soon())
         .unwrap_err();
     assert_eq!(error.class(), Some(ResponseClass::Integrity));
 }
@@ -168,7 +172,8 @@ fn a_session_salted_to_another_key_authorizes_nothing() {
     let swtpm = Swtpm::start();
     let mut tpm = swtpm.tpm();
     let keys = Keys::make(&mut tpm, &[], soon());
-    // The TPM computes the salt with its storage key, we with the device key's point: KDFe disagrees.
+    // The TPM computes the salt with its storage key, and this crate with the point of the device
+    // key, so the two results of KDFe differ.
     let mut session =
         tpm.start_session(Handle::STORAGE_ROOT_KEY, &keys.created.public, soon()).unwrap();
     let key = AuthorizedObject { object: &keys.loaded, auth_value: &keys.secret };

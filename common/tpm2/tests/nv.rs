@@ -1,11 +1,11 @@
-//! NV indices, with tpm2-tools as the second opinion.
+//! Reading NV indices of a real swtpm. tpm2-tools check the results.
 
 use std::fs;
 
 use crate::common::swtpm::{Connect as _, Swtpm, soon};
-use device_key_tpm2::{EndorsementTemplate, Handle, HandleKind, HandleRange, ResponseClass};
+use device_key_tpm2::{EndorsementTemplate, Handle, HandleRange, ResponseClass};
 
-/// Defines an index of the owner's with these attributes, and writes to it.
+/// Defines an index with these attributes in the owner hierarchy and writes `data` to it.
 fn define(swtpm: &Swtpm, index: &str, attributes: &str, data: &[u8]) {
     let (file, size) = (swtpm.path("nv"), data.len().to_string());
     fs::write(&file, data).unwrap();
@@ -14,7 +14,7 @@ fn define(swtpm: &Swtpm, index: &str, attributes: &str, data: &[u8]) {
 }
 
 #[test]
-fn certificates_are_what_the_tool_reads() {
+fn certificates_equal_those_that_tpm2_tools_read() {
     let swtpm = Swtpm::start_with_endorsement();
     swtpm.certify_p256_endorsement_key();
     for template in EndorsementTemplate::ALL {
@@ -29,7 +29,7 @@ fn certificates_are_what_the_tool_reads() {
     }
     let mut tpm = swtpm.tpm();
     let listed = tpm.handles(HandleRange::NvIndices, soon()).unwrap();
-    assert!(listed.iter().all(|handle| handle.kind() == HandleKind::NvIndex));
+    assert!(listed.iter().all(|handle| handle.value() >> 24 == 0x01));
     let mut expected = EndorsementTemplate::ALL.map(EndorsementTemplate::certificate_index);
     expected.sort();
     assert_eq!(listed, expected);
@@ -38,7 +38,7 @@ fn certificates_are_what_the_tool_reads() {
 #[test]
 fn long_data_is_read_in_pieces() {
     let swtpm = Swtpm::start();
-    // swtpm gives 1024 bytes at once and has indices of at most 2048 bytes.
+    // swtpm returns 1024 bytes at once and has indices of at most 2048 bytes.
     let data: Vec<u8> = (0..1700u32).map(|number| u8::try_from(number % 251).unwrap()).collect();
     define(&swtpm, "0x01800001", "ownerread|ownerwrite", &data);
     let mut tpm = swtpm.tpm();
@@ -48,7 +48,7 @@ fn long_data_is_read_in_pieces() {
 }
 
 #[test]
-fn what_cannot_be_read_says_why() {
+fn unreadable_indices_give_the_reason() {
     let swtpm = Swtpm::start();
     define(&swtpm, "0x01800002", "policyread|ownerwrite", &[1, 2, 3]);
     swtpm.run_tool(

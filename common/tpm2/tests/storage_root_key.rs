@@ -1,4 +1,4 @@
-//! The storage root key, with tpm2-tools as the second opinion; and full slots.
+//! The storage root key in a real swtpm, checked with tpm2-tools, and a TPM whose slots are full.
 
 use crate::common::keys::Keys;
 use crate::common::swtpm::{Connect as _, Swtpm, soon};
@@ -10,8 +10,8 @@ use device_key_tpm2::{
 
 const SRK: &str = "0x81000001";
 
-/// The Name that `tpm2_readpublic` prints.
-fn name_by_tool(swtpm: &Swtpm, object: &str) -> String {
+/// The Name that `tpm2_readpublic` returns.
+fn name_from_tpm2_tools(swtpm: &Swtpm, object: &str) -> String {
     let path = swtpm.path("name");
     swtpm.run_tool("tpm2_readpublic", &["-c", object, "-n", &path]);
     let bytes = std::fs::read(path).unwrap();
@@ -19,7 +19,7 @@ fn name_by_tool(swtpm: &Swtpm, object: &str) -> String {
 }
 
 #[test]
-fn it_is_made_once_and_found_afterwards() {
+fn the_storage_root_key_is_made_once_and_then_found() {
     let swtpm = Swtpm::start();
     let mut tpm = swtpm.tpm();
     assert_eq!(storage_key::look_up(&mut tpm, soon()).unwrap(), Lookup::Missing);
@@ -31,14 +31,14 @@ fn it_is_made_once_and_found_afterwards() {
         Lookup::Found(Box::new(made.clone()))
     );
     assert_eq!(storage_key::provision(&mut tpm, soon()).unwrap(), made);
-    // Nothing stays loaded.
+    // No object stays loaded.
     assert_eq!(tpm.handles(HandleRange::Transient, soon()).unwrap(), []);
     drop(tpm);
-    assert_eq!(name_by_tool(&swtpm, SRK), made.name().to_string());
+    assert_eq!(name_from_tpm2_tools(&swtpm, SRK), made.name().to_string());
 }
 
 #[test]
-fn tools_load_our_blobs_and_agree_on_the_name() {
+fn tpm2_tools_load_our_blobs_and_compute_the_same_name() {
     let swtpm = Swtpm::start();
     let mut tpm = swtpm.tpm();
     let keys = Keys::make(&mut tpm, &[], soon());
@@ -60,7 +60,7 @@ fn tools_load_our_blobs_and_agree_on_the_name() {
 fn a_key_of_other_software_without_no_da_is_used_as_it_is() {
     let swtpm = Swtpm::start();
     let context = swtpm.path("primary");
-    // tpm2-tools' default storage template with the algorithms of H-2.
+    // The default storage template of tpm2-tools with the algorithms of H-2.
     swtpm.run_tool(
         "tpm2_createprimary",
         &["-C", "o", "-G", "ecc256:null:aes128cfb", "-c", &context],
@@ -76,11 +76,11 @@ fn a_key_of_other_software_without_no_da_is_used_as_it_is() {
     let mut keys = Keys::make(&mut tpm, &[], soon());
     keys.sign(&mut tpm, &[1; 32], soon()).unwrap();
     drop(tpm);
-    assert_eq!(name_by_tool(&swtpm, SRK), found.name().to_string());
+    assert_eq!(name_from_tpm2_tools(&swtpm, SRK), found.name().to_string());
 }
 
 #[test]
-fn another_key_in_its_place_stays_there() {
+fn another_key_at_the_handle_of_the_storage_root_key_stays_there() {
     let swtpm = Swtpm::start();
     let context = swtpm.path("primary");
     swtpm.run_tool("tpm2_createprimary", &["-C", "o", "-G", "rsa2048", "-c", &context]);
@@ -99,11 +99,11 @@ fn another_key_in_its_place_stays_there() {
     assert!(matches!(rsa, PublicArea::Other(_)));
     tpm.flush_everything(soon()).unwrap();
     drop(tpm);
-    assert_eq!(name_by_tool(&swtpm, SRK), rsa.name().unwrap().to_string());
+    assert_eq!(name_from_tpm2_tools(&swtpm, SRK), rsa.name().unwrap().to_string());
 }
 
 #[test]
-fn an_owner_with_a_password_keeps_us_from_making_a_key() {
+fn an_owner_hierarchy_with_a_password_cannot_be_used() {
     let swtpm = Swtpm::start();
     swtpm.run_tool("tpm2_changeauth", &["-c", "owner", "secret"]);
     let mut tpm = swtpm.tpm();
@@ -141,7 +141,8 @@ fn full_session_slots_are_classified_and_survive_a_disconnect() {
     tpm.start_session(handle, &parent.public, soon()).unwrap();
 }
 
-/// Repeats until the TPM refuses; how often it went well, and the refusal.
+/// Repeats `one` until the TPM refuses. Returns how often `one` succeeded, and the class of the
+/// refusal.
 fn fill(
     tpm: &mut Tpm,
     mut one: impl FnMut(&mut Tpm) -> Result<(), device_key_tpm2::Error>,

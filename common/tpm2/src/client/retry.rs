@@ -1,21 +1,22 @@
-//! How a command is repeated when the TPM answers RETRY, YIELDED or TESTING.
+//! The policy for repeating a command when the TPM answers RETRY, YIELDED or TESTING.
 
 use std::time::Duration;
 
-/// Pauses between repetitions: the first, then twice as long each time up to a longest one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How often a command is repeated, and how long to pause before each repetition. Each pause is
+/// twice as long as the one before, up to a maximum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetryPolicy {
-    /// How many repetitions at most.
+    /// The largest number of repetitions.
     pub repetitions: usize,
     /// The pause before the first repetition.
     pub first_pause: Duration,
-    /// No pause is longer than this.
+    /// The longest pause.
     pub longest_pause: Duration,
 }
 
 impl Default for RetryPolicy {
-    /// 32 repetitions from 2 ms to 100 ms: about 2.7 s. A self-test of a discrete TPM takes about a second,
-    /// and the deadline ends the repetitions earlier where it is shorter.
+    /// 32 repetitions with pauses from 2 ms to 100 ms: about 2.7 s in all. The self-test of a
+    /// discrete TPM takes about a second. A shorter deadline ends the repetitions earlier.
     fn default() -> Self {
         Self {
             repetitions: 32,

@@ -1,22 +1,25 @@
+//! Tests of the client on a transport that gives scripted answers.
+
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
 use super::*;
 use crate::random::{OsRandom, RandomError};
 use crate::storage_key;
-use crate::structures::EccP256Template;
+use crate::structures::{EccP256Public, EccP256Template};
 use crate::transport::TransportError;
 
 type Sent = Arc<Mutex<Vec<u32>>>;
 
-/// Answers with what it was given, then is gone. Keeps the command codes.
+/// A transport that gives the scripted answers in order and then fails as disconnected. It records
+/// the command codes that it was sent.
 #[derive(Debug)]
-struct Scripted {
+struct ScriptedTransport {
     answers: VecDeque<Vec<u8>>,
     sent: Sent,
 }
 
-impl Transport for Scripted {
+impl Transport for ScriptedTransport {
     fn transact(&mut self, command: &[u8], _: Instant) -> Result<Vec<u8>, TransportError> {
         let code = u32::from_be_bytes(command[6..10].try_into().unwrap());
         self.sent.lock().unwrap().push(code);
@@ -26,7 +29,8 @@ impl Transport for Scripted {
 
 fn scripted(answers: &[Vec<u8>]) -> (Tpm, Sent) {
     let sent = Sent::default();
-    let transport = Scripted { answers: answers.iter().cloned().collect(), sent: sent.clone() };
+    let transport =
+        ScriptedTransport { answers: answers.iter().cloned().collect(), sent: sent.clone() };
     (Tpm::new(Box::new(transport), Box::new(OsRandom)), sent)
 }
 
@@ -48,7 +52,7 @@ fn a_second_startup_is_a_success() {
 }
 
 #[test]
-fn only_a_handle_that_is_surely_empty_leads_to_a_new_key() {
+fn a_new_key_is_made_only_if_the_tpm_says_that_the_handle_is_empty() {
     let read_public = CommandCode::ReadPublic.value();
     let create_primary = CommandCode::CreatePrimary.value();
     for answer in [
@@ -79,7 +83,7 @@ fn only_a_handle_that_is_surely_empty_leads_to_a_new_key() {
 }
 
 #[test]
-fn a_pause_that_passes_the_deadline_is_not_begun() {
+fn a_pause_that_would_pass_the_deadline_is_not_started() {
     let (tpm, sent) = scripted(&[refusal(0x922), refusal(0x922)]);
     let hour = Duration::from_hours(1);
     let mut tpm = tpm.with_retry_policy(RetryPolicy {
@@ -93,7 +97,7 @@ fn a_pause_that_passes_the_deadline_is_not_begun() {
 }
 
 #[test]
-fn other_warnings_are_not_repeated() {
+fn a_command_is_not_repeated_after_other_warnings() {
     let (mut tpm, sent) = scripted(&[refusal(0x921), refusal(0x921)]);
     let error = tpm.get_random(1, soon()).unwrap_err();
     assert_eq!(error.reason(), "tpm_lockout");
@@ -102,17 +106,17 @@ fn other_warnings_are_not_repeated() {
 
 #[test]
 fn without_randomness_no_session_is_started() {
-    struct Nothing;
-    impl RandomSource for Nothing {
+    struct FailingRandom;
+    impl RandomSource for FailingRandom {
         fn fill(&mut self, _: &mut [u8]) -> Result<(), RandomError> {
             Err(RandomError)
         }
     }
     let (mut tpm, sent) = scripted(&[]);
-    tpm.random = Box::new(Nothing);
+    tpm.random = Box::new(FailingRandom);
     let key = p256::SecretKey::from_slice(&[5; 32]).unwrap().public_key();
     let template = EccP256Template::storage_root_key();
-    let public = crate::EccP256Public::new(template, key.into()).unwrap();
+    let public = EccP256Public::new(template, key.into()).unwrap();
     let error = tpm.start_session(Handle::STORAGE_ROOT_KEY, &public, soon()).unwrap_err();
     assert_eq!(error.reason(), "random_unavailable");
     assert!(sent.lock().unwrap().is_empty());
@@ -125,7 +129,7 @@ fn more_random_bytes_than_asked_for_are_malformed() {
     assert_eq!(error.reason(), "tpm_malformed");
 }
 
-/// A successful response without sessions.
+/// A successful response to a command without authorization.
 fn success(parameters: &[u8]) -> Vec<u8> {
     framed(0x8001, parameters)
 }
@@ -141,7 +145,8 @@ fn framed(tag: u16, rest: &[u8]) -> Vec<u8> {
     [&tag.to_be_bytes()[..], &size, &[0; 4], rest].concat()
 }
 
-/// What `TPM2_NV_ReadPublic` answers about this index with 8 bytes of data, `AUTHREAD` and `WRITTEN`.
+/// The parameters that `TPM2_NV_ReadPublic` returns for an index with 8 bytes of data and the
+/// attributes `AUTHREAD` and `WRITTEN`.
 fn nv_public(index: u32) -> Vec<u8> {
     let area = [&index.to_be_bytes()[..], &[0, 0x0b, 0x20, 0x04, 0, 0, 0, 0, 0, 8]].concat();
     let name = Name::sha256(&area);
@@ -149,7 +154,7 @@ fn nv_public(index: u32) -> Vec<u8> {
 }
 
 #[test]
-fn what_an_index_says_of_itself_is_held_against_what_was_asked() {
+fn the_public_area_of_an_nv_index_must_match_the_requested_index() {
     let index = Handle::new(0x01C0_000A);
     let read = |answer: Vec<u8>| scripted(&[success(&answer)]).0.nv_read_public(index, soon());
     assert_eq!(read(nv_public(0x01C0_000A)).unwrap().index, index);
@@ -160,7 +165,7 @@ fn what_an_index_says_of_itself_is_held_against_what_was_asked() {
 }
 
 #[test]
-fn nv_data_comes_in_the_pieces_that_were_asked_for() {
+fn nv_data_is_read_in_pieces_of_the_requested_size() {
     let index = Handle::new(0x01C0_000A);
     let property = |property: u32, value: u32| {
         let numbers = [6, 1, property, value].map(u32::to_be_bytes).concat();
@@ -177,11 +182,12 @@ fn nv_data_comes_in_the_pieces_that_were_asked_for() {
         let data = tpm.nv_read(&public, soon());
         (data, sent.lock().unwrap().len() - 2)
     };
-    // TPM_PT_NV_BUFFER_MAX: 5 bytes, nothing said (the next property came), or no buffer at all.
+    // TPM_PT_NV_BUFFER_MAX is 5 bytes, or it is missing (the next property is returned instead), or
+    // it is 0.
     let (data, pieces) = read(&[property(0x12C, 5), piece(b"abcde"), piece(b"fgh")]);
     assert_eq!((data.unwrap().as_slice(), pieces), (&b"abcdefgh"[..], 2));
-    for unsaid in [property(0x12D, 5), property(0x12C, 0)] {
-        let (data, pieces) = read(&[unsaid, piece(b"abcdefgh")]);
+    for unknown in [property(0x12D, 5), property(0x12C, 0)] {
+        let (data, pieces) = read(&[unknown, piece(b"abcdefgh")]);
         assert_eq!((data.unwrap().as_slice(), pieces), (&b"abcdefgh"[..], 1));
     }
     for wrong in [&b"abcd"[..], b"abcdef", b""] {

@@ -5,7 +5,7 @@ use std::time::Instant;
 use zeroize::Zeroizing;
 
 use super::parse_all;
-use crate::client::{AuthorizedObject, InSession, Object, Tpm};
+use crate::client::{AuthorizedObject, Object, SessionCommand, Tpm};
 use crate::constants::{CommandCode, MAX_DIGEST};
 use crate::error::Error;
 use crate::frame::ReturnsHandle;
@@ -13,38 +13,41 @@ use crate::marshal::{MarshalError, Writer};
 use crate::response_code::{Decoded, ResponseClass, ResponseCode, Subject};
 use crate::session::{AuthValue, ParameterEncryption, PolicySession, Session, Unkeyed};
 
-/// Bytes in a `TPMS_ID_OBJECT` at most: two digests with their sizes (Part 2, 12.4.2).
+/// Largest `TPMS_ID_OBJECT` in bytes: two digests, each with its size field (Part 2, 12.4.2).
 const MAX_ID_OBJECT: usize = 2 * (2 + MAX_DIGEST);
-/// Bytes in an encrypted secret at most: one number of an RSA-2048 key, the largest endorsement key here
-/// (`TPM2B_ENCRYPTED_SECRET`, Part 2, 11.4.3).
+/// Largest encrypted secret in bytes: one number of an RSA-2048 key, which is the largest
+/// endorsement key that this crate supports (`TPM2B_ENCRYPTED_SECRET`, Part 2, 11.4.3).
 const MAX_ENCRYPTED_SECRET: usize = 256;
 
-/// A secret that only the TPM with one endorsement key gives out, and only if it also holds the object with
-/// one Name: what `TPM2_MakeCredential` makes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A secret that a TPM reveals only if it has one particular endorsement key and also holds the
+/// object with one particular Name. `TPM2_MakeCredential` makes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Credential<'a> {
-    /// The `TPMS_ID_OBJECT`: integrity HMAC and encrypted secret, without the `TPM2B` size of the whole; at
-    /// most 132 bytes.
+    /// The `TPMS_ID_OBJECT`: the integrity HMAC and the encrypted secret. The `TPM2B` size of the
+    /// whole is left out. At most 132 bytes.
     pub blob: &'a [u8],
-    /// The seed, encrypted to the endorsement key, without the `TPM2B` size; at most 256 bytes.
+    /// The seed, encrypted to the endorsement key. The `TPM2B` size is left out. At most 256 bytes.
     pub encrypted_secret: &'a [u8],
 }
 
 /// How the use of an endorsement key is authorized.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EndorsementAuthorization<'a> {
-    /// By its empty authValue: [`EccP384`](crate::EndorsementTemplate::EccP384).
+    /// By the key's empty authValue. This is for [`EccP384`](crate::EndorsementTemplate::EccP384).
     EmptyPassword,
-    /// By a policy session with [`Tpm::policy_secret`] of the endorsement hierarchy:
-    /// [`Rsa2048`](crate::EndorsementTemplate::Rsa2048) and [`EccP256`](crate::EndorsementTemplate::EccP256).
+    /// By a policy session in which [`Tpm::policy_secret`] was run for the endorsement hierarchy.
+    /// This is for [`Rsa2048`](crate::EndorsementTemplate::Rsa2048) and
+    /// [`EccP256`](crate::EndorsementTemplate::EccP256).
     Policy(&'a PolicySession),
 }
 
 impl Tpm {
-    /// Opens a credential that was made for `endorsement_key` and the Name of `attestation_key`, whose
-    /// authValue is empty. The credential and the secret, at most 64 bytes, are encrypted on their way.
+    /// Opens a credential that was made for `endorsement_key` and the Name of `attestation_key`,
+    /// and returns its secret of at most 64 bytes. The authValue of `attestation_key` must be
+    /// empty. The credential and the secret are encrypted between this crate and the TPM.
     ///
-    /// A credential for another endorsement key or another object is [`Error::Credential`].
+    /// Fails with [`Error::Credential`] if the credential was made for another endorsement key or
+    /// another object.
     pub fn activate_credential(
         &mut self,
         session: &mut Session,
@@ -56,7 +59,7 @@ impl Tpm {
         let command = CommandCode::ActivateCredential;
         let (endorsement_key, authorization) = endorsement_key;
         let empty = AuthValue::empty();
-        let in_session = InSession {
+        let in_session = SessionCommand {
             code: command,
             key: AuthorizedObject { object: attestation_key, auth_value: &empty },
             other: Some((endorsement_key, authorization.into())),
@@ -75,13 +78,14 @@ impl Tpm {
         })
     }
 
-    /// Whether a refusal says that the credential is not for these keys. Which code comes depends on where the
-    /// decryption ends: INTEGRITY for another seed or Name, VALUE or SIZE for a secret that is none. The
-    /// reference implementation answers FAILURE, as if it were broken, where an RSA key does not decrypt the
-    /// secret; a TPM that then answers another command is not broken.
+    /// Whether a refusal says that the credential is not for these keys. The code depends on where
+    /// decryption fails: INTEGRITY if the seed or the Name differs, VALUE or SIZE if the decrypted
+    /// bytes are not a secret. The reference implementation answers FAILURE, as if the TPM were
+    /// broken, when an RSA key cannot decrypt the secret. A TPM that answers another command after
+    /// FAILURE is not broken.
     fn is_about_credential(&mut self, code: ResponseCode, deadline: Instant) -> bool {
         match code.decode() {
-            // Both parameters of the command are the credential.
+            // Both parameters of this command are parts of the credential.
             Decoded::FormatOne { subject: Subject::Parameter(_), .. } => true,
             _ if code.class() == ResponseClass::Failure => self.get_random(1, deadline).is_ok(),
             _ => false,

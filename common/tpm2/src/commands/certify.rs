@@ -3,31 +3,32 @@
 use std::time::Instant;
 
 use super::parse_all;
-use crate::client::{AuthorizedObject, InSession, Object, Plain, Tpm};
+use crate::client::{AuthorizedObject, Object, PlainCommand, SessionCommand, Tpm};
 use crate::constants::{ALG_NULL, CommandCode, SHA256_SIZE};
 use crate::error::Error;
-use crate::frame::{Body, ReturnsHandle};
+use crate::frame::{ResponseBody, ReturnsHandle};
 use crate::marshal::{MarshalError, Writer};
 use crate::session::{ParameterEncryption, Session, Unkeyed};
 use crate::structures::{Attest, Attested, CreationEvidence, EcdsaSignature};
 
-/// Largest attestation accepted, in bytes. One of a certification has less than 300.
+/// Largest accepted attestation in bytes. The attestation of a certification has less than 300.
 const MAX_ATTEST: usize = 1024;
 
-/// A statement of the TPM with the signature of an attestation key. The signature is not verified: who gets it
-/// verifies it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A statement of the TPM, with the signature of an attestation key. This crate does not verify the
+/// signature; the recipient of the statement must.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Certification {
-    /// What is said.
+    /// The signed statement.
     pub attest: Attest,
     /// The attestation key's signature over [`Attest::as_bytes`].
     pub signature: EcdsaSignature,
 }
 
 impl Tpm {
-    /// Lets an attestation key, whose authValue is empty, say that `object` is in this TPM. The session
-    /// authorizes the object, since nobody else may have it attested. `qualifying_data` comes back in the
-    /// statement.
+    /// Has an attestation key sign a statement that `object` is in this TPM. The authValue of the
+    /// attestation key must be empty. The session authorizes the use of `object`, so only a caller
+    /// that knows the secret of `object` can have it attested. The TPM includes `qualifying_data`
+    /// in the statement.
     pub fn certify(
         &mut self,
         session: &mut Session,
@@ -37,11 +38,12 @@ impl Tpm {
         deadline: Instant,
     ) -> Result<Certification, Error> {
         let command = CommandCode::Certify;
-        let in_session = InSession {
+        let in_session = SessionCommand {
             code: command,
             key: object,
             other: Some((attestation_key, Unkeyed::EmptyPassword)),
-            // A hash goes out and a statement for others comes back: no secrets.
+            // The command sends a hash and the response is meant to be published: neither is
+            // secret.
             encryption: ParameterEncryption::None,
             returns: ReturnsHandle::No,
         };
@@ -57,9 +59,10 @@ impl Tpm {
         }
     }
 
-    /// Lets an attestation key, whose authValue is empty, say that this TPM made `object`, which can be the
-    /// same key, in the circumstances of `evidence`. Another TPM's ticket, or one from before a reset, is
-    /// refused. `qualifying_data` comes back in the statement.
+    /// Has an attestation key sign a statement that this TPM made `object` in the circumstances of
+    /// `evidence`. The authValue of the attestation key must be empty; `object` can be the
+    /// attestation key itself. The TPM refuses a ticket of another TPM and a ticket from before its
+    /// last reset. The TPM includes `qualifying_data` in the statement.
     pub fn certify_creation(
         &mut self,
         attestation_key: &Object,
@@ -71,7 +74,7 @@ impl Tpm {
         let command = CommandCode::CertifyCreation;
         let parameters = creation_parameters(evidence, qualifying_data).map_err(Error::Input)?;
         let handles = [attestation_key.handle, object.handle];
-        let plain = Plain { code: command, handles: &handles, returns: ReturnsHandle::No };
+        let plain = PlainCommand { code: command, handles: &handles, returns: ReturnsHandle::No };
         let body = self.run_with_password(&plain, &parameters, deadline)?;
         let certification = certification(command, &body)?;
         let attest = &certification.attest;
@@ -90,7 +93,7 @@ impl Tpm {
 
 fn certify_parameters(qualifying_data: &[u8]) -> Result<Writer, MarshalError> {
     let mut writer = Writer::new();
-    // inScheme null: the key's own scheme.
+    // A null inScheme selects the key's own scheme.
     writer.put_sized(qualifying_data)?.put_u16(ALG_NULL)?;
     Ok(writer)
 }
@@ -105,7 +108,7 @@ fn creation_parameters(
     Ok(writer)
 }
 
-fn certification(command: CommandCode, body: &Body) -> Result<Certification, Error> {
+fn certification(command: CommandCode, body: &ResponseBody) -> Result<Certification, Error> {
     parse_all(command, body, |reader| {
         Ok(Certification {
             attest: Attest::parse(reader.sized(MAX_ATTEST, "certifyInfo")?)?,

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::parse_all;
-use crate::client::{AuthorizedObject, InSession, Tpm};
+use crate::client::{AuthorizedObject, SessionCommand, Tpm};
 use crate::constants::CommandCode;
 use crate::error::Error;
 use crate::frame::ReturnsHandle;
@@ -13,18 +13,20 @@ use crate::structures::{
     CreationEvidence, EccP256Public, EccP256Template, PrivateBlob, PublicArea,
 };
 
-/// A key that the TPM made and gave out encrypted. Not loaded.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A key that the TPM made and returned encrypted. The key is not loaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CreatedKey {
-    /// The private part, readable only by this TPM under the same parent.
+    /// The private part. Only this TPM can read it, and only under the same parent.
     pub private: PrivateBlob,
     /// The public area.
     pub public: EccP256Public,
 }
 
 impl Tpm {
-    /// Makes a key under `parent`. The new key's authValue and the returned private part are encrypted on
-    /// their way. The public area that comes back must be the template's.
+    /// Makes a key under `parent`. The new key's authValue and the returned private part are
+    /// encrypted between this crate and the TPM.
+    ///
+    /// Fails with [`Error::UnexpectedKey`] if the returned public area does not match `template`.
     pub fn create(
         &mut self,
         session: &mut Session,
@@ -34,7 +36,7 @@ impl Tpm {
         deadline: Instant,
     ) -> Result<CreatedKey, Error> {
         let command = CommandCode::Create;
-        let in_session = InSession {
+        let in_session = SessionCommand {
             code: command,
             key: parent,
             other: None,
@@ -64,7 +66,7 @@ fn parameters(template: &EccP256Template, auth_value: &AuthValue) -> Result<Writ
     let mut writer = Writer::new();
     writer.put_sized(sensitive.as_bytes())?;
     template.build_tpm2b(&[], &mut writer)?;
-    // outsideInfo empty, creationPCR an empty list.
+    // outsideInfo is empty, and creationPCR is an empty list.
     writer.put_sized(&[])?.put_u32(0)?;
     Ok(writer)
 }
@@ -79,7 +81,7 @@ mod tests {
     use crate::frame::command;
     use crate::handle::Handle;
 
-    /// In a session the first parameter is ciphertext, so what goes into it is compared here.
+    /// In a session the first parameter is encrypted, so this test compares its plaintext.
     #[test]
     fn the_independent_crate_reads_the_parameters_before_encryption() {
         for secret in [&[][..], &[7; 32]] {

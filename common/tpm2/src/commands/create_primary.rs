@@ -3,10 +3,10 @@
 use std::time::Instant;
 
 use super::{parse_all, returned_handle};
-use crate::client::{Object, Plain, Tpm};
+use crate::client::{Object, PlainCommand, Tpm};
 use crate::constants::{CommandCode, MAX_NAME};
 use crate::error::Error;
-use crate::frame::{Body, ReturnsHandle};
+use crate::frame::{ResponseBody, ReturnsHandle};
 use crate::handle::Handle;
 use crate::marshal::{MarshalError, Writer};
 use crate::structures::{
@@ -14,17 +14,18 @@ use crate::structures::{
     MAX_PUBLIC, Name, PublicArea,
 };
 
-/// A hierarchy: the seed that a primary key is derived from. Both are used with empty authorization.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// A hierarchy, from whose seed a primary key is derived. Both hierarchies are used with their
+/// empty authorization.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Hierarchy {
-    /// The owner's, for storage. Its seed changes when the TPM is cleared.
+    /// The owner hierarchy, for storage. Its seed changes when the TPM is cleared.
     Owner,
-    /// The one of the endorsement keys, whose seed the manufacturer certified.
+    /// The endorsement hierarchy. The manufacturer certified the keys derived from its seed.
     Endorsement,
 }
 
 impl Hierarchy {
-    /// `TPM_RH_OWNER` or `TPM_RH_ENDORSEMENT`.
+    /// The handle of the hierarchy: `TPM_RH_OWNER` or `TPM_RH_ENDORSEMENT`.
     pub const fn handle(self) -> Handle {
         match self {
             Self::Owner => Handle::OWNER,
@@ -34,20 +35,21 @@ impl Hierarchy {
 }
 
 /// A primary key in the TPM. Its authValue is empty.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Primary<P> {
-    /// Its handle and Name.
+    /// The key's handle and Name.
     pub object: Object,
-    /// Its public area.
+    /// The key's public area.
     pub public: P,
-    /// The circumstances of its creation.
+    /// The circumstances in which the key was created, with the TPM's ticket for them.
     pub evidence: CreationEvidence,
 }
 
 impl Tpm {
-    /// Derives the key that the hierarchy's seed, the template and `unique` give, always the same one until
-    /// the seed changes, and loads it. `unique`, at most 32 bytes, is the template's x coordinate; another one
-    /// gives another key. Empty hierarchy authorization, empty key authorization. Flush it.
+    /// Derives a primary key from the hierarchy's seed, `template` and `unique`, and loads it. The
+    /// same inputs give the same key until the seed changes. `unique`, of at most 32 bytes, is the
+    /// x coordinate in the template; another value gives another key. The hierarchy and the key
+    /// have an empty authorization. The caller must flush the key.
     pub fn create_primary(
         &mut self,
         hierarchy: Hierarchy,
@@ -66,8 +68,9 @@ impl Tpm {
         self.create_primary_of(hierarchy, public, parse, deadline)
     }
 
-    /// Derives an endorsement key with the standard template, always the same one, and loads it. Empty
-    /// authorization of the endorsement hierarchy. Flush it.
+    /// Derives the endorsement key of a standard template and loads it. The key is the same every
+    /// time until the seed changes. The endorsement hierarchy must have an empty authorization. The
+    /// caller must flush the key.
     pub fn create_endorsement_key(
         &mut self,
         template: EndorsementTemplate,
@@ -85,7 +88,8 @@ impl Tpm {
         self.create_primary_of(Hierarchy::Endorsement, public, parse, deadline)
     }
 
-    /// `parse` gives the public area with its Name, or `None` for another kind of key than was asked for.
+    /// Derives and loads a primary key. `parse` returns the public area with its Name, or `None` if
+    /// the TPM returned another kind of key than the requested one.
     fn create_primary_of<P>(
         &mut self,
         hierarchy: Hierarchy,
@@ -96,7 +100,7 @@ impl Tpm {
         let command = CommandCode::CreatePrimary;
         let parameters = parameters(public).map_err(Error::Input)?;
         let handles = [hierarchy.handle()];
-        let plain = Plain { code: command, handles: &handles, returns: ReturnsHandle::Yes };
+        let plain = PlainCommand { code: command, handles: &handles, returns: ReturnsHandle::Yes };
         let body = self.run_with_password(&plain, &parameters, deadline)?;
         let handle = returned_handle(command, &body)?;
         match check(parse, &body) {
@@ -104,7 +108,8 @@ impl Tpm {
                 Ok(Primary { object: Object { handle, name }, public, evidence })
             }
             Err(error) => {
-                // Not ours to use, but ours to remove. The first error says more than a second one.
+                // The key is not the requested one, but it is loaded and must be removed. An error
+                // of the flush is dropped, because the first error says more.
                 let _ = self.flush(handle, deadline);
                 Err(error)
             }
@@ -116,17 +121,17 @@ fn parameters(
     public: impl FnOnce(&mut Writer) -> Result<(), MarshalError>,
 ) -> Result<Writer, MarshalError> {
     let mut writer = Writer::new();
-    // inSensitive: 4 bytes of content, an empty userAuth and empty data.
+    // inSensitive has 4 bytes of content: an empty userAuth and empty data.
     writer.put_u16(4)?.put_sized(&[])?.put_sized(&[])?;
     public(&mut writer)?;
-    // outsideInfo empty, creationPCR an empty list.
+    // outsideInfo is empty, and creationPCR is an empty list.
     writer.put_sized(&[])?.put_u32(0)?;
     Ok(writer)
 }
 
 fn check<P>(
     parse: impl FnOnce(&[u8]) -> Result<Option<(P, Name)>, MarshalError>,
-    body: &Body,
+    body: &ResponseBody,
 ) -> Result<(P, Name, CreationEvidence), Error> {
     let command = CommandCode::CreatePrimary;
     let (public, evidence, returned) = parse_all(command, body, |reader| {

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::client::{Plain, Tpm};
+use crate::client::{PlainCommand, Tpm};
 use crate::constants::CommandCode;
 use crate::error::Error;
 use crate::frame::ReturnsHandle;
@@ -10,8 +10,9 @@ use crate::handle::Handle;
 use crate::marshal::Writer;
 
 impl Tpm {
-    /// Makes a loaded object persistent at `persistent`, or removes a persistent object when both handles are
-    /// the same. Empty owner authorization. The loaded object stays loaded.
+    /// Makes a loaded object persistent at the handle `persistent`, or removes a persistent object
+    /// if both handles are equal. The owner hierarchy must have an empty authorization. A loaded
+    /// object stays loaded.
     pub fn evict_control(
         &mut self,
         object: Handle,
@@ -20,7 +21,7 @@ impl Tpm {
     ) -> Result<(), Error> {
         let mut parameters = Writer::new();
         parameters.put_u32(persistent.value()).map_err(Error::Input)?;
-        let plain = Plain {
+        let plain = PlainCommand {
             code: CommandCode::EvictControl,
             handles: &[Handle::OWNER, object],
             returns: ReturnsHandle::No,

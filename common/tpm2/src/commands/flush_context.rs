@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::get_capability::HandleRange;
-use crate::client::{Plain, Tpm};
+use crate::client::{PlainCommand, Tpm};
 use crate::constants::CommandCode;
 use crate::error::Error;
 use crate::frame::ReturnsHandle;
@@ -14,18 +14,22 @@ use crate::session::{PolicySession, Session};
 impl Tpm {
     /// Removes a loaded object or a session from the TPM.
     pub fn flush(&mut self, handle: Handle, deadline: Instant) -> Result<(), Error> {
-        // The handle is a parameter of this command, not in its handle area: it takes no authorization.
+        // In this command the handle is a parameter and not part of the handle area, so it takes no
+        // authorization.
         let mut parameters = Writer::new();
         parameters.put_u32(handle.value()).map_err(Error::Input)?;
-        let plain =
-            Plain { code: CommandCode::FlushContext, handles: &[], returns: ReturnsHandle::No };
+        let plain = PlainCommand {
+            code: CommandCode::FlushContext,
+            handles: &[],
+            returns: ReturnsHandle::No,
+        };
         self.run(&plain, &parameters, deadline).map(|_| ())
     }
 
-    /// Ends a session.
+    /// Ends an HMAC session.
     pub fn flush_session(&mut self, session: Session, deadline: Instant) -> Result<(), Error> {
         let handle = session.handle();
-        // Its keys are wiped whatever the TPM answers.
+        // Wipe the session's keys whatever the TPM answers.
         drop(session);
         self.flush(handle, deadline)
     }
@@ -39,10 +43,12 @@ impl Tpm {
         self.flush(session.handle(), deadline)
     }
 
-    /// Removes every loaded object and every session, whoever made them, and says how many.
+    /// Removes every loaded object and every session, including those of other programs, and
+    /// returns how many it removed.
     ///
-    /// Only for a raw TPM that is exclusively ours and full (0x902, 0x903, 0x905): a `unix:` simulator after
-    /// a crash. On a shared TPM this would break other programs.
+    /// Use this only on a raw TPM that no other program uses and that is full (0x902, 0x903,
+    /// 0x905), such as a `unix:` simulator after a crash. On a shared TPM it would break other
+    /// programs.
     pub fn flush_everything(&mut self, deadline: Instant) -> Result<usize, Error> {
         let mut flushed = 0;
         for range in

@@ -1,35 +1,38 @@
-//! `TPM2_GetCapability` (Part 3, 30.2): who made the TPM, and which handles are in use.
+//! `TPM2_GetCapability` (Part 3, 30.2): the properties of the TPM, and the handles in use.
 
 use std::time::Instant;
 
 use super::parse_all;
-use crate::client::{Plain, Tpm};
+use crate::client::{PlainCommand, Tpm};
 use crate::constants::{CAPABILITY_HANDLES, CAPABILITY_PROPERTIES, CommandCode};
 use crate::error::Error;
-use crate::frame::{Body, ReturnsHandle};
+use crate::frame::{ResponseBody, ReturnsHandle};
 use crate::handle::Handle;
 use crate::marshal::{MarshalError, Reader, Writer};
 use crate::structures::TpmProperties;
 
-/// The most entries asked for at once; a TPM gives fewer if its buffer is smaller.
+/// How many entries to ask for at once. A TPM returns fewer if its buffer is smaller.
 const PAGE: u32 = 128;
-/// The most pages read: a TPM that always promises more must not keep us for ever.
+/// How many pages to read at most, so that a TPM that always announces more data cannot keep the
+/// caller in a loop.
 const MAX_PAGES: usize = 32;
-/// Which bits of a handle count within its range (`TPM_HT` is the top byte).
+/// The bits of a handle that number it within its range. The top byte is the handle's type
+/// (`TPM_HT`).
 const INDEX_MASK: u32 = 0x00ff_ffff;
 
 /// The ranges whose handles can be listed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum HandleRange {
     /// NV indices.
     NvIndices,
     /// Loaded objects.
     Transient,
-    /// Objects kept over a reboot.
+    /// Persistent objects, which stay over a reboot.
     Persistent,
-    /// Sessions in the TPM.
+    /// Sessions that are loaded in the TPM.
     LoadedSessions,
-    /// Sessions whose context has been saved outside of the TPM. They still hold a place.
+    /// Sessions whose context was saved outside of the TPM. Each still takes one of the TPM's
+    /// session slots.
     SavedSessions,
 }
 
@@ -46,7 +49,8 @@ impl HandleRange {
 }
 
 impl Tpm {
-    /// Manufacturer, vendor strings and firmware version. Hints only: nothing authenticates them.
+    /// Reads the manufacturer, the vendor strings and the firmware version. These are hints only:
+    /// nothing authenticates them.
     pub fn properties(&mut self, deadline: Instant) -> Result<TpmProperties, Error> {
         let mut pairs = Vec::new();
         let mut first = TpmProperties::FIRST;
@@ -58,7 +62,7 @@ impl Tpm {
             pairs.extend(page);
             match last {
                 Some(last)
-                    if more == More::Yes
+                    if more == MoreData::Yes
                         && last < TpmProperties::FIRST + TpmProperties::COUNT - 1 =>
                 {
                     first = last.saturating_add(1).max(first);
@@ -69,20 +73,21 @@ impl Tpm {
         Ok(TpmProperties::from_pairs(&pairs))
     }
 
-    /// The value of one property (`TPM_PT`, Part 2, 6.13); `None` if the TPM does not have it. Not
-    /// authenticated.
+    /// Reads the value of one property (`TPM_PT`, Part 2, 6.13). Returns `None` if the TPM does not
+    /// have the property. The value is not authenticated.
     pub(crate) fn property(
         &mut self,
         property: u32,
         deadline: Instant,
     ) -> Result<Option<u32>, Error> {
-        // Where there is no such property the TPM starts with the next one that it has.
+        // If the TPM does not have the property, it starts with the next property that it has.
         let (_, page) =
             self.capability(CAPABILITY_PROPERTIES, (property, 1), property_entry, deadline)?;
         Ok(page.into_iter().find(|(found, _)| *found == property).map(|(_, value)| value))
     }
 
-    /// Lists the handles in a range. Through a resource manager: only ours.
+    /// Lists the handles in a range. Through a resource manager, the TPM lists only the handles of
+    /// this connection.
     pub fn handles(&mut self, range: HandleRange, deadline: Instant) -> Result<Vec<Handle>, Error> {
         let mut handles = Vec::new();
         let mut first = range.first();
@@ -96,8 +101,9 @@ impl Tpm {
             let last = page.last().copied();
             handles.extend(page.into_iter().map(Handle::new));
             match last {
-                // Loaded sessions come with the top byte of their own kind, so the range's is put back.
-                Some(last) if more == More::Yes && last & INDEX_MASK != INDEX_MASK => {
+                // The TPM returns a loaded session with the top byte of the session's own type, so
+                // put the top byte of the range back.
+                Some(last) if more == MoreData::Yes && last & INDEX_MASK != INDEX_MASK => {
                     first = range.first() | ((last & INDEX_MASK) + 1);
                 }
                 _ => break,
@@ -112,15 +118,18 @@ impl Tpm {
         (first, count): (u32, u32),
         entry: impl FnMut(&mut Reader<'_>) -> Result<T, MarshalError>,
         deadline: Instant,
-    ) -> Result<(More, Vec<T>), Error> {
+    ) -> Result<(MoreData, Vec<T>), Error> {
         let mut parameters = Writer::new();
         parameters
             .put_u32(capability)
             .and_then(|writer| writer.put_u32(first))
             .and_then(|writer| writer.put_u32(count))
             .map_err(Error::Input)?;
-        let plain =
-            Plain { code: CommandCode::GetCapability, handles: &[], returns: ReturnsHandle::No };
+        let plain = PlainCommand {
+            code: CommandCode::GetCapability,
+            handles: &[],
+            returns: ReturnsHandle::No,
+        };
         let body = self.run(&plain, &parameters, deadline)?;
         parse_page(&body, capability, entry)
     }
@@ -130,28 +139,29 @@ fn property_entry(reader: &mut Reader<'_>) -> Result<(u32, u32), MarshalError> {
     Ok((reader.u32("property")?, reader.u32("value")?))
 }
 
-/// `moreData` of the response.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum More {
+/// The `moreData` field of the response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum MoreData {
     Yes,
     No,
 }
 
 fn parse_page<T>(
-    body: &Body,
+    body: &ResponseBody,
     capability: u32,
     mut entry: impl FnMut(&mut Reader<'_>) -> Result<T, MarshalError>,
-) -> Result<(More, Vec<T>), Error> {
+) -> Result<(MoreData, Vec<T>), Error> {
     parse_all(CommandCode::GetCapability, body, |reader| {
         let more = match reader.u8("moreData")? {
-            0 => More::No,
-            _ => More::Yes,
+            0 => MoreData::No,
+            _ => MoreData::Yes,
         };
         let answered = reader.u32("capability")?;
         if answered != capability {
             return Err(MarshalError::Value { field: "capability", value: u64::from(answered) });
         }
-        // The count is a claim: entries are read one by one, and the first missing one ends it.
+        // Do not trust the count: read the entries one by one, so that the first missing entry is
+        // an error.
         let count = reader.u32("count")?;
         let entries = (0..count).map(|_| entry(reader)).collect::<Result<_, _>>()?;
         Ok((more, entries))
@@ -163,8 +173,12 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn body(parameters: &[u8]) -> Body {
-        Body { handle: None, parameters: parameters.to_vec().into(), authorization: Vec::new() }
+    fn body(parameters: &[u8]) -> ResponseBody {
+        ResponseBody {
+            handle: None,
+            parameters: parameters.to_vec().into(),
+            authorization: Vec::new(),
+        }
     }
 
     #[test]

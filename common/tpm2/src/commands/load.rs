@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::{parse_all, returned_handle};
-use crate::client::{AuthorizedObject, InSession, Object, Tpm};
+use crate::client::{AuthorizedObject, Object, SessionCommand, Tpm};
 use crate::constants::{CommandCode, MAX_NAME};
 use crate::error::Error;
 use crate::frame::ReturnsHandle;
@@ -12,8 +12,11 @@ use crate::session::{ParameterEncryption, Session};
 use crate::structures::{EccP256Public, PrivateBlob};
 
 impl Tpm {
-    /// Loads a key under its parent. A blob of another parent, another TPM, a cleared TPM, or a damaged one
-    /// is refused with the class [`Integrity`](crate::ResponseClass::Integrity). Flush it.
+    /// Loads a key under its parent. The caller must flush the key.
+    ///
+    /// Fails with [`Error::Refused`] with the class [`Integrity`](crate::ResponseClass::Integrity)
+    /// if the private part belongs to another parent or another TPM, or was made before the TPM was
+    /// cleared, or is damaged.
     pub fn load(
         &mut self,
         session: &mut Session,
@@ -23,11 +26,12 @@ impl Tpm {
         deadline: Instant,
     ) -> Result<Object, Error> {
         let command = CommandCode::Load;
-        let in_session = InSession {
+        let in_session = SessionCommand {
             code: command,
             key: parent,
             other: None,
-            // The private part is encrypted to the parent already, and the response is a public Name.
+            // The private part is encrypted to the parent already, and the response holds only the
+            // public Name.
             encryption: ParameterEncryption::None,
             returns: ReturnsHandle::Yes,
         };

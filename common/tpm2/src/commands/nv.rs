@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::parse_all;
-use crate::client::{Plain, Tpm};
+use crate::client::{PlainCommand, Tpm};
 use crate::constants::{CommandCode, MAX_NAME};
 use crate::error::Error;
 use crate::frame::ReturnsHandle;
@@ -11,19 +11,23 @@ use crate::handle::Handle;
 use crate::marshal::{MarshalError, Writer};
 use crate::structures::NvPublic;
 
-/// `TPM_PT_NV_BUFFER_MAX` (Part 2, 6.13): the most bytes in one read.
+/// `TPM_PT_NV_BUFFER_MAX` (Part 2, 6.13): the property that tells how many bytes can be read at
+/// once.
 const NV_BUFFER_MAX: u32 = 0x0000_012C;
-/// What is read at once from a TPM that does not say how much it can: the least that implementations have.
+/// How many bytes to read at once from a TPM that does not have the property: the smallest buffer
+/// that implementations have.
 const SMALL_READ: u16 = 512;
-/// The most that is read at once, so that the response fits into a message.
+/// How many bytes to read at once at most, so that the response fits into a message.
 const LARGE_READ: u16 = 2048;
 
 impl Tpm {
-    /// Reads what an NV index is. One that does not exist is refused with the class
-    /// [`HandleMissing`](crate::ResponseClass::HandleMissing).
+    /// Reads the public area of an NV index.
+    ///
+    /// Fails with [`Error::Refused`] with the class
+    /// [`HandleMissing`](crate::ResponseClass::HandleMissing) if the index does not exist.
     pub fn nv_read_public(&mut self, index: Handle, deadline: Instant) -> Result<NvPublic, Error> {
         let command = CommandCode::NvReadPublic;
-        let plain = Plain { code: command, handles: &[index], returns: ReturnsHandle::No };
+        let plain = PlainCommand { code: command, handles: &[index], returns: ReturnsHandle::No };
         let body = self.run(&plain, &Writer::new(), deadline)?;
         let (public, returned) = parse_all(command, &body, |reader| {
             let public = NvPublic::parse_tpm2b(reader)?;
@@ -44,8 +48,11 @@ impl Tpm {
         }
     }
 
-    /// Reads all data of an NV index, in as many pieces as the TPM needs: with the index's own empty
-    /// authorization where that suffices, else with the owner's. In the clear and not authenticated.
+    /// Reads all data of an NV index, in as many pieces as the TPM needs. The read is authorized
+    /// with the index's own empty authValue if the index allows this, and otherwise with the
+    /// owner's empty authorization. The data is neither encrypted nor authenticated.
+    ///
+    /// Fails with [`Error::NvNotReadable`] if the index allows neither authorization.
     pub fn nv_read(&mut self, public: &NvPublic, deadline: Instant) -> Result<Vec<u8>, Error> {
         let authorized_by = if public.auth_read() {
             public.index
@@ -78,7 +85,7 @@ impl Tpm {
         let command = CommandCode::NvRead;
         let mut parameters = Writer::new();
         parameters.put_u16(size).and_then(|writer| writer.put_u16(offset)).map_err(Error::Input)?;
-        let plain = Plain { code: command, handles: &handles, returns: ReturnsHandle::No };
+        let plain = PlainCommand { code: command, handles: &handles, returns: ReturnsHandle::No };
         let body = self.run_with_password(&plain, &parameters, deadline)?;
         parse_all(command, &body, |reader| {
             let data = reader.sized(usize::from(size), "data")?;

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::parse_all;
-use crate::client::{Plain, Tpm};
+use crate::client::{PlainCommand, Tpm};
 use crate::constants::{CommandCode, MAX_NAME};
 use crate::error::Error;
 use crate::frame::ReturnsHandle;
@@ -12,12 +12,14 @@ use crate::marshal::Writer;
 use crate::structures::PublicArea;
 
 impl Tpm {
-    /// Reads the public area of the object at `handle`. The Name that the TPM returns with it must be the one
-    /// computed here; a Name of an algorithm that this crate cannot compute is not compared, and
-    /// [`PublicArea::name`] is `None` then.
+    /// Reads the public area of the object at `handle`.
+    ///
+    /// Fails with [`Error::NameMismatch`] if the Name that the TPM returns differs from the Name
+    /// that this crate computes. A Name with an algorithm that this crate cannot compute is not
+    /// compared; [`PublicArea::name`] is then `None`.
     pub fn read_public(&mut self, handle: Handle, deadline: Instant) -> Result<PublicArea, Error> {
         let command = CommandCode::ReadPublic;
-        let plain = Plain { code: command, handles: &[handle], returns: ReturnsHandle::No };
+        let plain = PlainCommand { code: command, handles: &[handle], returns: ReturnsHandle::No };
         let body = self.run(&plain, &Writer::new(), deadline)?;
         let (public, name) = parse_all(command, &body, |reader| {
             let public = PublicArea::parse_tpm2b(reader)?;

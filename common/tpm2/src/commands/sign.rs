@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::parse_all;
-use crate::client::{AuthorizedObject, InSession, Tpm};
+use crate::client::{AuthorizedObject, SessionCommand, Tpm};
 use crate::constants::{ALG_NULL, CommandCode, SHA256_SIZE};
 use crate::error::Error;
 use crate::frame::ReturnsHandle;
@@ -12,8 +12,9 @@ use crate::session::{ParameterEncryption, Session};
 use crate::structures::{EcdsaSignature, put_null_hashcheck};
 
 impl Tpm {
-    /// Signs a SHA-256 digest with a loaded key whose scheme is fixed to ECDSA with SHA-256. The signature is
-    /// authenticated by the session, not verified: verify it with the key that the binding holds.
+    /// Signs a SHA-256 digest with a loaded key whose scheme is fixed to ECDSA with SHA-256. The
+    /// session authenticates the response, but this crate does not verify the signature: verify it
+    /// with the public key that you stored for this key.
     pub fn sign(
         &mut self,
         session: &mut Session,
@@ -22,11 +23,12 @@ impl Tpm {
         deadline: Instant,
     ) -> Result<EcdsaSignature, Error> {
         let command = CommandCode::Sign;
-        let in_session = InSession {
+        let in_session = SessionCommand {
             code: command,
             key,
             other: None,
-            // The response starts with a TPMT_SIGNATURE, which is no TPM2B and so cannot be encrypted.
+            // The response starts with a TPMT_SIGNATURE. This is not a TPM2B, so it cannot be
+            // encrypted.
             encryption: ParameterEncryption::Command,
             returns: ReturnsHandle::No,
         };
@@ -38,7 +40,7 @@ impl Tpm {
 
 fn parameters(digest: &[u8; SHA256_SIZE]) -> Result<Writer, MarshalError> {
     let mut writer = Writer::new();
-    // inScheme null: the key's own scheme.
+    // A null inScheme selects the key's own scheme.
     writer.put_sized(digest)?.put_u16(ALG_NULL)?;
     put_null_hashcheck(&mut writer)?;
     Ok(writer)

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::{parse_all, returned_handle};
-use crate::client::{Plain, Tpm};
+use crate::client::{PlainCommand, Tpm};
 use crate::constants::{
     AES_KEY_BITS, ALG_AES, ALG_CFB, ALG_NULL, ALG_SHA256, CommandCode, SESSION_HMAC, SESSION_POLICY,
 };
@@ -15,8 +15,9 @@ use crate::session::{NONCE_SIZE, PolicySession, Salt, Session};
 use crate::structures::EccP256Public;
 
 impl Tpm {
-    /// Opens an HMAC session salted to the storage key at `handle`, whose public area the caller has compared
-    /// with the one it pinned. Flush it with [`Tpm::flush_session`].
+    /// Opens an HMAC session salted to the storage key at `handle`. Before the call, compare the
+    /// public area `storage_key` with the one that you pinned. End the session with
+    /// [`Tpm::flush_session`].
     pub fn start_session(
         &mut self,
         handle: Handle,
@@ -29,14 +30,15 @@ impl Tpm {
         Ok(Session::open(session, &salt, &nonce_caller, nonce_tpm))
     }
 
-    /// Opens a policy session with SHA-256, neither salted nor bound: what it authorizes depends on the
-    /// policy commands that follow. Flush it with [`Tpm::flush_policy_session`].
+    /// Opens a policy session with SHA-256. The session is neither salted nor bound: what it
+    /// authorizes depends on the policy commands that follow. End it with
+    /// [`Tpm::flush_policy_session`].
     pub fn start_policy_session(&mut self, deadline: Instant) -> Result<PolicySession, Error> {
         let (session, _, _) = self.start_auth_session(Handle::NULL, policy, deadline)?;
         Ok(PolicySession::new(session))
     }
 
-    /// The session with the nonces of both sides.
+    /// Returns the session's handle, the caller's nonce and the TPM's nonce.
     fn start_auth_session(
         &mut self,
         salting_key: Handle,
@@ -48,7 +50,7 @@ impl Tpm {
         self.random().fill(&mut nonce_caller)?;
         let parameters = parameters(&nonce_caller).map_err(Error::Input)?;
         let handles = [salting_key, Handle::NULL];
-        let plain = Plain { code: command, handles: &handles, returns: ReturnsHandle::Yes };
+        let plain = PlainCommand { code: command, handles: &handles, returns: ReturnsHandle::Yes };
         let body = self.run(&plain, &parameters, deadline)?;
         let session = returned_handle(command, &body)?;
         let nonce_tpm = parse_all(command, &body, |reader| {
@@ -80,7 +82,7 @@ fn hmac(nonce_caller: &[u8], encrypted_salt: &[u8]) -> Result<Writer, MarshalErr
 
 fn policy(nonce_caller: &[u8]) -> Result<Writer, MarshalError> {
     let mut writer = Writer::new();
-    // No salt and no symmetric algorithm: it encrypts nothing.
+    // The session has neither a salt nor a symmetric algorithm, because it encrypts nothing.
     writer
         .put_sized(nonce_caller)?
         .put_sized(&[])?

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::client::{Plain, Tpm};
+use crate::client::{PlainCommand, Tpm};
 use crate::constants::{CommandCode, STARTUP_CLEAR};
 use crate::error::Error;
 use crate::frame::ReturnsHandle;
@@ -10,8 +10,8 @@ use crate::marshal::Writer;
 use crate::response_code::ResponseClass;
 
 impl Tpm {
-    /// Starts the TPM with `TPM_SU_CLEAR`. A TPM that has been started answers 0x100, which is success here:
-    /// firmware or the kernel did it.
+    /// Starts the TPM with `TPM_SU_CLEAR`. A TPM that the firmware or the kernel has started
+    /// already answers 0x100. This counts as success.
     pub fn startup(&mut self, deadline: Instant) -> Result<(), Error> {
         let mut parameters = Writer::new();
         parameters.put_u16(STARTUP_CLEAR).map_err(Error::Input)?;
@@ -21,8 +21,9 @@ impl Tpm {
         }
     }
 
-    /// Tests what has not been tested yet (`fullTest` NO). The TPM may go on testing after it has answered;
-    /// commands then get TESTING and are repeated.
+    /// Tests everything that the TPM has not tested yet (`fullTest` NO). The TPM may continue
+    /// testing after it has answered. It then answers commands with TESTING, and the client repeats
+    /// them.
     pub fn self_test(&mut self, deadline: Instant) -> Result<(), Error> {
         let mut parameters = Writer::new();
         parameters.put_u8(0).map_err(Error::Input)?;
@@ -30,6 +31,6 @@ impl Tpm {
     }
 }
 
-fn plain(code: CommandCode) -> Plain<'static> {
-    Plain { code, handles: &[], returns: ReturnsHandle::No }
+fn plain(code: CommandCode) -> PlainCommand<'static> {
+    PlainCommand { code, handles: &[], returns: ReturnsHandle::No }
 }

@@ -1,3 +1,5 @@
+//! Tests of the decoding and the classes of response codes.
+
 use proptest::prelude::*;
 use tpm2_protocol::data::{TpmRc, TpmRcIndex};
 
@@ -8,7 +10,7 @@ fn class(value: u32) -> ResponseClass {
 }
 
 #[test]
-fn codes_met_in_practice() {
+fn codes_have_the_expected_classes() {
     for (value, expected) in [
         (0x908, ResponseClass::Retry),
         (0x90a, ResponseClass::Retry),
@@ -43,7 +45,7 @@ fn codes_met_in_practice() {
 
 #[test]
 fn a_bad_parameter_is_not_a_missing_handle() {
-    // TPM_RC_HANDLE about parameter 1: a value in the command, not a slot that is empty.
+    // This is TPM_RC_HANDLE about parameter 1: a wrong value in the command, not an empty handle.
     assert_eq!(class(0x1cb), ResponseClass::Other);
 }
 

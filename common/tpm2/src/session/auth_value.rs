@@ -7,18 +7,19 @@ use zeroize::Zeroizing;
 use crate::constants::SHA256_SIZE;
 use crate::marshal::MarshalError;
 
-/// An authorization value of at most 32 bytes, wiped on drop. It never travels in the clear: it keys the
-/// session's HMAC, and is encrypted where a create command sets it.
+/// An authorization value of at most 32 bytes, which is wiped on drop. It is never sent
+/// unencrypted: it is a key of the session's HMAC, and it is encrypted in the command that creates
+/// a key.
 #[derive(Clone)]
 pub struct AuthValue(Zeroizing<Vec<u8>>);
 
 impl AuthValue {
-    /// The empty value: whoever can reach the key may use it.
+    /// The empty value. Whoever can reach a key with the empty value can use the key.
     pub fn empty() -> Self {
         Self(Zeroizing::new(Vec::new()))
     }
 
-    /// Whether it is the empty value.
+    /// Whether this is the empty value.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -31,9 +32,10 @@ impl AuthValue {
 impl TryFrom<&[u8]> for AuthValue {
     type Error = MarshalError;
 
-    /// Takes the bytes without the zeros at their end, which a TPM drops on its side too (Part 1, section
-    /// "Authorization Values"). While session key and value fit into one HMAC block the HMAC's own padding
-    /// hides the difference; the one spelling does not rely on that.
+    /// Takes the bytes without the zeros at their end, because a TPM drops these too (Part 1,
+    /// section "Authorization Values"). As long as the session key and the value fit into one HMAC
+    /// block, the padding of the HMAC hides the difference. Dropping the zeros here avoids relying
+    /// on that.
     fn try_from(bytes: &[u8]) -> Result<Self, MarshalError> {
         if bytes.len() > SHA256_SIZE {
             return Err(MarshalError::TooLong {
@@ -59,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn trailing_zeros_do_not_count() {
+    fn trailing_zeros_are_dropped() {
         let value = |bytes: &[u8]| AuthValue::try_from(bytes).unwrap().as_bytes().to_vec();
         assert_eq!(value(&[1, 0, 2, 0, 0]), [1, 0, 2]);
         assert_eq!(value(&[0, 0]), [0u8; 0]);
@@ -69,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn debug_shows_nothing() {
+    fn debug_does_not_show_the_value() {
         let value = AuthValue::try_from(&b"hunter2"[..]).unwrap();
         assert_eq!(format!("{value:?}"), "AuthValue(..)");
     }

@@ -1,4 +1,4 @@
-//! The HMAC key of a session, and what is done with it.
+//! The HMAC key of a session and the functions that use it.
 
 use hmac::{Hmac, KeyInit};
 use sha2::Sha256;
@@ -8,16 +8,16 @@ use zeroize::Zeroizing;
 use crate::constants::SHA256_SIZE;
 use crate::kdf;
 
-/// Bytes in a SHA-256 block, the native size of an HMAC-SHA-256 key.
+/// Bytes in a SHA-256 block, which is the native size of an HMAC-SHA-256 key.
 const BLOCK: usize = 64;
 
-/// An HMAC key of at most one block: shorter ones are padded with zeros (RFC 2104, 2), which is what the
-/// HMAC itself would do.
+/// An HMAC key of at most one block. A shorter key is padded with zeros, as HMAC itself would pad
+/// it (RFC 2104, 2).
 pub(super) struct HmacKey(Zeroizing<[u8; BLOCK]>);
 
 impl HmacKey {
-    /// Joins a session key with the authValue of the entity (`sessionKey ‖ authValue`, Part 1, section
-    /// "Session-Based Authorizations"). Both have at most 32 bytes.
+    /// Concatenates a session key and the authValue of an object (`sessionKey ‖ authValue`, Part 1,
+    /// section "Session-Based Authorizations"). Each has at most 32 bytes.
     pub(super) fn join(first: &[u8; SHA256_SIZE], second: &[u8]) -> Self {
         let mut key = Zeroizing::new([0; BLOCK]);
         for (to, from) in key.iter_mut().zip(first.iter().chain(second)) {
@@ -30,12 +30,12 @@ impl HmacKey {
         Hmac::new((&*self.0).into())
     }
 
-    /// HMAC-SHA-256 over the parts, one after the other.
+    /// Computes the HMAC-SHA-256 of the concatenation of `parts`.
     pub(super) fn authenticate(&self, parts: &[&[u8]]) -> [u8; SHA256_SIZE] {
         kdf::authenticate(self.mac(), parts)
     }
 
-    /// Whether `tag` is the HMAC over the parts, compared in constant time.
+    /// Whether `tag` is the HMAC of the concatenation of `parts`. Compares in constant time.
     pub(super) fn verify(&self, parts: &[&[u8]], tag: &[u8]) -> bool {
         self.authenticate(parts).ct_eq(tag).into()
     }
@@ -51,8 +51,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_joined_key_is_the_plain_hmac_key() {
-        // RFC 4231, test case 2 pads "Jefe"; here its padding to 32 bytes is the same key.
+    fn a_joined_key_gives_the_hmac_of_the_rfc() {
+        // RFC 4231, test case 2, has the key "Jefe". Padding it to 32 bytes gives the same HMAC.
         let mut key = [0; 32];
         key[..4].copy_from_slice(b"Jefe");
         let tag = HmacKey::join(&key, &[]).authenticate(&[b"what do ya want ", b"for nothing?"]);
@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn every_bit_of_a_tag_counts() {
+    fn a_tag_with_any_changed_bit_is_refused() {
         let key = HmacKey::join(&[7; 32], b"auth");
         let tag = key.authenticate(&[b"message"]);
         assert!(key.verify(&[b"message"], &tag));

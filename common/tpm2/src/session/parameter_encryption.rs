@@ -1,5 +1,5 @@
-//! AES-128-CFB over the first parameter of a command or response (Part 1, section "Parameter Encryption";
-//! "CFB Mode Parameter Encryption").
+//! AES-128-CFB encryption of the first parameter of a command or response (Part 1, sections
+//! "Parameter Encryption" and "CFB Mode Parameter Encryption").
 
 use aes::Aes128;
 use cfb_mode::cipher::KeyIvInit;
@@ -11,10 +11,11 @@ use crate::marshal::{MarshalError, Reader};
 type Encryptor = cfb_mode::Encryptor<Aes128>;
 type Decryptor = cfb_mode::Decryptor<Aes128>;
 
-/// Which first parameters travel encrypted. The TPM allows it only where that parameter is a TPM2B.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Which first parameters are encrypted. The TPM allows encryption only for a parameter that is a
+/// TPM2B.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ParameterEncryption {
-    /// Neither.
+    /// Neither the command's nor the response's.
     None,
     /// The command's (session attribute `decrypt`).
     Command,
@@ -22,7 +23,7 @@ pub(crate) enum ParameterEncryption {
     Both,
 }
 
-/// Key and IV for one direction, bound to both nonces, so used for one message only.
+/// Key and IV for one direction. They depend on both nonces, so they are used for one message only.
 struct KeyMaterial {
     key: Zeroizing<[u8; 16]>,
     iv: [u8; 16],
@@ -40,7 +41,8 @@ impl KeyMaterial {
     }
 }
 
-/// Encrypts the content of the TPM2B at the start of a command's parameters; its size stays readable.
+/// Encrypts the content of the TPM2B at the start of a command's parameters. The size field stays
+/// unencrypted.
 pub(super) fn encrypt_first(
     session_value: &HmacKey,
     nonce_newer: &[u8],

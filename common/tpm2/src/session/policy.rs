@@ -1,12 +1,12 @@
-//! Policy sessions, as far as an endorsement key needs one.
+//! Policy sessions, to the extent that an endorsement key needs them.
 
 use crate::handle::Handle;
 
-/// An open policy session. It lives in the TPM until it is flushed, also after a disconnect on a raw TPM: give
-/// it back with [`Tpm::flush_policy_session`](crate::Tpm::flush_policy_session).
+/// An open policy session. The session stays in the TPM until it is flushed, on a raw TPM even
+/// after a disconnect. End it with [`Tpm::flush_policy_session`](crate::Tpm::flush_policy_session).
 ///
-/// What it has asserted counts for one authorization; the TPM forgets it when a command that it authorized
-/// succeeds.
+/// The assertions in a session are good for one authorization: the TPM forgets them when a command
+/// that they authorized succeeds.
 #[derive(Debug, PartialEq, Eq)]
 pub struct PolicySession {
     handle: Handle,
@@ -17,7 +17,8 @@ impl PolicySession {
         Self { handle }
     }
 
-    /// The handle, for instance to record it before a crash.
+    /// The session's handle. A caller can record it, for instance to flush the session after a
+    /// crash.
     pub const fn handle(&self) -> Handle {
         self.handle
     }

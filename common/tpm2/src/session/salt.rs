@@ -1,5 +1,5 @@
-//! The secret that starts a salted session: one-pass ECDH with an ephemeral key of ours and the storage
-//! root key (Part 1, annex C.6.1; "Secret Sharing" with the label "SECRET").
+//! The secret that salts a session: a one-pass ECDH key agreement between an ephemeral key of this
+//! crate and the storage root key (Part 1, annex C.6.1; "Secret Sharing" with the label "SECRET").
 
 use p256::SecretKey;
 use zeroize::Zeroizing;
@@ -11,20 +11,20 @@ use crate::marshal::Writer;
 use crate::random::{RandomError, RandomSource};
 use crate::structures::EccPoint;
 
-/// A random 32-byte number misses the range of scalars with a probability of 2^-32; three misses in a row
-/// are a broken source.
+/// How many random numbers to try as the ephemeral scalar. A random 32-byte number is not a valid
+/// scalar with a probability of 2^-32, so three failures in a row mean that the source is broken.
 const SCALAR_ATTEMPTS: usize = 3;
 
-/// A fresh salt, and what lets only the holder of the salting key compute it too.
+/// A fresh salt, and the data with which the holder of the salting key can compute it.
 pub(crate) struct Salt {
-    /// The salt.
+    /// The salt itself.
     pub(crate) secret: Zeroizing<[u8; 32]>,
-    /// The content of `TPM2B_ENCRYPTED_SECRET`: our ephemeral point as a `TPMS_ECC_POINT`.
+    /// The content of `TPM2B_ENCRYPTED_SECRET`: the ephemeral point as a `TPMS_ECC_POINT`.
     pub(crate) encrypted: Vec<u8>,
 }
 
 impl Salt {
-    /// Makes a salt for the key at `point`.
+    /// Makes a salt for the key whose public point is `point`.
     pub(crate) fn agree(point: &EccPoint, random: &mut dyn RandomSource) -> Result<Self, Error> {
         let ephemeral = ephemeral_key(random)?;
         let shared = p256::ecdh::diffie_hellman(
@@ -62,9 +62,9 @@ mod tests {
     use super::*;
     use crate::marshal::Reader;
 
-    struct Constant(u8);
+    struct ConstantRandom(u8);
 
-    impl RandomSource for Constant {
+    impl RandomSource for ConstantRandom {
         fn fill(&mut self, bytes: &mut [u8]) -> Result<(), RandomError> {
             bytes.fill(self.0);
             Ok(())
@@ -72,10 +72,10 @@ mod tests {
     }
 
     #[test]
-    fn the_holder_of_the_salting_key_finds_the_same_salt() {
+    fn the_holder_of_the_salting_key_computes_the_same_salt() {
         let parent = SecretKey::from_slice(&[5; 32]).unwrap();
         let point = EccPoint::from(parent.public_key());
-        let salt = Salt::agree(&point, &mut Constant(9)).unwrap();
+        let salt = Salt::agree(&point, &mut ConstantRandom(9)).unwrap();
         let mut reader = Reader::new(&salt.encrypted);
         let theirs = EccPoint::parse(&mut reader).unwrap();
         reader.finish().unwrap();
@@ -86,11 +86,11 @@ mod tests {
     }
 
     #[test]
-    fn numbers_that_are_no_scalars_are_an_error_in_the_end() {
+    fn a_source_that_gives_no_valid_scalar_is_an_error() {
         let point = EccPoint::from(SecretKey::from_slice(&[5; 32]).unwrap().public_key());
         for byte in [0x00, 0xff] {
             assert!(matches!(
-                Salt::agree(&point, &mut Constant(byte)),
+                Salt::agree(&point, &mut ConstantRandom(byte)),
                 Err(Error::Random(RandomError))
             ));
         }

@@ -1,3 +1,5 @@
+//! Tests of the authorization and verification in HMAC sessions.
+
 use proptest::prelude::*;
 
 use super::*;
@@ -24,7 +26,7 @@ fn authorization(encryption: ParameterEncryption) -> (Authorization, [u8; 6]) {
     (authorization, parameters)
 }
 
-/// What an honest TPM would append.
+/// The authorization area that an honest TPM would append.
 fn response_area(authorization: &Authorization, parameters: &[u8], attributes: u8) -> Vec<u8> {
     let hash: [u8; 32] = Sha256::new()
         .chain_update([0; 4])
@@ -40,7 +42,7 @@ fn response_area(authorization: &Authorization, parameters: &[u8], attributes: u
 }
 
 #[test]
-fn an_authentic_response_rolls_the_nonce() {
+fn an_authentic_response_gives_the_next_nonce() {
     let (authorization, _) = authorization(ParameterEncryption::None);
     let area = response_area(&authorization, &PARAMETERS, 1);
     assert_eq!(authorization.accept(&mut PARAMETERS.clone(), &mut Reader::new(&area)), Ok([5; 32]));
@@ -67,7 +69,7 @@ fn any_changed_bit_of_a_response_is_noticed() {
 }
 
 #[test]
-fn attributes_that_we_did_not_ask_for_are_refused_even_if_authentic() {
+fn authentic_responses_with_unrequested_attributes_are_refused() {
     let (authorization, _) = authorization(ParameterEncryption::Both);
     for attributes in [0x00, 0x01, 0x21, 0xe1] {
         let area = response_area(&authorization, &PARAMETERS, attributes);
@@ -82,7 +84,7 @@ fn attributes_that_we_did_not_ask_for_are_refused_even_if_authentic() {
 }
 
 #[test]
-fn commands_are_encrypted_only_where_asked() {
+fn commands_are_encrypted_only_if_requested() {
     assert_eq!(authorization(ParameterEncryption::None).1, PARAMETERS);
     let (_, encrypted) = authorization(ParameterEncryption::Command);
     assert_ne!(encrypted, PARAMETERS);

@@ -1,38 +1,43 @@
-//! Authorizations without an HMAC: they prove no secret, and their part of a response proves nothing.
+//! Authorizations without an HMAC. They do not prove knowledge of a secret, and their entry in a
+//! response proves nothing.
 
 use super::{CONTINUE_SESSION, NONCE_SIZE};
 use crate::handle::Handle;
 use crate::marshal::{MarshalError, Reader, Writer};
 
-/// An authorization whose HMAC would have an empty key, and which a TPM wants without one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// An authorization whose HMAC would have an empty key. A TPM expects such an authorization without
+/// an HMAC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unkeyed {
-    /// The empty password in the clear: for a hierarchy, key or index whose authValue is empty (Part 1,
+    /// The empty password, for a hierarchy, a key or an index whose authValue is empty (Part 1,
     /// section "Password Authorizations").
     EmptyPassword,
-    /// A policy session, neither salted nor bound, whose policy asks for no authValue (Part 1, section "Policy
-    /// Authorizations").
+    /// A policy session that is neither salted nor bound and whose policy needs no authValue (Part
+    /// 1, section "Policy Authorizations").
     Policy(Handle),
 }
 
 impl Unkeyed {
-    /// Writes the `TPMS_AUTH_COMMAND` (Part 2, 10.13.2): without nonce and HMAC.
+    /// Writes the `TPMS_AUTH_COMMAND` (Part 2, 10.13.2) without a nonce and without an HMAC.
     pub(crate) fn build(self, writer: &mut Writer) -> Result<(), MarshalError> {
         let (handle, attributes) = match self {
             Self::EmptyPassword => (Handle::PASSWORD, 0),
-            // The session stays, to be flushed like every other, whether the command succeeds or not.
+            // Keep the session open whether or not the command succeeds, so that the caller flushes
+            // it like any other session.
             Self::Policy(handle) => (handle, CONTINUE_SESSION),
         };
         writer.put_u32(handle.value())?.put_sized(&[])?.put_u8(attributes)?.put_sized(&[])?;
         Ok(())
     }
 
-    /// Reads the `TPMS_AUTH_RESPONSE` (Part 2, 10.13.3), which has no HMAC; a nonce only for a session.
+    /// Reads the `TPMS_AUTH_RESPONSE` (Part 2, 10.13.3). It has no HMAC, and a nonce only for a
+    /// session.
     pub(crate) fn accept(self, reader: &mut Reader<'_>) -> Result<(), MarshalError> {
         let nonce = reader.sized(NONCE_SIZE, "nonceTPM")?;
         let attributes = reader.u8("sessionAttributes")?;
         reader.sized(0, "hmac")?;
-        // A TPM may answer a password with or without `continueSession`; it has no meaning there.
+        // A TPM may answer a password with or without `continueSession`, which has no meaning
+        // there.
         let (nonce_size, attributes_allowed) = match self {
             Self::EmptyPassword => (0, attributes & !CONTINUE_SESSION == 0),
             Self::Policy(_) => (NONCE_SIZE, attributes == CONTINUE_SESSION),
@@ -77,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn responses_are_accepted_in_their_own_shape_only() {
+    fn responses_of_another_format_are_refused() {
         assert!(accept(Unkeyed::EmptyPassword, &[], 0, &[]));
         assert!(accept(Unkeyed::EmptyPassword, &[], 1, &[]));
         assert!(!accept(Unkeyed::EmptyPassword, &[1; 32], 1, &[]));

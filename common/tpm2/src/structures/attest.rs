@@ -1,6 +1,6 @@
-//! What a TPM signs about itself and its objects (`TPMS_ATTEST`, Part 2, 10.12.12).
+//! The statements that a TPM signs about itself and its objects (`TPMS_ATTEST`, Part 2, 10.12.12).
 
-use super::Name;
+use super::name::Name;
 use crate::constants::{
     GENERATED_VALUE, MAX_DIGEST, MAX_NAME, TAG_ATTEST_CERTIFY, TAG_ATTEST_CREATION,
 };
@@ -9,66 +9,68 @@ use crate::marshal::{MarshalError, Reader};
 #[cfg(test)]
 mod tests;
 
-/// A statement of a TPM. It says something only with a signature over [`Attest::as_bytes`] by a restricted key
-/// of a genuine TPM.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A statement of a TPM. Trust it only together with a signature over [`Attest::as_bytes`] by a
+/// restricted key of a genuine TPM.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attest {
-    /// The qualified Name of the key that signs: [`Name::qualified_in`] of a primary key.
+    /// The qualified Name of the signing key. For a primary key this is [`Name::qualified_in`].
     pub qualified_signer: Name,
-    /// The qualifying data of the caller, at most 66 bytes.
+    /// The qualifying data that the caller passed, at most 66 bytes.
     pub extra_data: Vec<u8>,
-    /// The TPM's clock. Outside of the endorsement and platform hierarchies both counts are obfuscated.
+    /// The TPM's clock. If the signing key is in neither the endorsement nor the platform
+    /// hierarchy, both counts are obfuscated.
     pub clock: ClockInfo,
-    /// The vendor's firmware version, obfuscated like the counts.
+    /// The vendor's firmware version. It is obfuscated in the same cases as the counts.
     pub firmware_version: u64,
-    /// What is attested.
+    /// The attested facts.
     pub attested: Attested,
     bytes: Vec<u8>,
 }
 
 /// The TPM's clock (`TPMS_CLOCK_INFO`, Part 2, 10.11.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClockInfo {
-    /// Milliseconds that the TPM has been powered.
+    /// How long the TPM has been powered, in milliseconds.
     pub clock: u64,
-    /// How often it was reset.
+    /// How often the TPM was reset.
     pub reset_count: u32,
-    /// How often it was restarted or resumed since the reset.
+    /// How often the TPM was restarted or resumed since its last reset.
     pub restart_count: u32,
-    /// Whether no greater clock was reported before.
+    /// Whether the TPM has never reported a greater value of `clock` before.
     pub safe: bool,
 }
 
-/// What is attested (`TPMU_ATTEST`, Part 2, 10.12.11), of the kinds used here.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The attested facts (`TPMU_ATTEST`, Part 2, 10.12.11), of the kinds that this crate uses.
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Attested {
     /// `TPMS_CERTIFY_INFO` (Part 2, 10.12.3): an object is in this TPM.
     Certify {
         /// The object's Name.
         name: Name,
-        /// The same with its parents up to the hierarchy.
+        /// The object's qualified Name, which depends on its parents up to the hierarchy.
         qualified_name: Name,
     },
-    /// `TPMS_CREATION_INFO` (Part 2, 10.12.7): this TPM made an object, in these circumstances.
+    /// `TPMS_CREATION_INFO` (Part 2, 10.12.7): this TPM made an object in certain circumstances.
     Creation {
         /// The object's Name.
         object_name: Name,
-        /// The hash of its [`CreationData`](super::CreationData) by its name algorithm, at most 64 bytes.
+        /// The hash of the object's [`CreationData`](super::CreationData) by its name algorithm, at
+        /// most 64 bytes.
         creation_hash: Vec<u8>,
     },
 }
 
 impl Attest {
-    /// Parses a whole `TPMS_ATTEST`, without the `TPM2B` size. Other types than those of [`Attested`] are
-    /// refused.
+    /// Parses a whole `TPMS_ATTEST`, without the `TPM2B` size. Refuses a type that [`Attested`]
+    /// does not have.
     pub fn parse(bytes: &[u8]) -> Result<Self, MarshalError> {
         let mut reader = Reader::new(bytes);
         let magic = reader.u32("magic")?;
         if magic != GENERATED_VALUE {
             return Err(MarshalError::Value { field: "magic", value: u64::from(magic) });
         }
-        // The type decides what comes last, so it is matched before anything else is read.
+        // The type decides how the end of the structure is read, so check it before anything else.
         let attested = match reader.u16("type")? {
             TAG_ATTEST_CERTIFY => Attested::certify,
             TAG_ATTEST_CREATION => Attested::creation,
@@ -86,7 +88,7 @@ impl Attest {
         Ok(attest)
     }
 
-    /// The marshalled `TPMS_ATTEST`, without the `TPM2B` size: what is signed.
+    /// The marshalled `TPMS_ATTEST`, without the `TPM2B` size. These are the signed bytes.
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes
     }

@@ -5,34 +5,35 @@ use std::ops::BitOr;
 
 use crate::marshal::MarshalError;
 
-/// What an object may do and where it may go. Reserved bits cannot be held.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
+/// The attributes of an object: what it may do, and whether it may leave its TPM or its parent. A
+/// value cannot hold reserved bits.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct ObjectAttributes(u32);
 
 impl ObjectAttributes {
-    /// `fixedTPM`: cannot be duplicated to another TPM.
+    /// `fixedTPM`: the object cannot be duplicated to another TPM.
     pub const FIXED_TPM: Self = Self(1 << 1);
-    /// `stClear`: gone after a `Startup(CLEAR)`.
+    /// `stClear`: the object does not survive a `Startup(CLEAR)`.
     pub const ST_CLEAR: Self = Self(1 << 2);
-    /// `fixedParent`: cannot be given another parent.
+    /// `fixedParent`: the object cannot get another parent.
     pub const FIXED_PARENT: Self = Self(1 << 4);
-    /// `sensitiveDataOrigin`: the TPM made the private part.
+    /// `sensitiveDataOrigin`: the TPM generated the private part.
     pub const SENSITIVE_DATA_ORIGIN: Self = Self(1 << 5);
-    /// `userWithAuth`: its authValue suffices to use it.
+    /// `userWithAuth`: the object's authValue suffices to use it.
     pub const USER_WITH_AUTH: Self = Self(1 << 6);
-    /// `adminWithPolicy`: administration needs its policy.
+    /// `adminWithPolicy`: administration of the object needs its policy.
     pub const ADMIN_WITH_POLICY: Self = Self(1 << 7);
     /// `noDA`: dictionary-attack protection does not apply.
     pub const NO_DA: Self = Self(1 << 10);
     /// `encryptedDuplication`: duplication must be encrypted.
     pub const ENCRYPTED_DUPLICATION: Self = Self(1 << 11);
-    /// `restricted`: only for what the TPM itself made.
+    /// `restricted`: the key works only on data that the TPM itself made.
     pub const RESTRICTED: Self = Self(1 << 16);
-    /// `decrypt`: decrypts; with `restricted`, a storage parent.
+    /// `decrypt`: the key may decrypt. With `restricted`, it is a storage parent.
     pub const DECRYPT: Self = Self(1 << 17);
-    /// `sign` (or `encrypt` of a symmetric key).
+    /// `sign`: the key may sign (or, if it is symmetric, encrypt).
     pub const SIGN: Self = Self(1 << 18);
-    /// `x509sign`: may sign certificates only.
+    /// `x509sign`: the key may sign only certificates.
     pub const X509_SIGN: Self = Self(1 << 19);
 
     const NAMES: [(Self, &'static str); 12] = [
@@ -50,16 +51,10 @@ impl ObjectAttributes {
         (Self::X509_SIGN, "x509sign"),
     ];
 
-    /// Both sets together, usable in constants.
+    /// The union of both sets. This function can be used in constants.
     #[must_use]
     pub const fn with(self, other: Self) -> Self {
         Self(self.0 | other.0)
-    }
-
-    /// This set less the other.
-    #[must_use]
-    pub const fn without(self, other: Self) -> Self {
-        Self(self.0 & !other.0)
     }
 
     /// Whether all of `other` is in this set.
@@ -67,7 +62,7 @@ impl ObjectAttributes {
         self.0 & other.0 == other.0
     }
 
-    /// The 32 bits on the wire.
+    /// The 32 bits of the `TPMA_OBJECT`.
     pub const fn bits(self) -> u32 {
         self.0
     }
@@ -126,10 +121,9 @@ mod tests {
     }
 
     #[test]
-    fn names_are_those_of_the_specification() {
+    fn attributes_display_the_names_of_the_specification() {
         let set = ObjectAttributes::FIXED_TPM | ObjectAttributes::SIGN;
         assert_eq!(set.to_string(), "fixedTPM|sign");
         assert!(!set.contains(ObjectAttributes::SIGN | ObjectAttributes::DECRYPT));
-        assert_eq!(set.without(ObjectAttributes::SIGN), ObjectAttributes::FIXED_TPM);
     }
 }

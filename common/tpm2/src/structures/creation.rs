@@ -1,5 +1,5 @@
-//! In which circumstances an object was made (`TPMS_CREATION_DATA`, Part 2, 15.1), and the TPM's word that
-//! it made it (`TPMT_TK_CREATION`, Part 2, 10.7.3).
+//! The circumstances in which an object was made (`TPMS_CREATION_DATA`, Part 2, 15.1), and the
+//! TPM's ticket which confirms that this TPM made it (`TPMT_TK_CREATION`, Part 2, 10.7.3).
 
 use std::fmt;
 
@@ -11,41 +11,43 @@ use crate::marshal::{MarshalError, Reader, Writer};
 #[cfg(test)]
 mod tests;
 
-/// Banks in a selection at most: one for each hash algorithm of a TPM (`HASH_COUNT`, Part 2, annex "Algorithm
-/// Constants"; implementations have 3 to 5).
+/// Largest number of banks in a selection: one for each hash algorithm of a TPM (`HASH_COUNT`, Part
+/// 2, annex "Algorithm Constants"; implementations have 3 to 5).
 const MAX_BANKS: u32 = 16;
-/// Bytes in a bank's bitmap at most: 32 registers (`PCR_SELECT_MAX`, Part 2, 10.6.1; 24 is usual).
+/// Largest bitmap of a bank in bytes: 32 registers (`PCR_SELECT_MAX`, Part 2, 10.6.1; 24 registers
+/// are usual).
 const MAX_BITMAP: usize = 4;
-/// Largest creation data accepted in a response, in bytes. With all banks it has less than 500.
+/// Largest accepted creation data in bytes. Creation data with all banks has less than 500.
 const MAX_CREATION_DATA: usize = 1024;
 
-/// The circumstances of a creation. Trusted only through its hash in an attestation
-/// ([`Attested::Creation`](super::Attested::Creation)).
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The circumstances in which an object was made. Trust them only if their hash is in an
+/// attestation ([`Attested::Creation`](super::Attested::Creation)).
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CreationData {
-    /// The platform registers that were asked for.
+    /// The platform configuration registers that the creator selected.
     pub pcr_select: Vec<PcrSelection>,
-    /// The digest of their values, of nothing where none were asked for; at most 64 bytes.
+    /// The digest of the values of these registers, at most 64 bytes. If no register was selected,
+    /// it is the digest of no bytes.
     pub pcr_digest: Vec<u8>,
-    /// `TPMA_LOCALITY` (Part 2, 8.5).
+    /// The `TPMA_LOCALITY` (Part 2, 8.5).
     pub locality: u8,
-    /// The parent's name algorithm; `TPM_ALG_NULL` (0x0010) below a hierarchy.
+    /// The parent's name algorithm. `TPM_ALG_NULL` (0x0010) if the parent is a hierarchy.
     pub parent_name_algorithm: u16,
-    /// The parent's Name: that of an object, or the 4 bytes of a hierarchy's handle.
+    /// The parent's Name: the Name of an object, or the 4 bytes of a hierarchy's handle.
     pub parent_name: Vec<u8>,
-    /// The parent's qualified Name, or the same handle.
+    /// The parent's qualified Name, or the handle of the hierarchy again.
     pub parent_qualified_name: Vec<u8>,
-    /// What the caller associated with the creation, at most 66 bytes.
+    /// The data that the creator associated with the object, at most 66 bytes.
     pub outside_info: Vec<u8>,
     bytes: Vec<u8>,
 }
 
-/// The registers of one bank (`TPMS_PCR_SELECTION`, Part 2, 10.6.2).
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The selected registers of one bank (`TPMS_PCR_SELECTION`, Part 2, 10.6.2).
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PcrSelection {
     /// The bank's hash algorithm, such as 0x000B for SHA-256.
     pub hash_algorithm: u16,
-    /// One bit for each register, from the lowest bit of the first byte on; at most 4 bytes.
+    /// One bit for each register, starting with the lowest bit of the first byte. At most 4 bytes.
     pub bitmap: Vec<u8>,
 }
 
@@ -67,8 +69,9 @@ impl CreationData {
         Ok(data)
     }
 
-    /// The hierarchy of a primary object: the handle that both parent Names are. `None` if the parent is an
-    /// object, or if the three fields about the parent contradict each other.
+    /// The hierarchy of a primary object, whose handle is both the parent's Name and its qualified
+    /// Name. `None` if the parent is an object, or if the three fields about the parent contradict
+    /// each other.
     pub fn hierarchy(&self) -> Option<Handle> {
         let handle = <[u8; 4]>::try_from(self.parent_name.as_slice()).ok()?;
         let consistent = self.parent_name_algorithm == ALG_NULL
@@ -76,7 +79,8 @@ impl CreationData {
         consistent.then(|| Handle::new(u32::from_be_bytes(handle)))
     }
 
-    /// Its hash by the name algorithm of the object that was made: the `creationHash` of an attestation.
+    /// The hash of the creation data by the name algorithm of the new object. An attestation holds
+    /// it as `creationHash`.
     pub fn hash(&self, algorithm: HashAlgorithm) -> Vec<u8> {
         algorithm.digest(&[&self.bytes])
     }
@@ -106,19 +110,19 @@ impl PcrSelection {
     }
 }
 
-/// What `TPM2_CreatePrimary` says about a creation, which `TPM2_CertifyCreation` takes again.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What `TPM2_CreatePrimary` returns about a creation. `TPM2_CertifyCreation` takes it as an input.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CreationEvidence {
-    /// The circumstances.
+    /// The circumstances of the creation.
     pub data: CreationData,
-    /// Their hash by the new object's name algorithm, at most 64 bytes.
+    /// The hash of the circumstances by the new object's name algorithm, at most 64 bytes.
     pub hash: Vec<u8>,
-    /// The TPM's ticket for both.
+    /// The TPM's ticket for the object and the hash.
     pub ticket: CreationTicket,
 }
 
-/// A `TPMT_TK_CREATION`: an HMAC with a secret of the TPM's hierarchy. It tells only that TPM something, and
-/// that until its next reset.
+/// A `TPMT_TK_CREATION`: an HMAC with a secret of the TPM's hierarchy. Only the TPM that made the
+/// ticket can check it, and only until its next reset.
 #[derive(Clone, PartialEq, Eq)]
 pub struct CreationTicket {
     hierarchy: Handle,

@@ -1,14 +1,15 @@
-//! A point on P-384 as a TPM writes it (`TPMS_ECC_POINT`, Part 2, 11.2.5.2): that of an endorsement key.
+//! A point on P-384 as a TPM encodes it (`TPMS_ECC_POINT`, Part 2, 11.2.5.2): the public point of
+//! an endorsement key.
 
 use std::fmt;
 
 use super::ecc_point::left_padded;
 use crate::marshal::{MarshalError, Reader};
 
-/// Bytes in a coordinate of P-384.
+/// Bytes in a coordinate on P-384.
 const COORDINATE: usize = 48;
 
-/// A public point that is on the curve and not at infinity.
+/// A public point. It is on the curve and not at infinity.
 #[derive(Clone, PartialEq, Eq)]
 pub struct EccP384Point {
     x: [u8; COORDINATE],
@@ -32,7 +33,7 @@ impl EccP384Point {
         &self.y
     }
 
-    /// A TPM may write a coordinate without its leading zero bytes.
+    /// Parses a `TPMS_ECC_POINT`. A TPM may leave out the leading zero bytes of a coordinate.
     pub(crate) fn parse(reader: &mut Reader<'_>) -> Result<Self, MarshalError> {
         let x = left_padded(reader.sized(COORDINATE, "x")?);
         let y = left_padded(reader.sized(COORDINATE, "y")?);
@@ -61,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn points_come_back_with_or_without_leading_zeros() {
+    fn points_parse_with_or_without_leading_zeros() {
         let mut short = 0;
         for number in 1u16..2000 {
             let mut scalar = [0; 48];

@@ -1,4 +1,4 @@
-//! A point on P-256 as a TPM writes it (`TPMS_ECC_POINT`, Part 2, 11.2.5.2).
+//! A point on P-256 as a TPM encodes it (`TPMS_ECC_POINT`, Part 2, 11.2.5.2).
 
 use std::fmt;
 
@@ -6,13 +6,13 @@ use p256::elliptic_curve::sec1::ToSec1Point;
 
 use crate::marshal::{MarshalError, Reader, Writer};
 
-/// Bytes in a coordinate of P-256.
+/// Bytes in a coordinate on P-256.
 const COORDINATE: usize = 32;
 
-/// A public point that is on the curve and not at infinity.
+/// A public point. It is on the curve and not at infinity.
 ///
-/// A TPM may write a coordinate without its leading zero bytes; the bytes as they came are kept, because
-/// the object's [`Name`](super::Name) is a hash over them.
+/// A TPM may leave out the leading zero bytes of a coordinate. This type keeps the bytes as the TPM
+/// sent them, because the object's [`Name`](super::Name) is a hash over them.
 #[derive(Clone, PartialEq, Eq)]
 pub struct EccPoint {
     wire_x: Vec<u8>,
@@ -72,7 +72,8 @@ impl fmt::Debug for EccPoint {
     }
 }
 
-/// Right-aligns at most `N` bytes; TPM numbers may come without their leading zeros.
+/// Pads `bytes`, of which at most the last `N` are taken, with zeros on the left to `N` bytes. A
+/// TPM may leave out the leading zeros of a number.
 pub(super) fn left_padded<const N: usize>(bytes: &[u8]) -> [u8; N] {
     let mut padded = [0; N];
     for (to, from) in padded.iter_mut().rev().zip(bytes.iter().rev()) {
@@ -92,7 +93,8 @@ mod tests {
 
     #[test]
     fn short_coordinates_keep_their_bytes() {
-        // The first small scalar whose x or y starts with a zero byte stands for the 1 in 128 keys that do.
+        // The first small scalar whose x coordinate starts with a zero byte. About 1 in 128 keys
+        // has a coordinate that starts with a zero byte.
         let short = (1u16..5000)
             .map(|number| {
                 let mut scalar = [0; 32];

@@ -1,8 +1,10 @@
-//! Endorsement keys in their three standard shapes (TCG "EK Credential Profile for TPM Family 2.0", annex B:
-//! templates L-1, L-2 and H-3).
+//! Endorsement keys made from three standard templates (TCG "EK Credential Profile for TPM Family
+//! 2.0", annex B: templates L-1, L-2 and H-3).
 
+use super::attributes::ObjectAttributes;
 use super::ecc_p384_point::EccP384Point;
-use super::{EccPoint, Name, ObjectAttributes};
+use super::ecc_point::EccPoint;
+use super::name::Name;
 use crate::constants::{
     ALG_AES, ALG_CFB, ALG_ECC, ALG_NULL, ALG_RSA, CURVE_P256, CURVE_P384, SHA256_SIZE,
 };
@@ -15,29 +17,30 @@ mod tests;
 
 /// Bytes in an RSA-2048 modulus.
 const MODULUS: usize = 256;
-/// Bits in the same, as the TPM writes them.
+/// Bits in an RSA-2048 modulus: the value of `keyBits` in a TPM structure.
 const MODULUS_BITS: u16 = 2048;
 
-/// Which endorsement key: the template that the TPM derives it from.
+/// The template from which a TPM derives an endorsement key.
 ///
-/// The key is the same each time until the endorsement seed is changed, so it identifies the TPM: keep it
-/// from whoever has no right to know the device.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// The derived key is the same every time until the endorsement seed is changed, so the key
+/// identifies the TPM. Do not show it to anyone who has no right to identify the device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum EndorsementTemplate {
-    /// L-1: RSA-2048, name algorithm SHA-256, AES-128. Used under a policy.
+    /// L-1: RSA-2048, name algorithm SHA-256, AES-128. The key is used with a policy session.
     Rsa2048,
-    /// L-2: ECC P-256, name algorithm SHA-256, AES-128. Used under a policy.
+    /// L-2: ECC P-256, name algorithm SHA-256, AES-128. The key is used with a policy session.
     EccP256,
-    /// H-3: ECC P-384, name algorithm SHA-384, AES-256. Used with its empty authValue, or under a policy.
+    /// H-3: ECC P-384, name algorithm SHA-384, AES-256. The key is used with its empty authValue or
+    /// with a policy session.
     EccP384,
 }
 
 impl EndorsementTemplate {
-    /// All of them.
+    /// All templates.
     pub const ALL: [Self; 3] = [Self::Rsa2048, Self::EccP256, Self::EccP384];
 
-    /// The NV index where the manufacturer puts the key's certificate, if there is one (TCG "EK Credential
-    /// Profile", section "NV Index Assignments", low and high range).
+    /// The NV index at which the manufacturer stores the key's certificate, if there is one (TCG
+    /// "EK Credential Profile", section "NV Index Assignments", low and high range).
     pub const fn certificate_index(self) -> Handle {
         Handle::new(match self {
             Self::Rsa2048 => 0x01C0_0002,
@@ -46,9 +49,10 @@ impl EndorsementTemplate {
         })
     }
 
-    /// Where the key is kept if somebody made it persistent (TCG "Registry of Reserved TPM 2.0 Handles and
-    /// Localities", 2.3.1: 0x81010000 to 0x8101FFFF are for endorsement keys; the numbers within are custom).
-    /// Any object can be there: compare its public area.
+    /// The handle at which the key usually is if somebody made it persistent (TCG "Registry of
+    /// Reserved TPM 2.0 Handles and Localities", 2.3.1: 0x81010000 to 0x8101FFFF are for
+    /// endorsement keys; which handle within this range belongs to which key is only a custom). Any
+    /// object can be there, so compare its public area.
     pub const fn persistent_handle(self) -> Handle {
         Handle::new(match self {
             Self::Rsa2048 => 0x8101_0001,
@@ -57,7 +61,7 @@ impl EndorsementTemplate {
         })
     }
 
-    /// The key's name algorithm, and with it the hash of a credential for it.
+    /// The key's name algorithm. It is also the hash algorithm of a credential for the key.
     pub const fn name_algorithm(self) -> HashAlgorithm {
         match self {
             Self::Rsa2048 | Self::EccP256 => HashAlgorithm::Sha256,
@@ -65,7 +69,7 @@ impl EndorsementTemplate {
         }
     }
 
-    /// Bytes in the AES key with which a credential for it is encrypted (CFB mode).
+    /// The size, in bytes, of the AES key that encrypts a credential for this key (CFB mode).
     pub const fn symmetric_key_size(self) -> usize {
         match self {
             Self::Rsa2048 | Self::EccP256 => 16,
@@ -93,8 +97,8 @@ impl EndorsementTemplate {
         }
     }
 
-    /// The `TPM2B_PUBLIC` for `TPM2_CreatePrimary`, with the unique field of the profile: zeros as long as
-    /// the key for the low range, empty for the high range.
+    /// Writes the `TPM2B_PUBLIC` for `TPM2_CreatePrimary`, with the unique field that the profile
+    /// prescribes: in the low range, zeros as long as the key; in the high range, an empty field.
     pub(crate) fn build_tpm2b(self, writer: &mut Writer) -> Result<(), MarshalError> {
         let mut area = Writer::new();
         self.build_area(&mut area)?;
@@ -107,7 +111,7 @@ impl EndorsementTemplate {
         Ok(())
     }
 
-    /// Everything in the public area but the unique field.
+    /// Writes the public area without the unique field.
     fn build_area(self, writer: &mut Writer) -> Result<(), MarshalError> {
         let key_bits = match self {
             Self::Rsa2048 | Self::EccP256 => 128,
@@ -123,7 +127,7 @@ impl EndorsementTemplate {
             .put_u16(ALG_CFB)?
             .put_u16(ALG_NULL)?;
         match self {
-            // Exponent 0 is the default, 2^16 + 1 (Part 2, 12.2.3.5).
+            // Exponent 0 stands for the default, 2^16 + 1 (Part 2, 12.2.3.5).
             Self::Rsa2048 => writer.put_u16(MODULUS_BITS)?.put_u32(0)?,
             Self::EccP256 => writer.put_u16(CURVE_P256)?.put_u16(ALG_NULL)?,
             Self::EccP384 => writer.put_u16(CURVE_P384)?.put_u16(ALG_NULL)?,
@@ -132,24 +136,25 @@ impl EndorsementTemplate {
     }
 }
 
-/// `PolicyA` with SHA-256 (TCG "EK Credential Profile", annex B): `TPM2_PolicySecret` with the endorsement hierarchy.
+/// `PolicyA` with SHA-256 (TCG "EK Credential Profile", annex B): `TPM2_PolicySecret` with the
+/// endorsement hierarchy.
 const POLICY_A_SHA256: [u8; SHA256_SIZE] = [
     0x83, 0x71, 0x97, 0x67, 0x44, 0x84, 0xb3, 0xf8, 0x1a, 0x90, 0xcc, 0x8d, 0x46, 0xa5, 0xd7, 0x24,
     0xfd, 0x52, 0xd7, 0x6e, 0x06, 0x52, 0x0b, 0x64, 0xf2, 0xa1, 0xda, 0x1b, 0x33, 0x14, 0x69, 0xaa,
 ];
 
-/// `PolicyB` with SHA-384 (TCG "EK Credential Profile", annex B): `TPM2_PolicySecret` with the endorsement hierarchy
-/// or the policy of NV index 0x01C07F02.
+/// `PolicyB` with SHA-384 (TCG "EK Credential Profile", annex B): either `TPM2_PolicySecret` with
+/// the endorsement hierarchy, or the policy of NV index 0x01C07F02.
 const POLICY_B_SHA384: [u8; 48] = [
     0xb2, 0x6e, 0x7d, 0x28, 0xd1, 0x1a, 0x50, 0xbc, 0x53, 0xd8, 0x82, 0xbc, 0xf5, 0xfd, 0x3a, 0x1a,
     0x07, 0x41, 0x48, 0xbb, 0x35, 0xd3, 0xb4, 0xe4, 0xcb, 0x1c, 0x0a, 0xd9, 0xbd, 0xe4, 0x19, 0xca,
     0xcb, 0x47, 0xba, 0x09, 0x69, 0x96, 0x46, 0x15, 0x0f, 0x9f, 0xc0, 0x00, 0xf3, 0xf8, 0x0e, 0x12,
 ];
 
-/// The key in an endorsement key's public area.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The public key in an endorsement key's public area.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EndorsementKey {
-    /// The modulus, big-endian, 2048 bits; the exponent is 65537.
+    /// The modulus, big-endian, 2048 bits. The exponent is 65537.
     Rsa2048([u8; MODULUS]),
     /// A point on P-256.
     EccP256(EccPoint),
@@ -157,8 +162,8 @@ pub enum EndorsementKey {
     EccP384(EccP384Point),
 }
 
-/// The public area of an endorsement key: one of the standard templates, and a key.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The public area of an endorsement key, made from a standard template.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EndorsementPublic {
     template: EndorsementTemplate,
     key: EndorsementKey,
@@ -166,8 +171,10 @@ pub struct EndorsementPublic {
 }
 
 impl EndorsementPublic {
-    /// Parses a whole `TPMT_PUBLIC`, without the `TPM2B` size. Everything but the key must be as in one of the
-    /// templates, bit for bit; anything else is [`MarshalError::NotEndorsementKey`].
+    /// Parses a whole `TPMT_PUBLIC`, without the `TPM2B` size.
+    ///
+    /// Everything but the key must match a template bit for bit. Fails with
+    /// [`MarshalError::NotEndorsementKey`] if it matches none.
     pub fn parse(area: &[u8]) -> Result<Self, MarshalError> {
         for template in EndorsementTemplate::ALL {
             let mut prefix = Writer::new();
@@ -182,17 +189,17 @@ impl EndorsementPublic {
         Err(MarshalError::NotEndorsementKey)
     }
 
-    /// Which of the standard keys this is.
+    /// The template of this key.
     pub const fn template(&self) -> EndorsementTemplate {
         self.template
     }
 
-    /// The key.
+    /// The public key.
     pub const fn key(&self) -> &EndorsementKey {
         &self.key
     }
 
-    /// The Name, computed here from the public area: SHA-384 for P-384, else SHA-256.
+    /// The key's Name, computed from the public area with the name algorithm of the template.
     pub fn name(&self) -> Name {
         Name::hashed(self.template.name_algorithm(), &self.area)
     }
@@ -213,7 +220,8 @@ impl EndorsementKey {
     }
 }
 
-/// `TPM2B_PUBLIC_KEY_RSA` (Part 2, 11.2.4.5) with a number of exactly 2048 bits.
+/// Reads a `TPM2B_PUBLIC_KEY_RSA` (Part 2, 11.2.4.5), which must hold a number of exactly 2048
+/// bits.
 fn modulus(reader: &mut Reader<'_>) -> Result<[u8; MODULUS], MarshalError> {
     let field = "modulus";
     let bytes = reader.sized(MODULUS, field)?;

@@ -1,4 +1,5 @@
-//! Names: what a TPM calls an object, whatever handle it has (`TPM2B_NAME`, Part 1, section "Names").
+//! Names, which identify an object independently of its handle (`TPM2B_NAME`, Part 1, section
+//! "Names").
 
 use std::fmt;
 
@@ -9,25 +10,29 @@ use crate::handle::Handle;
 use crate::kdf::HashAlgorithm;
 use crate::marshal::{MarshalError, Reader};
 
-/// The Name of an object: its name algorithm (2 bytes, big-endian) followed by the hash of its public area.
+/// The Name of an object: its name algorithm (2 bytes, big-endian) followed by the hash of its
+/// public area.
 ///
-/// Only SHA-256, SHA-384 and SHA-512 Names can be held; this crate recomputes every Name.
+/// Only Names with SHA-256, SHA-384 or SHA-512 can be held, because this crate recomputes every
+/// Name.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Name(Vec<u8>);
 
 impl Name {
-    /// Computes the Name of an object whose name algorithm is SHA-256 from its marshalled `TPMT_PUBLIC`.
+    /// Computes the Name of an object with the name algorithm SHA-256 from its marshalled
+    /// `TPMT_PUBLIC`.
     pub(crate) fn sha256(public_area: &[u8]) -> Self {
         Self::join(ALG_SHA256, &Sha256::digest(public_area))
     }
 
-    /// The same with the name algorithm that the public area asks for.
+    /// Computes the Name of an object with any supported name algorithm from its marshalled
+    /// `TPMT_PUBLIC`.
     pub(crate) fn hashed(algorithm: HashAlgorithm, public_area: &[u8]) -> Self {
         Self::join(algorithm.identifier(), &algorithm.digest(&[public_area]))
     }
 
-    /// Computes the Name of an object from its marshalled `TPMT_PUBLIC`. `None` if the name algorithm is
-    /// not one this crate can compute.
+    /// Computes the Name of an object from its marshalled `TPMT_PUBLIC`. Returns `None` if this
+    /// crate cannot compute the name algorithm.
     pub(crate) fn compute(name_algorithm: u16, public_area: &[u8]) -> Option<Self> {
         match name_algorithm {
             ALG_SHA256 => Some(Self::sha256(public_area)),
@@ -41,8 +46,9 @@ impl Name {
         Self([&algorithm.to_be_bytes(), digest].concat())
     }
 
-    /// The qualified Name of a primary object in a hierarchy (Part 1, section "Names"): its name algorithm,
-    /// then the hash of the hierarchy's handle and the Name. It is what says in which hierarchy a key is.
+    /// The qualified Name of a primary object in a hierarchy (Part 1, section "Names"): its name
+    /// algorithm, followed by the hash of the hierarchy's handle and the Name. The qualified Name
+    /// tells in which hierarchy a key is.
     #[must_use]
     pub fn qualified_in(&self, hierarchy: Handle) -> Self {
         let hashed = [&hierarchy.value().to_be_bytes()[..], &self.0].concat();
@@ -53,14 +59,14 @@ impl Name {
         }
     }
 
-    /// The bytes: algorithm, then digest.
+    /// The name algorithm followed by the digest.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 }
 
 impl Name {
-    /// Parses a `TPM2B_NAME` that must hold such a Name, not a handle and not nothing.
+    /// Parses a `TPM2B_NAME`, which must hold a hash and not a handle, and must not be empty.
     pub(crate) fn parse(
         reader: &mut Reader<'_>,
         field: &'static str,
@@ -101,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_parse_only_in_their_own_length() {
+    fn names_of_another_length_are_refused() {
         let name = Name::compute(ALG_SHA256, b"public").unwrap();
         assert_eq!(name.as_bytes().len(), 34);
         assert_eq!(Name::try_from(name.as_bytes()).unwrap(), name);

@@ -1,6 +1,6 @@
-//! What an NV index is (`TPMS_NV_PUBLIC`, Part 2, 13.6).
+//! The public area of an NV index (`TPMS_NV_PUBLIC`, Part 2, 13.6).
 
-use super::Name;
+use super::name::Name;
 use crate::constants::MAX_DIGEST;
 use crate::handle::Handle;
 use crate::marshal::{MarshalError, Reader};
@@ -11,42 +11,44 @@ const OWNER_READ: u32 = 1 << 17;
 const AUTH_READ: u32 = 1 << 18;
 /// `TPMA_NV_WRITTEN` (Part 2, 13.4).
 const WRITTEN: u32 = 1 << 29;
-/// Largest `TPM2B_NV_PUBLIC` accepted: index, algorithm, attributes, policy with its size, data size.
+/// Largest accepted `TPM2B_NV_PUBLIC` in bytes: index, algorithm, attributes, policy with its size,
+/// and data size.
 const MAX_NV_PUBLIC: usize = 4 + 2 + 4 + 2 + MAX_DIGEST + 2;
 
 /// The public area of an NV index.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NvPublic {
     /// The index.
     pub index: Handle,
     /// The name algorithm, such as 0x000B for SHA-256.
     pub name_algorithm: u16,
-    /// `TPMA_NV` (Part 2, 13.4) as it came.
+    /// The `TPMA_NV` attributes (Part 2, 13.4), with all their bits.
     pub attributes: u32,
-    /// `authPolicy`, at most 64 bytes.
+    /// The `authPolicy`, at most 64 bytes.
     pub policy: Vec<u8>,
-    /// Bytes in the data.
+    /// The size of the index's data in bytes.
     pub data_size: u16,
     area: Vec<u8>,
 }
 
 impl NvPublic {
-    /// The Name, computed here; `None` if the name algorithm is not SHA-256, SHA-384 or SHA-512.
+    /// The Name, computed from the public area. `None` if the name algorithm is not SHA-256,
+    /// SHA-384 or SHA-512.
     pub fn name(&self) -> Option<Name> {
         Name::compute(self.name_algorithm, &self.area)
     }
 
-    /// Whether the index's own authValue lets read it (`AUTHREAD`).
+    /// Whether the index can be read with its own authValue (`AUTHREAD`).
     pub const fn auth_read(&self) -> bool {
         self.attributes & AUTH_READ != 0
     }
 
-    /// Whether the owner's authorization lets read it (`OWNERREAD`).
+    /// Whether the index can be read with the owner's authorization (`OWNERREAD`).
     pub const fn owner_read(&self) -> bool {
         self.attributes & OWNER_READ != 0
     }
 
-    /// Whether anything was written to it yet (`WRITTEN`).
+    /// Whether the index has been written (`WRITTEN`).
     pub const fn is_written(&self) -> bool {
         self.attributes & WRITTEN != 0
     }
@@ -74,7 +76,8 @@ mod tests {
     use tpm2_protocol::TpmUnmarshal;
     use tpm2_protocol::data::TpmsNvPublic;
 
-    /// What swtpm has for a certificate: index, SHA-256, attributes, no policy, 842 bytes.
+    /// What swtpm returns for the index of a certificate: index, SHA-256, attributes, no policy,
+    /// 842 bytes.
     const CERTIFICATE: [u8; 16] =
         [0, 14, 0x01, 0xC0, 0, 0x16, 0, 0x0b, 0x62, 0x07, 0x20, 0x01, 0, 0, 0x03, 0x4a];
 

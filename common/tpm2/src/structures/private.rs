@@ -1,13 +1,14 @@
-//! The encrypted private part of a key (`TPM2B_PRIVATE`, Part 2, 12.3.7), opaque to everybody but the TPM.
+//! The encrypted private part of a key (`TPM2B_PRIVATE`, Part 2, 12.3.7). Only the TPM can read it.
 
 use std::fmt;
 
 use crate::marshal::{MarshalError, Reader};
 
-/// Largest private blob accepted, in bytes. swtpm makes about 190 bytes for a P-256 key.
+/// Largest accepted private blob in bytes. swtpm makes about 190 bytes for a P-256 key.
 const MAX_PRIVATE: usize = 1024;
 
-/// A key's private part, encrypted and integrity-protected by its parent. Without the `TPM2B` size.
+/// A key's private part, encrypted and integrity-protected by its parent, without the `TPM2B` size.
+/// It has 1 to 1024 bytes.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PrivateBlob(Vec<u8>);
 
@@ -17,7 +18,7 @@ impl PrivateBlob {
         &self.0
     }
 
-    /// Parses a whole `TPM2B_PRIVATE`, size included, as a TSS2 PRIVATE KEY file holds it.
+    /// Parses a whole `TPM2B_PRIVATE` with its size field, as a TSS2 PRIVATE KEY file holds it.
     pub fn from_tpm2b(bytes: &[u8]) -> Result<Self, MarshalError> {
         let mut reader = Reader::new(bytes);
         let blob = Self::parse(&mut reader)?;
@@ -25,7 +26,7 @@ impl PrivateBlob {
         Ok(blob)
     }
 
-    /// The whole `TPM2B_PRIVATE`, size included.
+    /// The whole `TPM2B_PRIVATE` with its size field.
     pub fn to_tpm2b(&self) -> Vec<u8> {
         let mut bytes = u16::try_from(self.0.len()).unwrap_or(u16::MAX).to_be_bytes().to_vec();
         bytes.extend_from_slice(&self.0);
@@ -74,7 +75,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_parses_builds_the_same(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
+        fn parsed_blobs_build_the_same_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
             if let Ok(blob) = PrivateBlob::from_tpm2b(&bytes) {
                 prop_assert_eq!(blob.to_tpm2b(), bytes);
             }

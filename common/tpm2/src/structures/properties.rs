@@ -1,13 +1,16 @@
-//! Who made the TPM (`TPM_PT_FIXED` properties, Part 2, 6.13).
+//! The manufacturer and version of a TPM (`TPM_PT_FIXED` properties, Part 2, 6.13).
 
-/// What a TPM says of itself. Unauthenticated: a simulator can say anything, so these are hints.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+/// What a TPM says about itself. The values are hints, because nothing authenticates them: a
+/// simulator can say anything.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TpmProperties {
-    /// `TPM_PT_MANUFACTURER`: four characters of the TCG vendor registry, such as `IBM`, `STM `, `INTC`.
+    /// `TPM_PT_MANUFACTURER`: four characters of the TCG vendor registry, such as `IBM`, `STM `,
+    /// `INTC`.
     pub manufacturer: String,
-    /// `TPM_PT_VENDOR_STRING_1` to `_4`, joined, without padding. swtpm says `SW   TPM`.
+    /// `TPM_PT_VENDOR_STRING_1` to `_4`, joined and without padding. swtpm says `SW   TPM`.
     pub vendor: String,
-    /// `TPM_PT_FIRMWARE_VERSION_1` (high half) and `_2` (low half); their meaning is the vendor's.
+    /// `TPM_PT_FIRMWARE_VERSION_1` (high half) and `_2` (low half). The vendor decides what they
+    /// mean.
     pub firmware_version: u64,
 }
 
@@ -18,12 +21,12 @@ const FIRMWARE_VERSION_1: u32 = 0x0000_010B;
 const FIRMWARE_VERSION_2: u32 = 0x0000_010C;
 
 impl TpmProperties {
-    /// The first property to ask for.
+    /// The first property to read.
     pub(crate) const FIRST: u32 = MANUFACTURER;
-    /// How many there are from the first to the last.
+    /// The number of properties from the first to the last.
     pub(crate) const COUNT: u32 = FIRMWARE_VERSION_2 - MANUFACTURER + 1;
 
-    /// Picks what is known from (property, value) pairs; a property that is missing stays empty.
+    /// Picks the known properties from (property, value) pairs. A missing property stays empty.
     pub(crate) fn from_pairs(pairs: &[(u32, u32)]) -> Self {
         let mut properties = Self::default();
         for &(property, value) in pairs {
@@ -39,8 +42,8 @@ impl TpmProperties {
     }
 }
 
-/// Four characters, most significant byte first. What is not printable ASCII is dropped, since this ends
-/// up in logs and on terminals.
+/// Decodes four characters, most significant byte first. Drops characters that are not printable
+/// ASCII, because the text is written to logs and terminals.
 fn text(value: u32) -> String {
     value
         .to_be_bytes()

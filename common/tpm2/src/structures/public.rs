@@ -1,6 +1,9 @@
-//! Public areas of ECC P-256 keys (`TPMT_PUBLIC`, Part 2, 12.2.4) and the templates that we use.
+//! Public areas of ECC P-256 keys (`TPMT_PUBLIC`, Part 2, 12.2.4) and the templates of the keys
+//! that this project makes.
 
-use super::{EccPoint, Name, ObjectAttributes};
+use super::attributes::ObjectAttributes;
+use super::ecc_point::EccPoint;
+use super::name::Name;
 use crate::constants::{
     AES_KEY_BITS, ALG_AES, ALG_CFB, ALG_ECC, ALG_ECDSA, ALG_NULL, ALG_SHA256, CURVE_P256,
     SHA256_SIZE,
@@ -10,44 +13,47 @@ use crate::marshal::{MarshalError, Reader, Writer};
 #[cfg(test)]
 mod tests;
 
-/// Largest public area accepted, in bytes. An RSA-4096 area has about 600.
+/// Largest accepted public area in bytes. The public area of an RSA-4096 key has about 600.
 pub(crate) const MAX_PUBLIC: usize = 1024;
 
-/// How a parent encrypts its children (`TPMT_SYM_DEF_OBJECT`, Part 2, 11.1.7).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// The algorithm with which a key encrypts its children (`TPMT_SYM_DEF_OBJECT`, Part 2, 11.1.7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Symmetric {
-    /// None: not a parent.
+    /// None, because the key is not a parent.
     Null,
     /// AES-128 in CFB mode.
     Aes128Cfb,
 }
 
-/// What a key signs with (`TPMT_ECC_SCHEME`, Part 2, 11.2.5.6).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// The signature scheme of a key (`TPMT_ECC_SCHEME`, Part 2, 11.2.5.6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Scheme {
-    /// Not fixed in the key.
+    /// The scheme is not fixed in the key.
     Null,
-    /// ECDSA with SHA-256, and nothing else.
+    /// The key signs only with ECDSA and SHA-256.
     EcdsaSha256,
 }
 
-/// Everything in the public area of a P-256 key but its point. Name algorithm SHA-256, KDF null.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Everything in the public area of a P-256 key except its point. The name algorithm is SHA-256,
+/// and the KDF is null.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EccP256Template {
     /// What the key may do.
     pub attributes: ObjectAttributes,
-    /// `authPolicy`: empty, or a SHA-256 policy digest.
+    /// The `authPolicy`: empty, or a SHA-256 policy digest.
     pub policy: Vec<u8>,
-    /// How the key protects children.
+    /// How the key encrypts its children.
     pub symmetric: Symmetric,
-    /// What the key signs with.
+    /// The signature scheme of the key.
     pub scheme: Scheme,
 }
 
 impl EccP256Template {
-    /// The storage root key: the H-2 template of the "TCG EK Credential Profile" and "TPM v2.0 Provisioning
-    /// Guidance" with `noDA`, as it is created from a zero-length unique field (a 32-byte zero one gives
-    /// another key).
+    /// The template of the storage root key: the H-2 template of the "TCG EK Credential Profile"
+    /// and the "TPM v2.0 Provisioning Guidance", with `noDA`.
+    ///
+    /// The key is created from a unique field of length zero. A unique field of 32 zero bytes gives
+    /// another key.
     pub fn storage_root_key() -> Self {
         Self {
             attributes: STORAGE_PARENT | ObjectAttributes::NO_DA,
@@ -57,34 +63,36 @@ impl EccP256Template {
         }
     }
 
-    /// A device key: ECDSA with SHA-256 fixed in the public area, made by this TPM, never leaving it.
-    /// With `noDA` an empty-auth key still signs while the TPM is locked out.
+    /// The template of a device key, which this TPM makes and which never leaves it. ECDSA with
+    /// SHA-256 is fixed in the public area. Because of `noDA`, a key with an empty authValue signs
+    /// even while the TPM is locked out.
     pub fn device_key() -> Self {
         Self {
-            attributes: FIXED_HERE | ObjectAttributes::NO_DA | ObjectAttributes::SIGN,
+            attributes: FIXED_IN_TPM | ObjectAttributes::NO_DA | ObjectAttributes::SIGN,
             policy: Vec::new(),
             symmetric: Symmetric::Null,
             scheme: Scheme::EcdsaSha256,
         }
     }
 
-    /// An attestation key: signs with ECDSA and SHA-256 only what the TPM itself made. Meant for a primary key
-    /// of the endorsement hierarchy, where the firmware version in an attestation is not obfuscated.
+    /// The template of an attestation key, which signs only data that the TPM itself made, with
+    /// ECDSA and SHA-256. Make it as a primary key of the endorsement hierarchy: there the firmware
+    /// version in an attestation is not obfuscated.
     pub fn attestation_key() -> Self {
         let device_key = Self::device_key();
         Self { attributes: device_key.attributes | ObjectAttributes::RESTRICTED, ..device_key }
     }
 
-    /// Whether this is an H-2 style storage root key. `noDA` is not asked for: other software makes the
-    /// same key without it.
+    /// Whether this is the template of a storage root key in the style of H-2, with or without
+    /// `noDA`: other software makes its storage root key without it.
     pub fn is_storage_root_key(&self) -> bool {
         let mut plain = self.clone();
         plain.attributes = plain.attributes.with(ObjectAttributes::NO_DA);
         plain == Self::storage_root_key()
     }
 
-    /// The `TPM2B_PUBLIC` for a create command. `unique` is written as the x coordinate, at most 32 bytes; y has
-    /// none.
+    /// Writes the `TPM2B_PUBLIC` for a create command. `unique`, of at most 32 bytes, is written as
+    /// the x coordinate; the y coordinate is empty.
     pub(crate) fn build_tpm2b(
         &self,
         unique: &[u8],
@@ -118,16 +126,16 @@ impl EccP256Template {
     }
 }
 
-const FIXED_HERE: ObjectAttributes = ObjectAttributes::FIXED_TPM
+const FIXED_IN_TPM: ObjectAttributes = ObjectAttributes::FIXED_TPM
     .with(ObjectAttributes::FIXED_PARENT)
     .with(ObjectAttributes::SENSITIVE_DATA_ORIGIN)
     .with(ObjectAttributes::USER_WITH_AUTH);
 
 const STORAGE_PARENT: ObjectAttributes =
-    FIXED_HERE.with(ObjectAttributes::RESTRICTED).with(ObjectAttributes::DECRYPT);
+    FIXED_IN_TPM.with(ObjectAttributes::RESTRICTED).with(ObjectAttributes::DECRYPT);
 
 /// The public area of a P-256 key whose point is on the curve.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EccP256Public {
     template: EccP256Template,
     point: EccPoint,
@@ -135,7 +143,7 @@ pub struct EccP256Public {
 }
 
 impl EccP256Public {
-    /// Puts a public area together.
+    /// Builds a public area from a template and a point.
     pub fn new(template: EccP256Template, point: EccPoint) -> Result<Self, MarshalError> {
         let mut writer = Writer::new();
         template.build_area(&mut writer)?;
@@ -143,7 +151,7 @@ impl EccP256Public {
         Ok(Self { area: writer.as_bytes().to_vec(), template, point })
     }
 
-    /// All but the point.
+    /// Everything in the public area except the point.
     pub const fn template(&self) -> &EccP256Template {
         &self.template
     }
@@ -153,7 +161,7 @@ impl EccP256Public {
         &self.point
     }
 
-    /// The Name, computed here from the public area.
+    /// The Name, computed from the public area.
     pub fn name(&self) -> Name {
         Name::sha256(&self.area)
     }
@@ -163,14 +171,15 @@ impl EccP256Public {
         &self.area
     }
 
-    /// The whole `TPM2B_PUBLIC`, size included, as a TSS2 PRIVATE KEY file holds it.
+    /// The whole `TPM2B_PUBLIC` with its size field, as a TSS2 PRIVATE KEY file holds it.
     pub fn to_tpm2b(&self) -> Vec<u8> {
         let mut bytes = u16::try_from(self.area.len()).unwrap_or(u16::MAX).to_be_bytes().to_vec();
         bytes.extend_from_slice(&self.area);
         bytes
     }
 
-    /// Parses a whole `TPM2B_PUBLIC`, size included, which must be of a key of this kind.
+    /// Parses a whole `TPM2B_PUBLIC` with its size field. Fails with [`MarshalError::Value`] if it
+    /// is not the public area of a P-256 key of this kind.
     pub fn from_tpm2b(bytes: &[u8]) -> Result<Self, MarshalError> {
         let mut reader = Reader::new(bytes);
         let area = PublicArea::parse_tpm2b(&mut reader)?;
@@ -184,19 +193,19 @@ impl EccP256Public {
     }
 }
 
-/// The public area of any object: one that this crate can use, or another.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The public area of any object, whether or not this crate can use the object.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PublicArea {
-    /// A P-256 key with name algorithm SHA-256, in one of the shapes of [`EccP256Template`].
+    /// A P-256 key with the name algorithm SHA-256 whose fields fit into an [`EccP256Template`].
     EccP256(Box<EccP256Public>),
-    /// Something else, such as an RSA key.
+    /// Any other object, such as an RSA key.
     Other(OtherPublic),
 }
 
-/// A public area that this crate does not use, not examined beyond its first two fields.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The public area of an object that this crate does not use. Only its first two fields are parsed.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OtherPublic {
-    /// `TPMI_ALG_PUBLIC`, such as 0x0001 for RSA.
+    /// The `TPMI_ALG_PUBLIC`, such as 0x0001 for RSA.
     pub object_type: u16,
     /// The name algorithm, such as 0x000B for SHA-256.
     pub name_algorithm: u16,
@@ -204,7 +213,8 @@ pub struct OtherPublic {
 }
 
 impl PublicArea {
-    /// The Name, computed here; `None` if the name algorithm is not SHA-256, SHA-384 or SHA-512.
+    /// The Name, computed from the public area. `None` if the name algorithm is not SHA-256,
+    /// SHA-384 or SHA-512.
     pub fn name(&self) -> Option<Name> {
         match self {
             Self::EccP256(public) => Some(public.name()),
@@ -220,7 +230,7 @@ impl PublicArea {
         }
     }
 
-    /// Parses a marshalled `TPMT_PUBLIC` as a whole.
+    /// Parses a whole `TPMT_PUBLIC`, without the `TPM2B` size.
     pub fn parse(area: &[u8]) -> Result<Self, MarshalError> {
         let mut reader = Reader::new(area);
         let object_type = reader.u16("type")?;
@@ -244,7 +254,8 @@ impl PublicArea {
     }
 }
 
-/// What follows the name algorithm, up to the point. `None` for an ECC key of another shape.
+/// Reads the fields between the name algorithm and the point. Returns `None` if they do not fit
+/// into an [`EccP256Template`].
 fn parse_template(reader: &mut Reader<'_>) -> Result<Option<EccP256Template>, MarshalError> {
     let attributes = reader.u32("objectAttributes")?;
     let policy = reader.sized(SHA256_SIZE, "authPolicy")?.to_vec();
@@ -267,7 +278,8 @@ fn parse_template(reader: &mut Reader<'_>) -> Result<Option<EccP256Template>, Ma
     if reader.u16("curve")? != CURVE_P256 || reader.u16("kdf")? != ALG_NULL {
         return Ok(None);
     }
-    // A bit that we do not know makes the key unusable to us, not the response malformed.
+    // An unknown attribute means that this crate cannot use the key. It does not make the response
+    // malformed.
     let Ok(attributes) = ObjectAttributes::try_from(attributes) else {
         return Ok(None);
     };

@@ -4,17 +4,19 @@ use super::ecc_point::left_padded;
 use crate::constants::{ALG_ECDSA, ALG_SHA256};
 use crate::marshal::{MarshalError, Reader};
 
-/// An ECDSA signature over P-256 with SHA-256. Not verified: who asked for it must verify it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// An ECDSA signature over P-256 with SHA-256. This crate does not verify it; the caller that
+/// requested it must.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EcdsaSignature {
     /// r, big-endian, left-padded to 32 bytes.
     pub r: [u8; 32],
-    /// s, big-endian, left-padded to 32 bytes. Either half of the order may come.
+    /// s, big-endian, left-padded to 32 bytes. It can be in the lower or the upper half of the
+    /// group order.
     pub s: [u8; 32],
 }
 
 impl EcdsaSignature {
-    /// r followed by s, the fixed 64-byte form (IEEE P1363).
+    /// r followed by s: the fixed 64-byte encoding of IEEE P1363.
     pub fn to_bytes(self) -> [u8; 64] {
         let mut bytes = [0; 64];
         let (r, s) = bytes.split_at_mut(32);
@@ -23,8 +25,8 @@ impl EcdsaSignature {
         bytes
     }
 
-    /// Parses a whole `TPMT_SIGNATURE`, which must be ECDSA with SHA-256. Numbers may come without their
-    /// leading zeros.
+    /// Parses a whole `TPMT_SIGNATURE`, which must be ECDSA with SHA-256. The numbers may lack
+    /// their leading zeros.
     pub fn from_tpmt(bytes: &[u8]) -> Result<Self, MarshalError> {
         let mut reader = Reader::new(bytes);
         let signature = Self::parse(&mut reader)?;
@@ -32,14 +34,14 @@ impl EcdsaSignature {
         Ok(signature)
     }
 
-    /// The `TPMT_SIGNATURE` with both numbers at their full 32 bytes: 72 bytes.
+    /// The `TPMT_SIGNATURE` with both numbers padded to 32 bytes: 72 bytes in all.
     pub fn to_tpmt(self) -> Vec<u8> {
         let head = [ALG_ECDSA, ALG_SHA256].map(u16::to_be_bytes).concat();
         [&head[..], &[0, 32], &self.r, &[0, 32], &self.s].concat()
     }
 
     pub(crate) fn parse(reader: &mut Reader<'_>) -> Result<Self, MarshalError> {
-        // The algorithm decides what follows it, so it is matched before anything else is read.
+        // The algorithm decides how the rest is read, so check it before anything else.
         expect(reader, ALG_ECDSA, "signature algorithm")?;
         expect(reader, ALG_SHA256, "signature hash")?;
         let r = left_padded(reader.sized(32, "r")?);
@@ -85,8 +87,8 @@ mod tests {
     }
 
     #[test]
-    fn another_algorithm_is_refused_before_its_union() {
-        // TPM_ALG_RSASSA with SHA-256.
+    fn another_algorithm_is_refused_before_its_fields_are_read() {
+        // The algorithm TPM_ALG_RSASSA with SHA-256.
         let parsed = EcdsaSignature::parse(&mut Reader::new(&[0x00, 0x14, 0x00, 0x0b, 0, 0]));
         assert_eq!(parsed, Err(MarshalError::Value { field: "signature algorithm", value: 0x14 }));
     }

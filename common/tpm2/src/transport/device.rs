@@ -1,9 +1,10 @@
 //! The Linux TPM character devices, opened non-blocking.
 //!
-//! The driver takes a whole command in one write, gives the whole response in one read, and answers a
-//! write with EBUSY while a response is unread. On a blocking descriptor the write itself would last as
-//! long as the command; with `O_NONBLOCK` the driver works in the background and `poll` reports the
-//! response, which is what makes a deadline possible (Linux `drivers/char/tpm/tpm-dev-common.c`).
+//! The driver takes a whole command in one write, returns the whole response in one read, and
+//! answers a write with EBUSY while a response is unread. On a blocking descriptor, the write would
+//! take as long as the command. With `O_NONBLOCK`, the driver runs the command in the background
+//! and `poll` reports the response, so that a deadline is possible (Linux
+//! `drivers/char/tpm/tpm-dev-common.c`).
 
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -24,7 +25,7 @@ pub struct Device {
 }
 
 impl Device {
-    /// Opens the character device at `path`. Anything but a character device counts as absent.
+    /// Opens the character device at `path`. A file of another type counts as absent.
     pub fn open(path: &Path) -> Result<Self, TransportError> {
         let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
         let descriptor = rustix::fs::open(path, flags, Mode::empty())?;
@@ -35,8 +36,9 @@ impl Device {
         Self::from_descriptor(descriptor)
     }
 
-    /// Takes any descriptor with the driver's manners: one message a write, one message a read. A
-    /// `SOCK_SEQPACKET` pair has them, which is how this is tested on machines without a TPM driver.
+    /// Takes a descriptor that behaves like the driver: each write is one message, and each read is
+    /// one message. A `SOCK_SEQPACKET` pair behaves in this way, so tests can use it on machines
+    /// without a TPM driver.
     pub fn from_descriptor(descriptor: OwnedFd) -> Result<Self, TransportError> {
         rustix::io::ioctl_fionbio(&descriptor, true)?;
         Ok(Self { descriptor, poisoned: false })
@@ -49,7 +51,8 @@ impl Device {
         loop {
             match rustix::io::write(&self.descriptor, command) {
                 Ok(written) if written == command.len() => return Ok(()),
-                // The rest cannot follow in a second write: the driver would take it as a command.
+                // The rest cannot follow in a second write, because the driver would take it as a
+                // new command.
                 Ok(_) => return Err(TransportError::Malformed),
                 Err(Errno::AGAIN) => {
                     wait::until_ready(&self.descriptor, PollFlags::OUT, deadline)?;
@@ -87,7 +90,7 @@ impl Transport for Device {
             return Err(TransportError::Poisoned);
         }
         let result = match self.write(command, deadline) {
-            // The driver took nothing, so the connection is as it was.
+            // The driver accepted nothing, so the connection is unchanged.
             Err(TransportError::Busy) => return Err(TransportError::Busy),
             Err(error) => Err(error),
             Ok(()) => self.read(deadline),

@@ -1,4 +1,4 @@
-//! Raw TPM commands over a Unix stream, as swtpm speaks them with `--server type=unixio`.
+//! Raw TPM commands over a Unix stream socket, as swtpm accepts them with `--server type=unixio`.
 
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -21,10 +21,11 @@ pub struct UnixStream {
 }
 
 impl UnixStream {
-    /// Connects to the socket at `path`, waiting for a place in its queue until `deadline`.
+    /// Connects to the socket at `path`, and waits for a place in the queue of the socket until
+    /// `deadline`.
     ///
-    /// swtpm lets a second client connect and serves it once the first has gone, so a successful connect
-    /// does not promise that a command will be answered in time.
+    /// swtpm lets a second client connect and serves it after the first client has disconnected. A
+    /// successful connect therefore does not promise that a command will be answered in time.
     pub fn connect(path: &Path, deadline: Instant) -> Result<Self, TransportError> {
         let address = SocketAddrUnix::new(path)?;
         let socket = rustix::net::socket_with(
@@ -34,8 +35,8 @@ impl UnixStream {
             None,
         )?;
         loop {
-            // A blocking connect to a full queue obeys the send timeout (Linux, unix(7) and socket(7));
-            // a non-blocking one fails at once and offers nothing to poll.
+            // A blocking connect to a full queue obeys the send timeout (Linux, unix(7) and
+            // socket(7)). A non-blocking connect fails at once and leaves nothing to poll.
             let left = deadline
                 .checked_duration_since(Instant::now())
                 .filter(|left| !left.is_zero())
@@ -50,7 +51,8 @@ impl UnixStream {
         }
     }
 
-    /// Takes a stream socket that is connected already, for instance one half of a pair given to swtpm.
+    /// Takes a stream socket that is connected already, for instance one half of a pair whose other
+    /// half swtpm has.
     pub fn from_connected(socket: OwnedFd) -> Result<Self, TransportError> {
         rustix::io::ioctl_fionbio(&socket, true)?;
         Ok(Self { socket, poisoned: false })
@@ -59,7 +61,7 @@ impl UnixStream {
     fn send(&self, mut command: &[u8], deadline: Instant) -> Result<(), TransportError> {
         while !command.is_empty() {
             wait::until_ready(&self.socket, PollFlags::OUT, deadline)?;
-            // NOSIGNAL: a peer that has gone is an error here, not a signal to the process.
+            // With NOSIGNAL, a closed connection is an error here and not a signal to the process.
             match rustix::net::send(&self.socket, command, SendFlags::NOSIGNAL) {
                 Ok(sent) => command = command.get(sent..).unwrap_or_default(),
                 Err(Errno::AGAIN | Errno::INTR) => {}
@@ -75,7 +77,8 @@ impl UnixStream {
         loop {
             match claimed_length(&received)? {
                 Some(length) if received.len() == length => return Ok(received),
-                // More than was claimed: a second response, or a peer that is not in step with us.
+                // There are more bytes than the header claims: a second response, or a peer that is
+                // out of step.
                 Some(length) if received.len() > length => return Err(TransportError::Malformed),
                 _ => {}
             }

@@ -1,4 +1,4 @@
-//! Waiting for a descriptor until a deadline, whatever signals arrive.
+//! Waits for a descriptor until a deadline, and continues after signals.
 
 use std::os::fd::AsFd;
 use std::time::Instant;
@@ -8,7 +8,8 @@ use rustix::io::Errno;
 
 use super::TransportError;
 
-/// Returns when one of `flags` is there or the other side is gone (the next read or write tells which).
+/// Returns when the descriptor has one of `flags`, or when the other side has closed it. The next
+/// read or write shows which.
 pub(super) fn until_ready(
     descriptor: impl AsFd,
     flags: PollFlags,

@@ -1,4 +1,4 @@
-//! What tests of attestations start with: keys to attest with, credentials of another program.
+//! Helpers for tests of attestations: attestation keys, and credentials made by another program.
 
 use std::fs;
 use std::process::Command;
@@ -16,22 +16,22 @@ use zeroize::Zeroizing;
 
 use crate::common::swtpm::soon;
 
-/// An attestation key that nothing else in this TPM has the unique value of.
+/// Makes an attestation key with this unique value, which no other key in this TPM has.
 pub(crate) fn attestation_key(tpm: &mut Tpm, unique: u8) -> Primary<EccP256Public> {
     let template = EccP256Template::attestation_key();
     tpm.create_primary(Hierarchy::Endorsement, &template, &[unique; 32], soon()).unwrap()
 }
 
-/// The two parts of a credential.
-#[derive(Debug, Clone)]
-pub(crate) struct Made {
+/// A credential that owns its two parts.
+#[derive(Clone, Debug)]
+pub(crate) struct OwnedCredential {
     pub(crate) blob: Vec<u8>,
     pub(crate) encrypted_secret: Vec<u8>,
 }
 
-impl Made {
-    /// Lets tpm2-tools make a credential, without a TPM.
-    pub(crate) fn by_tool(
+impl OwnedCredential {
+    /// Has tpm2-tools make a credential. This needs no TPM.
+    pub(crate) fn from_tpm2_tools(
         swtpm: &Swtpm,
         secret: &[u8],
         endorsement_key: &EndorsementPublic,
@@ -42,9 +42,13 @@ impl Made {
         Self { blob, encrypted_secret }
     }
 
-    /// Makes a credential for a P-384 endorsement key with the derivation functions of this crate (Part 1,
-    /// section "Credential Protection"). The ephemeral key is always the same one.
-    pub(crate) fn by_hand(secret: &[u8], endorsement_key: &EccP384Point, name: &Name) -> Self {
+    /// Makes a credential for a P-384 endorsement key with the key derivation functions of this
+    /// crate (Part 1, section "Credential Protection"). The ephemeral key is fixed.
+    pub(crate) fn from_public_kdfs(
+        secret: &[u8],
+        endorsement_key: &EccP384Point,
+        name: &Name,
+    ) -> Self {
         let hash = HashAlgorithm::Sha384;
         let ephemeral = p384::SecretKey::from_slice(&[9; 48]).unwrap();
         let ours = ephemeral.public_key().to_sec1_point(false);
@@ -75,19 +79,19 @@ impl Made {
     }
 }
 
-/// A `TPM2B`.
+/// Encodes bytes as a `TPM2B`.
 fn framed(bytes: &[u8]) -> Vec<u8> {
     [&u16::try_from(bytes.len()).unwrap().to_be_bytes(), bytes].concat()
 }
 
-/// Opens a credential with the endorsement key, authorized as its template wants it. Leaves no session of its
-/// own.
+/// Opens a credential with the endorsement key, with the authorization that the key's template
+/// needs. Flushes the policy session that it opens.
 pub(crate) fn activate(
     tpm: &mut Tpm,
     session: &mut Session,
     attestation_key: &Object,
     endorsement_key: &Primary<EndorsementPublic>,
-    made: &Made,
+    made: &OwnedCredential,
 ) -> Result<Zeroizing<Vec<u8>>, Error> {
     let (object, credential) = (&endorsement_key.object, made.credential());
     if endorsement_key.public.template() == EndorsementTemplate::EccP384 {
@@ -102,7 +106,7 @@ pub(crate) fn activate(
     secret
 }
 
-/// Whether OpenSSL finds the key's signature over the statement good.
+/// Whether OpenSSL accepts the key's signature over the statement.
 pub(crate) fn openssl_verifies(
     swtpm: &Swtpm,
     key: &EccP256Public,

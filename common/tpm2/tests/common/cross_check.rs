@@ -1,4 +1,4 @@
-//! A transport that holds every message against the independent marshalling of `tpm2-protocol`.
+//! A transport that compares every message with the independent marshalling of `tpm2-protocol`.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -26,23 +26,24 @@ const DECRYPT: u8 = 1 << 5;
 /// `encrypt` of `TPMA_SESSION`.
 const ENCRYPT: u8 = 1 << 6;
 
-pub(crate) type Seen = Arc<Mutex<BTreeSet<u32>>>;
+/// The command codes that were sent.
+pub(crate) type SeenCommands = Arc<Mutex<BTreeSet<u32>>>;
 
 #[derive(Debug)]
-pub(crate) struct CrossChecked {
+pub(crate) struct CrossCheckedTransport {
     inner: Box<dyn Transport>,
-    seen: Seen,
+    seen: SeenCommands,
 }
 
-impl CrossChecked {
-    pub(crate) fn new(inner: Box<dyn Transport>) -> (Self, Seen) {
-        let seen = Seen::default();
+impl CrossCheckedTransport {
+    pub(crate) fn new(inner: Box<dyn Transport>) -> (Self, SeenCommands) {
+        let seen = SeenCommands::default();
         let checked = Self { inner, seen: seen.clone() };
         (checked, seen)
     }
 }
 
-impl Transport for CrossChecked {
+impl Transport for CrossCheckedTransport {
     fn transact(&mut self, command: &[u8], deadline: Instant) -> Result<Vec<u8>, TransportError> {
         let response = self.inner.transact(command, deadline)?;
         let code = check(command, &response);
@@ -57,54 +58,61 @@ fn check(command: &[u8], response: &[u8]) -> u32 {
     let code = frame.cc().unwrap();
     match code {
         TpmCc::ActivateCredential => {
-            both::<TpmActivateCredentialCommand, TpmActivateCredentialResponse>(frame, response);
+            compare::<TpmActivateCredentialCommand, TpmActivateCredentialResponse>(frame, response);
         }
-        TpmCc::Certify => both::<TpmCertifyCommand, TpmCertifyResponse>(frame, response),
+        TpmCc::Certify => compare::<TpmCertifyCommand, TpmCertifyResponse>(frame, response),
         TpmCc::CertifyCreation => {
-            both::<TpmCertifyCreationCommand, TpmCertifyCreationResponse>(frame, response);
+            compare::<TpmCertifyCreationCommand, TpmCertifyCreationResponse>(frame, response);
         }
-        TpmCc::NvRead => both::<TpmNvReadCommand, TpmNvReadResponse>(frame, response),
+        TpmCc::NvRead => compare::<TpmNvReadCommand, TpmNvReadResponse>(frame, response),
         TpmCc::NvReadPublic => {
-            both::<TpmNvReadPublicCommand, TpmNvReadPublicResponse>(frame, response);
+            compare::<TpmNvReadPublicCommand, TpmNvReadPublicResponse>(frame, response);
         }
         TpmCc::PolicySecret => {
-            both::<TpmPolicySecretCommand, TpmPolicySecretResponse>(frame, response);
+            compare::<TpmPolicySecretCommand, TpmPolicySecretResponse>(frame, response);
         }
-        TpmCc::Create => both::<TpmCreateCommand, TpmCreateResponse>(frame, response),
+        TpmCc::Create => compare::<TpmCreateCommand, TpmCreateResponse>(frame, response),
         TpmCc::CreatePrimary => {
-            both::<TpmCreatePrimaryCommand, TpmCreatePrimaryResponse>(frame, response);
+            compare::<TpmCreatePrimaryCommand, TpmCreatePrimaryResponse>(frame, response);
         }
         TpmCc::EvictControl => {
-            both::<TpmEvictControlCommand, TpmEvictControlResponse>(frame, response);
+            compare::<TpmEvictControlCommand, TpmEvictControlResponse>(frame, response);
         }
         TpmCc::FlushContext => {
-            both::<TpmFlushContextCommand, TpmFlushContextResponse>(frame, response);
+            compare::<TpmFlushContextCommand, TpmFlushContextResponse>(frame, response);
         }
         TpmCc::GetCapability => {
-            both::<TpmGetCapabilityCommand, TpmGetCapabilityResponse>(frame, response);
+            compare::<TpmGetCapabilityCommand, TpmGetCapabilityResponse>(frame, response);
         }
-        TpmCc::GetRandom => both::<TpmGetRandomCommand, TpmGetRandomResponse>(frame, response),
-        TpmCc::Load => both::<TpmLoadCommand, TpmLoadResponse>(frame, response),
-        TpmCc::ReadPublic => both::<TpmReadPublicCommand, TpmReadPublicResponse>(frame, response),
-        TpmCc::SelfTest => both::<TpmSelfTestCommand, TpmSelfTestResponse>(frame, response),
-        TpmCc::Sign => both::<TpmSignCommand, TpmSignResponse>(frame, response),
+        TpmCc::GetRandom => {
+            compare::<TpmGetRandomCommand, TpmGetRandomResponse>(frame, response);
+        }
+        TpmCc::Load => compare::<TpmLoadCommand, TpmLoadResponse>(frame, response),
+        TpmCc::ReadPublic => {
+            compare::<TpmReadPublicCommand, TpmReadPublicResponse>(frame, response);
+        }
+        TpmCc::SelfTest => {
+            compare::<TpmSelfTestCommand, TpmSelfTestResponse>(frame, response);
+        }
+        TpmCc::Sign => compare::<TpmSignCommand, TpmSignResponse>(frame, response),
         TpmCc::StartAuthSession => {
-            both::<TpmStartAuthSessionCommand, TpmStartAuthSessionResponse>(frame, response);
+            compare::<TpmStartAuthSessionCommand, TpmStartAuthSessionResponse>(frame, response);
         }
-        TpmCc::Startup => both::<TpmStartupCommand, TpmStartupResponse>(frame, response),
+        TpmCc::Startup => compare::<TpmStartupCommand, TpmStartupResponse>(frame, response),
         other => panic!("no cross-check for {other:?}"),
     }
     code.value()
 }
 
-fn both<C, R>(command: &TpmCommand, response: &[u8])
+fn compare<C, R>(command: &TpmCommand, response: &[u8])
 where
     C: TpmUnmarshalBody + TpmMarshalBody,
     R: TpmUnmarshalBody,
 {
     let attributes = session_attributes(command.auth_area().unwrap());
-    // Ciphertext is no sensitive structure; Create's plaintext is compared beside its code. The digest of Sign
-    // and the blob of ActivateCredential read as any other bytes.
+    // The independent crate cannot parse an encrypted sensitive structure, so Create is skipped
+    // here and its plaintext is compared in a unit test beside its code. The encrypted digest of
+    // Sign and the encrypted blob of ActivateCredential parse like any other bytes.
     if attributes & DECRYPT == 0 || C::CC != TpmCc::Create {
         let theirs: C = command.unmarshal().unwrap();
         let mut buffer = [0; 4096];
@@ -122,8 +130,8 @@ where
     }
 }
 
-/// The attributes of the first authorization, the only one that can be an HMAC session: after its handle (4
-/// bytes) and its nonce.
+/// Returns the attributes of the first authorization, which is the only one that can be an HMAC
+/// session. They follow its handle (4 bytes) and its nonce.
 fn session_attributes(area: &[u8]) -> u8 {
     match area {
         [] => 0,

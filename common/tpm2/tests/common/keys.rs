@@ -1,4 +1,4 @@
-//! What most tests start with: a storage root key, a session, a loaded key.
+//! The setup of most tests: a storage root key, a session and a loaded key.
 
 use std::time::Instant;
 
@@ -25,7 +25,7 @@ impl Keys {
             tpm.start_session(parent.object.handle, &parent.public, deadline).unwrap();
         let secret = AuthValue::try_from(secret).unwrap();
         let template = EccP256Template::device_key();
-        let under = under(&parent);
+        let under = authorized_parent(&parent);
         let created = tpm.create(&mut session, under, &template, &secret, deadline).unwrap();
         let loaded =
             tpm.load(&mut session, under, &created.private, &created.public, deadline).unwrap();
@@ -49,8 +49,8 @@ impl Keys {
     }
 }
 
-/// The parent with its empty authorization.
-pub(crate) fn under(parent: &StorageKey) -> AuthorizedObject<'_> {
+/// The parent key with its empty authorization.
+pub(crate) fn authorized_parent(parent: &StorageKey) -> AuthorizedObject<'_> {
     static EMPTY: std::sync::LazyLock<AuthValue> = std::sync::LazyLock::new(AuthValue::empty);
     AuthorizedObject { object: &parent.object, auth_value: &EMPTY }
 }

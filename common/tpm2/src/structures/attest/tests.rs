@@ -1,3 +1,5 @@
+//! Tests of the parsing of attestations.
+
 use proptest::prelude::*;
 use tpm2_protocol::data::{TpmsAttest, TpmuAttest};
 use tpm2_protocol::{TpmMarshal, TpmUnmarshal, TpmWriter};
@@ -9,7 +11,8 @@ fn name(byte: u8) -> Name {
     Name::sha256(&[byte])
 }
 
-/// One with every field set. `kind` is the type, `last` what comes after the second Name's size.
+/// A `TPMS_ATTEST` with every field set. `kind` is its type, `first` is the first Name of the
+/// attested facts, and `last` is the field after it.
 fn attest(kind: u16, first: &[u8], last: &[u8]) -> Vec<u8> {
     let mut writer = Writer::new();
     writer
@@ -51,7 +54,7 @@ fn every_field_is_read() {
 }
 
 #[test]
-fn the_independent_crate_reads_the_same() {
+fn the_independent_crate_reads_the_same_fields() {
     for bytes in [certify(), creation()] {
         let (theirs, rest) = TpmsAttest::unmarshal(&bytes).unwrap();
         assert!(rest.is_empty());
@@ -78,7 +81,7 @@ fn the_independent_crate_reads_the_same() {
 }
 
 #[test]
-fn what_is_not_such_a_statement_is_refused() {
+fn malformed_statements_are_refused() {
     let with = |at: usize, bytes: &[u8]| {
         let mut changed = certify();
         changed[at..at + bytes.len()].copy_from_slice(bytes);
@@ -86,11 +89,11 @@ fn what_is_not_such_a_statement_is_refused() {
     };
     let value = |field, value| Err(MarshalError::Value { field, value });
     assert_eq!(with(0, &[0xfe]), value("magic", 0xfe54_4347));
-    // TPM_ST_ATTEST_QUOTE has another union.
+    // TPM_ST_ATTEST_QUOTE has another union member.
     assert_eq!(with(4, &[0x80, 0x18]), value("type", 0x8018));
-    // Magic 4, type 2, signer 2 + 34, extraData 2 + 32, then 16 bytes of the clock.
+    // The offset is magic 4, type 2, signer 2 + 34, extraData 2 + 32, then 16 bytes of the clock.
     assert_eq!(with(92, &[2]), value("safe", 2));
-    // A signer that is a handle, such as a TPM that signs nothing gives.
+    // A signer that is a handle: a TPM gives a handle if no key signs.
     assert_eq!(
         with(6, &[0, 4]),
         Err(MarshalError::Value { field: "name algorithm", value: 0x000b })

@@ -1,3 +1,5 @@
+//! Tests of the parsing of creation data and tickets.
+
 use proptest::prelude::*;
 use tpm2_protocol::data::TpmsCreationData;
 use tpm2_protocol::{TpmMarshal, TpmUnmarshal, TpmWriter};
@@ -6,8 +8,9 @@ use super::*;
 
 const ENDORSEMENT: [u8; 4] = [0x40, 0, 0, 0x0B];
 
-/// That of a primary key, with one bank selected so that the list is not empty.
-fn built(algorithm: u16, parent: &[u8], qualified: &[u8]) -> Vec<u8> {
+/// Creation data with these fields about the parent. One bank is selected so that the list is not
+/// empty.
+fn creation_data(algorithm: u16, parent: &[u8], qualified: &[u8]) -> Vec<u8> {
     let mut writer = Writer::new();
     writer
         .put(&[0, 0, 0, 1, 0, 0x0b, 3, 0x80, 0, 1])
@@ -22,7 +25,7 @@ fn built(algorithm: u16, parent: &[u8], qualified: &[u8]) -> Vec<u8> {
 }
 
 fn primary() -> Vec<u8> {
-    built(ALG_NULL, &ENDORSEMENT, &ENDORSEMENT)
+    creation_data(ALG_NULL, &ENDORSEMENT, &ENDORSEMENT)
 }
 
 #[test]
@@ -40,9 +43,9 @@ fn every_field_is_read() {
 }
 
 #[test]
-fn a_hierarchy_is_the_parent_only_if_every_field_says_so() {
+fn the_parent_is_a_hierarchy_only_if_all_fields_agree() {
     let hierarchy = |algorithm, parent: &[u8], qualified: &[u8]| {
-        CreationData::parse(&built(algorithm, parent, qualified)).unwrap().hierarchy()
+        CreationData::parse(&creation_data(algorithm, parent, qualified)).unwrap().hierarchy()
     };
     assert_eq!(hierarchy(ALG_NULL, &[0x40, 0, 0, 1], &[0x40, 0, 0, 1]), Some(Handle::OWNER));
     assert_eq!(hierarchy(ALG_NULL, &ENDORSEMENT, &[0x40, 0, 0, 1]), None);
@@ -52,7 +55,7 @@ fn a_hierarchy_is_the_parent_only_if_every_field_says_so() {
 }
 
 #[test]
-fn the_independent_crate_reads_the_same() {
+fn the_independent_crate_reads_the_same_fields() {
     let bytes = primary();
     let (theirs, rest) = TpmsCreationData::unmarshal(&bytes).unwrap();
     assert!(rest.is_empty());
@@ -81,14 +84,14 @@ fn a_parse_covers_the_whole_input_and_trusts_no_count() {
 }
 
 #[test]
-fn a_ticket_comes_back_and_shows_no_digest() {
+fn a_ticket_builds_the_same_bytes_and_debug_hides_its_digest() {
     let bytes = [&[0x80, 0x21, 0x40, 0, 0, 0x0B, 0, 2][..], b"ab"].concat();
     let ticket = CreationTicket::parse(&mut Reader::new(&bytes)).unwrap();
     let mut writer = Writer::new();
     ticket.build(&mut writer).unwrap();
     assert_eq!(writer.as_bytes(), bytes);
     assert_eq!(format!("{ticket:?}"), "CreationTicket(0x4000000b)");
-    // TPM_ST_HASHCHECK.
+    // The tag TPM_ST_HASHCHECK.
     assert!(CreationTicket::parse(&mut Reader::new(&[0x80, 0x24, 0, 0, 0, 0, 0, 0])).is_err());
 }
 

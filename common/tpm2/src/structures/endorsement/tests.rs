@@ -1,3 +1,5 @@
+//! Tests of the templates and public areas of endorsement keys.
+
 use proptest::prelude::*;
 use tpm2_protocol::data::{TpmtPublic, TpmuPublicId};
 use tpm2_protocol::{TpmMarshal, TpmUnmarshal, TpmWriter};
@@ -5,7 +7,7 @@ use tpm2_protocol::{TpmMarshal, TpmUnmarshal, TpmWriter};
 use super::*;
 use p384::elliptic_curve::sec1::ToSec1Point as _;
 
-/// The public area with a key in its unique field.
+/// The public area of the template with a key in its unique field.
 fn area(template: EndorsementTemplate) -> Vec<u8> {
     let mut writer = Writer::new();
     template.build_area(&mut writer).unwrap();
@@ -26,7 +28,7 @@ fn area(template: EndorsementTemplate) -> Vec<u8> {
     writer.as_bytes().to_vec()
 }
 
-/// Where the unique field starts.
+/// The offset of the unique field.
 fn unique_at(template: EndorsementTemplate) -> usize {
     let mut writer = Writer::new();
     template.build_area(&mut writer).unwrap();
@@ -34,7 +36,7 @@ fn unique_at(template: EndorsementTemplate) -> usize {
 }
 
 #[test]
-fn areas_of_the_templates_are_read() {
+fn public_areas_of_the_templates_are_parsed() {
     for template in EndorsementTemplate::ALL {
         let area = area(template);
         let public = EndorsementPublic::parse(&area).unwrap();
@@ -51,17 +53,18 @@ fn areas_of_the_templates_are_read() {
     }
 }
 
-/// `TPMA_OBJECT` (Part 2, 8.3) summed by hand: bits 1, 4, 5, 7, 16, 17, and 6 for the high range.
+/// The `TPMA_OBJECT` (Part 2, 8.3) added up by hand: bits 1, 4, 5, 7, 16 and 17, and also bit 6 for
+/// the high range.
 #[test]
-fn attributes_are_those_of_the_profile() {
+fn attributes_match_the_profile() {
     let bits = EndorsementTemplate::ALL.map(|template| template.attributes().bits());
     assert_eq!(bits, [0x0003_00b2, 0x0003_00b2, 0x0003_00f2]);
 }
 
-/// `TPM2_PolicySecret` (Part 3, 23.4) extends the policy with its command code and the Name of the entity, and
-/// then with an empty `policyRef`.
+/// `TPM2_PolicySecret` (Part 3, 23.4) extends the policy first with its command code and the Name
+/// of the entity, and then with an empty `policyRef`.
 #[test]
-fn the_low_range_policy_is_one_policy_secret() {
+fn the_low_range_policy_is_a_single_policy_secret() {
     let hash = HashAlgorithm::Sha256;
     let named = hash.digest(&[&[0; 32], &[0, 0, 1, 0x51], &[0x40, 0, 0, 0x0B]]);
     assert_eq!(hash.digest(&[&named]), POLICY_A_SHA256);
@@ -95,7 +98,7 @@ fn the_independent_crate_reads_our_templates() {
 }
 
 #[test]
-fn any_other_bit_before_the_key_makes_it_another_kind_of_object() {
+fn a_changed_bit_before_the_key_makes_it_another_kind_of_object() {
     for template in EndorsementTemplate::ALL {
         let area = area(template);
         for bit in 0..unique_at(template) * 8 {
@@ -126,7 +129,7 @@ fn keys_of_another_size_or_off_their_curve_are_refused() {
         };
         assert_eq!(EndorsementPublic::parse(&changed), Err(expected));
     }
-    // A shorter modulus, well framed.
+    // A shorter modulus with a correct size field.
     let template = EndorsementTemplate::Rsa2048;
     let mut short = Writer::new();
     template.build_area(&mut short).unwrap();

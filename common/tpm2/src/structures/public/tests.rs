@@ -1,3 +1,5 @@
+//! Tests of the templates and public areas of P-256 keys.
+
 use proptest::prelude::*;
 use tpm2_protocol::data::{TpmtPublic, TpmuPublicId, TpmuPublicParms};
 use tpm2_protocol::{TpmMarshal, TpmUnmarshal, TpmWriter};
@@ -11,7 +13,11 @@ fn point(number: u64) -> EccPoint {
     p256::SecretKey::from_slice(&scalar).unwrap().public_key().into()
 }
 
-/// Decodes with the independent crate and encodes again with it.
+fn without(attributes: ObjectAttributes, removed: ObjectAttributes) -> ObjectAttributes {
+    ObjectAttributes::try_from(attributes.bits() & !removed.bits()).unwrap()
+}
+
+/// Decodes the area with the independent crate and encodes it again with that crate.
 fn reencoded(area: &[u8]) -> (TpmtPublic, Vec<u8>) {
     let (public, rest) = TpmtPublic::unmarshal(area).unwrap();
     assert!(rest.is_empty());
@@ -49,8 +55,9 @@ fn the_independent_crate_reads_our_templates() {
 }
 
 #[test]
-fn attributes_are_those_of_the_design() {
-    // TPMA_OBJECT, Part 2, 8.3, summed by hand: bits 1, 4, 5, 6, 10 and 16, 17 or 18.
+fn attributes_of_the_templates_are_the_intended_bits() {
+    // The TPMA_OBJECT (Part 2, 8.3) added up by hand: bits 1, 4, 5, 6 and 10, and bits 16, 17 or
+    // 18.
     assert_eq!(EccP256Template::storage_root_key().attributes.bits(), 0x0003_0472);
     assert_eq!(EccP256Template::device_key().attributes.bits(), 0x0004_0472);
     assert_eq!(EccP256Template::attestation_key().attributes.bits(), 0x0005_0472);
@@ -65,9 +72,9 @@ fn a_storage_root_key_may_lack_no_da_and_nothing_else() {
         change(&mut changed);
         changed.is_storage_root_key()
     };
-    assert!(change(|key| key.attributes = key.attributes.without(ObjectAttributes::NO_DA)));
-    assert!(!change(|key| key.attributes = key.attributes.without(ObjectAttributes::FIXED_TPM)));
-    assert!(!change(|key| key.attributes = key.attributes.without(ObjectAttributes::RESTRICTED)));
+    assert!(change(|key| key.attributes = without(key.attributes, ObjectAttributes::NO_DA)));
+    assert!(!change(|key| key.attributes = without(key.attributes, ObjectAttributes::FIXED_TPM)));
+    assert!(!change(|key| key.attributes = without(key.attributes, ObjectAttributes::RESTRICTED)));
     assert!(!change(|key| key.attributes = key.attributes | ObjectAttributes::SIGN));
     assert!(!change(|key| key.symmetric = Symmetric::Null));
     assert!(!change(|key| key.scheme = Scheme::EcdsaSha256));
@@ -76,14 +83,15 @@ fn a_storage_root_key_may_lack_no_da_and_nothing_else() {
 }
 
 #[test]
-fn other_keys_are_told_apart_from_malformed_ones() {
+fn other_keys_are_distinguished_from_malformed_ones() {
     let known = EccP256Public::new(EccP256Template::device_key(), point(1)).unwrap();
     let with = |offset: usize, bytes: [u8; 2]| {
         let mut area = known.as_bytes().to_vec();
         area[offset..offset + 2].copy_from_slice(&bytes);
         PublicArea::parse(&area)
     };
-    // Offsets: type 0, nameAlg 2, attributes 4, policy 8, symmetric 10, scheme 12, hash 14, curve 16, kdf 18.
+    // The offsets are type 0, nameAlg 2, attributes 4, policy 8, symmetric 10, scheme 12, hash 14,
+    // curve 16, kdf 18.
     assert!(matches!(with(0, [0, 1]), Ok(PublicArea::Other(_))), "RSA");
     assert!(matches!(with(2, [0, 0x0c]), Ok(PublicArea::Other(_))), "SHA-384 name");
     assert!(matches!(with(4, [0x80, 4]), Ok(PublicArea::Other(_))), "reserved bit");
@@ -100,7 +108,7 @@ fn other_keys_are_told_apart_from_malformed_ones() {
 
 proptest! {
     #[test]
-    fn what_is_built_parses_back(number in any::<u64>(), bits in any::<u32>(), parent in any::<bool>(),
+    fn built_areas_parse_back(number in any::<u64>(), bits in any::<u32>(), parent in any::<bool>(),
                                  signs in any::<bool>(), policy in any::<bool>()) {
         let attributes = ObjectAttributes::try_from(bits & 0x000f_0cf6).unwrap();
         let template = EccP256Template {
