@@ -72,14 +72,7 @@ impl VerifiedConnection {
 
 /// Verifies the proof of an enrollment against the enrollment that the backend asked for.
 ///
-<<<<<<< HEAD
-/// The checks, in this order: size; signature over the bytes as given; one strict JSON object of the
-/// signing domain; each field valid in itself; canonical form; kind of statement; each field equal
-/// to the expected one, in the protocol's order; `now` < expiry ≤ `now` +
-/// [`MAX_LIFETIME_SECONDS`](device_key_types::MAX_LIFETIME_SECONDS).
-=======
 /// The checks run in this order:
->>>>>>> af11a1b (verifier: call errors errors, and say each thing plainly)
 ///
 /// 1. The signed bytes are not longer than [`MAX_SIGNED_BYTES`].
 /// 2. The signature verifies over the bytes as given.
@@ -88,7 +81,7 @@ impl VerifiedConnection {
 /// 5. The bytes are in canonical form.
 /// 6. The statement is of the expected kind.
 /// 7. Each field equals the expected field, in the protocol's order.
-/// 8. `now` < expiry ≤ `now` + [`MAX_LIFETIME_SECONDS`](crate::MAX_LIFETIME_SECONDS).
+/// 8. `now` < expiry ≤ `now` + [`MAX_LIFETIME_SECONDS`](device_key_types::MAX_LIFETIME_SECONDS).
 ///
 /// The caller must have computed the expected digest from the proof's own key and from the key id
 /// and protection class that the client sent

@@ -8,12 +8,7 @@ use device_key_types::{
     payload::{Connection, Enrollment, Target},
 };
 
-<<<<<<< HEAD
-use crate::Refusal;
-=======
 use super::error::ProofError;
-use crate::expiry;
->>>>>>> af11a1b (verifier: call errors errors, and say each thing plainly)
 
 pub(super) fn enrollment(
     signed: &Enrollment,

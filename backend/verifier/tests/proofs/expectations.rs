@@ -5,11 +5,7 @@ use device_key_types::{
     Field, FieldError, InvalidPublicKey, MAX_LIFETIME_SECONDS, Reason, Sha256Digest,
     payload::{Connection, Enrollment, Statement},
 };
-<<<<<<< HEAD
-use device_key_verifier::Refusal;
-=======
-use device_key_verifier::{MAX_LIFETIME_SECONDS, ProofError};
->>>>>>> af11a1b (verifier: call errors errors, and say each thing plainly)
+use device_key_verifier::ProofError;
 
 use crate::signer::{Signer, connection_bytes, enrollment_bytes};
 
