@@ -19,12 +19,11 @@
 //!
 //! ```no_run
 //! use device_key_types::{
-//!     Sha256Digest, UnixTime,
+//!     OsRandom, RandomSource as _, Sha256Digest, UnixTime,
 //!     attestation::{Activation, Claim, Credential, Identity},
 //! };
 //! use device_key_verifier::attestation::{
-//!     AttestationError, OsRandom, RandomSource as _, RootKind, TrustRoots, VerifiedKind,
-//!     verify_identity,
+//!     AttestationError, RootKind, TrustRoots, VerifiedKind, verify_identity,
 //! };
 //!
 //! # fn ask_client(_: &Credential) -> Activation { unimplemented!() }
@@ -41,7 +40,7 @@
 //!
 //! let mut secret = [0; 32];
 //! OsRandom.fill(&mut secret)?;
-//! let credential = identity.make_credential(&secret, &mut OsRandom)?;
+//! let credential = identity.make_credential(&secret, &OsRandom)?;
 //! let activation = ask_client(&credential);
 //!
 //! let key = identity.verify_activation(&activation, &Sha256Digest::of(&secret), now)?;
@@ -63,7 +62,7 @@ mod trust_roots;
 mod verified_key;
 
 pub use credential::{CredentialError, SECRET_BYTES, make_credential};
-pub use device_key_tpm2::{EndorsementPublic, Name, OsRandom, RandomError, RandomSource};
+pub use device_key_tpm2::{EndorsementPublic, Name};
 pub use device_key_types::attestation::{Activation, Claim, Credential, Identity};
 pub use endorsement_key::MAX_CERTIFICATES;
 pub use error::{AttestationError, CertificateError, StatementError, TpmStatement};

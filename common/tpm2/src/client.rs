@@ -16,13 +16,13 @@ use crate::error::Error;
 use crate::frame::{self, AuthorizationEntry, ResponseBody, ResponseHeader, ReturnsHandle};
 use crate::handle::Handle;
 use crate::marshal::{Reader, Writer};
-use crate::random::RandomSource;
 use crate::response_code::{ResponseClass, ResponseCode};
 use crate::session::{
     AuthValue, Authorization, NONCE_SIZE, ParameterEncryption, ResponseFault, Session, Unkeyed,
 };
 use crate::structures::Name;
 use crate::transport::Transport;
+use device_key_types::RandomSource;
 
 /// A TPM behind one connection. It runs one command at a time. Every method takes the deadline of
 /// its whole exchange, repetitions included.
@@ -93,8 +93,8 @@ impl Tpm {
         self
     }
 
-    pub(crate) fn random(&mut self) -> &mut dyn RandomSource {
-        &mut *self.random
+    pub(crate) fn random(&self) -> &dyn RandomSource {
+        &*self.random
     }
 
     /// Runs a command without authorization.

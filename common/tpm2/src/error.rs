@@ -1,9 +1,10 @@
 //! The errors of TPM operations, grouped by who is at fault.
 
+use device_key_types::RandomUnavailable;
+
 use crate::constants::CommandCode;
 use crate::handle::Handle;
 use crate::marshal::MarshalError;
-use crate::random::RandomError;
 use crate::response_code::{ResponseClass, ResponseCode};
 use crate::transport::TransportError;
 
@@ -79,7 +80,7 @@ pub enum Error {
     Input(#[source] MarshalError),
     /// The random source returned no bytes.
     #[error(transparent)]
-    Random(#[from] RandomError),
+    Random(#[from] RandomUnavailable),
 }
 
 impl Error {

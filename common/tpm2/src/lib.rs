@@ -19,8 +19,9 @@
 //! ```no_run
 //! use std::time::{Duration, Instant};
 //! use device_key_tpm2::{
-//!     AuthValue, AuthorizedObject, EccP256Template, OsRandom, Tpm, TpmAddress, storage_key,
+//!     AuthValue, AuthorizedObject, EccP256Template, Tpm, TpmAddress, storage_key,
 //! };
+//! use device_key_types::OsRandom;
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let deadline = Instant::now() + Duration::from_secs(5);
@@ -54,7 +55,6 @@ mod frame;
 mod handle;
 pub mod kdf;
 pub mod marshal;
-mod random;
 pub mod response_code;
 mod session;
 pub mod storage_key;
@@ -72,7 +72,6 @@ pub use error::Error;
 pub use handle::Handle;
 pub use kdf::HashAlgorithm;
 pub use marshal::MarshalError;
-pub use random::{OsRandom, RandomError, RandomSource};
 pub use response_code::{ResponseClass, ResponseCode};
 pub use session::{AuthValue, PolicySession, Session};
 pub use structures::{

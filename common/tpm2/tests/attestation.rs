@@ -10,8 +10,9 @@ use crate::common::swtpm::{Connect as _, Swtpm, soon};
 use device_key_tpm2::{
     Attest, Attested, AuthValue, AuthorizedObject, CommandCode, CreationData, EcdsaSignature,
     EndorsementAuthorization, EndorsementKey, EndorsementPublic, EndorsementTemplate, Error,
-    Handle, HandleRange, HashAlgorithm, Hierarchy, OsRandom, PcrSelection, ResponseClass, Tpm,
+    Handle, HandleRange, HashAlgorithm, Hierarchy, PcrSelection, ResponseClass, Tpm,
 };
+use device_key_types::OsRandom;
 
 const SECRET: [u8; 32] = *b"one-use secret of thirty-two byt";
 const QUALIFYING: [u8; 32] = [0x3c; 32];

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use crate::common::swtpm::{Connect as _, Swtpm, soon};
 use device_key_tpm2::transport::{Device, UnixStream};
-use device_key_tpm2::{Error, OsRandom, Tpm, TpmAddress, Transport, TransportError};
+use device_key_tpm2::{Error, Tpm, TpmAddress, Transport, TransportError};
+use device_key_types::OsRandom;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 
 const COMMAND: [u8; 12] = [0x80, 1, 0, 0, 0, 12, 0, 0, 1, 0x7b, 0, 8];

@@ -6,9 +6,10 @@ use crate::common::keys::{Keys, authorized_parent};
 use crate::common::swtpm::{Connect as _, Swtpm, soon};
 use device_key_tpm2::storage_key;
 use device_key_tpm2::{
-    AuthValue, AuthorizedObject, CommandCode, EccP256Public, EccP256Template, Handle, OsRandom,
-    PrivateBlob, ResponseClass, Tpm,
+    AuthValue, AuthorizedObject, CommandCode, EccP256Public, EccP256Template, Handle, PrivateBlob,
+    ResponseClass, Tpm,
 };
+use device_key_types::OsRandom;
 
 const DIGEST: [u8; 32] = [0x5a; 32];
 

@@ -8,8 +8,9 @@ use crate::common::keys::{Keys, authorized_parent};
 use crate::common::swtpm::{Connect as _, Swtpm, soon};
 use device_key_tpm2::{
     AuthorizedObject, EccP256Template, EndorsementTemplate, Error, Handle, HandleRange, Hierarchy,
-    OsRandom, ResponseClass, RetryPolicy, Tpm, Transport, TransportError,
+    ResponseClass, RetryPolicy, Tpm, Transport, TransportError,
 };
+use device_key_types::OsRandom;
 
 const DIGEST: [u8; 32] = [0x5a; 32];
 /// The offset of the encrypted digest in a Sign command: header 10, handle 4, authorization size 4,

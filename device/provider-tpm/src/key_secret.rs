@@ -1,6 +1,7 @@
 use std::fmt;
 
-use device_key_tpm2::{AuthValue, Error as TpmError, OsRandom, RandomSource as _};
+use device_key_tpm2::{AuthValue, Error as TpmError};
+use device_key_types::{OsRandom, RandomSource as _};
 use zeroize::Zeroizing;
 
 /// What a key with a secret asks for before it signs: 32 random bytes, wiped on drop.

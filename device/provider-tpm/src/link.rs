@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use device_key_tpm2::{
     AuthValue, AuthorizedObject, EccP256Public, EccP256Template, Error as TpmError, Handle, Object,
-    OsRandom, ResponseClass, Session, Tpm, TpmProperties, TransportError,
+    ResponseClass, Session, Tpm, TpmProperties, TransportError,
     storage_key::{self, Residence, StorageKey},
 };
-use device_key_types::{DeviceKeyId, PublicKey, Signature, StorageParentName, TpmKind};
+use device_key_types::{DeviceKeyId, OsRandom, PublicKey, Signature, StorageParentName, TpmKind};
 
 pub(crate) use attestation::{AttestationKey, Endorsement};
 

@@ -17,8 +17,8 @@ use device_key::{
 use device_key_private_fs::PrivateDir;
 use device_key_provider_tpm::{KeyFile, KeySecrets, PROVIDER_NAME, TpmProvider, TpmSettings};
 use device_key_testing::{SequenceRandom, Swtpm, samples};
-use device_key_tpm2::{HandleRange, OsRandom, Tpm, TpmAddress};
-use device_key_types::{DeviceKeyId, ProtectionClass, Signature};
+use device_key_tpm2::{HandleRange, Tpm, TpmAddress};
+use device_key_types::{DeviceKeyId, OsRandom, ProtectionClass, Signature};
 use device_key_wrapping::WrappingKey;
 use tempfile::TempDir;
 

@@ -15,10 +15,10 @@ use device_key_provider_tpm::{PROVIDER_NAME, TpmProvider, TpmSettings};
 use device_key_testing::{SequenceRandom, Swtpm, samples};
 use device_key_tpm2::{EcdsaSignature, PublicArea};
 use device_key_types::{
-    ProtectionClass, PublicKey, Sha256Digest, Signature, UnixTime,
+    OsRandom, ProtectionClass, PublicKey, Sha256Digest, Signature, UnixTime,
     attestation::{Activation, Claim, Identity, TpmBytes},
 };
-use device_key_verifier::attestation::{OsRandom, RootKind, TrustRoots, verify_identity};
+use device_key_verifier::attestation::{RootKind, TrustRoots, verify_identity};
 use x509_cert::{
     Certificate,
     der::{Decode as _, Encode as _, asn1::ObjectIdentifier},
@@ -118,7 +118,7 @@ impl Evidence {
             protection_class: ProtectionClass::HardwareTpm,
         };
         let credential = verify_identity(&identity, claim.clone(), &roots, NOW)?
-            .make_credential(&SECRET, &mut OsRandom)?;
+            .make_credential(&SECRET, &OsRandom)?;
         let activation = provider.activate(&input, &credential, None)?;
         Ok(Self { identity, activation, claim, roots, root, issuer })
     }

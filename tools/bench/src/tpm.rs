@@ -7,10 +7,10 @@ use std::{
 use anyhow::{Context as _, Result};
 use base64ct::{Base64, Encoding as _};
 use device_key_tpm2::{
-    AuthValue, AuthorizedObject, EccP256Template, Object, OsRandom, Session, Tpm, TpmAddress,
+    AuthValue, AuthorizedObject, EccP256Template, Object, Session, Tpm, TpmAddress,
     storage_key::{self, StorageKey},
 };
-use device_key_types::{PublicKey, Sha256Digest, Signature};
+use device_key_types::{OsRandom, PublicKey, Sha256Digest, Signature};
 
 use crate::{
     child::LineServer,

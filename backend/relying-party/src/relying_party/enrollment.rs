@@ -5,11 +5,7 @@ use device_key_types::{
     attestation::{self, Activation, Claim, Credential, Identity},
     payload::{self, Statement, device_identity_digest},
 };
-use device_key_verifier::{
-    Proof, ProofKey,
-    attestation::{RandomError, RandomSource as TpmRandomSource, verify_identity},
-    verify_enrollment,
-};
+use device_key_verifier::{Proof, ProofKey, attestation::verify_identity, verify_enrollment};
 use tracing::info;
 use zeroize::Zeroizing;
 
@@ -123,7 +119,7 @@ impl RelyingParty {
         };
         let verified = verify_identity(&identity, claim, self.parts.attestation.roots(), now)?;
         let secret = Zeroizing::new(self.random()?);
-        let credential = verified.make_credential(&secret, &mut Random(self))?;
+        let credential = verified.make_credential(&secret, &*self.parts.random)?;
         let begun = BegunAttestation {
             key_id,
             public_key: key.public_key().clone(),
@@ -235,14 +231,5 @@ impl RelyingParty {
             client_id: challenge.client_id.clone(),
             challenge_expires_at: challenge.expires_at,
         }
-    }
-}
-
-/// The relying party's randomness, as the verifier takes it.
-struct Random<'a>(&'a RelyingParty);
-
-impl TpmRandomSource for Random<'_> {
-    fn fill(&mut self, buffer: &mut [u8]) -> Result<(), RandomError> {
-        self.0.parts.random.fill(buffer).map_err(|_| RandomError)
     }
 }

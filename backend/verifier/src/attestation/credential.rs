@@ -11,11 +11,14 @@ use aws_lc_rs::{
     },
 };
 use device_key_tpm2::{
-    EndorsementKey, EndorsementPublic, HashAlgorithm, Name, RandomError, RandomSource,
+    EndorsementKey, EndorsementPublic, HashAlgorithm, Name,
     kdf::{kdfa, kdfe},
     marshal::{MarshalError, Writer},
 };
-use device_key_types::attestation::{Credential, InvalidEvidence};
+use device_key_types::{
+    RandomSource, RandomUnavailable,
+    attestation::{Credential, InvalidEvidence},
+};
 use zeroize::Zeroizing;
 
 /// The length of a credential's secret in bytes. A secret can be as long as a digest of the
@@ -38,7 +41,7 @@ const SCALAR_ATTEMPTS: usize = 8;
 pub enum CredentialError {
     /// The source of randomness failed.
     #[error(transparent)]
-    Random(#[from] RandomError),
+    Random(#[from] RandomUnavailable),
     /// The endorsement key matches a standard template but cannot be used. An RSA modulus that is
     /// even is an example.
     #[error("the endorsement key cannot be used")]
@@ -57,7 +60,7 @@ pub fn make_credential(
     endorsement_key: &EndorsementPublic,
     attestation_key: &Name,
     secret: &[u8; SECRET_BYTES],
-    random: &mut dyn RandomSource,
+    random: &dyn RandomSource,
 ) -> Result<Credential, CredentialError> {
     let hash = endorsement_key.template().name_algorithm();
     let SharedSeed { seed, encrypted_secret } = match endorsement_key.key() {
@@ -97,7 +100,7 @@ struct SharedSeed {
 fn encrypted_seed(
     modulus: &[u8; 256],
     hash: HashAlgorithm,
-    random: &mut dyn RandomSource,
+    random: &dyn RandomSource,
 ) -> Result<SharedSeed, CredentialError> {
     let mut seed = Zeroizing::new(vec![0; hash.size()]);
     random.fill(&mut seed)?;
@@ -127,7 +130,7 @@ fn agreed_seed(
     curve: &Curve,
     [x, y]: [&[u8]; 2],
     hash: HashAlgorithm,
-    random: &mut dyn RandomSource,
+    random: &dyn RandomSource,
 ) -> Result<SharedSeed, CredentialError> {
     let ephemeral = ephemeral_key(curve, random)?;
     let public_key = ephemeral.compute_public_key()?;
@@ -148,10 +151,7 @@ fn agreed_seed(
     Ok(SharedSeed { seed, encrypted_secret: encrypted_secret.as_bytes().to_vec() })
 }
 
-fn ephemeral_key(
-    curve: &Curve,
-    random: &mut dyn RandomSource,
-) -> Result<PrivateKey, CredentialError> {
+fn ephemeral_key(curve: &Curve, random: &dyn RandomSource) -> Result<PrivateKey, CredentialError> {
     let mut scalar = Zeroizing::new(vec![0; curve.coordinate]);
     for _ in 0..SCALAR_ATTEMPTS {
         random.fill(&mut scalar)?;
@@ -159,7 +159,7 @@ fn ephemeral_key(
             return Ok(key);
         }
     }
-    Err(RandomError.into())
+    Err(RandomUnavailable.into())
 }
 
 /// Encrypts with AES in CFB mode. The initialization vector is zero, because the key is used only

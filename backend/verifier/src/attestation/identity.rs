@@ -3,11 +3,9 @@
 use std::fmt;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use device_key_tpm2::{
-    Attested, CreationData, EndorsementPublic, Handle, HashAlgorithm, Name, RandomSource,
-};
+use device_key_tpm2::{Attested, CreationData, EndorsementPublic, Handle, HashAlgorithm, Name};
 use device_key_types::{
-    FieldError, ProtectionClass, Sha256Digest, UnixTime,
+    FieldError, ProtectionClass, RandomSource, Sha256Digest, UnixTime,
     attestation::{Activation, Claim, Credential, Identity},
     check_expiry, payload,
 };
@@ -121,7 +119,7 @@ impl VerifiedIdentity {
     pub fn make_credential(
         &self,
         secret: &[u8; SECRET_BYTES],
-        random: &mut dyn RandomSource,
+        random: &dyn RandomSource,
     ) -> Result<Credential, CredentialError> {
         make_credential(self.endorsement_key(), self.attestation_key_name(), secret, random)
     }

@@ -14,12 +14,12 @@ use device_key_tpm2::{
     EndorsementTemplate, Hierarchy, Primary, Tpm, TpmAddress, storage_key,
 };
 use device_key_types::{
-    DeviceKeyId, ProtectionClass, PublicKey, Sha256Digest, UnixTime,
+    DeviceKeyId, OsRandom, ProtectionClass, PublicKey, Sha256Digest, UnixTime,
     attestation::{ActivatedSecret, Activation, Claim, EndorsementKeyKind, Identity},
 };
 use device_key_verifier::attestation::{
-    CertificateError, Credential, EndorsementPublic, Name, OsRandom, RevocationPolicy, RootKind,
-    TrustRoots, make_credential, verify_identity,
+    CertificateError, Credential, EndorsementPublic, Name, RevocationPolicy, RootKind, TrustRoots,
+    make_credential, verify_identity,
 };
 
 use crate::{
@@ -123,7 +123,7 @@ fn both_rounds_with_each_endorsement_key() {
         };
         let identity = verify_identity(&identity, claim.clone(), &roots, NOW).unwrap();
 
-        let credential = identity.make_credential(&SECRET, &mut OsRandom).unwrap();
+        let credential = identity.make_credential(&SECRET, &OsRandom).unwrap();
         let credential = device_key_tpm2::Credential {
             blob: credential.blob.as_bytes(),
             encrypted_secret: credential.encrypted_secret.as_bytes(),
@@ -253,7 +253,7 @@ fn tpm2_tools_open_our_credentials() {
         let public = EndorsementPublic::parse(&read(endorsement_key, "-o")[2..]).unwrap();
         // Each credential uses other random numbers.
         for _ in 0..2 {
-            let credential = make_credential(&public, &name, &SECRET, &mut OsRandom).unwrap();
+            let credential = make_credential(&public, &name, &SECRET, &OsRandom).unwrap();
             let opened = activated_by_tool(&swtpm, kind, [&key, endorsement_key], &credential);
             assert_eq!(opened.as_deref(), Some(&SECRET[..]), "{kind}");
             // The tools succeed only while the key with the right Name is loaded.

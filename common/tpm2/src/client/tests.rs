@@ -4,10 +4,10 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
 use super::*;
-use crate::random::{OsRandom, RandomError};
 use crate::storage_key;
 use crate::structures::{EccP256Public, EccP256Template};
 use crate::transport::TransportError;
+use device_key_types::{OsRandom, RandomUnavailable};
 
 type Sent = Arc<Mutex<Vec<u32>>>;
 
@@ -108,8 +108,8 @@ fn a_command_is_not_repeated_after_other_warnings() {
 fn without_randomness_no_session_is_started() {
     struct FailingRandom;
     impl RandomSource for FailingRandom {
-        fn fill(&mut self, _: &mut [u8]) -> Result<(), RandomError> {
-            Err(RandomError)
+        fn fill(&self, _: &mut [u8]) -> Result<(), RandomUnavailable> {
+            Err(RandomUnavailable)
         }
     }
     let (mut tpm, sent) = scripted(&[]);

@@ -1,6 +1,7 @@
 //! The secret that salts a session: a one-pass ECDH key agreement between an ephemeral key of this
 //! crate and the storage root key (Part 1, annex C.6.1; "Secret Sharing" with the label "SECRET").
 
+use device_key_types::{RandomSource, RandomUnavailable};
 use p256::SecretKey;
 use zeroize::Zeroizing;
 
@@ -8,7 +9,6 @@ use crate::constants::SHA256_SIZE;
 use crate::error::Error;
 use crate::kdf::{self, HashAlgorithm};
 use crate::marshal::Writer;
-use crate::random::{RandomError, RandomSource};
 use crate::structures::EccPoint;
 
 /// How many random numbers to try as the ephemeral scalar. A random 32-byte number is not a valid
@@ -25,7 +25,7 @@ pub(crate) struct Salt {
 
 impl Salt {
     /// Makes a salt for the key whose public point is `point`.
-    pub(crate) fn agree(point: &EccPoint, random: &mut dyn RandomSource) -> Result<Self, Error> {
+    pub(crate) fn agree(point: &EccPoint, random: &dyn RandomSource) -> Result<Self, Error> {
         let ephemeral = ephemeral_key(random)?;
         let shared = p256::ecdh::diffie_hellman(
             ephemeral.to_nonzero_scalar(),
@@ -46,7 +46,7 @@ fn secret(shared: &[u8], ephemeral: &EccPoint, storage: &EccPoint) -> Zeroizing<
     secret
 }
 
-fn ephemeral_key(random: &mut dyn RandomSource) -> Result<SecretKey, RandomError> {
+fn ephemeral_key(random: &dyn RandomSource) -> Result<SecretKey, RandomUnavailable> {
     let mut bytes = Zeroizing::new([0; 32]);
     for _ in 0..SCALAR_ATTEMPTS {
         random.fill(bytes.as_mut_slice())?;
@@ -54,7 +54,7 @@ fn ephemeral_key(random: &mut dyn RandomSource) -> Result<SecretKey, RandomError
             return Ok(key);
         }
     }
-    Err(RandomError)
+    Err(RandomUnavailable)
 }
 
 #[cfg(test)]
@@ -65,7 +65,7 @@ mod tests {
     struct ConstantRandom(u8);
 
     impl RandomSource for ConstantRandom {
-        fn fill(&mut self, bytes: &mut [u8]) -> Result<(), RandomError> {
+        fn fill(&self, bytes: &mut [u8]) -> Result<(), RandomUnavailable> {
             bytes.fill(self.0);
             Ok(())
         }
@@ -75,7 +75,7 @@ mod tests {
     fn the_holder_of_the_salting_key_computes_the_same_salt() {
         let parent = SecretKey::from_slice(&[5; 32]).unwrap();
         let point = EccPoint::from(parent.public_key());
-        let salt = Salt::agree(&point, &mut ConstantRandom(9)).unwrap();
+        let salt = Salt::agree(&point, &ConstantRandom(9)).unwrap();
         let mut reader = Reader::new(&salt.encrypted);
         let theirs = EccPoint::parse(&mut reader).unwrap();
         reader.finish().unwrap();
@@ -90,8 +90,8 @@ mod tests {
         let point = EccPoint::from(SecretKey::from_slice(&[5; 32]).unwrap().public_key());
         for byte in [0x00, 0xff] {
             assert!(matches!(
-                Salt::agree(&point, &mut ConstantRandom(byte)),
-                Err(Error::Random(RandomError))
+                Salt::agree(&point, &ConstantRandom(byte)),
+                Err(Error::Random(RandomUnavailable))
             ));
         }
     }

@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 pub(crate) use device_key_testing::Swtpm;
-use device_key_tpm2::{OsRandom, Tpm, TpmAddress, Transport};
+use device_key_tpm2::{Tpm, TpmAddress, Transport};
+use device_key_types::OsRandom;
 
 pub(crate) fn soon() -> Instant {
     Instant::now() + Duration::from_secs(20)
