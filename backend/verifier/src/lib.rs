@@ -59,6 +59,8 @@ pub mod attestation;
 mod proof;
 mod proof_key;
 
+pub use device_key_types as types;
+
 pub use proof::{
     MAX_SIGNED_BYTES, Proof, VerifiedConnection, VerifiedEnrollment, error::ProofError,
     verify_connection, verify_enrollment,

@@ -6,7 +6,7 @@
 //! signs. [`Reason`] is the stable code of every refusal.
 //!
 //! This crate has no async and no policy: what a deployment allows is asked through
-//! [`payload::Admission`], which `device-key` implements. Its only input is the time and randomness
+//! [`payload::StatementPolicy`], which `device-key` implements. Its only input is the time and randomness
 //! behind the traits [`Clock`] and [`RandomSource`], for which it has the operating system's
 //! implementations, [`SystemClock`] and [`OsRandom`]. No parser here uses them.
 //!

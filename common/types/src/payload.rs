@@ -2,20 +2,20 @@
 //!
 //! A payload begins as text ([`Draft`]), is parsed field by field in one fixed order
 //! ([`Draft::parse`]), and is then a [`SignPayload`]. While parsing, what the deployment allows is
-//! asked through [`Admission`] at the field's own place, so that of several faults the first in
+//! asked through [`StatementPolicy`] at the field's own place, so that of several faults the first in
 //! that order is the one reported. The signed bytes are made from the parsed values.
 
 mod canonical;
 mod connection;
 mod draft;
 mod enrollment;
-mod syntax_alone;
+mod syntax_only;
 
 pub use canonical::{SIGNING_DOMAIN, UnserializableError, device_identity_digest};
 pub use connection::{CONTROLLER_SCOPE, Connection};
 pub use draft::{ConnectionDraft, Draft, EnrollmentDraft, MalformedDraft};
 pub use enrollment::Enrollment;
-pub use syntax_alone::SyntaxAlone;
+pub use syntax_only::SyntaxOnly;
 
 use crate::{AccountUserId, ClientId, Field, FieldError, Origin, Reason, TargetPath, UnixTime};
 
@@ -72,7 +72,7 @@ impl Statement {
 }
 
 /// What a deployment allows, asked once for each field that is a matter of policy.
-pub trait Admission {
+pub trait StatementPolicy {
     /// May a statement be addressed to `origin`?
     fn origin(&self, origin: &Origin) -> Result<(), Reason>;
     /// May this kind of statement be addressed to `path` at `origin`?
@@ -92,27 +92,27 @@ pub struct Target {
 
 impl Target {
     /// Asks the policy about origin, then path.
-    pub(crate) fn admitted(
+    pub(crate) fn allowed_by(
         &self,
         statement: Statement,
-        admission: &impl Admission,
+        policy: &impl StatementPolicy,
     ) -> Result<(), FieldError> {
         let refused = |field| move |reason| FieldError { field, reason };
-        admission.origin(&self.origin).map_err(refused(Field::TargetOrigin))?;
-        admission.path(statement, &self.origin, &self.path).map_err(refused(Field::TargetPath))
+        policy.origin(&self.origin).map_err(refused(Field::TargetOrigin))?;
+        policy.path(statement, &self.origin, &self.path).map_err(refused(Field::TargetPath))
     }
 
     pub(crate) fn parse(
         origin: &str,
         path: &str,
         statement: Statement,
-        admission: &impl Admission,
+        policy: &impl StatementPolicy,
     ) -> Result<Self, FieldError> {
         use crate::field::InField as _;
         let origin: Origin = origin.parse().in_field(Field::TargetOrigin)?;
-        admission.origin(&origin).in_field(Field::TargetOrigin)?;
+        policy.origin(&origin).in_field(Field::TargetOrigin)?;
         let path: TargetPath = path.parse().in_field(Field::TargetPath)?;
-        admission.path(statement, &origin, &path).in_field(Field::TargetPath)?;
+        policy.path(statement, &origin, &path).in_field(Field::TargetPath)?;
         Ok(Self { origin, path })
     }
 }
@@ -169,15 +169,15 @@ impl SignPayload {
 
     /// Asks the policy about target and expiry again; time may have passed since the parse, and a
     /// payload built from values was never asked about.
-    pub fn admitted(&self, admission: &impl Admission) -> Result<(), FieldError> {
+    pub fn allowed_by(&self, policy: &impl StatementPolicy) -> Result<(), FieldError> {
         let statement = self.statement();
-        self.target().admitted(statement, admission)?;
-        self.unexpired(admission)
+        self.target().allowed_by(statement, policy)?;
+        self.unexpired(policy)
     }
 
     /// Asks about the expiry alone.
-    pub fn unexpired(&self, admission: &impl Admission) -> Result<(), FieldError> {
-        admission
+    pub fn unexpired(&self, policy: &impl StatementPolicy) -> Result<(), FieldError> {
+        policy
             .expiry(self.expires_at())
             .map_err(|reason| FieldError { field: self.statement().expiry_field(), reason })
     }

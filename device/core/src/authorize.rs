@@ -17,7 +17,7 @@ pub fn authorize(
     binding: &DeviceKeyBinding,
     payload: &SignPayload,
 ) -> Result<SigningInput, AuthorizeError> {
-    payload.admitted(&policy.at(now))?;
+    payload.allowed_by(&policy.at(now))?;
     bound_to(binding, payload.account_user_id(), payload.client_id())?;
     Ok(SigningInput::from_authorized(binding.reference(), payload.signed_bytes()?))
 }
@@ -30,7 +30,7 @@ pub fn authorize_attestation(
     binding: &DeviceKeyBinding,
     challenge: &Challenge,
 ) -> Result<AttestationInput, AuthorizeError> {
-    challenge.admitted(&policy.at(now))?;
+    challenge.allowed_by(&policy.at(now))?;
     bound_to(binding, &challenge.account_user_id, &challenge.client_id)?;
     let claim = Claim {
         challenge: challenge.clone(),

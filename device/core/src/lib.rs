@@ -20,14 +20,16 @@
 //! that vouches for its keys is asked in the same way, with an [`AttestationInput`].
 //!
 //! ```
-//! use device_key::RemoteControlPolicy;
-//! use device_key_types::{Clock, SystemClock, payload::Admission};
+//! use device_key::{
+//!     RemoteControlPolicy,
+//!     types::{Clock, SystemClock, payload::StatementPolicy},
+//! };
 //!
 //! let policy = RemoteControlPolicy::default();
-//! let admission = policy.at(SystemClock.now());
-//! assert!(admission.origin(&"https://chatgpt.com".parse()?).is_ok());
-//! assert!(admission.origin(&"https://chatgpt.com.evil.com".parse()?).is_err());
-//! # Ok::<(), device_key_types::Reason>(())
+//! let policy = policy.at(SystemClock.now());
+//! assert!(policy.origin(&"https://chatgpt.com".parse()?).is_ok());
+//! assert!(policy.origin(&"https://chatgpt.com.evil.com".parse()?).is_err());
+//! # Ok::<(), device_key::types::Reason>(())
 //! ```
 #![forbid(unsafe_code)]
 
@@ -43,6 +45,8 @@ mod provider;
 mod signing_input;
 mod store;
 
+pub use device_key_types as types;
+
 pub use attestation_input::AttestationInput;
 pub use authorize::{AuthorizeError, authorize, authorize_attestation};
 pub use binding_store::{
@@ -51,7 +55,7 @@ pub use binding_store::{
 pub use error::DeviceKeyError;
 pub use key_attestor::KeyAttestor;
 pub use peer::{ConnectionId, LocalPeer, OwnerUid, Peer, PeerProcess, Transport};
-pub use policy::{AddedBackend, AdmissionAt, RemoteControlPolicy};
+pub use policy::{AddedBackend, PolicyAt, RemoteControlPolicy};
 pub use provider::{
     CreatedKey, DeviceKeyProvider, ProviderDescription, ProviderError, ProviderErrorKind,
     SignatureCheck,

@@ -1,6 +1,6 @@
 use device_key_types::{
     Origin, Reason, TargetPath, UnixTime, check_expiry,
-    payload::{Admission, Statement},
+    payload::{Statement, StatementPolicy},
 };
 
 mod backend;
@@ -38,8 +38,8 @@ impl RemoteControlPolicy {
     }
 
     /// The policy as it stands at one point in time.
-    pub const fn at(&self, now: UnixTime) -> AdmissionAt<'_> {
-        AdmissionAt { policy: self, now }
+    pub const fn at(&self, now: UnixTime) -> PolicyAt<'_> {
+        PolicyAt { policy: self, now }
     }
 
     fn added_at(&self, origin: &Origin) -> impl Iterator<Item = &AddedBackend> {
@@ -49,12 +49,12 @@ impl RemoteControlPolicy {
 
 /// A [`RemoteControlPolicy`] at one point in time.
 #[derive(Clone, Copy, Debug)]
-pub struct AdmissionAt<'a> {
+pub struct PolicyAt<'a> {
     policy: &'a RemoteControlPolicy,
     now: UnixTime,
 }
 
-impl Admission for AdmissionAt<'_> {
+impl StatementPolicy for PolicyAt<'_> {
     fn origin(&self, origin: &Origin) -> Result<(), Reason> {
         if is_built_in(origin) || self.policy.added_at(origin).next().is_some() {
             Ok(())

@@ -9,7 +9,7 @@ use device_key_testing::{
 };
 use device_key_types::{
     Binding, Origin, ProtectionPolicy, PublicKey, Reason, Sha256Digest, UnixTime,
-    payload::{Admission as _, Draft, MalformedDraft},
+    payload::{Draft, MalformedDraft, StatementPolicy as _},
 };
 
 enum Refusal {

@@ -5,7 +5,7 @@
 use device_key_types::{
     DeviceKeyId, Field, Reason,
     attestation::{Challenge, Credential, Draft, EndorsementKeyKind, TpmBytes},
-    payload::Admission,
+    payload::StatementPolicy,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -39,8 +39,8 @@ pub struct AttestationRequest {
 
 impl IdentityParams {
     /// The shape of the challenge, then the key id, then each field of the challenge.
-    pub fn parse(&self, admission: &impl Admission) -> Result<AttestationRequest, RpcError> {
-        request(&self.key_id, &self.challenge, self.endorsement_key, admission)
+    pub fn parse(&self, policy: &impl StatementPolicy) -> Result<AttestationRequest, RpcError> {
+        request(&self.key_id, &self.challenge, self.endorsement_key, policy)
     }
 }
 
@@ -60,9 +60,9 @@ impl ActivateParams {
     /// As [`IdentityParams::parse`], then the credential's two parts.
     pub fn parse(
         &self,
-        admission: &impl Admission,
+        policy: &impl StatementPolicy,
     ) -> Result<(AttestationRequest, Credential), RpcError> {
-        let request = request(&self.key_id, &self.challenge, self.endorsement_key, admission)?;
+        let request = request(&self.key_id, &self.challenge, self.endorsement_key, policy)?;
         let credential = Credential {
             blob: bytes(&self.credential_blob, Field::CredentialBlob)?,
             encrypted_secret: bytes(&self.encrypted_secret, Field::EncryptedSecret)?,
@@ -75,14 +75,14 @@ fn request(
     key_id: &str,
     challenge: &RawValue,
     endorsement_key: Option<EndorsementKeyKind>,
-    admission: &impl Admission,
+    policy: &impl StatementPolicy,
 ) -> Result<AttestationRequest, RpcError> {
     let draft = Draft::from_json(challenge.get()).map_err(|_| {
         RpcError::from(Reason::InvalidParams)
             .with_message("the challenge does not have the shape of one")
     })?;
     let key_id = parse_key_id(key_id)?;
-    let challenge = draft.parse(admission).map_err(RpcError::in_challenge)?;
+    let challenge = draft.parse(policy).map_err(RpcError::in_challenge)?;
     Ok(AttestationRequest { key_id, challenge, endorsement_key })
 }
 

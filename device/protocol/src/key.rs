@@ -6,7 +6,7 @@ use base64ct::{Base64, Encoding as _};
 use device_key_types::{
     ALGORITHM, Binding, DeviceKeyId, Field, ProtectionClass, ProtectionPolicy, PublicKey, Reason,
     SignPayload, Signature, TpmKind,
-    payload::{Admission, Draft},
+    payload::{Draft, StatementPolicy},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -71,13 +71,13 @@ impl SignParams {
     /// The shape of the payload, then the key id, then each field of the payload.
     pub fn parse(
         &self,
-        admission: &impl Admission,
+        policy: &impl StatementPolicy,
     ) -> Result<(DeviceKeyId, SignPayload), RpcError> {
         let draft = Draft::from_json(self.payload.get()).map_err(|malformed| {
             RpcError::from(Reason::InvalidParams).with_message(malformed.to_string())
         })?;
         let key_id = parse_key_id(&self.key_id)?;
-        Ok((key_id, draft.parse(admission).map_err(RpcError::in_payload)?))
+        Ok((key_id, draft.parse(policy).map_err(RpcError::in_payload)?))
     }
 }
 

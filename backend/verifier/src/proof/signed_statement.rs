@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use device_key_types::{
-    payload::{Draft, SIGNING_DOMAIN, SignPayload, SyntaxAlone},
+    payload::{Draft, SIGNING_DOMAIN, SignPayload, SyntaxOnly},
     strict_json::{self, Object},
 };
 use serde::Deserialize;
@@ -31,7 +31,7 @@ pub(super) fn parse(signed_bytes: &[u8]) -> Result<SignPayload, ProofError> {
     }
     let statement = Draft::from_json(payload.get())
         .map_err(|_| ProofError::MalformedStatement)?
-        .parse(&SyntaxAlone)?;
+        .parse(&SyntaxOnly)?;
     // If a statement could be spelled in two ways, there would be two byte strings for one nonce,
     // and another parser might read something else in the second one.
     match statement.signed_bytes() {

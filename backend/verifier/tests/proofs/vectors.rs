@@ -7,7 +7,7 @@ use device_key_testing::{
 };
 use device_key_types::{
     Field, FieldError, Reason, SignPayload, UnixTime,
-    payload::{Draft, MalformedDraft, SIGNING_DOMAIN, Statement, SyntaxAlone},
+    payload::{Draft, MalformedDraft, SIGNING_DOMAIN, Statement, SyntaxOnly},
 };
 use device_key_verifier::ProofError;
 use serde_json::json;
@@ -15,7 +15,7 @@ use serde_json::json;
 use crate::signer::Signer;
 
 fn parsed(vector: &PayloadVector) -> Result<Result<SignPayload, FieldError>, MalformedDraft> {
-    Ok(Draft::from_json(&vector.payload.to_string())?.parse(&SyntaxAlone))
+    Ok(Draft::from_json(&vector.payload.to_string())?.parse(&SyntaxOnly))
 }
 
 /// Signs the bytes with the right key and verifies them as a backend that expects `expected`.

@@ -2,7 +2,7 @@ use super::Draft;
 use crate::{
     AccountUserId, ChallengeId, ClientId, Field, FieldError, Nonce, UnixTime,
     field::InField as _,
-    payload::{Admission, Statement, Target},
+    payload::{Statement, StatementPolicy, Target},
 };
 
 /// "Show that the key which answers this enrollment lives in a TPM." Nonce, id and expiry are those
@@ -25,7 +25,7 @@ pub struct Challenge {
 
 impl Challenge {
     /// Parses in the protocol's order of checks; the first fault is the one reported.
-    pub(super) fn parse(draft: &Draft, admission: &impl Admission) -> Result<Self, FieldError> {
+    pub(super) fn parse(draft: &Draft, policy: &impl StatementPolicy) -> Result<Self, FieldError> {
         let challenge = Self {
             nonce: draft.nonce.parse().in_field(Field::Nonce)?,
             challenge_id: draft.challenge_id.parse().in_field(Field::ChallengeId)?,
@@ -33,26 +33,26 @@ impl Challenge {
                 &draft.target_origin,
                 &draft.target_path,
                 Statement::Attestation,
-                admission,
+                policy,
             )?,
             account_user_id: draft.account_user_id.parse().in_field(Field::AccountUserId)?,
             client_id: draft.client_id.parse().in_field(Field::ClientId)?,
             challenge_expires_at: draft.challenge_expires_at,
         };
-        challenge.unexpired(admission)?;
+        challenge.unexpired(policy)?;
         Ok(challenge)
     }
 
     /// Asks the policy about target and expiry again; time may have passed since the parse, and a
     /// challenge built from values was never asked about.
-    pub fn admitted(&self, admission: &impl Admission) -> Result<(), FieldError> {
-        self.target.admitted(Statement::Attestation, admission)?;
-        self.unexpired(admission)
+    pub fn allowed_by(&self, policy: &impl StatementPolicy) -> Result<(), FieldError> {
+        self.target.allowed_by(Statement::Attestation, policy)?;
+        self.unexpired(policy)
     }
 
     /// Asks about the expiry alone.
-    pub fn unexpired(&self, admission: &impl Admission) -> Result<(), FieldError> {
+    pub fn unexpired(&self, policy: &impl StatementPolicy) -> Result<(), FieldError> {
         let field = Statement::Attestation.expiry_field();
-        admission.expiry(self.challenge_expires_at).in_field(field)
+        policy.expiry(self.challenge_expires_at).in_field(field)
     }
 }

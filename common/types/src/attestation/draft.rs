@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::Challenge;
 use crate::{
     FieldError, UnixTime,
-    payload::{Admission, MalformedDraft},
+    payload::{MalformedDraft, StatementPolicy},
     strict_json::Object,
 };
 
@@ -49,8 +49,8 @@ impl Draft {
     }
 
     /// Parses each field in the protocol's order of checks.
-    pub fn parse(&self, admission: &impl Admission) -> Result<Challenge, FieldError> {
-        Challenge::parse(self, admission)
+    pub fn parse(&self, policy: &impl StatementPolicy) -> Result<Challenge, FieldError> {
+        Challenge::parse(self, policy)
     }
 }
 

@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     DeviceKeyId, Field, FieldError, Origin, ProtectionClass, PublicKey, Reason, Sha256Digest,
     TargetPath, UnixTime,
-    payload::{Admission, Statement},
+    payload::{Statement, StatementPolicy},
 };
 
 /// Admits what is addressed to one path, up to a time.
@@ -14,7 +14,7 @@ struct AdmitUntil(i64);
 
 const PATH: &str = "/wham/remote/control/client/enroll/attestation";
 
-impl Admission for AdmitUntil {
+impl StatementPolicy for AdmitUntil {
     fn origin(&self, _: &Origin) -> Result<(), Reason> {
         Ok(())
     }
@@ -135,13 +135,13 @@ fn a_challenge_has_its_own_type_and_audience_and_nothing_more() {
 #[test]
 fn a_challenge_made_of_values_is_asked_about_too() {
     let challenge = parse(&challenge("a", "c", 100)).unwrap();
-    assert_eq!(challenge.admitted(&AdmitUntil(100)), Ok(()));
+    assert_eq!(challenge.allowed_by(&AdmitUntil(100)), Ok(()));
     let late = FieldError { field: Field::ChallengeExpiresAt, reason: Reason::ExpiresTooLate };
-    assert_eq!(challenge.admitted(&AdmitUntil(99)), Err(late));
+    assert_eq!(challenge.allowed_by(&AdmitUntil(99)), Err(late));
     let mut elsewhere = challenge;
     elsewhere.target.path = "/wham/remote/control/client/enroll".parse().unwrap();
     let path = FieldError { field: Field::TargetPath, reason: Reason::PathNotAllowed };
-    assert_eq!(elsewhere.admitted(&AdmitUntil(100)), Err(path));
+    assert_eq!(elsewhere.allowed_by(&AdmitUntil(100)), Err(path));
 }
 
 #[test]

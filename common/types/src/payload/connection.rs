@@ -1,4 +1,4 @@
-use super::{Admission, ConnectionDraft, Statement, Target};
+use super::{ConnectionDraft, Statement, StatementPolicy, Target};
 use crate::{
     AccountUserId, ClientId, Field, FieldError, Nonce, Reason, SessionId, Sha256Digest, UnixTime,
     field::InField as _,
@@ -31,7 +31,7 @@ impl Connection {
     /// Parses in the protocol's order of checks; the first fault is the one reported.
     pub(super) fn parse(
         draft: &ConnectionDraft,
-        admission: &impl Admission,
+        policy: &impl StatementPolicy,
     ) -> Result<Self, FieldError> {
         let connection = Self {
             nonce: draft.nonce.parse().in_field(Field::Nonce)?,
@@ -40,7 +40,7 @@ impl Connection {
                 &draft.target_origin,
                 &draft.target_path,
                 Statement::Connection,
-                admission,
+                policy,
             )?,
             account_user_id: draft.account_user_id.parse().in_field(Field::AccountUserId)?,
             client_id: draft.client_id.parse().in_field(Field::ClientId)?,
@@ -48,7 +48,7 @@ impl Connection {
             token_expires_at: draft.token_expires_at,
         };
         controller_scope(&draft.scopes).in_field(Field::Scopes)?;
-        admission.expiry(draft.token_expires_at).in_field(Field::TokenExpiresAt)?;
+        policy.expiry(draft.token_expires_at).in_field(Field::TokenExpiresAt)?;
         Ok(connection)
     }
 }

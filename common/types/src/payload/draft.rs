@@ -2,7 +2,7 @@ use std::fmt;
 
 use serde::Deserialize;
 
-use super::{Admission, Connection, Enrollment, SignPayload};
+use super::{Connection, Enrollment, SignPayload, StatementPolicy};
 use crate::{FieldError, UnixTime, strict_json::Object};
 
 /// A payload as it came: the right members with the right JSON types, and nothing known about the
@@ -42,13 +42,13 @@ impl Draft {
     }
 
     /// Parses each field in the protocol's order of checks.
-    pub fn parse(&self, admission: &impl Admission) -> Result<SignPayload, FieldError> {
+    pub fn parse(&self, policy: &impl StatementPolicy) -> Result<SignPayload, FieldError> {
         match self {
             Self::Connection(draft) => {
-                Connection::parse(draft, admission).map(SignPayload::Connection)
+                Connection::parse(draft, policy).map(SignPayload::Connection)
             }
             Self::Enrollment(draft) => {
-                Enrollment::parse(draft, admission).map(SignPayload::Enrollment)
+                Enrollment::parse(draft, policy).map(SignPayload::Enrollment)
             }
         }
     }

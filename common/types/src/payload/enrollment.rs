@@ -1,4 +1,4 @@
-use super::{Admission, EnrollmentDraft, Statement, Target};
+use super::{EnrollmentDraft, Statement, StatementPolicy, Target};
 use crate::{
     AccountUserId, ChallengeId, ClientId, Field, FieldError, Nonce, Sha256Digest, UnixTime,
     field::InField as _,
@@ -28,7 +28,7 @@ impl Enrollment {
     /// Parses in the protocol's order of checks; the first fault is the one reported.
     pub(super) fn parse(
         draft: &EnrollmentDraft,
-        admission: &impl Admission,
+        policy: &impl StatementPolicy,
     ) -> Result<Self, FieldError> {
         let enrollment = Self {
             nonce: draft.nonce.parse().in_field(Field::Nonce)?,
@@ -37,7 +37,7 @@ impl Enrollment {
                 &draft.target_origin,
                 &draft.target_path,
                 Statement::Enrollment,
-                admission,
+                policy,
             )?,
             account_user_id: draft.account_user_id.parse().in_field(Field::AccountUserId)?,
             client_id: draft.client_id.parse().in_field(Field::ClientId)?,
@@ -47,7 +47,7 @@ impl Enrollment {
                 .in_field(Field::DeviceIdentitySha256)?,
             challenge_expires_at: draft.challenge_expires_at,
         };
-        admission.expiry(draft.challenge_expires_at).in_field(Field::ChallengeExpiresAt)?;
+        policy.expiry(draft.challenge_expires_at).in_field(Field::ChallengeExpiresAt)?;
         Ok(enrollment)
     }
 }

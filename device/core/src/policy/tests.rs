@@ -18,9 +18,9 @@ fn ask(
     path: &str,
 ) -> Result<(), Reason> {
     let origin: Origin = origin.parse()?;
-    let admission = policy.at(NOW);
-    admission.origin(&origin)?;
-    admission.path(statement, &origin, &path.parse()?)
+    let policy = policy.at(NOW);
+    policy.origin(&origin)?;
+    policy.path(statement, &origin, &path.parse()?)
 }
 
 /// The endpoint of each statement.

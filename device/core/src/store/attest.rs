@@ -54,7 +54,7 @@ impl DeviceKeyStore {
         + Send
         + 'static,
     ) -> Result<T, DeviceKeyError> {
-        request.challenge.admitted(&self.inner.policy.at(self.inner.clock.now()))?;
+        request.challenge.allowed_by(&self.inner.policy.at(self.inner.clock.now()))?;
         self.inner.require_any_provider()?;
         self.in_time(async move |_| {
             let who = Claimant::of(&request.peer);

@@ -37,7 +37,7 @@ impl DeviceKeyStore {
         key_id: &DeviceKeyId,
         payload: SignPayload,
     ) -> Result<SignedStatement, DeviceKeyError> {
-        payload.admitted(&self.inner.policy.at(self.inner.clock.now()))?;
+        payload.allowed_by(&self.inner.policy.at(self.inner.clock.now()))?;
         self.inner.require_any_provider()?;
         let request = Arc::new(Request { peer: *peer, key_id: *key_id, payload });
         self.in_time(async |_| {

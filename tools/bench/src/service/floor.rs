@@ -17,7 +17,7 @@ use aws_lc_rs::{
     signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair},
 };
 use base64ct::{Base64, Encoding as _};
-use device_key_types::payload::{Draft, SyntaxAlone};
+use device_key_types::payload::{Draft, SyntaxOnly};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -79,7 +79,7 @@ fn converse(stream: UnixStream, keys: &HashMap<String, EcdsaKeyPair>) -> Result<
         let Request { id, params } = serde_json::from_slice(&line)?;
         let key = keys.get(params.key_id).context("no such key")?;
         let payload = Draft::from_json(params.payload.get())?
-            .parse(&SyntaxAlone)
+            .parse(&SyntaxOnly)
             .map_err(|error| anyhow::anyhow!("{}", error.reason))?;
         let message = payload.signed_bytes()?;
         let signature = key.sign(&random, &message).ok().context("no signature")?;

@@ -11,7 +11,7 @@ use std::{
 
 use device_key_types::{
     ProtectionClass, Reason, UnixTime,
-    payload::{Draft, SignPayload, SyntaxAlone, device_identity_digest},
+    payload::{Draft, SignPayload, SyntaxOnly, device_identity_digest},
 };
 use device_key_verifier::{Proof, ProofError, ProofKey, verify_connection, verify_enrollment};
 use serde_json::{Value, json};
@@ -141,7 +141,7 @@ fn expected(case: &Case, key: &ProofKey) -> SignPayload {
         payload["deviceIdentitySha256Base64url"] = identity(&payload, key);
         remove(&mut payload, &["keyId", "protectionClass"]);
     }
-    Draft::from_json(&payload.to_string()).unwrap().parse(&SyntaxAlone).unwrap()
+    Draft::from_json(&payload.to_string()).unwrap().parse(&SyntaxOnly).unwrap()
 }
 
 fn identity(payload: &Value, key: &ProofKey) -> Value {
