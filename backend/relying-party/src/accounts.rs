@@ -1,3 +1,5 @@
+//! The accounts, which are known by their access tokens.
+
 use std::fmt;
 
 use async_trait::async_trait;
@@ -7,33 +9,35 @@ use zeroize::Zeroizing;
 
 pub(crate) mod file;
 
-/// Most bytes of an access token; those that hold signed claims have a few thousand.
+/// The most bytes of an access token. Tokens that hold signed claims have a few thousand bytes.
 const MAX_BYTES: usize = 8 * 1024;
 
-/// Tells whose access token it is. Where accounts really live is not for us to know; the reference
-/// implementation is [`AccountsFile`].
+/// Finds the account of an access token. A deployment implements this trait for its own accounts;
+/// [`AccountsFile`](file::AccountsFile) is the reference implementation.
 ///
-/// A token alone opens nothing here: without a device's proof it can ask for challenges, and list
-/// and revoke the account's devices.
+/// A token alone opens no connection. Without a device's proof a token can only ask for challenges,
+/// and list and revoke the account's devices.
 #[async_trait]
 pub trait Accounts: Send + Sync + 'static {
-    /// The account, or nothing for a token that is not good, or no longer.
+    /// Returns the account, or `None` if the token is not valid or no longer valid.
     async fn account(
         &self,
         token: &AccessToken,
     ) -> Result<Option<AccountUserId>, AccountsUnavailable>;
 }
 
-/// An account's access token as a client shows it. It is wiped when dropped, and `Debug` hides it.
+/// An account's access token as a client sends it. The token is wiped when it is dropped, and
+/// `Debug` hides it.
 pub struct AccessToken(Zeroizing<Box<[u8]>>);
 
-/// It cannot be told now whose token it is.
+/// The accounts cannot be looked up at the moment.
 #[derive(Debug, Error)]
 #[error("accounts cannot be looked up")]
 pub struct AccountsUnavailable(#[source] pub Box<dyn std::error::Error + Send + Sync>);
 
 impl AccessToken {
-    /// Keeps 1 to 8192 visible ASCII characters; others are no token (RFC 6750 section 2.1).
+    /// Accepts 1 to 8192 visible ASCII characters. Other bytes are not a token (RFC 6750, section
+    /// 2.1).
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let is_token =
             (1..=MAX_BYTES).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic);

@@ -1,3 +1,5 @@
+//! Which devices the relying party enrolls, by what it could verify about them.
+
 use std::{collections::BTreeSet, fmt};
 
 use device_key_verifier::attestation::{RootKind, TrustRoots};
@@ -5,20 +7,20 @@ use thiserror::Error;
 
 use crate::registry::device::DeviceKind;
 
-/// Whether a device must show where its key lives.
+/// Whether a device must prove where its key lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Requirement {
-    /// Without an attestation it is not enrolled.
+    /// A device without an attestation is not enrolled.
     Required,
-    /// Without one it is enrolled as [`DeviceKind::Unattested`]. An attestation that was begun must
-    /// still be finished, and one that fails enrolls nothing: only who never began one goes without.
+    /// A device without an attestation is enrolled as [`DeviceKind::Unattested`]. A client that has
+    /// begun an attestation must still finish it, and a failed attestation enrolls nothing.
     Optional,
 }
 
-/// Which devices are enrolled.
+/// Decides which devices are enrolled.
 ///
-/// A kind is accepted only if a root can vouch for it. A simulated TPM is never accepted unless it
-/// is asked for by name: its roots are in test setups, and could be left behind there.
+/// A kind is accepted only if a root can vouch for it. Simulated TPMs are accepted only if the
+/// caller names them, because the root of a test setup might be left in a configuration by mistake.
 #[derive(Clone)]
 pub struct AttestationPolicy {
     roots: TrustRoots,
@@ -30,13 +32,13 @@ pub struct AttestationPolicy {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum InvalidPolicy {
-    /// Attestation is required, and no root could vouch for a device.
+    /// Attestation is required, and no root can vouch for any device.
     #[error("attestation is required, and there is no trust root of an accepted kind")]
     NothingAccepted,
-    /// A kind is accepted that no root vouches for.
+    /// A kind is accepted, and no root vouches for this kind.
     #[error("{0} is accepted, and no trust root vouches for it")]
     NoRoot(DeviceKind),
-    /// A root is trusted whose kind is not accepted.
+    /// A root is trusted, and the kind that it vouches for is not accepted.
     #[error("there is a trust root for {0}, which is not accepted")]
     NotAccepted(DeviceKind),
     /// Unattested devices are accepted, and attestation is required.
@@ -48,7 +50,7 @@ pub enum InvalidPolicy {
 }
 
 impl AttestationPolicy {
-    /// Accepts any device, and none as more than unattested: no attestation is asked for.
+    /// Enrolls every device as unattested, and asks for no attestation.
     pub fn without_attestation() -> Self {
         Self {
             roots: TrustRoots::default(),
@@ -57,10 +59,10 @@ impl AttestationPolicy {
         }
     }
 
-    /// Takes these roots' word. `kinds` are those that the roots were given with.
+    /// Trusts these roots. `kinds` are the kinds that the roots vouch for.
     ///
-    /// Without `accepted`, it is hardware and virtual TPMs, as far as there are roots for them, and
-    /// unattested devices where attestation is optional.
+    /// If `accepted` is `None`, the policy accepts hardware and virtual TPMs that a root vouches
+    /// for, and unattested devices if attestation is optional.
     pub fn new(
         requirement: Requirement,
         roots: TrustRoots,
@@ -105,8 +107,8 @@ impl AttestationPolicy {
         self.accepted.contains(&kind)
     }
 
-    /// Whether devices are asked for an attestation. Where no root could vouch for one they are not:
-    /// who a TPM is should be told to nobody who cannot use it.
+    /// Whether devices are asked for an attestation. If no root can vouch for a TPM, they are not
+    /// asked, because a TPM's identity should go only to a backend that can use it.
     pub fn requests_attestation(&self) -> bool {
         DeviceKind::ALL.into_iter().any(|kind| kind != DeviceKind::Unattested && self.accepts(kind))
     }
@@ -151,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn by_default_the_roots_say_what_is_accepted_but_for_simulators() {
+    fn by_default_the_kinds_of_the_roots_are_accepted_except_simulators() {
         assert_eq!(accepted(Required, &[Hardware], None), Ok(vec![HardwareTpm]));
         assert_eq!(
             accepted(Required, &[Virtual, Hardware], None),
@@ -188,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_asked_for_what_cannot_be_used() {
+    fn devices_are_asked_only_for_attestations_that_can_be_used() {
         let policy = |kinds: &[RootKind]| {
             AttestationPolicy::new(Optional, TrustRoots::default(), kinds, None).unwrap()
         };

@@ -1,10 +1,12 @@
+//! The endpoints of the relying party.
+
 use device_key_types::{
     BackendOrigin, PathPrefix, Reason,
     payload::{Statement, Target},
 };
 
-/// Where statements to this relying party are addressed: what a client must sign, whatever proxy
-/// its request came through.
+/// The endpoints of this relying party, as clients must sign them. They do not depend on the
+/// proxies between a client and the relying party.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Backend {
     connection: Target,
@@ -13,7 +15,7 @@ pub struct Backend {
 }
 
 impl Backend {
-    /// The endpoints behind this prefix.
+    /// Creates the endpoints of this origin under this path prefix.
     pub fn new(origin: &BackendOrigin, prefix: &PathPrefix) -> Result<Self, Reason> {
         let target = |statement| {
             Ok(Target { origin: origin.as_origin().clone(), path: prefix.endpoint(statement)? })

@@ -1,53 +1,58 @@
+//! Why the relying party refuses a request.
+
 use device_key_types::{Field, FieldError, Reason};
 use device_key_verifier::attestation::{AttestationError, CredentialError};
 use thiserror::Error;
 
 use crate::registry::{device::DeviceKind, error::RegistryError};
 
-/// Why a relying party did not do what it was asked. Programs match the variant or
-/// [`reason`](Self::reason). The texts hold nothing of what was sent.
+/// Why the relying party refused a request or failed. Programs match the variant or
+/// [`reason`](Self::reason). The texts contain nothing that a client sent.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum RelyingPartyError {
-    /// A value of the request is not one.
+    /// A value of the request is invalid.
     #[error("{field}: {reason}")]
     Value {
-        /// The member or header.
+        /// The JSON member or the header.
         field: &'static str,
-        /// What is wrong with it.
+        /// The code of what is wrong with the value.
         reason: &'static str,
     },
-    /// No such challenge: it never was, is answered, has expired, or is another account's.
+    /// The account has no such open challenge: the challenge never existed, is answered, has
+    /// expired, or belongs to another account.
     #[error("there is no such open challenge")]
     ChallengeUnknown,
-    /// No such connection token: it never was, is used, has expired, or was taken back.
-    #[error("the connection token is not good")]
+    /// The connection token cannot be used: it never existed, is used, has expired, or was deleted
+    /// when its device was revoked.
+    #[error("the connection token is not valid")]
     TokenRefused,
-    /// The proof was refused. The challenge that it answered is closed.
+    /// The proof was refused. Its challenge is closed.
     #[error(transparent)]
     Proof(#[from] device_key_verifier::ProofError),
-    /// The attestation was refused. One that was to be finished has closed its challenge.
+    /// The attestation was refused. If the client was finishing the attestation, the challenge is
+    /// closed.
     #[error(transparent)]
     Attestation(#[from] AttestationError),
-    /// Attestations are not asked for here.
-    #[error("no attestation is asked for")]
+    /// This relying party does not ask for attestations.
+    #[error("this relying party does not ask for attestations")]
     AttestationNotAsked,
-    /// A device must be attested.
+    /// The policy requires an attestation, and the client sent none.
     #[error("the device must be attested")]
     AttestationRequired,
-    /// The attestation was begun and is missing its second half.
+    /// The client began an attestation and did not send its second half.
     #[error("the attestation that was begun is not finished")]
     AttestationUnfinished,
-    /// The second half of an attestation that was not begun.
+    /// The client sent the second half of an attestation that it did not begin.
     #[error("no attestation was begun for this challenge")]
     AttestationNotBegun,
-    /// The challenge has the first half of an attestation already.
+    /// The client has already sent the first half of an attestation for this challenge.
     #[error("an attestation was begun for this challenge already")]
     AttestationBegun,
-    /// The attestation is about another key than the one that is enrolled.
+    /// The attestation is about another key than the key to enroll.
     #[error("the attestation is about another key")]
     AttestationOfAnotherKey,
-    /// What was verified is not accepted here.
+    /// The policy does not accept devices of the verified kind.
     #[error("a device of kind {0} is not accepted")]
     KindNotAccepted(DeviceKind),
     /// The account has no such device.
@@ -56,10 +61,10 @@ pub enum RelyingPartyError {
     /// The device was revoked.
     #[error("the device was revoked")]
     DeviceRevoked,
-    /// The store: a quota, a key that is taken, or that it cannot be used.
+    /// The store refused the record (a quota, a key that is enrolled already) or cannot be used.
     #[error(transparent)]
     Registry(RegistryError),
-    /// A fault of ours.
+    /// The relying party itself failed.
     #[error("internal error")]
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
@@ -71,8 +76,8 @@ impl RelyingPartyError {
             Self::Value { reason, .. } => reason,
             Self::ChallengeUnknown => "challenge_unknown",
             Self::TokenRefused => "connection_token_refused",
-            Self::Proof(refusal) => refusal.reason(),
-            Self::Attestation(refusal) => refusal.reason(),
+            Self::Proof(error) => error.reason(),
+            Self::Attestation(error) => error.reason(),
             Self::AttestationNotAsked => "attestation_not_asked",
             Self::AttestationRequired => "attestation_required",
             Self::AttestationUnfinished => "attestation_unfinished",
@@ -87,12 +92,12 @@ impl RelyingPartyError {
         }
     }
 
-    /// The field that was refused, if it was one.
+    /// The field that was refused, if the error is about a single field.
     pub fn field(&self) -> Option<&'static str> {
         match self {
             Self::Value { field, .. } => Some(field),
-            Self::Proof(refusal) => refusal.field().map(Field::as_str),
-            Self::Attestation(refusal) => refusal.field().map(Field::as_str),
+            Self::Proof(error) => error.field().map(Field::as_str),
+            Self::Attestation(error) => error.field().map(Field::as_str),
             _ => None,
         }
     }
@@ -101,7 +106,7 @@ impl RelyingPartyError {
         Self::Internal(error.into())
     }
 
-    /// For a value of this field.
+    /// Returns a function that turns the reason why this field is invalid into an error.
     pub(crate) fn in_field(field: Field) -> impl Fn(Reason) -> Self {
         move |reason| FieldError { field, reason }.into()
     }

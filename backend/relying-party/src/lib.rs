@@ -5,9 +5,9 @@
 //! [`Registry`] stores challenges and devices, either in a file ([`SqliteRegistry`]) or for a fleet
 //! ([`PostgresRegistry`]). The crate `device-key-verifier` verifies proofs and attestations.
 //!
-//! The crate has no TLS, no rate limits by address and no accounts of its own ([`Accounts`]), because
-//! a deployment has these already. An open connection only sends each text back; a real backend
-//! begins there.
+//! The crate has no TLS, no rate limits by address and no accounts of its own ([`Accounts`]),
+//! because a deployment has these already. An open connection only sends each text back; a real
+//! backend begins there.
 //!
 //! # Endpoints
 //!
@@ -21,41 +21,42 @@
 //! - `POST …/enroll/attestation` takes `challengeId`, `keyId`, `publicKeySpkiDerBase64`,
 //!   `protectionClass` and `identity`. It answers with `credentialBlob` and `encryptedSecret`.
 //! - `POST …/enroll` takes `challengeId`, `keyId`, `publicKeySpkiDerBase64`, `protectionClass`,
-//!   `algorithm`, `signedPayloadBase64`, `signatureDerBase64` and optionally `activation`. It answers
-//!   with 201 and the device with its `verifiedKind`.
-//! - `POST …/challenge` takes `keyId`. It answers with the connection statement, which has `token` in
-//!   place of the token's digest.
+//!   `algorithm`, `signedPayloadBase64`, `signatureDerBase64` and optionally `activation`. It
+//!   answers with 201 and the device with its `verifiedKind`.
+//! - `POST …/challenge` takes `keyId`. It answers with the connection statement, which has `token`
+//!   in place of the token's digest.
 //! - `GET …/devices` answers with `devices`.
 //! - `DELETE …/devices/KEY_ID` answers with 204.
 //! - `GET …` as a WebSocket request carries `Authorization: Bearer` with the connection token, and
-//!   the headers `device-key-id`, `device-key-signed-payload` and `device-key-signature` (base64). It
-//!   opens a connection.
+//!   the headers `device-key-id`, `device-key-signed-payload` and `device-key-signature` (base64).
+//!   It opens a connection.
 //!
 //! `GET /healthz` says whether the store answers. A refused request is answered with `{reason,
 //! field?}`. The reason is a stable code of this crate ([`RelyingPartyError`]) or of the verifier.
 //!
 //! # Decisions
 //!
-//! - **A challenge is tried once.** The challenge is closed before its answer is verified, so of any
-//!   number of answers, in any number of processes, only one is verified. A request that cannot be an
-//!   answer (JSON of another shape, a missing header) is refused earlier and closes nothing.
-//! - **Challenges are rows; there is no list of used nonces.** Answering a challenge deletes its row
-//!   (see [`Registry`]). The database decides which answer came first, and the transaction is on disk
-//!   before any client is answered.
+//! - **A challenge is tried once.** The challenge is closed before its answer is verified, so of
+//!   any number of answers, in any number of processes, only one is verified. A request that cannot
+//!   be an answer (JSON of another shape, a missing header) is refused earlier and closes nothing.
+//! - **Challenges are rows; there is no list of used nonces.** Answering a challenge deletes its
+//!   row (see [`Registry`]). The database decides which answer came first, and the transaction is
+//!   on disk before any client is answered.
 //! - **A nonce is stored in the clear**, because a nonce is not a secret and the expected statement
-//!   is built from it. Of a connection token and of a credential's secret only the SHA-256 is stored.
+//!   is built from it. Of a connection token and of a credential's secret only the SHA-256 is
+//!   stored.
 //! - **There is no silent downgrade.** The backend asks for an attestation if it trusts a root, and
-//!   only then. A client that never begins an attestation is enrolled as `unattested`, if the policy
-//!   accepts that. A client that begins an attestation must finish it, and a failed attestation
-//!   enrolls nothing. Simulated TPMs are accepted only by name.
-//! - **An endorsement key is deleted soon.** It identifies a machine permanently, so the identity of
-//!   a TPM is deleted together with its challenge. A device keeps only the verified kind.
+//!   only then. A client that never begins an attestation is enrolled as `unattested`, if the
+//!   policy accepts that. A client that begins an attestation must finish it, and a failed
+//!   attestation enrolls nothing. Simulated TPMs are accepted only by name.
+//! - **An endorsement key is deleted soon.** It identifies a machine permanently, so the identity
+//!   of a TPM is deleted together with its challenge. A device keeps only the verified kind.
 //! - **A revocation is final.** A key that was enrolled once is refused under any name and account.
 //! - **Open connections are polled** every 250 ms. The connections of a revoked device are closed
 //!   (1008, `device_revoked`). If the store does not answer for five seconds, all connections are
 //!   closed (1013), because the store may hold a revocation.
-//! - **Open challenges and devices are bounded for each account.** The store counts them, so that two
-//!   processes cannot both use the last free place.
+//! - **Open challenges and devices are bounded for each account.** The store counts them, so that
+//!   two processes cannot both use the last free place.
 //!
 //! ```
 //! use std::sync::Arc;

@@ -1,6 +1,8 @@
+//! The limits of the relying party.
+
 use std::time::Duration;
 
-/// How much and how long. The defaults are those of the command.
+/// Quotas, intervals and deadlines of a relying party. The command uses the defaults.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RelyingPartyLimits {
     /// How long a challenge or a connection token can be answered, in seconds. Devices sign nothing
@@ -12,24 +14,26 @@ pub struct RelyingPartyLimits {
     pub connections_per_account: u32,
     /// Devices that an account may have.
     pub devices_per_account: u32,
-    /// How often it is looked whether a device with an open connection was revoked. With what the
-    /// look takes it bounds how long a revoked device stays connected to other processes.
+    /// How often the store is asked whether a device with an open connection was revoked. A device
+    /// that another process revokes stays connected for this interval at most, plus the time that
+    /// the query takes.
     pub revocation_interval: Duration,
-    /// How long open connections may go unchecked where the store does not answer. Then they are
-    /// closed: a device that another process has revoked meanwhile must not stay.
+    /// How long connections stay open while the store does not answer. Then they are closed,
+    /// because another process may have revoked a device in the meantime.
     pub unchecked_at_most: Duration,
     /// How often expired challenges are removed.
     pub removal_interval: Duration,
-    /// HTTP connections at a time. Others wait in the kernel's queue.
+    /// The number of HTTP connections at a time. More connections wait in the kernel's queue.
     pub http_connections: u16,
-    /// Open device connections at a time. Others are answered 503.
+    /// The number of open device connections at a time. More connections are answered with 503.
     pub device_connections: u16,
-    /// How long a request may take, half of it for its body, and how long a connection may lie idle.
+    /// How long a request may take, and how long a connection may be idle. The body of a request
+    /// may take half of this time.
     pub request_deadline: Duration,
-    /// How long a device may leave what we write unread before its connection is dropped.
+    /// How long a device may leave our messages unread before its connection is dropped.
     pub stall_deadline: Duration,
-    /// How long a device has to hear why its connection is closed. It adds to how long a revoked one
-    /// stays connected.
+    /// How long a device has to read why its connection is closed. A revoked device may stay
+    /// connected for this time longer.
     pub close_deadline: Duration,
     /// How long a stop waits for requests and connections to end.
     pub stop_deadline: Duration,

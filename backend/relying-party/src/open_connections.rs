@@ -1,9 +1,9 @@
-//! Which devices have connections open, and the ends of those that were revoked.
+//! The open connections, and how the connections of revoked devices are closed.
 //!
-//! The registry is asked again and again. A notification of the store would come sooner on average,
-//! but there is none for files, and one that is lost (a connection that breaks, a pooler in between)
-//! leaves a revoked device connected for good, unless one polls too. One question for all open
-//! devices costs a store next to nothing, and its interval is the bound that is promised.
+//! The registry is polled. A notification by the store would arrive sooner on average, but files
+//! send no notifications, and a notification can get lost (when a connection breaks, or in a
+//! pooler). A lost notification would leave a revoked device connected until somebody polls. One
+//! query for all open devices costs a store almost nothing, and the interval is the promised bound.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -23,15 +23,15 @@ use crate::{
     registry::{Registry, error::RegistryError},
 };
 
-/// ConnectedDevices in one question to the store.
+/// The most devices in one query to the store.
 const KEY_IDS_PER_QUERY: usize = 1000;
 
-/// Why a connection must end.
+/// Why a connection must be closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CloseReason {
     /// The device was revoked.
     Revoked,
-    /// The store has not answered for so long that the device may have been revoked.
+    /// The store has not answered for a long time, so another process may have revoked the device.
     Unchecked,
 }
 
@@ -42,42 +42,46 @@ pub(crate) struct OpenConnections(Arc<ConnectedDevices>);
 #[derive(Default)]
 struct ConnectedDevices(Mutex<HashMap<DeviceKeyId, ConnectedDevice>>);
 
-/// A device with open connections.
+/// A device with open connections in this process.
 struct ConnectedDevice {
     connections: usize,
-    ending: watch::Sender<Option<CloseReason>>,
+    reason: watch::Sender<Option<CloseReason>>,
 }
 
-/// A connection that is to end when its device must go.
+/// An open connection. While the guard lives, the connection is checked for revocation.
 pub(crate) struct ConnectionGuard {
     key_id: DeviceKeyId,
     devices: Arc<ConnectedDevices>,
-    ending: watch::Receiver<Option<CloseReason>>,
+    reason: watch::Receiver<Option<CloseReason>>,
 }
 
 impl OpenConnections {
-    /// Counts one more connection of this device.
-    pub(crate) fn watched(&self, key_id: DeviceKeyId) -> ConnectionGuard {
+    /// Adds a connection of this device.
+    pub(crate) fn add(&self, key_id: DeviceKeyId) -> ConnectionGuard {
         let mut devices = self.0.locked();
         let connected = devices.entry(key_id).or_insert_with(|| ConnectedDevice {
             connections: 0,
-            ending: watch::Sender::new(None),
+            reason: watch::Sender::new(None),
         });
         connected.connections = connected.connections.saturating_add(1);
-        if *connected.ending.borrow() == Some(CloseReason::Unchecked) {
-            // Connections before this one are still closing; they keep what they have seen.
-            connected.ending = watch::Sender::new(None);
+        if *connected.reason.borrow() == Some(CloseReason::Unchecked) {
+            // Earlier connections of the device are still closing. They keep their own channel.
+            connected.reason = watch::Sender::new(None);
         }
-        ConnectionGuard { key_id, devices: self.0.clone(), ending: connected.ending.subscribe() }
+        ConnectionGuard { key_id, devices: self.0.clone(), reason: connected.reason.subscribe() }
     }
 
-    /// Ends all connections of a device.
+    /// Closes all connections of a device.
     pub(crate) fn revoke(&self, key_id: &DeviceKeyId) {
-        self.0.end(key_id, CloseReason::Revoked);
+        self.0.close(key_id, CloseReason::Revoked);
     }
 
-    /// Asks the registry about every device, for ever.
-    pub(crate) async fn watch(&self, registry: &dyn Registry, limits: &RelyingPartyLimits) {
+    /// Asks the registry about every connected device, again and again. Never returns.
+    pub(crate) async fn poll_revocations(
+        &self,
+        registry: &dyn Registry,
+        limits: &RelyingPartyLimits,
+    ) {
         let mut turns = interval(limits.revocation_interval);
         turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut checked = Instant::now();
@@ -85,7 +89,9 @@ impl OpenConnections {
         loop {
             turns.tick().await;
             let patience = limits.unchecked_at_most.saturating_sub(checked.elapsed());
-            match timeout(patience.max(limits.revocation_interval), self.sweep(registry)).await {
+            match timeout(patience.max(limits.revocation_interval), self.close_revoked(registry))
+                .await
+            {
                 Ok(Ok(())) => {
                     checked = Instant::now();
                     was_checked = true;
@@ -99,19 +105,19 @@ impl OpenConnections {
             }
             was_checked = false;
             if checked.elapsed() >= limits.unchecked_at_most
-                && self.0.end_all(CloseReason::Unchecked)
+                && self.0.close_all(CloseReason::Unchecked)
             {
                 error!("connections were closed that could not be checked for revocation");
             }
         }
     }
 
-    async fn sweep(&self, registry: &dyn Registry) -> Result<(), RegistryError> {
+    async fn close_revoked(&self, registry: &dyn Registry) -> Result<(), RegistryError> {
         let open: Vec<_> = self.0.locked().keys().copied().collect();
-        for some in open.chunks(KEY_IDS_PER_QUERY) {
-            let enrolled = registry.still_enrolled(some).await?;
-            for key_id in some.iter().filter(|key_id| !enrolled.contains(key_id)) {
-                self.0.end(key_id, CloseReason::Revoked);
+        for chunk in open.chunks(KEY_IDS_PER_QUERY) {
+            let enrolled = registry.still_enrolled(chunk).await?;
+            for key_id in chunk.iter().filter(|key_id| !enrolled.contains(key_id)) {
+                self.0.close(key_id, CloseReason::Revoked);
             }
         }
         Ok(())
@@ -123,32 +129,32 @@ impl ConnectedDevices {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn end(&self, key_id: &DeviceKeyId, ending: CloseReason) {
+    fn close(&self, key_id: &DeviceKeyId, reason: CloseReason) {
         if let Some(connected) = self.locked().get(key_id) {
-            connected.end(ending);
+            connected.close(reason);
         }
     }
 
-    /// Says whether there was any to end.
-    fn end_all(&self, ending: CloseReason) -> bool {
+    /// Returns whether at least one device was connected and not yet told to close.
+    fn close_all(&self, reason: CloseReason) -> bool {
         let devices = self.locked();
-        devices.values().filter(|connected| connected.end(ending)).count() > 0
+        devices.values().filter(|connected| connected.close(reason)).count() > 0
     }
 }
 
 impl ConnectedDevice {
-    /// The first reason stays. Says whether this was it.
-    fn end(&self, ending: CloseReason) -> bool {
-        self.ending.send_if_modified(|seen| seen.is_none() && seen.replace(ending).is_none())
+    /// Sets the reason, unless a reason is set already. Returns whether this reason was set.
+    fn close(&self, reason: CloseReason) -> bool {
+        self.reason.send_if_modified(|seen| seen.is_none() && seen.replace(reason).is_none())
     }
 }
 
 impl ConnectionGuard {
-    /// Waits until the connection must end.
-    pub(crate) async fn ended(&mut self) -> CloseReason {
-        match self.ending.wait_for(Option::is_some).await {
-            Ok(ending) => ending.unwrap_or(CloseReason::Unchecked),
-            // Nobody looks after it any more.
+    /// Waits until the connection must be closed, and returns why.
+    pub(crate) async fn must_close(&mut self) -> CloseReason {
+        match self.reason.wait_for(Option::is_some).await {
+            Ok(reason) => reason.unwrap_or(CloseReason::Unchecked),
+            // Nobody checks the device for revocation any more.
             Err(_) => CloseReason::Unchecked,
         }
     }

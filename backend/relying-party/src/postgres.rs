@@ -1,13 +1,14 @@
-//! The registry in `PostgreSQL`: for several backends, and for one that must not depend on a machine.
+//! The registry in `PostgreSQL`, for several backends, or for a backend that must not depend on a
+//! single machine.
 //!
-//! A connection is had from a pool for each operation. Exactly-once rests on row locks: of two
-//! `DELETE … RETURNING` of one row the second waits for the first and then finds nothing. Quotas are
-//! counted under an advisory lock of the account, because a count and an insert alone would let two
-//! backends take the last place.
+//! Each operation takes a connection from a pool. Row locks guarantee that a challenge is answered
+//! only once: if two transactions run `DELETE … RETURNING` for a row, the second transaction waits
+//! for the first and then finds nothing. Quotas are counted under an advisory lock of the account,
+//! because a count and an insert without a lock would let two backends use the last free place.
 //!
-//! There is no TLS here. Connections go through a Unix socket or to a loopback address, and
-//! everything else is refused: a registry elsewhere is reached through what protects the way there
-//! already, such as a local pooler in session mode or a tunnel.
+//! There is no TLS. Connections go through a Unix socket or to a loopback address, and all other
+//! addresses are refused. To reach a server elsewhere, use a local pooler in session mode or a
+//! tunnel that protects the connection.
 
 use std::{collections::HashSet, time::Duration};
 
@@ -31,28 +32,29 @@ mod statements;
 use address::LocalConfig;
 use error::PostgresError;
 
-/// Connections at most. One does some thousand operations a second, and the server pays for each.
+/// The most connections. A connection does some thousand operations per second, and each connection
+/// costs the server memory and a process.
 const CONNECTIONS: usize = 16;
-/// How long to wait for a connection, new or from the pool.
+/// How long to wait for a connection, either a new connection or one from the pool.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(3);
 
-/// What every connection is told. A challenge that was taken must stay taken when the server loses
-/// its power; a server that commits later than it says is told to do better, and one that does more
-/// is left alone. What takes longer than these milliseconds, nobody waits for any more.
+/// The settings of every connection. An answered challenge must stay answered if the server loses
+/// power, so a server that answers before it commits to disk is told not to; stricter settings are
+/// left alone. The timeouts are in milliseconds, and by then no request waits for the result.
 const SESSION: &str = "
     SELECT set_config('synchronous_commit', 'on', false)
         WHERE current_setting('synchronous_commit') = 'off';
     SELECT set_config('statement_timeout', '5000', false);
     SELECT set_config('idle_in_transaction_session_timeout', '10000', false)";
 
-/// A [`Registry`] in a `PostgreSQL` database. Its tables are made where the connection's
-/// `search_path` leads.
+/// A [`Registry`] in a `PostgreSQL` database. Its tables are in the first schema of the
+/// connection's `search_path`.
 pub struct PostgresRegistry {
     pool: Pool,
 }
 
 impl PostgresRegistry {
-    /// Connects, and creates or migrates the tables if need be.
+    /// Connects, and creates or migrates the tables if necessary.
     pub async fn open(config: LocalConfig) -> Result<Self, RegistryError> {
         let settings = ManagerConfig::default();
         let manager = Manager::from_config(Config::from(config), NoTls, settings);

@@ -1,12 +1,12 @@
-//! What a relying party must remember, and the contract of the stores that do.
+//! The records of a relying party, and the contract of the stores that keep them.
 //!
-//! A challenge is a row, and answering it deletes the row: the database decides who was first,
-//! among requests, among backend processes and across restarts. Nothing remembers used nonces, so
-//! nothing grows, and a store that forgets a row forgets that something may be answered, not that
-//! something was.
+//! Each open challenge is a row, and answering the challenge deletes the row. The database
+//! therefore decides which answer came first, among requests, among backend processes and across
+//! restarts. No store keeps a list of used nonces, so nothing grows. If a store loses a row, an
+//! open challenge can no longer be answered; an answered challenge never becomes open again.
 //!
-//! The time is passed in; an expiry counts as passed at its very second. A store may be asked from
-//! any task. Dropping a future that it gave may leave the work done.
+//! Callers pass in the time. A record has expired from the second of its expiry on. Any task may
+//! call a store. If a caller drops a future of a store, the operation may be done all the same.
 
 use std::collections::HashSet;
 
@@ -26,9 +26,9 @@ use error::RegistryError;
 /// A store of challenges and devices. Several backend processes may use one store.
 #[async_trait]
 pub trait Registry: Send + Sync + 'static {
-    /// Keeps a challenge, if the account has fewer than so many open.
+    /// Stores a challenge, if the account has fewer than `at_most` open enrollment challenges.
     ///
-    /// Fails with [`RegistryError::QuotaExceeded`].
+    /// Fails with [`RegistryError::QuotaExceeded`] if the account has as many already.
     async fn put_enrollment_challenge(
         &self,
         challenge: &EnrollmentChallenge,
@@ -36,7 +36,7 @@ pub trait Registry: Send + Sync + 'static {
         now: UnixTime,
     ) -> Result<(), RegistryError>;
 
-    /// An open challenge of this account, which stays open.
+    /// Returns an open challenge of this account. The challenge stays open.
     async fn enrollment_challenge(
         &self,
         challenge_id: &ChallengeId,
@@ -44,8 +44,8 @@ pub trait Registry: Send + Sync + 'static {
         now: UnixTime,
     ) -> Result<Option<OpenEnrollment>, RegistryError>;
 
-    /// Keeps the first half of an attestation with an open challenge of this account, once. Says
-    /// whether it did.
+    /// Stores the first half of an attestation with an open challenge of this account. Returns
+    /// `false` if there is no such challenge, or if it has an attestation already.
     async fn begin_attestation(
         &self,
         challenge_id: &ChallengeId,
@@ -54,8 +54,8 @@ pub trait Registry: Send + Sync + 'static {
         now: UnixTime,
     ) -> Result<bool, RegistryError>;
 
-    /// Closes an open challenge of this account and gives it to exactly one caller, ever. A challenge
-    /// of another account stays as it is.
+    /// Deletes an open challenge of this account and returns it. Only one caller ever gets it. A
+    /// challenge of another account stays as it is.
     async fn take_enrollment_challenge(
         &self,
         challenge_id: &ChallengeId,
@@ -63,21 +63,22 @@ pub trait Registry: Send + Sync + 'static {
         now: UnixTime,
     ) -> Result<Option<OpenEnrollment>, RegistryError>;
 
-    /// Enrolls a device, if its account has fewer than so many.
+    /// Enrolls a device, if its account has fewer than `at_most` devices.
     ///
-    /// Neither the key id nor the public key may ever have been enrolled, by whomever. Fails with
-    /// [`RegistryError::Revoked`] if they were and are no more, [`RegistryError::AlreadyEnrolled`] if
-    /// they are, and [`RegistryError::QuotaExceeded`].
+    /// No account may ever have enrolled the key id or the public key. Fails with
+    /// [`RegistryError::Revoked`] if a device with either was revoked, with
+    /// [`RegistryError::AlreadyEnrolled`] if a device has either, and with
+    /// [`RegistryError::QuotaExceeded`] if the account has too many devices.
     async fn enroll_device(&self, device: &Device, at_most: u32) -> Result<(), RegistryError>;
 
-    /// A device, also one that was revoked.
+    /// Returns a device. Revoked devices are returned too.
     async fn device(&self, key_id: &DeviceKeyId) -> Result<Option<Device>, RegistryError>;
 
-    /// The devices of an account that are not revoked, in the order of their enrollment.
+    /// Returns the devices of an account that are not revoked, in the order of their enrollment.
     async fn list_devices(&self, account: &AccountUserId) -> Result<Vec<Device>, RegistryError>;
 
-    /// Revokes a device of this account, and with it the connection tokens that it has not used.
-    /// Says whether there was one to revoke.
+    /// Revokes a device of this account and deletes the device's unused connection tokens. Returns
+    /// whether the account had such a device.
     async fn revoke(
         &self,
         account: &AccountUserId,
@@ -85,15 +86,16 @@ pub trait Registry: Send + Sync + 'static {
         now: UnixTime,
     ) -> Result<bool, RegistryError>;
 
-    /// Which of these devices are enrolled and not revoked.
+    /// Returns the ids of those of these devices that are enrolled and not revoked.
     async fn still_enrolled(
         &self,
         key_ids: &[DeviceKeyId],
     ) -> Result<HashSet<DeviceKeyId>, RegistryError>;
 
-    /// Keeps a connection token's challenge, if the account has fewer than so many open.
+    /// Stores the challenge of a connection token, if the account has fewer than `at_most` unused
+    /// tokens.
     ///
-    /// Fails with [`RegistryError::QuotaExceeded`].
+    /// Fails with [`RegistryError::QuotaExceeded`] if the account has as many already.
     async fn put_connection_challenge(
         &self,
         challenge: &ConnectionChallenge,
@@ -101,17 +103,17 @@ pub trait Registry: Send + Sync + 'static {
         now: UnixTime,
     ) -> Result<(), RegistryError>;
 
-    /// Closes the open challenge of this token and gives it to exactly one caller, ever.
+    /// Deletes the open challenge of this token and returns it. Only one caller ever gets it.
     async fn take_connection_challenge(
         &self,
         token_sha256: &Sha256Digest,
         now: UnixTime,
     ) -> Result<Option<ConnectionChallenge>, RegistryError>;
 
-    /// Removes the challenges whose time has passed, and says how many. They count for nothing
-    /// before that either; this keeps the store small.
+    /// Deletes expired challenges and returns how many. An expired challenge is never returned or
+    /// counted, even if it is not deleted yet; the deletion only keeps the store small.
     async fn delete_expired(&self, now: UnixTime) -> Result<u64, RegistryError>;
 
-    /// Whether the store answers.
+    /// Checks that the store answers.
     async fn ready(&self) -> Result<(), RegistryError>;
 }

@@ -1,3 +1,5 @@
+//! The decisions of the relying party.
+
 use std::{fmt, sync::Arc};
 
 use base64ct::{Base64UrlUnpadded, Encoding as _};
@@ -17,42 +19,42 @@ pub(crate) mod connection;
 pub(crate) mod enrollment;
 pub(crate) mod token;
 
-/// The decisions of a relying party: what is asked, and whether what comes back is good. It knows
-/// nothing of HTTP, and takes it as known whose account speaks.
+/// Makes the decisions of a relying party: it issues challenges and verifies the answers. It knows
+/// nothing about HTTP, and its callers have already authenticated the account.
 pub struct RelyingParty {
     parts: Parts,
     connections: OpenConnections,
 }
 
-/// What a relying party is made of.
+/// The parts of a relying party.
 pub struct Parts {
-    /// Where it keeps what it must remember.
+    /// The store of challenges and devices.
     pub registry: Arc<dyn Registry>,
-    /// Where statements to it are addressed.
+    /// The endpoints that clients sign.
     pub backend: Backend,
-    /// Which devices it enrolls.
+    /// Decides which devices are enrolled.
     pub attestation: AttestationPolicy,
-    /// How much and how long.
+    /// Quotas, intervals and deadlines.
     pub limits: RelyingPartyLimits,
-    /// The time.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
-    /// Nonces, tokens, secrets and names.
+    /// The source of nonces, tokens, secrets and ids.
     pub random: Arc<dyn RandomSource>,
 }
 
 impl RelyingParty {
-    /// Puts one together.
+    /// Creates a relying party from its parts.
     pub fn new(parts: Parts) -> Self {
         Self { parts, connections: OpenConnections::default() }
     }
 
-    /// The account's devices, in the order of their enrollment.
+    /// Returns the account's devices, in the order of their enrollment.
     pub async fn devices(&self, account: &AccountUserId) -> Result<Vec<Device>, RelyingPartyError> {
         Ok(self.registry().list_devices(account).await?)
     }
 
-    /// Revokes one of the account's devices. Its open connections are closed: those of this process
-    /// at once, those of others when they next look.
+    /// Revokes a device of the account and closes the device's open connections. This process
+    /// closes its connections at once; other processes close theirs when they next poll the store.
     pub async fn revoke(
         &self,
         account: &AccountUserId,
@@ -65,29 +67,30 @@ impl RelyingParty {
         Ok(())
     }
 
-    /// Whether the store answers.
+    /// Checks that the store answers.
     pub async fn ready(&self) -> Result<(), RelyingPartyError> {
         Ok(self.registry().ready().await?)
     }
 
-    /// Closes the connections of devices that were revoked, by whatever process, and removes what
-    /// has expired. It must run for as long as connections are open, and ends when it is stopped.
+    /// Closes the connections of devices that any process has revoked, and deletes expired
+    /// challenges. This must run for as long as connections are open. It returns when `stop` is
+    /// cancelled.
     pub async fn run_maintenance(&self, stop: &CancellationToken) {
         let limits = &self.parts.limits;
         let registry = self.registry();
         tokio::select! {
             () = stop.cancelled() => {}
-            () = self.connections.watch(registry, limits) => {}
+            () = self.connections.poll_revocations(registry, limits) => {}
             () = delete_expired(registry, &*self.parts.clock, limits) => {}
         }
     }
 
-    /// Where statements to it are addressed.
+    /// The endpoints that clients sign.
     pub const fn backend(&self) -> &Backend {
         &self.parts.backend
     }
 
-    /// Its limits.
+    /// The limits.
     pub const fn limits(&self) -> &RelyingPartyLimits {
         &self.parts.limits
     }
@@ -107,8 +110,8 @@ impl RelyingParty {
         text.parse().map_err(RelyingPartyError::internal)
     }
 
-    /// A name that nobody else has.
-    fn name<T: std::str::FromStr<Err = device_key_types::Reason>>(
+    /// Draws a new id with this prefix.
+    fn random_id<T: std::str::FromStr<Err = device_key_types::Reason>>(
         &self,
         prefix: &str,
     ) -> Result<T, RelyingPartyError> {
@@ -122,7 +125,7 @@ async fn delete_expired(registry: &dyn Registry, clock: &dyn Clock, limits: &Rel
     loop {
         turns.tick().await;
         if let Err(error) = registry.delete_expired(clock.now()).await {
-            tracing::warn!(reason = error.reason(), "expired challenges could not be removed");
+            tracing::warn!(reason = error.reason(), "cannot delete expired challenges");
         }
     }
 }

@@ -1,10 +1,11 @@
-//! The registry in one `SQLite` file: the default, for one machine.
+//! The registry in a `SQLite` file. This is the default, and it is for one machine.
 //!
-//! Every write goes through one connection on a thread of its own, which does whatever waits in one
-//! transaction: with `synchronous = FULL` a commit waits for the disk, and so it waits once for all
-//! of them. Only then is anybody answered, so a challenge that was taken stays taken, whatever
-//! loses its power. Reads have a connection and a thread too, and wait for no writer (WAL). Several
-//! processes of one machine may use the file; a network file system will not do.
+//! Every write goes through one connection on its own thread. The thread runs all waiting writes in
+//! one transaction. With `synchronous = FULL` a commit waits for the disk, so all these writes wait
+//! for the disk only once. Callers are answered after the commit, so an answered challenge stays
+//! answered if the machine loses power. Reads have their own connection and thread and do not wait
+//! for a writer (WAL). Several processes of a machine may use the file. The file must not be on a
+//! network file system.
 
 use std::{collections::HashSet, path::Path};
 
@@ -25,16 +26,17 @@ mod worker;
 
 use worker::{Role, Worker};
 
-/// A [`Registry`] in an `SQLite` file.
+/// A [`Registry`] in a `SQLite` file.
 pub struct SqliteRegistry {
     reader: Worker,
     writer: Worker,
 }
 
 impl SqliteRegistry {
-    /// Opens the file, and creates or migrates it if need be. A new file is ours alone (0600).
+    /// Opens the file, and creates or migrates it if necessary. Only the user of this process can
+    /// read or write a new file (mode 0600).
     ///
-    /// It blocks for as long as another process prepares the same file, five seconds at most.
+    /// This call blocks while another process prepares the file, for five seconds at most.
     pub fn open(path: &Path) -> Result<Self, RegistryError> {
         database::create(path)?;
         let mut writer = database::connect(path)?;
@@ -149,7 +151,7 @@ impl Registry for SqliteRegistry {
     }
 
     async fn ready(&self) -> Result<(), RegistryError> {
-        // Each has to begin a transaction for it, the writer one that may write.
+        // Each worker begins a transaction; the writer's transaction may write.
         self.reader.run(|_| Ok(())).await?;
         self.writer.run(|_| Ok(())).await
     }

@@ -1,3 +1,5 @@
+//! The command's arguments.
+
 use std::{net::SocketAddr, path::PathBuf, str::FromStr};
 
 use clap::{
@@ -8,11 +10,11 @@ use device_key_relying_party::{DeviceKind, LocalConfig, RelyingPartyLimits, Requ
 use device_key_types::{BackendOrigin, PathPrefix};
 use device_key_verifier::attestation::RootKind;
 
-/// Where devices are kept if nothing else is said.
+/// The file that stores the devices if no option names a store.
 pub(crate) const DEFAULT_SQLITE: &str = "relying-party.sqlite";
 
-/// A reference backend for device keys: enrolls them, opens connections for their proofs, revokes
-/// them.
+/// A reference backend for device keys: enrolls devices, opens connections for their proofs, and
+/// revokes devices.
 #[derive(Debug, Parser)]
 #[command(name = "device-key-relying-party", version, about)]
 pub(crate) struct Arguments {
@@ -28,20 +30,21 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct ServeArguments {
-    /// Listen on this address; port 0 takes any, which is printed
+    /// Listen on this address; with port 0 the system chooses a port, which is printed
     #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:8765")]
     pub(crate) listen: SocketAddr,
 
-    /// What clients address statements to: https, or http on this machine [default: http and the
-    /// address, if that is one of this machine]
+    /// The origin that clients sign: https, or http on this machine [default: http and the address,
+    /// if the address is local]
     #[arg(long, value_name = "ORIGIN")]
     pub(crate) origin: Option<BackendOrigin>,
 
-    /// The path in front of every endpoint
+    /// The path before every endpoint
     #[arg(long, value_name = "PATH", default_value = "/wham")]
     pub(crate) path_prefix: PathPrefix,
 
-    /// Whose access tokens are whose: lines of SHA-256 in hexadecimal, a space, and an account
+    /// The accounts: in each line the SHA-256 of an access token in hexadecimal, a space, and the
+    /// account
     #[arg(long, value_name = "FILE")]
     pub(crate) accounts: PathBuf,
 
@@ -51,7 +54,7 @@ pub(crate) struct ServeArguments {
     #[command(flatten)]
     pub(crate) attestation: AttestationArguments,
 
-    /// How long a challenge or a connection token can be answered
+    /// How long a challenge or a connection token is valid
     #[arg(
         long,
         value_name = "SECONDS",
@@ -64,11 +67,11 @@ pub(crate) struct ServeArguments {
 #[derive(Debug, Args)]
 #[group(multiple = false)]
 pub(crate) struct StoreArguments {
-    /// Keep devices in this SQLite file [default: relying-party.sqlite]
+    /// Store devices in this SQLite file [default: relying-party.sqlite]
     #[arg(long, value_name = "FILE")]
     pub(crate) sqlite: Option<PathBuf>,
 
-    /// Keep devices in this PostgreSQL database, on a Unix socket or a loopback address
+    /// Store devices in this PostgreSQL database, on a Unix socket or a loopback address
     #[arg(
         long,
         env = "DEVICE_KEY_RELYING_PARTY_POSTGRES",
@@ -80,37 +83,37 @@ pub(crate) struct StoreArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct AttestationArguments {
-    /// Whether a device must show which TPM its key lives in
+    /// Whether a device must prove which TPM its key lives in
     #[arg(long, value_name = "WHETHER", default_value = "required")]
     pub(crate) attestation: Attestation,
 
-    /// Trust this certificate (PEM or DER) for TPMs of a kind; may be given again
+    /// Trust this certificate (PEM or DER) to vouch for TPMs of a kind; may be repeated
     #[arg(long, value_name = "hardware|virtual|simulated:FILE")]
     pub(crate) trust_root: Vec<TrustRoot>,
 
-    /// Certificates (PEM or DER) between a root and TPMs; may be given again
+    /// Intermediate certificates (PEM or DER) between a root and TPMs; may be repeated
     #[arg(long, value_name = "FILE")]
     pub(crate) intermediate: Vec<PathBuf>,
 
-    /// Revocation lists (PEM or DER) of roots and intermediates; may be given again
+    /// Revocation lists (PEM or DER) of roots and intermediates; may be repeated
     #[arg(long, value_name = "FILE")]
     pub(crate) revocation_list: Vec<PathBuf>,
 
-    /// Refuse a certificate whose issuer has no revocation list here
+    /// Refuse a certificate if no revocation list of its issuer is given
     #[arg(long)]
     pub(crate) require_revocation_lists: bool,
 
-    /// Enroll devices of this kind; may be given again [default: hardware and virtual TPMs where a root
-    /// is trusted for them, and unattested devices where attestation is optional]
+    /// Enroll devices of this kind; may be repeated [default: hardware and virtual TPMs that a
+    /// trusted root vouches for, and unattested devices if attestation is optional]
     #[arg(long, value_name = "KIND", value_parser = kinds())]
     pub(crate) accept: Vec<DeviceKind>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum Attestation {
-    /// Without one a device is not enrolled
+    /// A device without an attestation is not enrolled
     Required,
-    /// Without one a device is enrolled as unattested
+    /// A device without an attestation is enrolled as unattested
     Optional,
 }
 
@@ -123,7 +126,7 @@ impl From<Attestation> for Requirement {
     }
 }
 
-/// A certificate's file and what it vouches for.
+/// The file of a root certificate, and the kind of TPM that the root vouches for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TrustRoot {
     pub(crate) kind: RootKind,

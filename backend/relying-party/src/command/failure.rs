@@ -1,8 +1,10 @@
+//! The error that ends the command.
+
 use std::{error::Error, fmt, process::ExitCode};
 
 use device_key_types::ErrorChain;
 
-/// Why the command could not do its work: what happened, and why.
+/// Why the command failed: what happened, the cause, and the exit code.
 #[derive(Debug)]
 pub(crate) struct Failure {
     what: String,
@@ -11,12 +13,13 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
-    /// Something that the command needs is not to be had.
+    /// The command cannot do its work. The exit code is 1.
     pub(crate) fn of(what: &str, cause: &(dyn Error + 'static)) -> Self {
         Self { what: what.to_owned(), cause: ErrorChain(cause).to_string(), code: 1 }
     }
 
-    /// Arguments that will not do, found out too late for the parser. The code is the parser's.
+    /// The arguments are wrong in a way that the parser cannot see. The exit code is 2, as for the
+    /// parser's own errors.
     pub(crate) fn usage(what: &str, cause: &(dyn Error + 'static)) -> Self {
         Self { code: 2, ..Self::of(what, cause) }
     }

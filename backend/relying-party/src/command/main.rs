@@ -1,9 +1,9 @@
 //! The `device-key-relying-party` command: a backend that enrolls device keys and opens connections
 //! for them.
 //!
-//! Standard output carries one line of JSON when it is ready; logs go to standard error, chosen by
-//! `RUST_LOG`. Exit codes: 0 stopped by a signal, 1 it could not serve, 2 wrong usage, 130 a second
-//! signal came.
+//! When the command is ready, it prints one line of JSON to standard output. Logs go to standard
+//! error; `RUST_LOG` filters them. Exit codes: 0 if a signal stopped the command, 1 if it could not
+//! serve, 2 for wrong usage, 130 if a second signal ended it.
 #![forbid(unsafe_code)]
 
 mod args;
@@ -31,7 +31,7 @@ use tracing_subscriber::EnvFilter;
 use args::{Arguments, Command, ServeArguments};
 use failure::Failure;
 
-/// As shells say of a program that SIGINT ended.
+/// The exit code that shells report for a program that SIGINT ended.
 const INTERRUPTED: u8 = 130;
 
 #[tokio::main]
@@ -50,18 +50,19 @@ async fn main() -> ExitCode {
 }
 
 async fn serve(arguments: &ServeArguments) -> Result<ExitCode, Failure> {
-    let mut signals = Signals::new().map_err(|error| Failure::of("cannot take signals", &error))?;
+    let mut signals =
+        Signals::new().map_err(|error| Failure::of("cannot handle signals", &error))?;
     let attestation = trust::policy(arguments)?;
     let accounts = AccountsFile::read(&arguments.accounts)
-        .map_err(|error| Failure::of("cannot use the accounts", &error))?;
+        .map_err(|error| Failure::of("cannot use the accounts file", &error))?;
     let registry =
         registry(arguments).await.map_err(|error| Failure::of("cannot use the store", &error))?;
     let listening = Listening::bind(arguments.listen)
-        .map_err(|error| Failure::of("cannot listen there", &error))?;
+        .map_err(|error| Failure::of("cannot listen on the address", &error))?;
     let address = listening.address();
     let origin = origin(arguments, address)?;
     let backend = Backend::new(&origin, &arguments.path_prefix)
-        .map_err(|error| Failure::of("cannot be addressed there", &error))?;
+        .map_err(|error| Failure::of("cannot use the origin and the path prefix", &error))?;
     let relying_party = RelyingParty::new(Parts {
         registry,
         backend,
@@ -74,7 +75,7 @@ async fn serve(arguments: &ServeArguments) -> Result<ExitCode, Failure> {
         random: Arc::new(OsRandom),
     });
     announce(address, &origin, arguments)
-        .map_err(|error| Failure::of("cannot say that it is ready", &error))?;
+        .map_err(|error| Failure::of("cannot write to standard output", &error))?;
 
     let stop = CancellationToken::new();
     let serving = listening.serve(relying_party, Arc::new(accounts), stop.clone());
@@ -101,13 +102,14 @@ async fn registry(arguments: &ServeArguments) -> Result<Arc<dyn Registry>, Regis
     })
 }
 
-/// What was given, or the address where that is one that statements may go to.
+/// Returns the origin from the arguments. If there is none, the address must be one that statements
+/// may go to over plain HTTP.
 fn origin(arguments: &ServeArguments, address: SocketAddr) -> Result<BackendOrigin, Failure> {
     if let Some(origin) = &arguments.origin {
         return Ok(origin.clone());
     }
     format!("http://{address}").parse().map_err(|error| {
-        Failure::usage("--origin is needed where the address is not one of this machine", &error)
+        Failure::usage("--origin is required, because the address is not a local one", &error)
     })
 }
 
@@ -139,7 +141,7 @@ struct Signals {
 }
 
 impl Signals {
-    /// From here on they end nothing by themselves.
+    /// Takes the signals over. From here on they no longer end the process by themselves.
     fn new() -> io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,

@@ -1,4 +1,4 @@
-//! Whose word about TPMs is taken, from files.
+//! Reads the trust roots and the attestation policy from the arguments and files.
 
 use std::{fs, path::Path};
 
@@ -11,16 +11,16 @@ use crate::{
     failure::Failure,
 };
 
-/// Every structure in DER begins as a sequence does (X.690, 8.9).
+/// The first byte of a certificate or revocation list in DER, which is a sequence (X.690, 8.9).
 const SEQUENCE: u8 = 0x30;
 
-/// What the arguments say about attestation.
+/// Builds the attestation policy from the arguments.
 pub(crate) fn policy(arguments: &ServeArguments) -> Result<AttestationPolicy, Failure> {
     let given = &arguments.attestation;
     let kinds: Vec<_> = given.trust_root.iter().map(|root| root.kind).collect();
     let accepted = Some(given.accept.as_slice()).filter(|accepted| !accepted.is_empty());
     AttestationPolicy::new(given.attestation.into(), roots(given)?, &kinds, accepted)
-        .map_err(|error| Failure::usage("cannot tell which devices to enroll", &error))
+        .map_err(|error| Failure::usage("the attestation options contradict each other", &error))
 }
 
 fn roots(given: &AttestationArguments) -> Result<TrustRoots, Failure> {
@@ -48,7 +48,8 @@ fn roots(given: &AttestationArguments) -> Result<TrustRoots, Failure> {
         .map_err(|error| Failure::of("cannot use the trust roots", &error))
 }
 
-/// One structure in DER, or one or more in PEM (RFC 7468); others in the file are passed over.
+/// Reads a file with one structure in DER, or with one or more structures in PEM (RFC 7468).
+/// Structures of another kind in a PEM file are ignored.
 fn structures<T: PemObject + AsRef<[u8]>>(file: &Path) -> Result<Vec<Vec<u8>>, Failure> {
     let what = format!("cannot use {}", file.display());
     let contents = fs::read(file).map_err(|error| Failure::of(&what, &error))?;

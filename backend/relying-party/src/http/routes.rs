@@ -1,4 +1,4 @@
-//! Which request does what.
+//! The routes, and the handler of each route.
 
 use std::{sync::Arc, time::Instant};
 
@@ -25,7 +25,7 @@ use super::{
 
 type Answer = Result<Response<Body>, HttpRefusal>;
 
-/// Every resource stands below the connection's own path but the probe.
+/// Builds the router. Every route except the health probe is under the connection's path.
 pub(super) fn router(house: &Arc<House>) -> Router {
     let backend = house.relying_party.backend();
     let base = backend.target(Statement::Connection).path.as_str();
@@ -44,7 +44,8 @@ pub(super) fn router(house: &Arc<House>) -> Router {
         .with_state(house.clone())
 }
 
-/// Gives up on a request that takes too long, and logs what became of it: nothing of what it says.
+/// Ends a request that takes too long, and logs the outcome. The log contains nothing that the
+/// client sent.
 async fn bounded(
     State(house): State<Arc<House>>,
     route: Option<MatchedPath>,
@@ -124,7 +125,7 @@ async fn revoke(
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-/// Whether requests could be served now: the store answers, and we are not stopping.
+/// Answers whether requests can be served now: the store answers, and the service is not stopping.
 async fn health(State(house): State<Arc<House>>) -> Answer {
     #[derive(serde::Serialize)]
     struct Health {

@@ -1,5 +1,5 @@
-//! An open connection. It answers each text with the same text, which is where a real backend would
-//! begin; what matters here is how it ends.
+//! Serves an open connection: sends each text back, and closes the connection in order. A real
+//! backend replaces the echo.
 
 use std::time::Duration;
 
@@ -28,19 +28,19 @@ const BUFFER_BYTES: usize = 16 * 1024;
 /// Why a connection has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SessionEnd {
-    /// The client has closed it, or is gone.
+    /// The client has closed the connection, or has vanished.
     ByPeer,
-    /// The client broke a rule.
+    /// The client violated the protocol.
     Refused,
     /// The client did not read.
     Stalled,
-    /// The device must go.
+    /// The connection had to be closed because of its device.
     Device(CloseReason),
-    /// We stop.
+    /// The service is stopping.
     Stopped,
 }
 
-/// Serves a device until it leaves, breaks the rules, does not read, is revoked, or we stop.
+/// Serves a device until the connection ends for one of the reasons of [`SessionEnd`].
 pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
     mut connection: OpenConnection,
@@ -54,10 +54,10 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         .max_message_size(Some(MAX_MESSAGE_BYTES))
         .max_frame_size(Some(MAX_MESSAGE_BYTES));
     let mut socket = WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await;
-    // First what ends it: a client that keeps us busy must not put it off.
+    // The reasons to close come first, so that a busy client cannot delay them.
     let (end, code) = tokio::select! {
         biased;
-        ending = connection.ended() => (SessionEnd::Device(ending), code_of(ending)),
+        reason = connection.must_close() => (SessionEnd::Device(reason), code_of(reason)),
         () = stop.cancelled() => (SessionEnd::Stopped, (CloseCode::Away, "shutting_down")),
         (end, code) = echo(&mut socket, limits.stall_deadline) => match code {
             Some(code) => (end, (code, "")),
@@ -65,19 +65,20 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         },
     };
     let goodbye = close(&mut socket, code);
-    // Whether the client heard it or not: dropping the socket ends the connection.
+    // If the client does not read the close frame in time, dropping the socket ends the connection.
     let _ = timeout(limits.close_deadline, goodbye).await;
     end
 }
 
-const fn code_of(ending: CloseReason) -> (CloseCode, &'static str) {
-    match ending {
+const fn code_of(reason: CloseReason) -> (CloseCode, &'static str) {
+    match reason {
         CloseReason::Revoked => (CloseCode::Policy, "device_revoked"),
         CloseReason::Unchecked => (CloseCode::Again, "registry_unavailable"),
     }
 }
 
-/// Gives a close code if the client is still to be told.
+/// Sends each text back. Returns how the connection ended, and the close code if the client must
+/// still be told.
 async fn echo<S: AsyncRead + AsyncWrite + Unpin>(
     socket: &mut WebSocketStream<S>,
     stall_deadline: Duration,
@@ -88,10 +89,10 @@ async fn echo<S: AsyncRead + AsyncWrite + Unpin>(
             Some(Ok(Message::Binary(_))) => {
                 return (SessionEnd::Refused, Some(CloseCode::Unsupported));
             }
-            // The library answers a ping with the next write or read.
+            // The library answers a ping during the next write or read.
             Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => continue,
             Some(Ok(Message::Close(_))) | None => {
-                // The answer to a close frame is queued; a client that does not read it may go.
+                // The answer to a close frame is queued. The client need not read it.
                 let _ = timeout(stall_deadline, socket.flush()).await;
                 return (SessionEnd::ByPeer, None);
             }
@@ -105,7 +106,7 @@ async fn echo<S: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
-/// What the client is told of a fault (RFC 6455 section 7.4.1).
+/// Returns how the connection ended and which close code the client gets (RFC 6455, section 7.4.1).
 fn fault(error: &Error) -> (SessionEnd, Option<CloseCode>) {
     match error {
         Error::Capacity(_) => (SessionEnd::Refused, Some(CloseCode::Size)),
@@ -115,8 +116,8 @@ fn fault(error: &Error) -> (SessionEnd, Option<CloseCode>) {
     }
 }
 
-/// Says goodbye, and reads to the end: closing with unread bytes would reset the connection, and the
-/// client might never see why.
+/// Sends the close frame and reads until the client closes. Closing a socket with unread bytes
+/// resets the connection, and the client might never see the reason.
 async fn close<S: AsyncRead + AsyncWrite + Unpin>(
     socket: &mut WebSocketStream<S>,
     (code, reason): (CloseCode, &'static str),

@@ -1,4 +1,4 @@
-//! The JSON of requests and answers.
+//! The JSON bodies of requests and answers.
 
 use axum::{
     body::Body,
@@ -126,8 +126,8 @@ fn key(text: &str) -> Result<ProofKey, RelyingPartyError> {
         .map_err(|_| RelyingPartyError::Value { field: PUBLIC_KEY, reason: "invalid_public_key" })
 }
 
-/// A challenge as the client's side takes it: the statement to sign, without what only the client
-/// can add.
+/// A challenge as the device's service takes it: the statement to sign, without the fields that
+/// only the client can add.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Invitation<'a> {
@@ -146,7 +146,7 @@ struct Invitation<'a> {
 pub(super) struct EnrollmentChallengeAnswer<'a> {
     #[serde(flatten)]
     challenge: Invitation<'a>,
-    /// To be passed on as it is.
+    /// The challenge for the TPM, which the client passes on without a change.
     #[serde(skip_serializing_if = "Option::is_none")]
     attestation: Option<Invitation<'a>>,
 }
@@ -199,7 +199,7 @@ pub(super) struct ConnectionChallengeAnswer<'a> {
     target_path: &'a TargetPath,
     account_user_id: &'a AccountUserId,
     client_id: &'a ClientId,
-    /// The statement has its digest instead.
+    /// The connection token. The statement contains the token's digest instead.
     token: &'a str,
     scopes: [&'static str; 1],
     token_expires_at: UnixTime,
@@ -261,9 +261,10 @@ impl<'a> DevicesAnswer<'a> {
     }
 }
 
-/// An answer that nobody keeps: it holds tokens, or what changes.
+/// Builds an answer in JSON. Nobody may cache it, because answers contain tokens or data that
+/// changes.
 pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Response<Body> {
-    // Strings and integers give the serialiser no cause to fail.
+    // Serialising strings and integers cannot fail.
     let bytes = serde_json::to_vec(body).unwrap_or_default();
     let mut response = Response::new(Body::from(bytes));
     *response.status_mut() = status;

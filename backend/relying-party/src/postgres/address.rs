@@ -1,28 +1,30 @@
+//! The address of a local `PostgreSQL` server.
+
 use std::{fmt, net::IpAddr, str::FromStr, time::Duration};
 
 use thiserror::Error;
 use tokio_postgres::{Config, config::Host};
 
-/// How long a server may take to answer a connection.
+/// How long a server may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Where a `PostgreSQL` server is, and who we are there: libpq's connection string or URI, whose every
-/// host is a Unix socket's folder, a loopback address or `localhost`. `Debug` hides it, because it
-/// may hold a password.
+/// The address of a `PostgreSQL` server and the user to connect as: a connection string or URI of
+/// libpq. Every host in it must be the folder of a Unix socket, a loopback address or `localhost`.
+/// `Debug` hides the address, because it may contain a password.
 #[derive(Clone)]
 pub struct LocalConfig(Config);
 
-/// A text that is not a [`LocalConfig`].
+/// Why a text is not a [`LocalConfig`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum NotLocal {
-    /// It is no connection string.
+    /// The text is not a connection string.
     #[error("not a PostgreSQL connection string such as host=/run/postgresql dbname=devices")]
     Malformed,
-    /// It names no host.
+    /// The connection string names no host.
     #[error("the connection string names no host; host=/run/postgresql is Debian's socket")]
     NoHost,
-    /// A host is elsewhere, and there is no TLS.
+    /// A host is not on this machine, and connections are not encrypted.
     #[error(
         "the server must be a Unix socket or a loopback address: connections are not encrypted"
     )]
@@ -33,7 +35,7 @@ impl FromStr for LocalConfig {
     type Err = NotLocal;
 
     fn from_str(text: &str) -> Result<Self, NotLocal> {
-        // The parser's error quotes the text.
+        // The parser's error is dropped, because it quotes the text.
         let mut config: Config = text.parse().map_err(|_| NotLocal::Malformed)?;
         if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
             return Err(NotLocal::NoHost);
@@ -79,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_host_must_be_here() {
+    fn every_host_must_be_on_this_machine() {
         for text in [
             "host=/run/postgresql dbname=devices",
             "host=localhost,127.0.0.1 user=a password=b",
@@ -103,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn the_password_does_not_show() {
+    fn debug_hides_the_password() {
         let config: LocalConfig = "host=localhost password=hunter2".parse().unwrap();
         assert_eq!(format!("{config:?}"), "LocalConfig(..)");
     }

@@ -1,19 +1,22 @@
+//! The errors of the `PostgreSQL` store.
+
 use deadpool_postgres::PoolError;
 use thiserror::Error;
 use tokio_postgres::error::SqlState;
 
 use crate::registry::error::RegistryError;
 
-/// What went wrong with the server. Its own words are left out: they quote values of records.
+/// Why the server could not be used. The server's own messages are left out, because they quote
+/// values of records.
 #[derive(Debug, Error)]
 pub(super) enum PostgresError {
     #[error("the server refused: SQLSTATE {}", .0.code())]
     Refused(SqlState),
     #[error("the connection failed")]
     Connection(#[source] tokio_postgres::Error),
-    #[error("no connection to be had in time")]
+    #[error("no connection became available in time")]
     NoConnection,
-    #[error("the schema version is not one of ours")]
+    #[error("the schema belongs to another program")]
     Foreign,
 }
 

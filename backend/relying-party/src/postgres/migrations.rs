@@ -1,4 +1,4 @@
-//! The schema's versions, each a file that never changes once it has landed.
+//! The versions of the schema. Each version is a file that never changes after its release.
 
 use deadpool_postgres::Object;
 
@@ -7,9 +7,10 @@ use crate::registry::error::RegistryError;
 
 const STEPS: [&str; 1] = [include_str!("../../migrations/postgres/0001_registry.sql")];
 
-/// One process at a time: the lock is given back with the transaction.
-const TURN: &str = "SELECT pg_advisory_xact_lock(hashtextextended('device-key-registry', 0))";
-/// One row, whatever happens.
+/// Lets one process migrate at a time. The end of the transaction releases the lock.
+const MIGRATION_LOCK: &str =
+    "SELECT pg_advisory_xact_lock(hashtextextended('device-key-registry', 0))";
+/// The table has exactly one row.
 const TABLE: &str = "
     CREATE TABLE IF NOT EXISTS device_key_registry_schema (
         only_row BOOLEAN PRIMARY KEY DEFAULT true CHECK (only_row),
@@ -20,11 +21,11 @@ const SET_VERSION: &str = "
     INSERT INTO device_key_registry_schema (version) VALUES ($1)
     ON CONFLICT (only_row) DO UPDATE SET version = excluded.version";
 
-/// Brings the database to our version, in one transaction.
+/// Migrates the database to the current version, in one transaction.
 pub(super) async fn migrate(client: &mut Object) -> Result<(), RegistryError> {
     let known = u32::try_from(STEPS.len()).map_err(|_| PostgresError::Foreign)?;
     let transaction = client.transaction().await?;
-    transaction.batch_execute(TURN).await?;
+    transaction.batch_execute(MIGRATION_LOCK).await?;
     transaction.batch_execute(TABLE).await?;
     let row = transaction.query_opt(VERSION, &[]).await?;
     let found: i64 = row.map_or(Ok(0), |row| row.try_get(0))?;
@@ -48,9 +49,9 @@ mod tests {
 
     use super::*;
 
-    /// A database in the field has run these very bytes. Add a step; never change one.
+    /// Databases of users have run exactly these bytes, so add a step instead of changing a step.
     #[test]
-    fn landed_steps_do_not_change() {
+    fn released_steps_do_not_change() {
         let digests = STEPS.map(|step| Sha256Digest::of(step.as_bytes()).to_string());
         assert_eq!(digests, ["AXKK61Gsn-33U7g2ZaI7HIby9WBwvVrhvLHrExramdU"]);
     }

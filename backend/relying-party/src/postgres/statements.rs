@@ -1,4 +1,4 @@
-//! The operations. Each statement is prepared once a connection.
+//! The operations on the database. Each connection prepares each statement once.
 
 use std::collections::HashSet;
 
@@ -17,8 +17,8 @@ use crate::registry::{
 type Outcome<T> = Result<T, RegistryError>;
 type Values<'a> = &'a [&'a (dyn ToSql + Sync)];
 
-/// Two accounts with one hash wait for each other, which harms nobody.
-const ACCOUNT_TURN: &str = "SELECT pg_advisory_xact_lock(hashtextextended($1, 1))";
+/// Locks an account. Two accounts with equal hashes wait for each other, which is harmless.
+const ACCOUNT_LOCK: &str = "SELECT pg_advisory_xact_lock(hashtextextended($1, 1))";
 
 pub(super) async fn put_enrollment(
     client: &mut Object,
@@ -32,7 +32,7 @@ pub(super) async fn put_enrollment(
         SELECT $1::text, $2::bytea, $3::text, $4::text, $5::bigint
         WHERE (SELECT count(*) FROM enrollment_challenges
                WHERE account_user_id = $3 AND expires_at > $6) < $7";
-    let transaction = turn_of(client, &challenge.account_user_id).await?;
+    let transaction = transaction_of(client, &challenge.account_user_id).await?;
     let values: Values<'_> = &[
         &challenge.challenge_id.as_str(),
         &challenge.nonce.as_bytes(),
@@ -42,7 +42,7 @@ pub(super) async fn put_enrollment(
         &now.as_seconds(),
         &i64::from(at_most),
     ];
-    commit_if_stored(transaction, SQL, values).await
+    insert_within_quota(transaction, SQL, values).await
 }
 
 pub(super) async fn enrollment(
@@ -117,7 +117,7 @@ pub(super) async fn put_connection(
          WHERE (SELECT count(*) FROM connection_challenges
                 WHERE account_user_id = $5 AND expires_at > $8) < $9"
     );
-    let transaction = turn_of(client, &challenge.account_user_id).await?;
+    let transaction = transaction_of(client, &challenge.account_user_id).await?;
     let values: Values<'_> = &[
         &challenge.token_sha256.as_bytes().as_slice(),
         &challenge.session_id.as_str(),
@@ -129,7 +129,7 @@ pub(super) async fn put_connection(
         &now.as_seconds(),
         &i64::from(at_most),
     ];
-    commit_if_stored(transaction, SQL, values).await
+    insert_within_quota(transaction, SQL, values).await
 }
 
 pub(super) async fn take_connection(
@@ -158,7 +158,7 @@ pub(super) async fn enroll(client: &mut Object, device: &Device, at_most: u32) -
         SELECT revoked_at IS NOT NULL FROM devices
         WHERE key_id = $1 OR public_key_spki_der = $2 ORDER BY 1 DESC LIMIT 1";
     let key_id = device.key_id.to_string();
-    let transaction = turn_of(client, &device.account_user_id).await?;
+    let transaction = transaction_of(client, &device.account_user_id).await?;
     let values: Values<'_> = &[
         &key_id,
         &device.account_user_id.as_str(),
@@ -243,16 +243,20 @@ pub(super) async fn ready(client: &Object) -> Outcome<()> {
     Ok(())
 }
 
-/// A transaction in which nobody else counts what this account has.
-async fn turn_of<'a>(client: &'a mut Object, account: &AccountUserId) -> Outcome<Transaction<'a>> {
+/// Begins a transaction that holds the lock of this account, so that only this transaction counts
+/// the account's rows.
+async fn transaction_of<'a>(
+    client: &'a mut Object,
+    account: &AccountUserId,
+) -> Outcome<Transaction<'a>> {
     let transaction = client.transaction().await?;
-    let statement = transaction.prepare_cached(ACCOUNT_TURN).await?;
+    let statement = transaction.prepare_cached(ACCOUNT_LOCK).await?;
     transaction.execute(&statement, &[&account.as_str()]).await?;
     Ok(transaction)
 }
 
-/// Inserts a row unless its account has as many as it may have.
-async fn commit_if_stored(
+/// Runs an insert that does nothing if the account has reached its limit, and commits.
+async fn insert_within_quota(
     transaction: Transaction<'_>,
     sql: &str,
     values: Values<'_>,

@@ -1,3 +1,5 @@
+//! The devices that a store keeps.
+
 use std::{fmt, str::FromStr};
 
 use device_key_types::{
@@ -5,35 +7,35 @@ use device_key_types::{
 };
 use device_key_verifier::attestation::VerifiedKind;
 
-/// A device that was enrolled.
+/// An enrolled device, which may be revoked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Device {
-    /// The name of its key.
+    /// The id of the device's key.
     pub key_id: DeviceKeyId,
-    /// Whose it is.
+    /// The account that enrolled the device.
     pub account_user_id: AccountUserId,
-    /// For which client.
+    /// The client that the device was enrolled for.
     pub client_id: ClientId,
-    /// What its statements are verified with.
+    /// The public key that verifies the device's statements.
     pub public_key: PublicKey,
-    /// What the client says that protects the key: a claim.
+    /// The protection class that the client claimed. Nobody verified it.
     pub protection_class: ProtectionClass,
-    /// What was verified about that.
+    /// What the relying party verified about the protection of the key.
     pub verified_kind: DeviceKind,
-    /// When it was enrolled.
+    /// When the device was enrolled.
     pub enrolled_at: UnixTime,
-    /// Since when it is no device any more.
+    /// When the device was revoked, or `None` if it was not.
     pub revoked_at: Option<UnixTime>,
 }
 
-/// What was verified about the place of a device's key, as it is kept.
+/// What the relying party verified about the protection of a device's key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum DeviceKind {
-    /// Inside a TPM that its maker vouches for.
+    /// The key is in a TPM that its manufacturer vouches for.
     HardwareTpm,
-    /// Inside a TPM of a hypervisor, whose state can be copied by who runs it.
+    /// The key is in a TPM of a hypervisor. Whoever runs the hypervisor can copy the TPM's state.
     VirtualTpm,
-    /// Inside a simulator, which protects nothing.
+    /// The key is in a simulator, which protects nothing.
     SimulatedTpm,
     /// Nothing was verified.
     Unattested,
@@ -44,7 +46,7 @@ impl DeviceKind {
     pub const ALL: [Self; 4] =
         [Self::HardwareTpm, Self::VirtualTpm, Self::SimulatedTpm, Self::Unattested];
 
-    /// The kind as named on the wire and in the store.
+    /// The name of the kind on the wire and in the store.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::HardwareTpm => "hardware_tpm",
@@ -56,7 +58,7 @@ impl DeviceKind {
 }
 
 impl From<&VerifiedKind> for DeviceKind {
-    /// Forgets which make of TPM it is.
+    /// Keeps the kind and drops the description of the TPM.
     fn from(kind: &VerifiedKind) -> Self {
         match kind {
             VerifiedKind::HardwareTpm(_) => Self::HardwareTpm,

@@ -1,22 +1,24 @@
+//! Why a store refuses an operation or fails.
+
 use std::error::Error as StdError;
 
 use thiserror::Error;
 
-/// Why the registry did not do what it was asked. Programs match the variant or
-/// [`reason`](Self::reason). The texts hold nothing of a record.
+/// Why a store refused an operation or failed. Programs match the variant or
+/// [`reason`](Self::reason). The texts contain nothing from a record.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum RegistryError {
-    /// The account has as many of these as it may have.
-    #[error("the account has as many of these as it may have")]
+    /// The account has reached its limit of open challenges, unused tokens or devices.
+    #[error("the account has reached its limit")]
     QuotaExceeded,
-    /// The key id or the public key is that of a device already, whoever's.
+    /// A device of any account already has the key id or the public key.
     #[error("the key is enrolled already")]
     AlreadyEnrolled,
-    /// The key id or the public key is that of a device that was revoked.
+    /// A revoked device of any account has the key id or the public key.
     #[error("the key was revoked")]
     Revoked,
-    /// A newer version has migrated the store.
+    /// A newer version of the program has migrated the store.
     #[error("schema version {found} is newer than {known}")]
     TooNew {
         /// The schema version of the store.
@@ -24,7 +26,7 @@ pub enum RegistryError {
         /// The newest schema version of this program.
         known: u32,
     },
-    /// A record does not parse.
+    /// A record cannot be parsed.
     #[error(transparent)]
     Damaged(#[from] DamagedRecord),
     /// The store cannot be read or written.
@@ -32,13 +34,13 @@ pub enum RegistryError {
     Unavailable(#[source] Box<dyn StdError + Send + Sync>),
 }
 
-/// A column of a record that does not parse.
+/// A column of a record cannot be parsed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("column {0} of a record does not parse")]
+#[error("column {0} of a record cannot be parsed")]
 pub struct DamagedRecord(pub(crate) &'static str);
 
 impl RegistryError {
-    /// A stable code.
+    /// The stable code.
     pub const fn reason(&self) -> &'static str {
         match self {
             Self::QuotaExceeded => "quota_exceeded",
@@ -50,7 +52,8 @@ impl RegistryError {
         }
     }
 
-    /// Why a device was not enrolled: the key's holder, revoked or not, or else the quota.
+    /// Why a device was not enrolled. `holder_is_revoked` says whether the device that already has
+    /// the key is revoked. It is `None` if no device has the key; then the quota is reached.
     pub(crate) fn not_enrolled(holder_is_revoked: Option<bool>) -> Self {
         match holder_is_revoked {
             Some(true) => Self::Revoked,

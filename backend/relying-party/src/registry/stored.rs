@@ -1,4 +1,4 @@
-//! From columns back to the types, through their parsers; the same for every store.
+//! Parses the columns of a record into the types. All stores share this code.
 
 use std::str::FromStr;
 
@@ -11,7 +11,7 @@ use super::{
     error::DamagedRecord,
 };
 
-/// Columns of `enrollment_challenges`.
+/// The columns of `enrollment_challenges`.
 pub(crate) struct StoredEnrollment {
     pub(crate) challenge_id: String,
     pub(crate) nonce: Vec<u8>,
@@ -24,7 +24,7 @@ pub(crate) struct StoredEnrollment {
     pub(crate) identity: Option<String>,
 }
 
-/// Columns of `connection_challenges`.
+/// The columns of `connection_challenges`.
 pub(crate) struct StoredConnection {
     pub(crate) token_sha256: Vec<u8>,
     pub(crate) session_id: String,
@@ -35,7 +35,7 @@ pub(crate) struct StoredConnection {
     pub(crate) expires_at: i64,
 }
 
-/// Columns of `devices`.
+/// The columns of `devices`.
 pub(crate) struct StoredDevice {
     pub(crate) key_id: String,
     pub(crate) account_user_id: String,
@@ -60,7 +60,7 @@ impl StoredEnrollment {
         Ok(OpenEnrollment { challenge, attestation })
     }
 
-    /// All of its columns or none are there; the schema sees to it.
+    /// Either all columns of the attestation are set or none is set. The schema guarantees this.
     fn attestation(&self) -> Result<Option<BegunAttestation>, DamagedRecord> {
         let columns = (
             &self.attested_key_id,
@@ -109,7 +109,7 @@ impl StoredDevice {
     }
 }
 
-/// A text in the one spelling of its type.
+/// Parses a text column.
 pub(crate) fn parsed<T: FromStr>(column: &'static str, text: &str) -> Result<T, DamagedRecord> {
     text.parse().map_err(|_| DamagedRecord(column))
 }

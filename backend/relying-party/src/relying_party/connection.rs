@@ -1,4 +1,4 @@
-//! From a token to an open connection.
+//! How a connection is opened: the challenge, and the verification of its answer.
 
 use device_key_types::{
     AccountUserId, DeviceKeyId, Field,
@@ -13,45 +13,47 @@ use crate::{
     registry::{challenge::ConnectionChallenge, device::Device},
 };
 
-/// What a client is asked for a connection.
+/// What a client needs to open a connection.
 #[derive(Clone, Debug)]
 pub struct ConnectionInvitation {
-    /// What the client shows.
+    /// The token that the client must send.
     pub token: ConnectionToken,
-    /// What the connection statement must repeat.
+    /// The values that the connection statement must repeat.
     pub challenge: ConnectionChallenge,
-    /// Where it must be addressed.
+    /// The endpoint that the connection statement must name.
     pub target: payload::Target,
 }
 
-/// What a client shows beside its token.
+/// What a client sends together with its token.
 #[derive(Debug)]
 pub struct ConnectionProof {
-    /// The key that signed.
+    /// The id of the key that signed.
     pub key_id: DeviceKeyId,
-    /// The bytes that it signed.
+    /// The bytes that the key signed.
     pub signed_bytes: Vec<u8>,
     /// The signature, in DER.
     pub signature_der: Vec<u8>,
 }
 
-/// A connection that a device has opened. While this lives, the connection is looked after.
+/// A connection that a device has opened. While this value lives, the device is checked for
+/// revocation.
 #[derive(Debug)]
 pub struct OpenConnection {
-    /// Whose it is.
+    /// The device that opened the connection.
     pub device: Device,
-    watched: ConnectionGuard,
+    guard: ConnectionGuard,
 }
 
 impl OpenConnection {
-    /// Waits until the connection must end, which it must within what the caller takes to close it.
-    pub async fn ended(&mut self) -> CloseReason {
-        self.watched.ended().await
+    /// Waits until the connection must be closed, and returns why. The caller must close the
+    /// connection without delay.
+    pub async fn must_close(&mut self) -> CloseReason {
+        self.guard.must_close().await
     }
 }
 
 impl RelyingParty {
-    /// Asks for a connection of one of the account's devices.
+    /// Issues a challenge for a connection of a device of this account.
     pub async fn invite_connection(
         &self,
         account: &AccountUserId,
@@ -65,7 +67,7 @@ impl RelyingParty {
         let token = ConnectionToken::from_random_bytes(self.random()?);
         let challenge = ConnectionChallenge {
             token_sha256: token.sha256(),
-            session_id: self.name("wssess_")?,
+            session_id: self.random_id("wssess_")?,
             nonce: self.nonce()?,
             key_id: device.key_id,
             account_user_id: device.account_user_id,
@@ -78,9 +80,9 @@ impl RelyingParty {
         Ok(ConnectionInvitation { token, challenge, target })
     }
 
-    /// Opens a connection.
+    /// Verifies a proof and opens a connection.
     ///
-    /// The token is used up first, whatever comes of the proof: it is tried once.
+    /// The token is used up before the proof is verified, so each token is tried only once.
     pub async fn open_connection(
         &self,
         token: &ConnectionToken,
@@ -93,8 +95,9 @@ impl RelyingParty {
         if proof.key_id != challenge.key_id {
             return Err(device_key_verifier::ProofError::Mismatch(Field::KeyId).into());
         }
-        // Before the device is looked up: whoever revokes it after that finds the connection.
-        let watched = self.connections.watched(challenge.key_id);
+        // The connection is added before the device is looked up, so a revocation that follows the
+        // look-up finds the connection.
+        let guard = self.connections.add(challenge.key_id);
         let device = enrolled(self.registry().device(&challenge.key_id).await?)?;
         let key =
             ProofKey::try_from(device.public_key.clone()).map_err(RelyingPartyError::internal)?;
@@ -113,7 +116,7 @@ impl RelyingParty {
             public_key: &key,
         };
         let _verified = verify_connection(&proof, &expected, self.parts.clock.now())?;
-        Ok(OpenConnection { device, watched })
+        Ok(OpenConnection { device, guard })
     }
 }
 

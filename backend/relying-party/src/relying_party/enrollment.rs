@@ -1,4 +1,4 @@
-//! From a challenge to a device.
+//! How a device is enrolled: the challenge, the attestation, and the verification of the answer.
 
 use device_key_types::{
     AccountUserId, ChallengeId, ClientId, DeviceKeyId, ProtectionClass, Sha256Digest,
@@ -18,53 +18,53 @@ use crate::{
     },
 };
 
-/// What a client is asked for an enrollment.
+/// What a client needs to enroll a device.
 #[derive(Clone, Debug)]
 pub struct EnrollmentInvitation {
-    /// What the enrollment statement must repeat.
+    /// The values that the enrollment statement must repeat.
     pub challenge: EnrollmentChallenge,
-    /// Where it must be addressed.
+    /// The endpoint that the enrollment statement must name.
     pub target: payload::Target,
-    /// What a TPM must vouch for, where attestation is asked for.
+    /// The challenge for the TPM, if the policy asks for an attestation.
     pub attestation: Option<attestation::Challenge>,
 }
 
-/// The first half of an attestation.
+/// The first half of an attestation, as a client sends it.
 #[derive(Debug)]
 pub struct IdentityAnswer {
-    /// The challenge that it answers.
+    /// The id of the challenge that the client answers.
     pub challenge_id: ChallengeId,
-    /// The name of the key that is to be enrolled.
+    /// The id of the key to enroll.
     pub key_id: DeviceKeyId,
-    /// The key.
+    /// The public key to enroll.
     pub key: ProofKey,
-    /// What the client says that protects it.
+    /// The protection class that the client claims for the key.
     pub protection_class: ProtectionClass,
-    /// Which TPM it is said to be in.
+    /// The identity of the TPM that the client claims for the key.
     pub identity: Identity,
 }
 
-/// What a client answers to be enrolled.
+/// A client's answer to an enrollment challenge.
 #[derive(Debug)]
 pub struct EnrollmentAnswer {
-    /// The challenge that it answers.
+    /// The id of the challenge that the client answers.
     pub challenge_id: ChallengeId,
-    /// The key's name.
+    /// The id of the key to enroll.
     pub key_id: DeviceKeyId,
-    /// The key.
+    /// The public key to enroll.
     pub key: ProofKey,
-    /// What the client says that protects it.
+    /// The protection class that the client claims for the key.
     pub protection_class: ProtectionClass,
     /// The bytes that the key signed.
     pub signed_bytes: Vec<u8>,
     /// The signature, in DER.
     pub signature_der: Vec<u8>,
-    /// The second half of an attestation.
+    /// The second half of an attestation, if the client has begun an attestation.
     pub activation: Option<Activation>,
 }
 
 impl RelyingParty {
-    /// Asks for an enrollment of a device of this client.
+    /// Issues a challenge for the enrollment of a device of this client.
     pub async fn invite_enrollment(
         &self,
         account: &AccountUserId,
@@ -73,7 +73,7 @@ impl RelyingParty {
         let limits = self.limits();
         let now = self.parts.clock.now();
         let challenge = EnrollmentChallenge {
-            challenge_id: self.name("rch_")?,
+            challenge_id: self.random_id("rch_")?,
             nonce: self.nonce()?,
             account_user_id: account.clone(),
             client_id,
@@ -92,9 +92,10 @@ impl RelyingParty {
         })
     }
 
-    /// Takes the first half of an attestation, and gives what only the TPM that it names can open.
+    /// Verifies the first half of an attestation. Returns a credential that only the claimed TPM
+    /// can open.
     ///
-    /// What is refused here leaves the challenge as it was.
+    /// If the answer is refused, the challenge stays as it was.
     pub async fn begin_attestation(
         &self,
         account: &AccountUserId,
@@ -129,14 +130,14 @@ impl RelyingParty {
         if self.registry().begin_attestation(&challenge_id, account, &begun, now).await? {
             Ok(credential)
         } else {
-            // Answered, expired or begun since it was read.
+            // Since the challenge was read, it was answered, expired, or got another attestation.
             Err(RelyingPartyError::ChallengeUnknown)
         }
     }
 
-    /// Enrolls a device.
+    /// Verifies an answer and enrolls the device.
     ///
-    /// The challenge is closed first, whatever comes of the answer: it is tried once.
+    /// The challenge is closed before the answer is verified, so each challenge is tried only once.
     pub async fn enroll(
         &self,
         account: &AccountUserId,
@@ -188,8 +189,8 @@ impl RelyingParty {
         Ok(())
     }
 
-    /// What is known about the place of the key. Nothing but having begun no attestation makes a
-    /// device an unattested one.
+    /// Finds out what protects the key. A device is unattested only if the client began no
+    /// attestation.
     fn verify_attestation(
         &self,
         answer: &EnrollmentAnswer,

@@ -1,3 +1,5 @@
+//! The token that opens a connection.
+
 use std::fmt;
 
 use base64ct::{Base64UrlUnpadded, Encoding as _};
@@ -7,8 +9,8 @@ use zeroize::Zeroizing;
 const BYTES: usize = 32;
 const CHARACTERS: usize = 43;
 
-/// What a client shows to open one connection: 32 random bytes as 43 characters of unpadded
-/// base64url. It is wiped when dropped, and `Debug` hides it.
+/// The token with which a client opens one connection: 32 random bytes as 43 characters of unpadded
+/// base64url. The token is wiped when it is dropped, and `Debug` hides it.
 #[derive(Clone)]
 pub struct ConnectionToken(Zeroizing<String>);
 
@@ -18,7 +20,7 @@ impl ConnectionToken {
         Self(Zeroizing::new(Base64UrlUnpadded::encode_string(&*bytes)))
     }
 
-    /// Reads a token in its one spelling.
+    /// Parses a token. Each token has only one accepted encoding.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(bytes).ok().filter(|text| text.len() == CHARACTERS)?;
         let mut decoded = Zeroizing::new([0; BYTES]);
@@ -26,12 +28,12 @@ impl ConnectionToken {
         Some(Self(Zeroizing::new(text.to_owned())))
     }
 
-    /// The token's text, which goes to the client and nowhere else.
+    /// The token's text. Only the client may receive it.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// SHA-256 of the text, which the client's key signs.
+    /// SHA-256 of the text. The client's key signs this digest.
     pub fn sha256(&self) -> Sha256Digest {
         Sha256Digest::of(self.0.as_bytes())
     }
@@ -48,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_has_one_spelling() {
+    fn a_token_has_one_encoding() {
         let token = ConnectionToken::from_random_bytes([0xff; 32]);
         assert_eq!(token.as_str(), format!("{}8", "_".repeat(42)));
         let read = ConnectionToken::from_bytes(token.as_str().as_bytes()).unwrap();

@@ -1,4 +1,4 @@
-//! The file: created, opened, brought to the current schema.
+//! Creates and opens the database file, and migrates its schema.
 
 use std::{
     fs::OpenOptions,
@@ -13,20 +13,22 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior, config::DbConfig};
 
 use super::error::SqliteError;
 
-/// The schema's versions, each a file that never changes once it has landed.
+/// The versions of the schema. Each version is a file that never changes after its release.
 pub(super) const STEPS: [&str; 1] = [include_str!("../../migrations/sqlite/0001_registry.sql")];
 
-/// How long to wait for another process that writes. A transaction of ours takes milliseconds.
+/// How long to wait for another process that writes. Our transactions take milliseconds.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long to wait between two looks at what another process is doing.
+/// How long to wait between two attempts to enable the write-ahead log.
 const POLL: Duration = Duration::from_millis(2);
-/// Read and written by nobody else; its siblings get the same mode from `SQLite`.
+/// The mode of the file: only its owner can read and write it. `SQLite` gives the files next to it
+/// this mode too.
 const MODE: u32 = 0o600;
 
 const PRAGMAS: &str = "PRAGMA synchronous = FULL; PRAGMA cell_size_check = ON;";
 
-/// Makes an empty file if there is none. An existing one is not opened: closing it again would take
-/// away the locks that another connection of this process holds on it (POSIX advisory locks).
+/// Creates an empty file if the file does not exist. An existing file is not opened, because
+/// closing it would release the locks that another connection of this process holds (POSIX advisory
+/// locks).
 pub(super) fn create(path: &Path) -> Result<(), SqliteError> {
     match OpenOptions::new().write(true).create_new(true).mode(MODE).open(path) {
         Ok(_) => Ok(()),
@@ -36,7 +38,8 @@ pub(super) fn create(path: &Path) -> Result<(), SqliteError> {
 }
 
 pub(super) fn connect(path: &Path) -> Result<Connection, SqliteError> {
-    // No CREATE: the file was made with its mode. No MUTEX: a connection belongs to one thread.
+    // CREATE is not needed, because the file was created with its mode. NO_MUTEX is safe, because
+    // each connection belongs to one thread.
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
@@ -46,10 +49,11 @@ pub(super) fn connect(path: &Path) -> Result<Connection, SqliteError> {
     Ok(connection)
 }
 
-/// Makes the file one of ours. Of several processes one does it, and the others find it done.
+/// Enables the write-ahead log and migrates the schema. If several processes do this at a time, one
+/// process does the work and the other processes wait.
 pub(super) fn prepare(connection: &mut Connection) -> Result<(), SqliteError> {
     let deadline = Instant::now() + BUSY_TIMEOUT;
-    // The change to a write-ahead log is refused, not delayed, while another process is at it.
+    // While another process enables the write-ahead log, SQLite fails at once instead of waiting.
     while let Err(error) = write_ahead(connection) {
         if !error.is_busy() || Instant::now() >= deadline {
             return Err(error);
@@ -65,7 +69,8 @@ fn write_ahead(connection: &Connection) -> Result<(), SqliteError> {
     if mode == "wal" { Ok(()) } else { Err(SqliteError::NoWriteAheadLog) }
 }
 
-/// The version is read within the transaction that changes it, so that no step is done twice.
+/// Runs the steps that the database has not run yet. The transaction that changes the version also
+/// reads it, so no step runs twice.
 pub(super) fn migrate(connection: &mut Connection, steps: &[&str]) -> Result<(), SqliteError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let known = u32::try_from(steps.len()).map_err(|_| SqliteError::Foreign)?;
@@ -77,8 +82,8 @@ pub(super) fn migrate(connection: &mut Connection, steps: &[&str]) -> Result<(),
     Ok(transaction.commit()?)
 }
 
-/// Refuses a file whose schema is not the current one: a newer version of this program may have
-/// migrated it since we opened it.
+/// Refuses a file whose schema is not current. A newer version of this program may have migrated
+/// the file since we opened it.
 pub(super) fn check(connection: &Connection) -> Result<(), SqliteError> {
     let known = u32::try_from(STEPS.len()).map_err(|_| SqliteError::Foreign)?;
     if version(connection, known)? == known { Ok(()) } else { Err(SqliteError::Foreign) }
@@ -97,15 +102,15 @@ mod tests {
 
     use super::*;
 
-    /// A file in the field has run these very bytes. Add a step; never change one.
+    /// Files of users have run exactly these bytes, so add a step instead of changing a step.
     #[test]
-    fn landed_steps_do_not_change() {
+    fn released_steps_do_not_change() {
         let digests = STEPS.map(|step| Sha256Digest::of(step.as_bytes()).to_string());
         assert_eq!(digests, ["tCxL5e2Acy2UteKCzos9HJOoUkDLOUUmWlZjbYGqTWI"]);
     }
 
     #[test]
-    fn a_step_is_done_once_and_a_newer_schema_is_left_alone() {
+    fn a_step_runs_once_and_a_newer_schema_is_left_alone() {
         let mut connection = Connection::open_in_memory().unwrap();
         let steps = ["CREATE TABLE one (a)", "CREATE TABLE two (a)"];
         migrate(&mut connection, &steps[..1]).unwrap();
@@ -117,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_step_that_fails_leaves_nothing() {
+    fn a_failed_step_changes_nothing() {
         let mut connection = Connection::open_in_memory().unwrap();
         assert!(migrate(&mut connection, &["CREATE TABLE one (a)", "no SQL"]).is_err());
         assert_eq!(version(&connection, 9).unwrap(), 0);

@@ -1,3 +1,5 @@
+//! The errors of the `SQLite` store.
+
 use std::io;
 
 use rusqlite::{ErrorCode, ffi};
@@ -5,23 +7,24 @@ use thiserror::Error;
 
 use crate::registry::error::RegistryError;
 
-/// What went wrong with the file. It can be told to everybody whose work was in one transaction.
+/// Why the file could not be used. The error can be cloned, because a failed transaction fails all
+/// jobs in it.
 #[derive(Clone, Debug, Error)]
 pub(super) enum SqliteError {
     #[error("{}", message.clone().unwrap_or_else(|| failure.to_string()))]
     Sqlite { failure: ffi::Error, message: Option<String> },
-    /// The library's own complaints are left out: their texts hold values of records.
+    /// The library's own messages are left out, because they contain values of records.
     #[error("unexpected answer of the database library")]
     Unexpected,
-    #[error("cannot make the database file: {0}")]
+    #[error("cannot create the database file: {0}")]
     File(io::ErrorKind),
     #[error("the file system does not support a write-ahead log")]
     NoWriteAheadLog,
-    #[error("the database is of another program")]
+    #[error("the database belongs to another program")]
     Foreign,
     #[error("schema version {found} is newer than {known}")]
     TooNew { found: u32, known: u32 },
-    /// The thread is gone, or a panic ended the transaction.
+    /// The thread has ended, or a panic ended the transaction.
     #[error("the work was not done")]
     Stopped,
 }

@@ -1,4 +1,4 @@
-//! The operations, each within somebody's transaction.
+//! The operations on the database. Each operation runs in a transaction of its caller.
 
 use std::collections::HashSet;
 
@@ -223,7 +223,7 @@ pub(super) fn still_enrolled(
     const SQL: &str = "
         SELECT key_id FROM devices
         WHERE key_id IN (SELECT value FROM json_each(?1)) AND revoked_at IS NULL";
-    // Key ids have nothing in them that JSON would escape.
+    // A key id contains no character that JSON escapes.
     let names: Vec<_> = key_ids.iter().map(|key_id| format!("\"{key_id}\"")).collect();
     let mut query = db.prepare_cached(SQL)?;
     let rows =

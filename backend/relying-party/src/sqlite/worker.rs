@@ -1,4 +1,4 @@
-//! A connection on a thread of its own, and its work in turns of one transaction each.
+//! A thread that owns a connection and runs jobs on it, several jobs in each transaction.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -12,10 +12,12 @@ use tracing::error;
 use super::{database, error::SqliteError};
 use crate::registry::error::RegistryError;
 
-/// What may wait for its turn. More wait outside, each for as long as its request may take.
-const WAITING: usize = 1024;
-/// What is written in one transaction; the first of them is not answered much later than alone.
-const WRITES_AT_ONCE: usize = 128;
+/// The most jobs in the queue. If the queue is full, a request waits for a place until its
+/// deadline.
+const QUEUED_JOBS: usize = 1024;
+/// The most writes in one transaction. The bound keeps the first job from waiting long for the
+/// last.
+const WRITES_PER_TRANSACTION: usize = 128;
 
 /// What a worker's connection is for.
 #[derive(Clone, Copy, Debug)]
@@ -32,12 +34,12 @@ impl Role {
         }
     }
 
-    /// A reader's transaction sees what was committed before it began. Whoever asks later must see
-    /// what was written meanwhile, and so gets one of its own.
-    const fn at_once(self) -> usize {
+    /// The most jobs in one transaction. A reader's transaction sees only what was committed before
+    /// the transaction began. A later job must see later commits, so it gets its own transaction.
+    const fn jobs_per_transaction(self) -> usize {
         match self {
             Self::Reader => 1,
-            Self::Writer => WRITES_AT_ONCE,
+            Self::Writer => WRITES_PER_TRANSACTION,
         }
     }
 
@@ -49,32 +51,34 @@ impl Role {
     }
 }
 
-/// Does its work with the connection, or hears why there is none.
-type Job = Box<dyn FnOnce(Result<&Connection, &SqliteError>) -> Done + Send>;
+/// Work for the connection. The job gets an error if there is no transaction.
+type Job = Box<dyn FnOnce(Result<&Connection, &SqliteError>) -> JobOutcome + Send>;
 
-/// Whether a job's work is to be kept, and who waits to hear that it was.
-struct Done {
-    keep: bool,
-    tell: Tell,
+/// The outcome of a job: whether to commit its changes, and how to answer its caller.
+struct JobOutcome {
+    commit: bool,
+    reply: Reply,
 }
 
-/// Tells one who waits what became of the transaction.
-type Tell = Box<dyn FnOnce(Result<(), &SqliteError>) + Send>;
+/// Answers the caller of a job after the transaction has ended.
+type Reply = Box<dyn FnOnce(Result<(), &SqliteError>) + Send>;
 
+/// The handle of the thread. The thread ends when the handle is dropped.
 pub(super) struct Worker {
     jobs: mpsc::Sender<Job>,
 }
 
 impl Worker {
-    /// Takes the connection to a thread that lives as long as this value.
+    /// Starts a thread that owns the connection and lives as long as this value.
     pub(super) fn start(role: Role, mut connection: Connection) -> Result<Self, SqliteError> {
-        let (sender, mut jobs) = mpsc::channel(WAITING);
+        let (sender, mut jobs) = mpsc::channel(QUEUED_JOBS);
         let work = move || {
             while let Some(first) = jobs.blocking_recv() {
-                let turn = || turn(&mut connection, role, first, &mut jobs);
-                // The transaction was rolled back while unwinding, and nobody was told anything.
-                if catch_unwind(AssertUnwindSafe(turn)).is_err() {
-                    error!("work of the registry panicked");
+                let run = || run_transaction(&mut connection, role, first, &mut jobs);
+                // Unwinding has rolled the transaction back and dropped the replies, so every
+                // caller of the transaction gets an error.
+                if catch_unwind(AssertUnwindSafe(run)).is_err() {
+                    error!("a job of the registry panicked");
                 }
             }
         };
@@ -85,7 +89,7 @@ impl Worker {
         Ok(Self { jobs: sender })
     }
 
-    /// Does this in a transaction: wholly, or not at all. It is answered when that is committed.
+    /// Runs `work` in a transaction, wholly or not at all. Returns after the commit.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T, RegistryError> + Send + 'static,
@@ -96,39 +100,44 @@ impl Worker {
                 Ok(connection) => work(connection),
                 Err(error) => Err(error.clone().into()),
             };
-            let keep = outcome.is_ok();
-            let tell = move |committed: Result<(), &SqliteError>| {
-                let kept = committed.map_err(|error| error.clone().into());
-                // Whoever asked may have gone.
-                let _ = answer.send(outcome.and_then(|done| kept.map(|()| done)));
+            let commit = outcome.is_ok();
+            let reply = move |committed: Result<(), &SqliteError>| {
+                let committed = committed.map_err(|error| error.clone().into());
+                // The caller may have given up.
+                let _ = answer.send(outcome.and_then(|value| committed.map(|()| value)));
             };
-            Done { keep, tell: Box::new(tell) }
+            JobOutcome { commit, reply: Box::new(reply) }
         };
         self.jobs.send(Box::new(job)).await.map_err(|_| SqliteError::Stopped)?;
         answered.await.map_err(|_| SqliteError::Stopped)?
     }
 }
 
-/// One transaction with the first job and whatever else is waiting.
-fn turn(connection: &mut Connection, role: Role, first: Job, jobs: &mut mpsc::Receiver<Job>) {
-    let mut done = Vec::new();
+/// Runs the first job and the waiting jobs in one transaction.
+fn run_transaction(
+    connection: &mut Connection,
+    role: Role,
+    first: Job,
+    jobs: &mut mpsc::Receiver<Job>,
+) {
+    let mut outcomes = Vec::new();
     let mut next = Some(first);
     let outcome = begin(connection, role).and_then(|mut transaction| {
         while let Some(job) = next.take() {
-            done.push(apart(&mut transaction, job));
-            // Some failures, such as a full disk, end the transaction themselves. What came after
-            // them would be a transaction of its own.
-            if done.len() < role.at_once() && !transaction.is_autocommit() {
+            outcomes.push(run_in_savepoint(&mut transaction, job));
+            // Some failures, such as a full disk, end the transaction. A later job would then run
+            // outside of any transaction.
+            if outcomes.len() < role.jobs_per_transaction() && !transaction.is_autocommit() {
                 next = jobs.try_recv().ok();
             }
         }
         Ok(transaction.commit()?)
     });
     if let (Some(job), Err(error)) = (next, &outcome) {
-        done.push(job(Err(error)));
+        outcomes.push(job(Err(error)));
     }
-    for done in done {
-        (done.tell)(outcome.as_ref().copied());
+    for job in outcomes {
+        (job.reply)(outcome.as_ref().copied());
     }
 }
 
@@ -138,18 +147,18 @@ fn begin(connection: &mut Connection, role: Role) -> Result<Transaction<'_>, Sql
     Ok(transaction)
 }
 
-/// Does one job so that it can be undone without the others.
-fn apart(transaction: &mut Transaction<'_>, job: Job) -> Done {
+/// Runs a job in a savepoint, so that the job can be undone without the other jobs.
+fn run_in_savepoint(transaction: &mut Transaction<'_>, job: Job) -> JobOutcome {
     let savepoint = match transaction.savepoint() {
         Ok(savepoint) => savepoint,
         Err(error) => return job(Err(&error.into())),
     };
-    let done = job(Ok(&savepoint));
-    if done.keep {
-        // If it cannot be released, the transaction cannot be committed either.
+    let outcome = job(Ok(&savepoint));
+    if outcome.commit {
+        // If the savepoint cannot be released, the transaction cannot be committed either.
         let _ = savepoint.commit();
     }
-    done
+    outcome
 }
 
 #[cfg(test)]
@@ -173,7 +182,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_job_that_fails_takes_nobody_with_it() {
+    async fn a_failed_job_does_not_undo_other_jobs() {
         let worker = worker();
         let (good, bad, better) =
             tokio::join!(insert(&worker, 1), insert(&worker, 100), insert(&worker, 2));
@@ -183,7 +192,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn half_a_job_is_none() {
+    async fn a_failed_job_is_undone_wholly() {
         let worker = worker();
         let half = worker.run(|db| {
             db.execute("INSERT INTO t VALUES (1)", ())?;
@@ -194,7 +203,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_transaction_that_ended_by_itself_is_no_success() {
+    async fn a_job_that_ends_the_transaction_fails() {
         let worker = worker();
         let ended = worker.run(|db| {
             db.execute("INSERT INTO t VALUES (1)", ())?;
@@ -205,9 +214,9 @@ mod tests {
         insert(&worker, 1).await.unwrap();
     }
 
-    /// Both wait for a third and so have their turn together.
+    /// Both jobs wait for a third job and therefore could share a transaction.
     #[tokio::test]
-    async fn what_comes_after_such_an_end_has_a_turn_of_its_own() {
+    async fn a_job_after_an_ended_transaction_gets_a_new_transaction() {
         let worker = worker();
         let (release, released) = std::sync::mpsc::channel();
         let third = worker.run(move |_| {
@@ -222,19 +231,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_panic_ends_one_turn() {
+    async fn a_panic_ends_one_transaction() {
         let worker = worker();
         let panicked = worker.run::<()>(|db| {
             db.execute("INSERT INTO t VALUES (1)", ())?;
-            panic!("as the test wants it")
+            panic!("the test panics on purpose")
         });
         assert_eq!(panicked.await.unwrap_err().reason(), "registry_unavailable");
         insert(&worker, 1).await.unwrap();
     }
 
-    /// The first read is held up; what is asked and written meanwhile must show in the second.
+    /// The first read is delayed. A row that is written in the meantime must show in the second
+    /// read.
     #[tokio::test]
-    async fn a_read_sees_all_that_was_written_before_it_was_asked_for() {
+    async fn a_read_sees_every_earlier_commit() {
         let scratch = tempfile::tempdir().unwrap();
         let path = scratch.path().join("registry.sqlite");
         database::create(&path).unwrap();
