@@ -1,7 +1,8 @@
-"""What a backend does with the two statements that a device key signs.
+"""Verifies the two kinds of statements that a device key signs.
 
-Needs Python 3.9 and `cryptography` 38, or later ones. It keeps nothing and asks no clock: that a
-nonce is used once, and which key is registered for which client, is the caller's to know.
+This file needs Python 3.9 and `cryptography` 38, or later versions. It keeps no state and asks no
+clock. The caller makes sure that a nonce is used once, and knows which key is registered for which
+client.
 """
 
 from __future__ import annotations
@@ -19,17 +20,17 @@ DOMAIN = "codex-device-key-sign-payload/v1"
 CONNECTION = "remoteControlClientConnection"
 ENROLLMENT = "remoteControlClientEnrollment"
 
-# No statement is as long.
+# Every statement is shorter.
 MAX_SIGNED_BYTES = 16 * 1024
-# Devices sign no expiry that is further ahead.
+# Devices sign no statement whose expiry is further ahead.
 MAX_LIFETIME_SECONDS = 900
-# A SubjectPublicKeyInfo (RFC 5480) up to the 64 bytes of X and Y: an EC key, on the named curve
-# P-256, as an uncompressed point.
+# The start of a SubjectPublicKeyInfo (RFC 5480), before the 64 bytes of X and Y: an EC key on the
+# named curve P-256, as an uncompressed point.
 SPKI_PREFIX = bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d03010703420004")
 
 
 class Refused(Exception):
-    """Why a proof is refused: a stable code, and the field if it is one field."""
+    """Why a proof is refused: a stable code, and the field if a single field is the reason."""
 
     def __init__(self, code: str, field: Optional[str] = None):
         super().__init__(f"{code}:{field}" if field else code)
@@ -53,7 +54,7 @@ class ExpectedConnection(TypedDict):
 class ExpectedEnrollment(TypedDict):
     """What this backend asked the client to sign, from its own records.
 
-    Key id and protection class are what the client says about its key; they come back in the digest.
+    The client chooses the key id and the protection class. The digest in the statement covers them.
     """
 
     nonce: str
@@ -76,7 +77,7 @@ def verify_connection(
 ) -> None:
     """Raises `Refused` unless the key signed the expected connection; `now` is in Unix seconds.
 
-    The key is the one that is registered for the expected account and client.
+    The key must be the key that is registered for the expected account and client.
     """
     public_key = _public_key(spki_der)
     payload = {
@@ -104,7 +105,7 @@ def verify_enrollment(
 ) -> None:
     """Raises `Refused` unless the key signed the expected enrollment; `now` is in Unix seconds.
 
-    The key is the one to register: its own signature and the digest bind it to this enrollment.
+    The key is the key to register. Its own signature and the digest bind it to this enrollment.
     """
     public_key = _public_key(spki_der)
     identity = {
@@ -142,15 +143,15 @@ def _verify(
     if len(signed_payload) > MAX_SIGNED_BYTES:
         raise Refused("proof_too_large")
     try:
-        # OpenSSL takes strict DER alone, with r and s from 1 to the order of the curve.
+        # OpenSSL accepts only strict DER, with r and s between 1 and the order of the curve.
         public_key.verify(signature_der, signed_payload, ec.ECDSA(SHA256()))
     except InvalidSignature:
         raise Refused("invalid_signature") from None
-    # A statement has one spelling, so the expected one is one byte string. To accept it nothing is
-    # parsed, and no parser can be led astray.
+    # A statement has only one spelling, so the expected statement is one byte string. Comparing the
+    # bytes parses nothing, so no parser can be misled.
     if signed_payload != _signed_bytes(payload):
         raise _difference(signed_payload, payload)
-    # Asked so that a `now` that is not a number is refused.
+    # The comparisons are written so that they fail if `now` is not a number.
     if not now < payload[expiry]:
         raise Refused("expired", expiry)
     if not payload[expiry] <= now + MAX_LIFETIME_SECONDS:
@@ -158,18 +159,18 @@ def _verify(
 
 
 def _require_all(members: dict[str, Any]) -> None:
-    """What this backend does not know, nobody may leave out."""
+    """Raises `TypeError` if a value that this backend expects is missing in its records."""
     for name, value in members.items():
         if type(value) not in (str, int, list) or not value:
             raise TypeError(f"this backend expects nothing as {name}")
 
 
 def _public_key(spki_der: bytes) -> ec.EllipticCurvePublicKey:
-    """Each key has one accepted spelling, so that a key is the same key if its bytes are."""
+    """Parses the only accepted encoding of a key. Equal keys therefore have equal bytes."""
     if spki_der.startswith(SPKI_PREFIX):
         try:
-            # Refuses another length, and a point that is not on the curve. The point begins with the
-            # last byte of the prefix, 0x04 for uncompressed.
+            # This call refuses other lengths and points that are not on the curve. The point begins
+            # with the last byte of the prefix, which is 0x04 for an uncompressed point.
             point = spki_der[len(SPKI_PREFIX) - 1 :]
             return ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), point)
         except ValueError:
@@ -182,23 +183,23 @@ def _signed_bytes(payload: dict[str, Any]) -> bytes:
 
 
 def _canonical(value: dict[str, Any]) -> bytes:
-    """RFC 8785, for what statements are made of: ASCII names, strings and integers.
+    """Writes RFC 8785 for the values in statements: ASCII names, strings and integers.
 
-    With `ensure_ascii=False` Python escapes what the RFC escapes, and in the same way.
+    With `ensure_ascii=False` Python escapes the characters that the RFC escapes, as the RFC does.
     """
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
     return text.encode("utf-8")
 
 
 def _difference(signed_payload: bytes, expected: dict[str, Any]) -> Refused:
-    """Says how the signed bytes differ. That they are refused is settled before."""
+    """Finds out how the signed bytes differ. The caller refuses them in any case."""
     try:
-        # Decoded here, because `json.loads` takes bytes of other encodings too.
+        # The text is decoded here, because `json.loads` also accepts bytes in other encodings.
         text = signed_payload.decode("utf-8")
         signed = json.loads(text, object_pairs_hook=_without_duplicates)
         canonical = _canonical(signed)
-    # A lone surrogate cannot be encoded, which is a ValueError as a syntax error is; what is nested
-    # too deeply is not.
+    # A syntax error and a lone surrogate, which cannot be encoded, raise ValueError. JSON that is
+    # nested too deeply raises RecursionError.
     except (ValueError, RecursionError):
         return Refused("malformed_statement")
     if type(signed) is not dict or signed.keys() != {"domain", "payload"}:
@@ -223,18 +224,18 @@ def _difference(signed_payload: bytes, expected: dict[str, Any]) -> Refused:
 
 
 def _without_duplicates(members: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Python alone would take the last of two members of one name."""
+    """Refuses two members with one name. Without this hook Python would keep the last member."""
     unique = dict(members)
     if len(unique) != len(members):
-        raise ValueError("a name is there twice")
+        raise ValueError("a name occurs twice")
     return unique
 
 
 def _same_type(value: Any, expected: Any) -> bool:
-    # Not `isinstance`, for which `true` is an integer.
+    # `isinstance` would accept `true` as an integer.
     if type(value) is not type(expected):
         return False
     if type(value) is list:
         return all(type(item) is str for item in value)
-    # What every JSON parser reads exactly (RFC 8259 section 6).
+    # Every JSON parser reads integers of this size exactly (RFC 8259, section 6).
     return type(value) is str or abs(value) < 2**53

@@ -1,4 +1,4 @@
-// Verifies one JSON case a line from standard input; prints `ok` or the refusal, `code[:field]`.
+// Reads a case in JSON from each line of standard input; prints `ok` or the reason, `code[:field]`.
 
 import { createInterface } from "node:readline";
 

@@ -1,7 +1,7 @@
-// What a backend does with the two statements that a device key signs.
+// Verifies the two kinds of statements that a device key signs.
 //
-// Needs Node.js 18 or later and nothing beyond. It keeps nothing and asks no clock: that a nonce is
-// used once, and which key is registered for which client, is the caller's to know.
+// This file needs only Node.js 18 or later. It keeps no state and asks no clock. The caller makes
+// sure that a nonce is used once, and knows which key is registered for which client.
 
 import { type KeyObject, createHash, createPublicKey, verify } from "node:crypto";
 
@@ -9,13 +9,13 @@ const DOMAIN = "codex-device-key-sign-payload/v1";
 const CONNECTION = "remoteControlClientConnection";
 const ENROLLMENT = "remoteControlClientEnrollment";
 
-/** No statement is as long. */
+/** Every statement is shorter. */
 const MAX_SIGNED_BYTES = 16 * 1024;
-/** Devices sign no expiry that is further ahead. */
+/** Devices sign no statement whose expiry is further ahead. */
 const MAX_LIFETIME_SECONDS = 900;
 /**
- * A SubjectPublicKeyInfo (RFC 5480) up to the 64 bytes of X and Y: an EC key, on the named curve
- * P-256, as an uncompressed point.
+ * The start of a SubjectPublicKeyInfo (RFC 5480), before the 64 bytes of X and Y: an EC key on the
+ * named curve P-256, as an uncompressed point.
  */
 const SPKI_PREFIX = Buffer.from("3059301306072a8648ce3d020106082a8648ce3d03010703420004", "hex");
 
@@ -31,7 +31,7 @@ export type RefusalCode =
   | "expired"
   | "expires_too_late";
 
-/** Why a proof is refused: a stable code, and the field if it is one field. */
+/** Why a proof is refused: a stable code, and the field if a single field is the reason. */
 export class Refused extends Error {
   readonly code: RefusalCode;
   readonly field: string | undefined;
@@ -63,8 +63,8 @@ export interface ExpectedConnection {
 }
 
 /**
- * What this backend asked the client to sign, from its own records. Key id and protection class are
- * what the client says about its key; they come back in the digest.
+ * What this backend asked the client to sign, from its own records. The client chooses the key id
+ * and the protection class. The digest in the statement covers them.
  */
 export interface ExpectedEnrollment {
   nonce: string;
@@ -82,7 +82,7 @@ type Payload = Record<string, string | number | string[]>;
 
 /**
  * Throws `Refused` unless the key signed the expected connection; `now` is in Unix seconds. The key
- * is the one that is registered for the expected account and client.
+ * must be the key that is registered for the expected account and client.
  */
 export function verifyConnection(proof: Proof, expected: ExpectedConnection, now: number): void {
   const key = publicKey(proof.spkiDer);
@@ -104,7 +104,7 @@ export function verifyConnection(proof: Proof, expected: ExpectedConnection, now
 
 /**
  * Throws `Refused` unless the key signed the expected enrollment; `now` is in Unix seconds. The key
- * is the one to register: its own signature and the digest bind it to this enrollment.
+ * is the key to register. Its own signature and the digest bind it to this enrollment.
  */
 export function verifyEnrollment(proof: Proof, expected: ExpectedEnrollment, now: number): void {
   const key = publicKey(proof.spkiDer);
@@ -140,22 +140,25 @@ function verifyStatement(
 ): void {
   requireAll(payload);
   if (proof.signedPayload.length > MAX_SIGNED_BYTES) throw new Refused("proof_too_large");
-  // OpenSSL takes strict DER alone, with r and s from 1 to the order of the curve.
+  // OpenSSL accepts only strict DER, with r and s between 1 and the order of the curve.
   if (!verify("sha256", proof.signedPayload, { key, dsaEncoding: "der" }, proof.signatureDer)) {
     throw new Refused("invalid_signature");
   }
-  // A statement has one spelling, so the expected one is one byte string. To accept it nothing is
-  // parsed, and no parser can be led astray.
+  // A statement has only one spelling, so the expected statement is one byte string. Comparing the
+  // bytes parses nothing, so no parser can be misled.
   if (!signedBytes(payload).equals(proof.signedPayload)) {
     throw difference(proof.signedPayload, payload);
   }
   const expiresAt = Number(payload[expiry]);
-  // Asked so that a `now` that is not a number is refused.
+  // The comparisons are written so that they fail if `now` is not a number.
   if (!(now < expiresAt)) throw new Refused("expired", expiry);
   if (!(expiresAt <= now + MAX_LIFETIME_SECONDS)) throw new Refused("expires_too_late", expiry);
 }
 
-/** Types are gone at run time; what this backend does not know, nobody may leave out. */
+/**
+ * Throws `TypeError` if a value that this backend expects is missing in its records. TypeScript
+ * checks no types at run time.
+ */
 function requireAll(members: Payload): void {
   for (const [name, value] of Object.entries(members)) {
     const usable = typeof value === "string" || Array.isArray(value) || Number.isSafeInteger(value);
@@ -163,15 +166,15 @@ function requireAll(members: Payload): void {
   }
 }
 
-/** Each key has one accepted spelling, so that a key is the same key if its bytes are. */
+/** Parses the only accepted encoding of a key. Equal keys therefore have equal bytes. */
 function publicKey(spkiDer: Uint8Array): KeyObject {
   const prefix = spkiDer.subarray(0, SPKI_PREFIX.length);
   if (spkiDer.length === SPKI_PREFIX.length + 64 && SPKI_PREFIX.equals(prefix)) {
     try {
-      // Refuses a point that is not on the curve.
+      // This call refuses a point that is not on the curve.
       return createPublicKey({ key: Buffer.from(spkiDer), format: "der", type: "spki" });
     } catch {
-      // As every other spelling.
+      // The key is refused below, as every other encoding is.
     }
   }
   throw new Refused("invalid_public_key");
@@ -182,20 +185,21 @@ function signedBytes(payload: Payload): Buffer {
 }
 
 /**
- * RFC 8785, for what statements are made of: ASCII names, strings and integers. The RFC writes them
- * as `JSON.stringify` does; what is left to do is the order of the names.
+ * Writes RFC 8785 for the values in statements: ASCII names, strings and integers. `JSON.stringify`
+ * writes these values as the RFC requires, so only the names must be sorted.
  */
 function canonical(members: Payload): string {
   const sorted = Object.entries(members).sort(([one], [other]) => (one < other ? -1 : 1));
   return JSON.stringify(Object.fromEntries(sorted));
 }
 
-/** Says how the signed bytes differ. That they are refused is settled before. */
+/** Finds out how the signed bytes differ. The caller refuses them in any case. */
 function difference(signedPayload: Uint8Array, expected: Payload): Refused {
   let text: string;
   let signed: unknown;
   try {
-    // `toString` would replace what is not UTF-8, and a plain decoder drops a byte order mark.
+    // `toString` would replace invalid UTF-8, and a decoder with default options would drop a byte
+    // order mark.
     text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(signedPayload);
     signed = JSON.parse(text);
   } catch {
@@ -224,8 +228,8 @@ function difference(signedPayload: Uint8Array, expected: Payload): Refused {
 }
 
 /**
- * Whether `JSON.parse` lost something of this JSON text: the first of two members of one name, or
- * that a number was not written as an integer.
+ * Whether `JSON.parse` lost information from this JSON text: the first of two members with one name,
+ * or the spelling of a number that was not written as an integer.
  */
 function isLossy(text: string, members: number): boolean {
   const withoutStrings = text.replace(/"[^"\\]*(?:\\.[^"\\]*)*"/g, '""');
@@ -250,7 +254,7 @@ function hasTypesOf(payload: Record<string, unknown>, expected: Payload): payloa
   });
 }
 
-/** A string of whole characters: half of a surrogate pair can be escaped in JSON, but is no UTF-8. */
+/** Whether the value is a string without lone surrogates, which JSON can escape but UTF-8 cannot. */
 function isText(value: unknown): value is string {
   return typeof value === "string" && !/\p{Surrogate}/u.test(value);
 }
