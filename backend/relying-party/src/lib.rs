@@ -107,9 +107,9 @@ pub use accounts::{
     AccessToken, Accounts, AccountsUnavailable,
     file::{AccountsFile, AccountsFileError},
 };
-pub use device_key_types as types;
 pub use attestation_policy::{AttestationPolicy, InvalidPolicy, Requirement};
 pub use backend::Backend;
+pub use device_key_types as types;
 pub use error::RelyingPartyError;
 pub use http::Listening;
 pub use limits::RelyingPartyLimits;

@@ -93,6 +93,14 @@ impl fmt::Display for TpmAddress {
 }
 
 impl TpmAddress {
+    /// The machine's own TPM: `/dev/tpmrm0`, through the kernel's resource manager, so that programs
+    /// can share the TPM. Kernels before 4.12 have only `/dev/tpm0`, which is taken if it is the only
+    /// one that exists.
+    pub fn of_this_machine() -> Self {
+        let [shared, raw] = ["/dev/tpmrm0", "/dev/tpm0"].map(PathBuf::from);
+        Self::Device(DevicePath(if raw.exists() && !shared.exists() { raw } else { shared }))
+    }
+
     /// Opens a new connection to the TPM and waits for it until `deadline` at the latest. Sends
     /// nothing.
     pub fn connect(&self, deadline: Instant) -> Result<Box<dyn Transport>, TransportError> {

@@ -5,11 +5,11 @@ mod listeners;
 mod relay;
 mod signals;
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use device_key::{DeviceKeyStore, Recovery};
+use device_key::Recovery;
+use device_key_host::{Host, Sweep};
 use device_key_server::{AppServer, Methods, ServerDescription, serve_stdio};
-use device_key_state::StateRuntime;
 use device_key_types::ErrorChain;
 use sd_notify::NotifyState;
 use tokio::time::timeout;
@@ -18,7 +18,7 @@ use tracing::{error, info, warn};
 use self::{listeners::Listeners, signals::Signals};
 use crate::{
     args::AppServerArguments,
-    compose::{self, Composition},
+    compose,
     exit::{Exit, Failure},
     hardening, home,
     settings::Settings,
@@ -58,19 +58,19 @@ pub(crate) fn run(arguments: &AppServerArguments) -> Result<Exit, Failure> {
         .transpose()?;
     let telemetry = telemetry::start(&telemetry)?;
     hardened.iter().for_each(hardening::log);
-    let Composition { store, state } = compose::compose(&settings, &home)?;
+    let host = compose::open(&settings, &home)?;
     let description = ServerDescription {
         name: "device-key".to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         home: home.path().to_owned(),
     };
     let limits = settings.server_limits();
-    let server = AppServer::with_limits(description, store.clone(), Methods::new(), limits)
+    let server = AppServer::with_limits(description, host.store().clone(), Methods::new(), limits)
         .map_err(|error| Failure::system("cannot set up the methods", &error))?;
     let outcome = runtime.block_on(async {
         let signals =
             Signals::new().map_err(|error| Failure::system("cannot await signals", &error))?;
-        let sweeping = tokio::spawn(sweep(store, state));
+        let sweeping = tokio::spawn(sweep(host));
         let exit = serve(&server, listeners, signals, settings.limits.drain()).await?;
         if exit == Exit::Success {
             match timeout(settings.limits.drain(), sweeping).await {
@@ -139,16 +139,16 @@ fn tell_systemd(state: &NotifyState<'_>) {
 }
 
 /// Removes what interrupted creations left, while requests are served already.
-pub(crate) async fn sweep(store: DeviceKeyStore, state: Arc<StateRuntime>) {
-    match store.recover().await {
+pub(crate) async fn sweep(host: Host) {
+    let Sweep { keys, leases } = host.sweep().await;
+    match keys {
         Ok(Recovery { removed: 0, left: 0 }) => {}
         Ok(Recovery { removed, left }) => info!(removed, left, "swept interrupted creations"),
         Err(error) => {
             error!(cause = %ErrorChain(&error), "interrupted creations cannot be swept");
         }
     }
-    let sweeping = tokio::task::spawn_blocking(move || state.sweep_leases());
-    if let Ok(Err(error)) = sweeping.await {
+    if let Err(error) = leases {
         error!(cause = %ErrorChain(&error), "leases of dead processes cannot be swept");
     }
 }

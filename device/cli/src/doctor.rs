@@ -105,21 +105,22 @@ fn protection(settings: &Settings, home: &PrivateDir) -> Vec<Check> {
         Ok(state) => checks.push(database(state)),
         Err(failure) => checks.push(Check::fail("state database", failure)),
     }
+    let host = compose::builder(settings);
     let mut keystores: Vec<Arc<dyn DeviceKeyProvider>> = Vec::new();
     let mut of_providers = Vec::new();
     for name in settings.providers.iter() {
         let looked_at = match name {
-            ProviderName::Tpm => compose::tpm_provider(settings, home).map(|tpm| {
-                of_providers.extend(hardware(settings, home, &tpm));
+            ProviderName::Tpm => host.tpm_provider(home).map(|tpm| {
+                of_providers.extend(hardware(&host.tpm_address().to_string(), home, &tpm));
                 keystores.push(Arc::new(tpm));
             }),
-            ProviderName::Os => compose::os_provider(settings, home).map(|keystore| {
+            ProviderName::Os => host.os_provider(home).map(|keystore| {
                 of_providers.extend(os_keystore::conditions(settings, &keystore));
                 keystores.push(Arc::new(keystore));
             }),
         };
-        if let Err(failure) = looked_at {
-            checks.push(Check::fail("key folder", &failure));
+        if let Err(error) = looked_at {
+            checks.push(Check::fail("key folder", &compose::failure(&error)));
         }
     }
     if let Ok(state) = &state {
@@ -201,9 +202,7 @@ fn compare(
     })
 }
 
-fn hardware(settings: &Settings, home: &PrivateDir, tpm: &TpmProvider) -> Vec<Check> {
-    let address = compose::tpm_address(settings)
-        .map_or_else(|error| error.to_string(), |address| address.to_string());
+fn hardware(address: &str, home: &PrivateDir, tpm: &TpmProvider) -> Vec<Check> {
     match tpm.facts() {
         Ok(facts) => vec![
             Check::pass("TPM 2.0", format!("{address}: {}", described(&facts))),
@@ -215,7 +214,7 @@ fn hardware(settings: &Settings, home: &PrivateDir, tpm: &TpmProvider) -> Vec<Ch
             name: "TPM 2.0".into(),
             verdict: Verdict::Fail,
             found: format!("{address}: {}", ErrorChain(&error)),
-            cure: Some(cure(&error, &address, home)),
+            cure: Some(cure(&error, address, home)),
         }],
     }
 }

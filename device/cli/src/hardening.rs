@@ -35,7 +35,7 @@ pub(crate) fn harden<'a>(
     for folder in socket_folders {
         hardening = hardening.read_write(folder);
     }
-    if let Ok(TpmAddress::Device(device)) = compose::tpm_address(settings) {
+    if let TpmAddress::Device(device) = compose::builder(settings).tpm_address() {
         let device: &Path = device.as_path();
         if device.exists() {
             hardening = hardening.device(device);

@@ -6,12 +6,7 @@ use tokio::task::JoinHandle;
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 use crate::{
-    app_server::sweep,
-    args::PlatformArguments,
-    compose::{self, Composition},
-    exit::Failure,
-    home,
-    settings::Settings,
+    app_server::sweep, args::PlatformArguments, compose, exit::Failure, home, settings::Settings,
 };
 
 /// The product in this very process, for keys that no service holds.
@@ -27,16 +22,16 @@ impl InProcess {
         log_warnings();
         let settings = Settings::resolve(platform)?;
         let home = home::open(&settings)?;
-        let Composition { store, state } = compose::compose(&settings, &home)?;
+        let host = compose::open(&settings, &home)?;
         let description = ServerDescription {
             name: "device-key".to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             home: home.path().to_owned(),
         };
-        let server = AppServer::new(description, store.clone(), Methods::new())
+        let server = AppServer::new(description, host.store().clone(), Methods::new())
             .map_err(|error| Failure::system("cannot set up the methods", &error))?;
         // Where no service ever runs, nobody else clears up behind one of us that was killed.
-        let sweeping = tokio::spawn(sweep(store, state));
+        let sweeping = tokio::spawn(sweep(host));
         let (connection, answers) = server.connect_in_process();
         Ok(Self { connection, answers, sweeping })
     }

@@ -1,0 +1,55 @@
+//! The host itself: the key store, the state under it and the home folder of both.
+
+use std::sync::Arc;
+
+use device_key::{DeviceKeyError, DeviceKeyStore, Recovery};
+use device_key_private_fs::PrivateDir;
+use device_key_state::{StateError, StateRuntime};
+
+/// An open home with its keys. Cheap to clone.
+///
+/// Several processes may have one home open at a time.
+#[derive(Clone, Debug)]
+pub struct Host {
+    pub(crate) home: PrivateDir,
+    pub(crate) state: Arc<StateRuntime>,
+    pub(crate) store: DeviceKeyStore,
+}
+
+/// What [`Host::sweep`] did. The two steps do not depend on each other.
+#[derive(Debug)]
+pub struct Sweep {
+    /// The keys whose creation or deletion a dead process left unfinished.
+    pub keys: Result<Recovery, DeviceKeyError>,
+    /// The lease files of processes that have ended.
+    pub leases: Result<(), StateError>,
+}
+
+impl Host {
+    /// The keys: create, sign, attest, list and delete.
+    pub const fn store(&self) -> &DeviceKeyStore {
+        &self.store
+    }
+
+    /// The `SQLite` state that keeps the bindings of the keys.
+    pub const fn state(&self) -> &Arc<StateRuntime> {
+        &self.state
+    }
+
+    /// The folder that keeps the state and the key files.
+    pub const fn home(&self) -> &PrivateDir {
+        &self.home
+    }
+
+    /// Removes what processes left unfinished when they were killed.
+    ///
+    /// Call it once after each start; requests can be served at the same time. It must be called on
+    /// a Tokio runtime.
+    pub async fn sweep(&self) -> Sweep {
+        let keys = self.store.recover().await;
+        let state = Arc::clone(&self.state);
+        let leases = tokio::task::spawn_blocking(move || state.sweep_leases()).await;
+        // The panic hook has reported a panic. The next start sweeps these leases.
+        Sweep { keys, leases: leases.unwrap_or(Ok(())) }
+    }
+}
