@@ -53,6 +53,9 @@
 //! #     ProofError::InvalidSignature
 //! # );
 //! ```
+//!
+//! Two programs show a whole backend: `examples/verify.rs` enrolls a key, accepts a connection and
+//! refuses a replayed proof; `examples/attest.rs` has a key attested and reads the verified kind.
 #![forbid(unsafe_code)]
 
 pub mod attestation;

@@ -19,17 +19,64 @@
 //! [`authorize`] and the constant self-test make. There is no way to sign arbitrary bytes. A platform
 //! that vouches for its keys is asked in the same way, with an [`AttestationInput`].
 //!
+//! # Create, sign, verify
+//!
+//! The parts here are the test doubles of this project. `device-key-host` puts a store together from
+//! the real ones: `SQLite`, the TPM, the system's clock.
+//!
 //! ```
+//! use std::sync::Arc;
+//!
 //! use device_key::{
-//!     RemoteControlPolicy,
-//!     types::{Clock, SystemClock, payload::StatementPolicy},
+//!     DeviceKeyStore, Limits, LocalPeer, OwnerUid, Parts, RemoteControlPolicy, Transport,
+//! };
+//! use device_key_testing::{MemoryBindings, MemoryProvider};
+//! use device_key_types::{
+//!     Binding, Clock as _, OsRandom, ProtectionPolicy, Reason, Sha256Digest, SignPayload, SystemClock,
+//!     payload::{Connection, Target},
 //! };
 //!
-//! let policy = RemoteControlPolicy::default();
-//! let policy = policy.at(SystemClock.now());
-//! assert!(policy.origin(&"https://chatgpt.com".parse()?).is_ok());
-//! assert!(policy.origin(&"https://chatgpt.com.evil.com".parse()?).is_err());
-//! # Ok::<(), device_key::types::Reason>(())
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let store = DeviceKeyStore::new(Parts {
+//!     policy: RemoteControlPolicy::default(),
+//!     limits: Limits::default(),
+//!     clock: Arc::new(SystemClock),
+//!     random: Arc::new(OsRandom),
+//!     bindings: MemoryBindings::new(),
+//!     providers: vec![Arc::new(MemoryProvider::hardware())],
+//! });
+//!
+//! // Create: the key belongs to the caller's user and speaks for one account and client.
+//! let caller = LocalPeer::from_transport(OwnerUid::new(1000), Transport::InProcess);
+//! let binding = Binding { account_user_id: "account-1".parse()?, client_id: "client-1".parse()? };
+//! let key = store.create(&caller, binding, ProtectionPolicy::HardwareOnly).await?;
+//!
+//! // Sign: the statement opens one connection to one allowed backend, and expires soon.
+//! let statement = Connection {
+//!     nonce: "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8".parse()?,
+//!     session_id: "session-1".parse()?,
+//!     target: Target {
+//!         origin: "https://chatgpt.com".parse()?,
+//!         path: "/wham/remote/control/client".parse()?,
+//!     },
+//!     account_user_id: "account-1".parse()?,
+//!     client_id: "client-1".parse()?,
+//!     token_sha256: Sha256Digest::of(b"token"),
+//!     token_expires_at: SystemClock.now().saturating_add(60),
+//! };
+//! let signed =
+//!     store.sign(&caller, &key.key_id, SignPayload::Connection(statement.clone())).await?;
+//!
+//! // Verify: the signature is over the bytes that came with it.
+//! key.public_key.verify(&signed.signed_bytes, &signed.signature)?;
+//!
+//! // The key does not speak for another account.
+//! let other = Connection { account_user_id: "account-2".parse()?, ..statement };
+//! let refused = store.sign(&caller, &key.key_id, SignPayload::Connection(other)).await;
+//! assert_eq!(refused.unwrap_err().reason(), Reason::BindingMismatch);
+//! # Ok(())
+//! # }
 //! ```
 #![forbid(unsafe_code)]
 

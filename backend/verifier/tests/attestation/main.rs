@@ -14,6 +14,7 @@ mod certificate_fields;
 mod certificate_path;
 mod credential;
 mod der;
+mod example;
 mod identity;
 mod reason_codes;
 mod relay;

@@ -7,6 +7,7 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod example;
 mod expectations;
 mod known_faults;
 mod robustness;
