@@ -1,86 +1,56 @@
-//! HTTP/1.1 and WebSocket in front of a [`RelyingParty`].
+//! Serves a [`RelyingParty`] over HTTP/1.1 and WebSocket.
 
-use std::{
-    fmt, io,
-    net::{SocketAddr, TcpListener as StdTcpListener},
-    pin::pin,
-    sync::Arc,
-    time::Duration,
-};
+mod extract;
+mod refusal;
+mod routes;
+mod session;
+mod state;
+mod upgrade;
+mod wire;
+
+use std::{io, net::SocketAddr, pin::pin, sync::Arc};
 
 use axum::Router;
+use device_key_websocket::{AcceptedClient, ListeningSocket};
 use hyper::server::conn::http1;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
-use rustix::net::sockopt;
-use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::{sleep, timeout},
-};
+use tokio::{net::TcpStream, sync::Semaphore, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{debug, warn};
 
-use crate::{Accounts, RelyingParty, RelyingPartyLimits};
+use crate::{accounts::Accounts, limits::RelyingPartyLimits, relying_party::RelyingParty};
+use state::HttpState;
 
-mod extract;
-mod handshake;
-mod refusal;
-mod routes;
-mod session;
-mod upgrade;
-mod wire;
-
-/// Of a request's line and headers; more are 431. The longest statement that a device signs is 4 KiB,
-/// and a third longer in a header.
+/// The most bytes of a request's line and headers; longer ones are answered 431. The longest
+/// statement that a device signs has 4 KiB, and is a third longer in a header.
 const MAX_HEADER_BYTES: usize = 32 * 1024;
 const MAX_HEADERS: usize = 64;
-/// After an error that waiting may cure: too many open files, no memory.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// A client whose machine has vanished is noticed after one minute of silence and a half.
-const KEEPALIVE_IDLE: Duration = Duration::from_mins(1);
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
-const KEEPALIVE_PROBES: u32 = 3;
 
-/// A socket that listens. Clients can connect from now on, and are served by [`serve`](Self::serve).
+/// A socket that listens. Clients can connect from now on; [`serve`](Self::serve) serves them.
 ///
-/// There is no TLS: what ends it for clients stands in front.
+/// The socket does not speak TLS: a proxy in front of the service ends it.
 #[derive(Debug)]
 pub struct Listening {
-    listener: StdTcpListener,
-    address: SocketAddr,
-}
-
-/// What all requests share.
-struct House {
-    relying_party: RelyingParty,
-    accounts: Arc<dyn Accounts>,
-    /// Room for open connections of devices.
-    slots: Arc<Semaphore>,
-    stop: CancellationToken,
-    /// Connections of either kind.
-    tasks: TaskTracker,
+    socket: ListeningSocket,
 }
 
 impl Listening {
-    /// Listens on an address; port 0 takes any.
+    /// Listens on an address. Port 0 takes any free port.
     pub fn bind(address: SocketAddr) -> io::Result<Self> {
-        let listener = StdTcpListener::bind(address)?;
-        listener.set_nonblocking(true)?;
-        let address = listener.local_addr()?;
-        Ok(Self { listener, address })
+        ListeningSocket::bind(address).map(|socket| Self { socket })
     }
 
     /// The address, with the port that was taken.
     pub const fn address(&self) -> SocketAddr {
-        self.address
+        self.socket.address()
     }
 
-    /// Serves clients until it is stopped; then it takes no more, tells those that are connected, and
-    /// waits for them as long as [`RelyingPartyLimits::stop_deadline`] allows. It must run within a Tokio runtime
-    /// with I/O and time.
+    /// Serves clients until `stop` is cancelled. Then it accepts no more, tells the connected
+    /// clients to leave, and waits for them as long as [`RelyingPartyLimits::stop_deadline`] allows. It must
+    /// run within a Tokio runtime with I/O and time.
     ///
     /// Fails if the runtime does not take the listener.
     pub async fn serve(
@@ -89,62 +59,37 @@ impl Listening {
         accounts: Arc<dyn Accounts>,
         stop: CancellationToken,
     ) -> io::Result<()> {
-        let listener = TcpListener::from_std(self.listener)?;
         let limits = relying_party.limits().clone();
-        let house = Arc::new(House {
-            slots: Arc::new(Semaphore::new(limits.device_connections.into())),
+        let acceptor = self.socket.into_acceptor(limits.http_connections.into())?;
+        let state = Arc::new(HttpState {
+            device_slots: Arc::new(Semaphore::new(limits.device_connections.into())),
             stop: stop.clone(),
             tasks: TaskTracker::new(),
             relying_party,
             accounts,
         });
-        let router = routes::router(&house);
+        let router = routes::router(&state);
         let accepting = async {
-            let requests = Arc::new(Semaphore::new(limits.http_connections.into()));
             loop {
-                let (stream, peer, permit) = accept(&listener, &requests).await;
+                let AcceptedClient { stream, peer, slot } = acceptor.accept().await;
                 let (router, stop, limits) = (router.clone(), stop.clone(), limits.clone());
-                house.tasks.spawn(async move {
+                state.tasks.spawn(async move {
                     serve_client(stream, peer, router, &limits, &stop).await;
-                    drop(permit);
+                    drop(slot);
                 });
             }
         };
         tokio::select! {
             () = accepting => {}
-            () = house.relying_party.run_maintenance(&stop) => {}
+            () = state.relying_party.run_maintenance(&stop) => {}
         }
-        drop(listener);
-        house.tasks.close();
-        if timeout(limits.stop_deadline, house.tasks.wait()).await.is_err() {
-            warn!(left = house.tasks.len(), "connections did not end in time");
+        drop(acceptor);
+        state.tasks.close();
+        if timeout(limits.stop_deadline, state.tasks.wait()).await.is_err() {
+            warn!(left = state.tasks.len(), "connections did not end in time");
         }
         Ok(())
     }
-}
-
-/// The next connection, once there is room for its requests.
-async fn accept(
-    listener: &TcpListener,
-    requests: &Arc<Semaphore>,
-) -> (TcpStream, SocketAddr, Option<OwnedSemaphorePermit>) {
-    // Never closed, so there is always a permit at last.
-    let permit = requests.clone().acquire_owned().await.ok();
-    loop {
-        match listener.accept().await {
-            Ok((stream, peer)) => return (stream, peer, permit),
-            Err(error) if is_of_the_client(&error) => {}
-            Err(error) => {
-                warn!(cause = %error, "cannot accept a client");
-                sleep(ACCEPT_PAUSE).await;
-            }
-        }
-    }
-}
-
-/// The client was gone before it was accepted.
-fn is_of_the_client(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset)
 }
 
 async fn serve_client(
@@ -154,12 +99,9 @@ async fn serve_client(
     limits: &RelyingPartyLimits,
     stop: &CancellationToken,
 ) {
-    if let Err(errno) = set_options(&stream) {
-        debug!(%peer, cause = %errno, "a client's socket keeps its options");
-    }
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        // Also of the time between two requests.
+        // Bounds the time between two requests, too.
         .header_read_timeout(limits.request_deadline)
         .max_headers(MAX_HEADERS)
         .max_buf_size(MAX_HEADER_BYTES)
@@ -175,20 +117,5 @@ async fn serve_client(
     };
     if let Err(error) = served {
         debug!(%peer, cause = %error, "a client's connection failed");
-    }
-}
-
-/// Answers leave at once; a client whose machine has vanished gives its slot back.
-fn set_options(stream: &TcpStream) -> rustix::io::Result<()> {
-    sockopt::set_tcp_nodelay(stream, true)?;
-    sockopt::set_socket_keepalive(stream, true)?;
-    sockopt::set_tcp_keepidle(stream, KEEPALIVE_IDLE)?;
-    sockopt::set_tcp_keepintvl(stream, KEEPALIVE_INTERVAL)?;
-    sockopt::set_tcp_keepcnt(stream, KEEPALIVE_PROBES)
-}
-
-impl fmt::Debug for House {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("House").field("relying_party", &self.relying_party).finish_non_exhaustive()
     }
 }

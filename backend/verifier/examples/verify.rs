@@ -111,6 +111,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
     let now = UnixTime::from_seconds(since_epoch.as_secs().try_into()?);
     let error = enroll_and_connect(now)?;
-    println!("refused the replayed proof: {} ({refusal})", error.reason());
+    println!("refused the replayed proof: {} ({error})", error.reason());
     Ok(())
 }

@@ -1,58 +1,55 @@
+//! Why an HTTP request is refused, and the answer that tells it.
+
 use axum::{
     body::Body,
-    http::{
-        HeaderValue, StatusCode,
-        header::{CONNECTION, SEC_WEBSOCKET_VERSION, UPGRADE, WWW_AUTHENTICATE},
-    },
+    http::{HeaderValue, StatusCode, header::WWW_AUTHENTICATE},
     response::{IntoResponse, Response},
 };
 use device_key_types::ErrorChain;
+use device_key_websocket::{HandshakeError, upgrade_required_headers};
 use serde::Serialize;
 use thiserror::Error;
 use tracing::warn;
 
-use super::{
-    handshake::{PROTOCOL, VERSION},
-    wire,
+use super::wire;
+use crate::{
+    accounts::AccountsUnavailable, error::RelyingPartyError, registry::error::RegistryError,
 };
-use crate::{AccountsUnavailable, RegistryError, RelyingPartyError};
 
-/// Why a request was refused, the relying party's reasons and those of HTTP.
+/// Why a request is refused: the relying party's reasons, and the reasons that only HTTP has.
 #[derive(Debug, Error)]
 pub(super) enum HttpRefusal {
     #[error(transparent)]
     RelyingParty(#[from] RelyingPartyError),
-    /// Not one strict JSON object with the members of this request.
-    #[error("the body is not of the request's shape")]
+    /// The body is not one strict JSON object with the members of this request.
+    #[error("the body does not have the shape that this request needs")]
     Malformed,
     #[error("the body is too long")]
     TooLarge,
-    #[error("the body is not said to be JSON")]
+    #[error("the content type is not application/json")]
     MediaType,
-    /// The access token is missing, repeated or not good.
-    #[error("the access token is not good")]
+    /// The access token is missing, repeated or unknown.
+    #[error("the access token is missing, repeated or unknown")]
     AccessToken,
     #[error(transparent)]
     Accounts(#[from] AccountsUnavailable),
-    #[error("there is nothing here")]
+    #[error("there is no resource under this path")]
     NotFound,
-    #[error("the method is not one of this resource's")]
+    #[error("the resource does not have this method")]
     Method,
     #[error("the body took too long")]
     SlowBody,
     #[error("the request took too long")]
     Timeout,
-    #[error("the resource is for WebSocket clients of version 13")]
-    Upgrade,
-    #[error("the client's part of the WebSocket handshake is broken")]
-    Handshake,
+    #[error(transparent)]
+    Handshake(#[from] HandshakeError),
     #[error("there is no room for another connection")]
     Overloaded,
     #[error("the service is stopping")]
     Stopping,
 }
 
-/// The reason of a refused request, for who logs it.
+/// The reason of a refusal, for the layer that logs requests.
 #[derive(Clone, Copy)]
 pub(super) struct LoggedReason(pub(super) &'static str);
 
@@ -60,14 +57,14 @@ impl HttpRefusal {
     const fn status(&self) -> StatusCode {
         match self {
             Self::RelyingParty(refusal) => status(refusal),
-            Self::Malformed | Self::Handshake => StatusCode::BAD_REQUEST,
+            Self::Malformed | Self::Handshake(HandshakeError::Malformed) => StatusCode::BAD_REQUEST,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::AccessToken => StatusCode::UNAUTHORIZED,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::SlowBody => StatusCode::REQUEST_TIMEOUT,
-            Self::Upgrade => StatusCode::UPGRADE_REQUIRED,
+            Self::Handshake(HandshakeError::UpgradeRequired) => StatusCode::UPGRADE_REQUIRED,
             Self::Accounts(_) | Self::Timeout | Self::Overloaded | Self::Stopping => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
@@ -86,8 +83,8 @@ impl HttpRefusal {
             Self::Method => "method_not_allowed",
             Self::SlowBody => "body_timeout",
             Self::Timeout => "timeout",
-            Self::Upgrade => "upgrade_required",
-            Self::Handshake => "invalid_handshake",
+            Self::Handshake(HandshakeError::UpgradeRequired) => "upgrade_required",
+            Self::Handshake(HandshakeError::Malformed) => "invalid_handshake",
             Self::Overloaded => "overloaded",
             Self::Stopping => "shutting_down",
         }
@@ -145,11 +142,8 @@ impl IntoResponse for HttpRefusal {
             Self::AccessToken | Self::RelyingParty(RelyingPartyError::TokenRefused) => {
                 headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
-            Self::Upgrade => {
-                headers.insert(UPGRADE, PROTOCOL);
-                // Who sends the one names it in the other (RFC 9110 section 7.8).
-                headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
-                headers.insert(SEC_WEBSOCKET_VERSION, VERSION);
+            Self::Handshake(HandshakeError::UpgradeRequired) => {
+                headers.extend(upgrade_required_headers());
             }
             _ => {}
         }

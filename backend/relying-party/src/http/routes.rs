@@ -1,4 +1,4 @@
-//! The routes, and the handler of each route.
+//! The routes: which handler answers which request.
 
 use std::{sync::Arc, time::Instant};
 
@@ -16,18 +16,18 @@ use tokio::time::timeout;
 use tracing::{debug, info};
 
 use super::{
-    House,
     extract::{Authenticated, StrictJson},
     refusal::{HttpRefusal, LoggedReason},
+    state::HttpState,
     upgrade,
     wire::{self, json},
 };
 
 type Answer = Result<Response<Body>, HttpRefusal>;
 
-/// Builds the router. Every route except the health probe is under the connection's path.
-pub(super) fn router(house: &Arc<House>) -> Router {
-    let backend = house.relying_party.backend();
+/// Every resource but the probe is below the path on which devices connect.
+pub(super) fn router(state: &Arc<HttpState>) -> Router {
+    let backend = state.relying_party.backend();
     let base = backend.target(Statement::Connection).path.as_str();
     Router::new()
         .route(base, get(upgrade::connect))
@@ -40,21 +40,21 @@ pub(super) fn router(house: &Arc<House>) -> Router {
         .route("/healthz", get(health))
         .fallback(async || HttpRefusal::NotFound)
         .method_not_allowed_fallback(async || HttpRefusal::Method)
-        .layer(from_fn_with_state(house.clone(), bounded))
-        .with_state(house.clone())
+        .layer(from_fn_with_state(state.clone(), bounded))
+        .with_state(state.clone())
 }
 
-/// Ends a request that takes too long, and logs the outcome. The log contains nothing that the
-/// client sent.
+/// Gives up on a request that takes too long, and logs its outcome. Nothing that the request says
+/// is logged.
 async fn bounded(
-    State(house): State<Arc<House>>,
+    State(state): State<Arc<HttpState>>,
     route: Option<MatchedPath>,
     request: Request,
     next: Next,
 ) -> Response<Body> {
     let begun = Instant::now();
     let method = request.method().clone();
-    let deadline = house.relying_party.limits().request_deadline;
+    let deadline = state.relying_party.limits().request_deadline;
     let response = match timeout(deadline, next.run(request)).await {
         Ok(response) => response,
         Err(_) => HttpRefusal::Timeout.into_response(),
@@ -71,69 +71,72 @@ async fn bounded(
 }
 
 async fn enrollment_challenge(
-    State(house): State<Arc<House>>,
+    State(state): State<Arc<HttpState>>,
     Authenticated(account): Authenticated,
     StrictJson(request): StrictJson<wire::EnrollmentChallengeRequest>,
 ) -> Answer {
     let client_id = request.parse()?;
-    let invitation = house.relying_party.invite_enrollment(&account, client_id).await?;
+    let invitation = state.relying_party.invite_enrollment(&account, client_id).await?;
     Ok(json(StatusCode::OK, &wire::EnrollmentChallengeAnswer::from(&invitation)))
 }
 
 async fn attestation(
-    State(house): State<Arc<House>>,
+    State(state): State<Arc<HttpState>>,
     Authenticated(account): Authenticated,
     StrictJson(request): StrictJson<wire::AttestationRequest>,
 ) -> Answer {
     let answer = request.parse()?;
-    let credential = house.relying_party.begin_attestation(&account, answer).await?;
+    let credential = state.relying_party.begin_attestation(&account, answer).await?;
     Ok(json(StatusCode::OK, &credential))
 }
 
 async fn enroll(
-    State(house): State<Arc<House>>,
+    State(state): State<Arc<HttpState>>,
     Authenticated(account): Authenticated,
     StrictJson(request): StrictJson<wire::EnrollmentRequest>,
 ) -> Answer {
     let answer = request.parse()?;
-    let device = house.relying_party.enroll(&account, &answer).await?;
+    let device = state.relying_party.enroll(&account, &answer).await?;
     Ok(json(StatusCode::CREATED, &wire::DeviceAnswer::from(&device)))
 }
 
 async fn connection_challenge(
-    State(house): State<Arc<House>>,
+    State(state): State<Arc<HttpState>>,
     Authenticated(account): Authenticated,
     StrictJson(request): StrictJson<wire::ConnectionChallengeRequest>,
 ) -> Answer {
     let key_id = request.parse()?;
-    let invitation = house.relying_party.invite_connection(&account, &key_id).await?;
+    let invitation = state.relying_party.invite_connection(&account, &key_id).await?;
     Ok(json(StatusCode::OK, &wire::ConnectionChallengeAnswer::from(&invitation)))
 }
 
-async fn devices(State(house): State<Arc<House>>, Authenticated(account): Authenticated) -> Answer {
-    let devices = house.relying_party.devices(&account).await?;
+async fn devices(
+    State(state): State<Arc<HttpState>>,
+    Authenticated(account): Authenticated,
+) -> Answer {
+    let devices = state.relying_party.devices(&account).await?;
     Ok(json(StatusCode::OK, &wire::DevicesAnswer::of(&devices)))
 }
 
 async fn revoke(
-    State(house): State<Arc<House>>,
+    State(state): State<Arc<HttpState>>,
     Authenticated(account): Authenticated,
     Path(key_id): Path<String>,
 ) -> Answer {
     let key_id = wire::key_id(&key_id)?;
-    house.relying_party.revoke(&account, &key_id).await?;
+    state.relying_party.revoke(&account, &key_id).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-/// Answers whether requests can be served now: the store answers, and the service is not stopping.
-async fn health(State(house): State<Arc<House>>) -> Answer {
+/// Tells whether requests could be served now: the store answers, and the service is not stopping.
+async fn health(State(state): State<Arc<HttpState>>) -> Answer {
     #[derive(serde::Serialize)]
     struct Health {
         status: &'static str,
     }
-    if house.stop.is_cancelled() {
+    if state.stop.is_cancelled() {
         return Err(HttpRefusal::Stopping);
     }
-    house.relying_party.ready().await?;
+    state.relying_party.ready().await?;
     Ok(json(StatusCode::OK, &Health { status: "ready" }))
 }

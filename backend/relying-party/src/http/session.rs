@@ -1,8 +1,9 @@
-//! Serves an open connection: sends each text back, and closes the connection in order. A real
-//! backend replaces the echo.
+//! The open connection of a device. It answers each text with that text; a real backend would do
+//! its own work here. What this file shows is how a connection ends.
 
 use std::time::Duration;
 
+use device_key_websocket::{close, close_code, config};
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -12,7 +13,7 @@ use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{
         Error, Message, Utf8Bytes,
-        protocol::{CloseFrame, Role, WebSocketConfig, frame::coding::CloseCode},
+        protocol::{CloseFrame, Role, frame::coding::CloseCode},
     },
 };
 use tokio_util::sync::CancellationToken;
@@ -23,39 +24,34 @@ use crate::{
 };
 
 const MAX_MESSAGE_BYTES: usize = 64 * 1024;
-const BUFFER_BYTES: usize = 16 * 1024;
 
 /// Why a connection has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SessionEnd {
-    /// The client has closed the connection, or has vanished.
+    /// The client has closed the connection, or is gone.
     ByPeer,
     /// The client violated the protocol.
     Refused,
     /// The client did not read.
     Stalled,
-    /// The connection had to be closed because of its device.
+    /// The device may not stay connected.
     Device(CloseReason),
     /// The service is stopping.
     Stopped,
 }
 
-/// Serves a device until the connection ends for one of the reasons of [`SessionEnd`].
+/// Serves a device until it leaves, breaks the rules, does not read, is revoked, or the service
+/// stops.
 pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
     mut connection: OpenConnection,
     stop: &CancellationToken,
     limits: &RelyingPartyLimits,
 ) -> SessionEnd {
-    let config = WebSocketConfig::default()
-        .read_buffer_size(BUFFER_BYTES)
-        .write_buffer_size(0)
-        .max_write_buffer_size(2 * MAX_MESSAGE_BYTES)
-        .max_message_size(Some(MAX_MESSAGE_BYTES))
-        .max_frame_size(Some(MAX_MESSAGE_BYTES));
-    let mut socket = WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await;
-    // The reasons to close come first, so that a busy client cannot delay them.
-    let (end, code) = tokio::select! {
+    let config = Some(config(MAX_MESSAGE_BYTES));
+    let mut socket = WebSocketStream::from_raw_socket(stream, Role::Server, config).await;
+    // The order matters: a client that keeps the loop busy must not delay its own end.
+    let (end, (code, reason)) = tokio::select! {
         biased;
         reason = connection.must_close() => (SessionEnd::Device(reason), code_of(reason)),
         () = stop.cancelled() => (SessionEnd::Stopped, (CloseCode::Away, "shutting_down")),
@@ -64,9 +60,9 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
             None => return end,
         },
     };
-    let goodbye = close(&mut socket, code);
-    // If the client does not read the close frame in time, dropping the socket ends the connection.
-    let _ = timeout(limits.close_deadline, goodbye).await;
+    let frame = CloseFrame { code, reason: Utf8Bytes::from_static(reason) };
+    // Dropping the socket ends the connection even if the client does not answer in time.
+    let _ = timeout(limits.close_deadline, close(&mut socket, Some(frame))).await;
     end
 }
 
@@ -77,8 +73,8 @@ const fn code_of(reason: CloseReason) -> (CloseCode, &'static str) {
     }
 }
 
-/// Sends each text back. Returns how the connection ended, and the close code if the client must
-/// still be told.
+/// Answers each text until the client ends or breaks a rule. Returns a close code if the client is
+/// still to be told why.
 async fn echo<S: AsyncRead + AsyncWrite + Unpin>(
     socket: &mut WebSocketStream<S>,
     stall_deadline: Duration,
@@ -89,14 +85,18 @@ async fn echo<S: AsyncRead + AsyncWrite + Unpin>(
             Some(Ok(Message::Binary(_))) => {
                 return (SessionEnd::Refused, Some(CloseCode::Unsupported));
             }
-            // The library answers a ping during the next write or read.
+            // The library answers a ping during the next read or write.
             Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => continue,
             Some(Ok(Message::Close(_))) | None => {
-                // The answer to a close frame is queued. The client need not read it.
+                // The library has queued the answer to the close frame. A client need not read it.
                 let _ = timeout(stall_deadline, socket.flush()).await;
                 return (SessionEnd::ByPeer, None);
             }
-            Some(Err(error)) => return fault(&error),
+            Some(Err(error)) => {
+                let code = close_code(&error);
+                let end = code.map_or(SessionEnd::ByPeer, |_| SessionEnd::Refused);
+                return (end, code);
+            }
         };
         match timeout(stall_deadline, socket.send(Message::Text(text))).await {
             Ok(Ok(())) => {}
@@ -104,25 +104,4 @@ async fn echo<S: AsyncRead + AsyncWrite + Unpin>(
             Ok(Err(_)) => return (SessionEnd::ByPeer, None),
         }
     }
-}
-
-/// Returns how the connection ended and which close code the client gets (RFC 6455, section 7.4.1).
-fn fault(error: &Error) -> (SessionEnd, Option<CloseCode>) {
-    match error {
-        Error::Capacity(_) => (SessionEnd::Refused, Some(CloseCode::Size)),
-        Error::Utf8(_) => (SessionEnd::Refused, Some(CloseCode::Invalid)),
-        Error::Protocol(_) => (SessionEnd::Refused, Some(CloseCode::Protocol)),
-        _ => (SessionEnd::ByPeer, None),
-    }
-}
-
-/// Sends the close frame and reads until the client closes. Closing a socket with unread bytes
-/// resets the connection, and the client might never see the reason.
-async fn close<S: AsyncRead + AsyncWrite + Unpin>(
-    socket: &mut WebSocketStream<S>,
-    (code, reason): (CloseCode, &'static str),
-) -> Result<(), Error> {
-    socket.close(Some(CloseFrame { code, reason: Utf8Bytes::from_static(reason) })).await?;
-    while let Some(Ok(_)) = socket.next().await {}
-    Ok(())
 }

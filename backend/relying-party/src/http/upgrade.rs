@@ -1,4 +1,4 @@
-//! The request that becomes a device's connection.
+//! The request that opens a device's connection, which is a WebSocket.
 
 use std::sync::Arc;
 
@@ -7,41 +7,40 @@ use axum::{
     extract::{Request, State},
     http::{HeaderMap, Response, header::HeaderName},
 };
+use device_key_websocket::{Handshake, bearer, single};
 use hyper_util::rt::TokioIo;
 use tracing::{debug, info};
 
-use super::{
-    House,
-    extract::{bearer, only},
-    handshake::Handshake,
-    refusal::HttpRefusal,
-    session, wire,
+use super::{refusal::HttpRefusal, session, state::HttpState, wire};
+use crate::{
+    error::RelyingPartyError,
+    relying_party::{connection::ConnectionProof, token::ConnectionToken},
 };
-use crate::{ConnectionProof, ConnectionToken, RelyingPartyError};
 
 const KEY_ID: HeaderName = HeaderName::from_static("device-key-id");
 const SIGNED_PAYLOAD: HeaderName = HeaderName::from_static("device-key-signed-payload");
 const SIGNATURE: HeaderName = HeaderName::from_static("device-key-signature");
 
-/// Opens a connection for a token and its proof. A token is used up by the first request that could
-/// have opened one: everything else is looked at before.
+/// Opens a connection for a token and its proof. Everything else is checked first, because the
+/// token is used up by the first request that could have opened a connection.
 pub(super) async fn connect(
-    State(house): State<Arc<House>>,
+    State(state): State<Arc<HttpState>>,
     mut request: Request,
 ) -> Result<Response<Body>, HttpRefusal> {
-    let handshake = Handshake::of(&request)?;
+    let handshake = Handshake::read(&request)?;
     let token = bearer(request.headers()).and_then(ConnectionToken::from_bytes);
     let token = token.ok_or(RelyingPartyError::TokenRefused)?;
     let proof = proof(request.headers())?;
-    if house.stop.is_cancelled() {
+    if state.stop.is_cancelled() {
         return Err(HttpRefusal::Stopping);
     }
-    let slot = house.slots.clone().try_acquire_owned().map_err(|_| HttpRefusal::Overloaded)?;
-    let connection = house.relying_party.open_connection(&token, &proof).await?;
+    let slot =
+        state.device_slots.clone().try_acquire_owned().map_err(|_| HttpRefusal::Overloaded)?;
+    let connection = state.relying_party.open_connection(&token, &proof).await?;
 
     let upgrade = hyper::upgrade::on(&mut request);
-    let serving = house.clone();
-    house.tasks.spawn(async move {
+    let serving = state.clone();
+    state.tasks.spawn(async move {
         let key_id = connection.device.key_id;
         match upgrade.await {
             Ok(upgraded) => {
@@ -56,7 +55,9 @@ pub(super) async fn connect(
                 .await;
                 info!(%key_id, ?ending, "a device's connection has ended");
             }
-            Err(error) => debug!(%key_id, cause = %error, "a device has not stayed"),
+            Err(error) => {
+                debug!(%key_id, cause = %error, "a device left before its connection was open")
+            }
         }
         drop(slot);
     });
@@ -84,6 +85,6 @@ fn text<'a>(
     header: &HeaderName,
     field: &'static str,
 ) -> Result<&'a str, RelyingPartyError> {
-    let value = only(headers, header).and_then(|value| value.to_str().ok());
+    let value = single(headers, header).and_then(|value| value.to_str().ok());
     value.ok_or(RelyingPartyError::Value { field, reason: "missing_header" })
 }

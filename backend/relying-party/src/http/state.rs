@@ -1,0 +1,19 @@
+//! What all HTTP requests and device connections share.
+
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{accounts::Accounts, relying_party::RelyingParty};
+
+/// The state that every handler gets.
+pub(super) struct HttpState {
+    pub(super) relying_party: RelyingParty,
+    pub(super) accounts: Arc<dyn Accounts>,
+    /// Bounds the open connections of devices.
+    pub(super) device_slots: Arc<Semaphore>,
+    pub(super) stop: CancellationToken,
+    /// The tasks of HTTP connections and of device connections.
+    pub(super) tasks: TaskTracker,
+}
