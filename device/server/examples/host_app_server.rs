@@ -1,7 +1,7 @@
 //! A host that mounts a method of its own beside `device/key/*` and talks to itself in process.
 //!
-//! `cargo run --example host_app_server`. The parts are the test doubles of this project, to keep the
-//! example short: a product gives `DeviceKeyStore` the `SQLite` store and a real provider instead.
+//! `cargo run --example host_app_server`. To keep the example short, its parts are this project's
+//! test doubles. A product gives `DeviceKeyStore` the `SQLite` store and a real provider instead.
 
 use std::{error::Error, sync::Arc};
 
@@ -11,6 +11,7 @@ use device_key_testing::{MemoryBindings, MemoryProvider};
 use device_key_types::{OsRandom, SystemClock};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 
 #[derive(Deserialize)]
 struct GreetParams {
@@ -26,7 +27,7 @@ fn host() -> Result<AppServer, Box<dyn Error>> {
         bindings: MemoryBindings::new(),
         providers: vec![Arc::new(MemoryProvider::hardware())],
     });
-    // A local method: over a remote transport it would be refused before its params are read.
+    // The method is local: a remote peer would be refused before its params are read.
     let methods = Methods::new().local("host/greet", |_peer, params| async move {
         let GreetParams { name } = params.read()?;
         Ok(json!({"greeting": format!("hello, {name}")}))
@@ -39,9 +40,9 @@ fn host() -> Result<AppServer, Box<dyn Error>> {
     Ok(AppServer::new(description, store, methods)?)
 }
 
-/// Sends three requests over one connection and gives their answers.
+/// Sends three requests over one connection and returns their answers.
 pub async fn talk_to_host() -> Result<Vec<Value>, Box<dyn Error>> {
-    let (mut connection, mut answers) = host()?.connect_in_process();
+    let (answers, mut input) = tokio::io::split(host()?.connect_in_process());
     let client_info = json!({"name": "example", "version": "0.1.0"});
     let requests = [
         json!({"id": 0, "method": "initialize", "params": {"clientInfo": client_info}}),
@@ -53,13 +54,14 @@ pub async fn talk_to_host() -> Result<Vec<Value>, Box<dyn Error>> {
         }),
     ];
     for request in requests {
-        connection.feed(format!("{request}\n").as_bytes()).await?;
+        input.write_all(format!("{request}\n").as_bytes()).await?;
     }
-    // The input ends; every request is answered all the same.
-    connection.finish().await?;
+    // This ends the input. Every request is still answered.
+    input.shutdown().await?;
+    let mut lines = BufReader::new(answers).lines();
     let mut transcript = Vec::new();
-    while let Some(answer) = answers.next().await {
-        transcript.push(serde_json::from_slice(answer.as_bytes())?);
+    while let Some(line) = lines.next_line().await? {
+        transcript.push(serde_json::from_str(&line)?);
     }
     Ok(transcript)
 }

@@ -1,3 +1,7 @@
+//! The server itself: its store, its methods, its limits, and how it stops.
+
+mod connection_slots;
+
 use std::{
     path::PathBuf,
     sync::{
@@ -8,33 +12,35 @@ use std::{
 
 use device_key::{ConnectionId, DeviceKeyStore, LocalPeer, OwnerUid, Peer, Transport};
 use device_key_protocol::initialize::{DeviceKeyCapabilities, InitializeResult, ServerInfo};
-
 use device_key_types::Reason;
 use tokio_util::{
     sync::CancellationToken,
     task::{TaskTracker, task_tracker::TaskTrackerToken},
 };
 
+use self::connection_slots::{ConnectionSlot, ConnectionSlots};
 use crate::{
-    Answers, Connection, DuplicateMethod, Methods, ServerLimits,
-    admission::{Admissions, Admitted},
-    attestation_methods, device_key_methods,
+    limits::ServerLimits,
+    methods::{
+        self,
+        table::{DuplicateMethod, Methods},
+    },
 };
 
-/// Serves `device/key/*`, and what a host mounts beside it. Cheap to clone.
+/// Serves `device/key/*` and the methods that a host mounts beside it. Cheap to clone.
 #[derive(Clone)]
 pub struct AppServer {
     inner: Arc<Inner>,
 }
 
-/// What the handshake tells about a server.
+/// What the handshake tells clients about a server.
 #[derive(Clone, Debug)]
 pub struct ServerDescription {
     /// The server's name.
     pub name: String,
-    /// Its version.
+    /// The server's version.
     pub version: String,
-    /// The home folder, absolute. Remote peers are not told.
+    /// The home folder, as an absolute path. Remote peers are not told.
     pub home: PathBuf,
 }
 
@@ -45,12 +51,12 @@ struct Inner {
     limits: ServerLimits,
     stopping: CancellationToken,
     connections: TaskTracker,
-    admissions: Arc<Admissions>,
+    connection_slots: Arc<ConnectionSlots>,
     next_connection: AtomicU64,
 }
 
 impl AppServer {
-    /// Puts a server together from a store and a host's own methods, which may be none.
+    /// Makes a server of a store and a host's own methods, of which there may be none.
     pub fn new(
         description: ServerDescription,
         store: DeviceKeyStore,
@@ -59,15 +65,15 @@ impl AppServer {
         Self::with_limits(description, store, host, ServerLimits::default())
     }
 
-    /// As [`new`](Self::new), with other limits than the default ones.
+    /// Works as [`new`](Self::new), with other limits than the default ones.
     pub fn with_limits(
         description: ServerDescription,
         store: DeviceKeyStore,
         host: Methods,
         limits: ServerLimits,
     ) -> Result<Self, DuplicateMethod> {
-        let methods = device_key_methods::mount(host, &store)?;
-        let methods = attestation_methods::mount(methods, &store)?;
+        let methods = methods::device_key::mount(host, &store)?;
+        let methods = methods::attestation::mount(methods, &store)?;
         let inner = Inner {
             description,
             store,
@@ -75,14 +81,14 @@ impl AppServer {
             limits,
             stopping: CancellationToken::new(),
             connections: TaskTracker::new(),
-            admissions: Arc::default(),
+            connection_slots: Arc::default(),
             next_connection: AtomicU64::new(1),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// Begins to stop: listeners take no more connections, each connection refuses what is new,
-    /// answers what is in flight and closes. What waits for that uses [`stopped`](Self::stopped).
+    /// Begins to stop: listeners take no more connections, and each connection refuses new
+    /// requests, answers those in flight and closes. [`stopped`](Self::stopped) waits for that.
     pub fn stop(&self) {
         self.inner.stopping.cancel();
         self.inner.connections.close();
@@ -92,25 +98,6 @@ impl AppServer {
     pub async fn stopped(&self) {
         self.inner.stopping.cancelled().await;
         self.inner.connections.wait().await;
-    }
-
-    /// Opens a connection for a peer that the caller, a transport, has identified.
-    ///
-    /// Must be called and used within a Tokio runtime.
-    pub fn connect(&self, peer: Peer) -> (Connection, Answers) {
-        let peer = match peer {
-            Peer::Local(peer) => {
-                let number = self.inner.next_connection.fetch_add(1, Ordering::Relaxed);
-                Peer::Local(peer.on_connection(ConnectionId::new(number)))
-            }
-            Peer::Remote => Peer::Remote,
-        };
-        Connection::open(self.clone(), peer)
-    }
-
-    /// Opens a connection for this very process: the same lines and semantics as over a pipe.
-    pub fn connect_in_process(&self) -> (Connection, Answers) {
-        self.connect(Peer::Local(this_process(Transport::InProcess)))
     }
 
     /// The names of all methods behind the handshake, sorted: `device/key/*` and the host's own.
@@ -126,13 +113,28 @@ impl AppServer {
         &self.inner.limits
     }
 
+    /// Cancelled when the server is to stop.
     pub(crate) fn stopping(&self) -> &CancellationToken {
         &self.inner.stopping
     }
 
-    /// A place for one more connection of this user, or of a remote peer.
-    pub(crate) fn admit(&self, owner: Option<OwnerUid>) -> Result<Admitted, Reason> {
-        self.inner.admissions.admit(owner.map(OwnerUid::as_raw), &self.inner.limits)
+    /// Gives a local peer the number of its new connection, by which turns are shared fairly.
+    pub(crate) fn numbered(&self, peer: Peer) -> Peer {
+        match peer {
+            Peer::Local(peer) => {
+                let number = self.inner.next_connection.fetch_add(1, Ordering::Relaxed);
+                Peer::Local(peer.on_connection(ConnectionId::new(number)))
+            }
+            Peer::Remote => Peer::Remote,
+        }
+    }
+
+    /// Takes a slot for one more connection of this user, or of a remote peer.
+    pub(crate) fn connection_slot(
+        &self,
+        owner: Option<OwnerUid>,
+    ) -> Result<ConnectionSlot, Reason> {
+        self.inner.connection_slots.take(owner.map(OwnerUid::as_raw), &self.inner.limits)
     }
 
     /// Counts a connection, or a listener, for as long as the token lives.
@@ -140,7 +142,7 @@ impl AppServer {
         self.inner.connections.token()
     }
 
-    /// The answer to `initialize`. No platform is asked: it is on the path of every start.
+    /// The answer to `initialize`. It asks no key device, because every client waits for it.
     pub(crate) fn initialize_result(&self, peer: Peer) -> InitializeResult {
         let ServerDescription { name, version, home } = &self.inner.description;
         let local = match peer {
@@ -158,13 +160,13 @@ impl AppServer {
             platform_os: std::env::consts::OS,
             server_info: ServerInfo { name: name.clone(), version: version.clone() },
             device_key: local.map(|peer| DeviceKeyCapabilities {
-                providers: device_key_methods::provider_infos(&self.inner.store, &peer),
+                providers: methods::device_key::provider_infos(&self.inner.store, &peer),
             }),
         }
     }
 }
 
-/// The caller is this process or its parent, under the same user.
+/// A peer that is this process or its parent, and so runs under this process's user.
 pub(crate) fn this_process(transport: Transport) -> LocalPeer {
     LocalPeer::from_transport(OwnerUid::new(rustix::process::geteuid().as_raw()), transport)
 }

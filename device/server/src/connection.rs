@@ -1,152 +1,115 @@
+//! One client's connection: takes messages, runs each request, and gives each answer once.
+
+mod in_flight;
+mod request_span;
+mod running_handler;
+
+use std::{borrow::Cow, future::ready};
+
 use device_key::Peer;
 use device_key_protocol::{
-    Answer, Message, Params, Rejected, Request, Version,
+    Answer, Message, Params, Rejected, Request, RpcError, Version,
     initialize::{self, InitializeParams},
 };
 use device_key_types::Reason;
 use serde_json::value::to_raw_value;
 use tokio::sync::mpsc;
-use tokio_util::{
-    sync::CancellationToken,
-    task::{TaskTracker, task_tracker::TaskTrackerToken},
-};
+use tokio_util::{sync::CancellationToken, task::task_tracker::TaskTrackerToken};
 use tracing::{Span, debug_span};
 
-use crate::{
-    AppServer,
-    at_work::{AtWork, record},
-    in_flight::{InFlight, Place},
-    line_splitter::{Line, LineSplitter},
-    methods::{Outcome, Work},
+use self::{
+    in_flight::{InFlight, InFlightRequest},
     request_span::request_span,
+    running_handler::{RunningHandler, record},
+};
+use crate::{
+    app_server::AppServer,
+    methods::table::{HandlerFuture, Outcome},
 };
 
-/// Answers that wait for a client to read them. When it does not, we stop reading it.
-const OUTGOING: usize = 64;
+/// How many answers wait for the client to read them. When there are more, the tasks of their
+/// requests wait.
+const QUEUED_ANSWERS: usize = 64;
 
-/// One client: takes bytes, runs each request that has to wait in a task of its own, and sends each
-/// answer once.
-pub struct Connection {
+/// The state of one client: whether it has shaken hands, and what is in flight.
+pub(crate) struct Connection {
     server: AppServer,
     peer: Peer,
-    lines: LineSplitter,
+    /// The version that the client last stated, for answers to messages that are not requests.
     usual_version: Version,
     is_initialized: bool,
     in_flight: InFlight,
-    tasks: TaskTracker,
-    outgoing: mpsc::Sender<Queued>,
-    /// Counted by the server until the connection is over.
-    _open: TaskTrackerToken,
-    /// Never entered: whoever watches counts how many are open.
+    answers: mpsc::Sender<QueuedAnswer>,
+    /// Never entered: telemetry counts open connections by it.
     _span: Span,
 }
 
-/// The answers of one connection, in the order in which they became ready.
-pub struct Answers {
-    queue: mpsc::Receiver<Queued>,
-    /// Counted by the server until the last one is delivered.
+/// The answers of the requests that had to wait, in the order in which they became ready.
+pub(crate) struct Answers {
+    queue: mpsc::Receiver<QueuedAnswer>,
+    /// The server counts the connection while this lives: until the last answer is delivered.
     _open: TaskTrackerToken,
 }
 
-/// An answer that nobody has taken yet counts as a request in flight.
-struct Queued {
-    answer: Answer,
-    _place: Option<Place>,
+/// What a transport received, before it is parsed.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum RawMessage<'a> {
+    /// One whole message. It is borrowed if the transport had it in one piece.
+    Complete(Cow<'a, [u8]>),
+    /// The message was longer than the limit; its bytes were thrown away.
+    TooLong,
 }
 
-/// Nobody takes the answers any more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the connection is closed")]
-pub struct ConnectionClosed;
+/// An answer that nobody has taken yet counts as a request in flight.
+struct QueuedAnswer {
+    answer: Answer,
+    _in_flight: InFlightRequest,
+}
 
 impl Answers {
-    /// The next answer, or `None` when the connection has finished and every answer was taken.
-    pub async fn next(&mut self) -> Option<Answer> {
-        self.queue.recv().await.map(|Queued { answer, .. }| answer)
+    /// The next answer, or `None` when the connection is dropped and every answer was taken.
+    pub(crate) async fn next(&mut self) -> Option<Answer> {
+        self.queue.recv().await.map(|queued| queued.answer)
     }
 
-    /// As [`next`](Self::next), if one is there already.
+    /// The next answer, if it is there already.
     pub(crate) fn next_now(&mut self) -> Option<Answer> {
-        self.queue.try_recv().ok().map(|Queued { answer, .. }| answer)
-    }
-
-    /// Waits for at least one answer and takes those that are ready; 0 means finished.
-    pub(crate) async fn next_many(&mut self, answers: &mut Vec<Answer>) -> usize {
-        let Some(first) = self.next().await else { return 0 };
-        answers.push(first);
-        answers.extend(std::iter::from_fn(|| self.next_now()).take(OUTGOING));
-        answers.len()
+        self.queue.try_recv().ok().map(|queued| queued.answer)
     }
 }
 
 impl Connection {
-    pub(crate) fn open(server: AppServer, peer: Peer) -> (Self, Answers) {
-        let (outgoing, answers) = mpsc::channel(OUTGOING);
-        let answers = Answers { queue: answers, _open: server.opened() };
-        let open = server.opened();
+    /// Opens a connection for a peer that a transport has identified. Must be called within a Tokio
+    /// runtime.
+    pub(crate) fn open(server: &AppServer, peer: Peer) -> (Self, Answers) {
+        let (sender, queue) = mpsc::channel(QUEUED_ANSWERS);
         let connection = Self {
-            server,
-            peer,
-            lines: LineSplitter::default(),
+            peer: server.numbered(peer),
             usual_version: Version::default(),
             is_initialized: false,
             in_flight: InFlight::default(),
-            tasks: TaskTracker::new(),
-            outgoing,
-            _open: open,
+            answers: sender,
             _span: debug_span!(parent: None, "connection", transport = peer.transport()),
+            server: server.clone(),
         };
-        (connection, answers)
+        (connection, Answers { queue, _open: server.opened() })
     }
 
-    /// Takes the next bytes of the stream, wherever its lines begin and end. Waits while answers
-    /// pile up unread.
-    pub async fn feed(&mut self, bytes: &[u8]) -> Result<(), ConnectionClosed> {
-        let mut rest = bytes;
-        while let Some(answer) = self.next_answer(&mut rest) {
-            self.send(answer).await?;
-        }
-        Ok(())
-    }
-
-    /// Takes one whole message, from a transport that keeps messages apart itself: a line feed in it
-    /// is mere white space.
-    pub(crate) async fn receive_message(&mut self, message: &[u8]) -> Result<(), ConnectionClosed> {
-        match self.serve_message(Message::parse(message), message.len()) {
-            Some(answer) => self.send(answer).await,
-            None => Ok(()),
+    /// Takes one message. Returns the answer if there is one at once; other answers come through
+    /// [`Answers`].
+    pub(crate) fn receive(&mut self, message: RawMessage<'_>) -> Option<Answer> {
+        let (parsed, bytes) = match message {
+            RawMessage::Complete(message) => (Message::parse(&message), message.len()),
+            RawMessage::TooLong => (Err(Rejected::too_large()), 0),
+        };
+        match parsed {
+            Ok(Message::Request(request)) => self.serve(request, bytes),
+            Ok(Message::Notification) => None,
+            Err(rejected) => Some(rejected.answer(self.usual_version)),
         }
     }
 
-    /// The stream ended: serves a last line without a line feed, then waits until every request in
-    /// flight is answered.
-    pub async fn finish(mut self) -> Result<(), ConnectionClosed> {
-        if let Some(answer) = self.last_answer() {
-            self.send(answer).await?;
-        }
-        self.tasks.close();
-        self.tasks.wait().await;
-        Ok(())
-    }
-
-    /// Serves lines off the bytes until one is answered at once; `None` when all bytes are taken.
-    /// Other answers come through [`Answers`].
-    pub(crate) fn next_answer(&mut self, bytes: &mut &[u8]) -> Option<Answer> {
-        while let Some(line) = self.lines.next(bytes) {
-            let answer = self.receive(line);
-            if answer.is_some() {
-                return answer;
-            }
-        }
-        None
-    }
-
-    /// Serves the line that is pending when the stream ends.
-    pub(crate) fn last_answer(&mut self) -> Option<Answer> {
-        self.lines.finish().and_then(|line| self.receive(line))
-    }
-
-    /// Done when the server is to stop.
+    /// Cancelled when the server is to stop.
     pub(crate) fn stopping(&self) -> &CancellationToken {
         self.server.stopping()
     }
@@ -156,31 +119,7 @@ impl Connection {
         self.in_flight.is_empty()
     }
 
-    fn receive(&mut self, line: Line<'_>) -> Option<Answer> {
-        match line {
-            Line::Complete(line) => self.serve_message(Message::parse(&line), line.len()),
-            Line::TooLong => self.serve_message(Err(Rejected::too_large()), 0),
-        }
-    }
-
-    fn serve_message(
-        &mut self,
-        message: Result<Message, Rejected>,
-        bytes: usize,
-    ) -> Option<Answer> {
-        match message {
-            Ok(Message::Request(request)) => self.serve(request, bytes),
-            Ok(Message::Notification) => None,
-            Err(rejected) => Some(rejected.answer(self.usual_version)),
-        }
-    }
-
-    async fn send(&self, answer: Answer) -> Result<(), ConnectionClosed> {
-        let queued = Queued { answer, _place: None };
-        self.outgoing.send(queued).await.map_err(|_| ConnectionClosed)
-    }
-
-    /// Answers what can be answered at once; the rest goes on in a task of its own.
+    /// Runs a request. A request that has to wait goes on in a task of its own.
     fn serve(&mut self, request: Request, bytes: usize) -> Option<Answer> {
         let span = request_span(&request, self.server.methods(), self.peer);
         self.usual_version = request.version;
@@ -189,43 +128,49 @@ impl Connection {
             Ok(result) => Answer::success(&id, version, &result),
             Err(error) => Answer::failure(Some(&id), version, &error),
         };
-        let begun = span.in_scope(|| self.begin(&method, params, bytes));
-        let work = match begun {
-            Begun::Done(outcome) => {
-                record(&span, &outcome);
-                drop(span);
-                return Some(answer(outcome));
+        let running = match span.in_scope(|| self.call(&method, params, bytes)) {
+            Ok(future) => RunningHandler::new(future, span),
+            Err(error) => {
+                let refused = Err(error);
+                record(&span, &refused);
+                return Some(answer(refused));
             }
-            Begun::Working(work) => work,
         };
-        match AtWork::new(work, span).begin() {
+        match running.poll_once() {
             Ok(outcome) => Some(answer(outcome)),
-            Err(at_work) => {
-                let outgoing = self.outgoing.clone();
-                let place = self.in_flight.take(bytes);
-                self.tasks.spawn(async move {
-                    let queued = Queued { answer: answer(at_work.await), _place: Some(place) };
-                    // An error means that the client has gone; nobody misses the answer.
-                    let _ = outgoing.send(queued).await;
+            Err(running) => {
+                let answers = self.answers.clone();
+                let in_flight = self.in_flight.begin(bytes);
+                tokio::spawn(async move {
+                    let answer = answer(running.await);
+                    // Fails if the client has gone; nobody misses the answer then.
+                    let _ = answers.send(QueuedAnswer { answer, _in_flight: in_flight }).await;
                 });
                 None
             }
         }
     }
 
-    fn begin(&mut self, method: &str, params: Params, bytes: usize) -> Begun {
-        match method {
-            _ if self.stopping().is_cancelled() => Begun::refused(Reason::ShuttingDown),
-            initialize::METHOD => Begun::Done(self.initialize(&params)),
-            _ if !self.is_initialized => Begun::refused(Reason::NotInitialized),
-            _ if !self.in_flight.has_room(bytes, self.server.limits()) => {
-                Begun::refused(Reason::Overloaded)
-            }
-            _ => match self.server.methods().call(method, self.peer, params) {
-                Ok(work) => Begun::Working(work),
-                Err(error) => Begun::Done(Err(error)),
-            },
+    /// Calls the request's method, if the request may run now.
+    fn call(
+        &mut self,
+        method: &str,
+        params: Params,
+        bytes: usize,
+    ) -> Result<HandlerFuture, RpcError> {
+        if self.stopping().is_cancelled() {
+            return Err(Reason::ShuttingDown.into());
         }
+        if method == initialize::METHOD {
+            return Ok(Box::pin(ready(self.initialize(&params))));
+        }
+        if !self.is_initialized {
+            return Err(Reason::NotInitialized.into());
+        }
+        if !self.in_flight.has_room(bytes, self.server.limits()) {
+            return Err(Reason::Overloaded.into());
+        }
+        self.server.methods().call(method, self.peer, params)
     }
 
     fn initialize(&mut self, params: &Params) -> Outcome {
@@ -235,16 +180,5 @@ impl Connection {
         params.read::<InitializeParams>()?;
         self.is_initialized = true;
         to_raw_value(&self.server.initialize_result(self.peer)).map_err(|_| Reason::Internal.into())
-    }
-}
-
-enum Begun {
-    Done(Outcome),
-    Working(Work),
-}
-
-impl Begun {
-    fn refused(reason: Reason) -> Self {
-        Self::Done(Err(reason.into()))
     }
 }

@@ -1,19 +1,22 @@
+//! The limits of a server.
+
 use std::time::Duration;
 
-/// How much a server takes on at a time, beside the limits of its store.
+/// How much a server takes on at a time. The store has limits of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ServerLimits {
-    /// Connections of one user at a time; one more is `quota_exceeded`.
+    /// The most connections of one user at a time. One more is refused with `quota_exceeded`.
     pub connections_per_owner: usize,
-    /// Connections in all at a time; one more is `overloaded`.
+    /// The most connections in total at a time. One more is refused with `overloaded`.
     pub connections: usize,
-    /// Requests of one connection at work, answers that it has not read included; one more is
-    /// `overloaded`.
+    /// The most requests of one connection that are running, or whose answers the client has not
+    /// read. One more is refused with `overloaded`.
     pub requests_per_connection: usize,
-    /// Bytes of those requests; a request that does not fit is `overloaded`, unless it is alone.
+    /// The most bytes of those requests. A request that does not fit is refused with `overloaded`,
+    /// unless it is the only one.
     pub request_bytes_per_connection: usize,
     /// How long a client of a socket may leave its answers unread before it is disconnected. A
-    /// parent that spawned the server over standard input and output may take all its time.
+    /// parent that spawned the server over standard input and output may take as long as it likes.
     pub stall: Duration,
 }
 

@@ -1,4 +1,4 @@
-//! A provider that does not answer for a minute is noticed by nobody but those who wait for it.
+//! A provider that does not answer for a minute delays only the requests for its own keys.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -26,12 +26,12 @@ use serde_json::{Value, json};
 use client::{Client, initialize, server};
 
 const STALLED: Duration = Duration::from_mins(1);
-/// How long the normal latency is measured.
+/// For how long the normal latency is measured.
 const NORMAL: Duration = Duration::from_secs(5);
 /// What a busy machine may add to a median.
 const SLACK: Duration = Duration::from_millis(1);
 
-/// Latencies by what was asked.
+/// Latencies for each method.
 #[derive(Default)]
 struct Latencies {
     initialize: Vec<Duration>,
@@ -48,7 +48,8 @@ fn created(answer: &Value) -> String {
     answer["result"]["keyId"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
 }
 
-/// What other clients do meanwhile: connect, look up, and sign with another provider's key.
+/// Does what other clients do meanwhile: they connect, look a key up, and sign with the key of
+/// another provider.
 async fn measure(path: &std::path::Path, key_id: &str, lasting: Duration) -> Latencies {
     let (public, sign) = (json!({"keyId": key_id}), client::sign(key_id));
     let mut latencies = Latencies::default();
@@ -74,7 +75,7 @@ async fn measure(path: &std::path::Path, key_id: &str, lasting: Duration) -> Lat
 }
 
 #[tokio::test]
-async fn a_provider_stalled_for_a_minute_slows_nobody_else() {
+async fn a_provider_that_stalls_for_a_minute_delays_no_other_requests() {
     let gate = Gate::opened(ProviderOperation::Sign);
     let absent = || ProviderErrorKind::HardwareUnavailable.into_error();
     let hardware = HookedProvider::new(MemoryProvider::hardware())

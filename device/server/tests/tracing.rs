@@ -1,8 +1,8 @@
-//! Spans as a collector gets them: parentage across tasks and the blocking pool.
+//! Checks spans as a collector gets them: their parents, across tasks and the blocking pool.
 //!
-//! The harness: one test in its own process, because the subscriber is global (the blocking pool's
-//! threads have no other); a multi-thread Tokio runtime of two workers with 2 MiB of stack each, as
-//! is the default of threads in Rust; spans go to OpenTelemetry's in-memory exporter as they end.
+//! There is one test in a process of its own, because the subscriber must be global to reach the
+//! threads of the blocking pool. The runtime has two workers with 2 MiB of stack each, which is the
+//! default of threads in Rust. Spans go to OpenTelemetry's in-memory exporter when they end.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -18,6 +18,7 @@ use device_key_testing::{Assembly, MemoryProvider};
 use opentelemetry::trace::{SpanId, TracerProvider as _};
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
 use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tracing_subscriber::layer::SubscriberExt as _;
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -31,13 +32,16 @@ fn server() -> AppServer {
 }
 
 async fn exchange(server: &AppServer, requests: &[Value]) -> Vec<Value> {
-    let (mut connection, mut answers) = server.connect_in_process();
+    let mut stream = BufReader::new(server.connect_in_process());
     let mut transcript = Vec::new();
     for request in requests {
-        connection.feed(format!("{request}\n").as_bytes()).await.unwrap();
-        transcript.push(serde_json::from_slice(answers.next().await.unwrap().as_bytes()).unwrap());
+        stream.write_all(format!("{request}\n").as_bytes()).await.unwrap();
+        let mut line = String::new();
+        stream.read_line(&mut line).await.unwrap();
+        transcript.push(serde_json::from_str(&line).unwrap());
     }
-    connection.finish().await.unwrap();
+    stream.shutdown().await.unwrap();
+    assert_eq!(stream.read_line(&mut String::new()).await.unwrap(), 0, "nothing more is answered");
     transcript
 }
 

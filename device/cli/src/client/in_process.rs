@@ -1,8 +1,11 @@
 use std::io;
 
 use anstream::{AutoStream, ColorChoice};
-use device_key_server::{Answers, AppServer, Connection, Methods, ServerDescription};
-use tokio::task::JoinHandle;
+use device_key_server::{AppServer, Methods, ServerDescription};
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, DuplexStream},
+    task::JoinHandle,
+};
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 use crate::{
@@ -11,8 +14,7 @@ use crate::{
 
 /// The product in this very process, for keys that no service holds.
 pub(super) struct InProcess {
-    connection: Connection,
-    answers: Answers,
+    stream: BufReader<DuplexStream>,
     sweeping: JoinHandle<()>,
 }
 
@@ -32,16 +34,17 @@ impl InProcess {
             .map_err(|error| Failure::system("cannot set up the methods", &error))?;
         // Where no service ever runs, nobody else clears up behind one of us that was killed.
         let sweeping = tokio::spawn(sweep(host));
-        let (connection, answers) = server.connect_in_process();
-        Ok(Self { connection, answers, sweeping })
+        Ok(Self { stream: BufReader::new(server.connect_in_process()), sweeping })
     }
 
     /// Gives a line to the server and waits for one.
     pub(super) async fn exchange(&mut self, line: &[u8]) -> io::Result<Vec<u8>> {
-        let closed = || io::Error::from(io::ErrorKind::UnexpectedEof);
-        self.connection.feed(line).await.map_err(|_| closed())?;
-        let answer = self.answers.next().await.ok_or_else(closed)?;
-        Ok(answer.as_bytes().to_vec())
+        self.stream.write_all(line).await?;
+        let mut answer = Vec::new();
+        match self.stream.read_until(b'\n', &mut answer).await? {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            _ => Ok(answer),
+        }
     }
 
     /// Waits for the sweep. It tells the log how it went.

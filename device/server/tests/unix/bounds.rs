@@ -1,4 +1,4 @@
-//! What one client, or many, can make the service hold.
+//! How much memory and how many connections clients can make the service hold.
 
 use std::{fs, io::ErrorKind, time::Duration};
 
@@ -9,12 +9,12 @@ use tokio::time::timeout;
 
 use crate::client::{Client, PATIENCE, Service, binding, initialize, reason, sign};
 
-/// Short enough for a test, long enough for a client that does read on a busy machine.
+/// Short enough for a test, and long enough for a client that reads, even on a busy machine.
 const STALL: Duration = Duration::from_secs(1);
 
 /// More than a service should take from a client that reads no answers.
 const MUCH: usize = 8 << 20;
-/// A socket that takes nothing for so long has nobody reading at its other end.
+/// Nobody reads at the other end of a socket that takes nothing for so long.
 const NOT_READ_ANY_MORE: Duration = Duration::from_millis(50);
 
 fn resident_kilobytes() -> u64 {
@@ -23,7 +23,7 @@ fn resident_kilobytes() -> u64 {
     line.trim().strip_suffix(" kB").unwrap().trim().parse().unwrap()
 }
 
-/// Sends requests until the socket takes no more; how many bytes it took.
+/// Sends requests until the socket takes no more. Returns how many bytes the socket took.
 async fn flood(client: &Client, line: &str) -> usize {
     let chunk = line.repeat(64);
     let mut sent = 0;
@@ -44,7 +44,7 @@ async fn clients_that_never_read_are_disconnected_and_hold_little_memory() {
     let mut well_behaved = service.initialized().await;
     let created = well_behaved.call("device/key/create", &binding()).await;
     let key_id = created["result"]["keyId"].as_str().unwrap();
-    // One that is answered at once, and one that waits for a provider and has a long answer.
+    // The first request is answered at once. The second waits for a provider and has a long answer.
     let at_once = json!({"id": 1, "method": "device/key/providers", "params": {}});
     let waiting = json!({"id": 1, "method": "device/key/sign", "params": sign(key_id)});
     let lines = [format!("{at_once}\n"), format!("{waiting}\n")];
@@ -58,7 +58,7 @@ async fn clients_that_never_read_are_disconnected_and_hold_little_memory() {
     let mut largest = 0;
     for (client, line) in silent.iter().zip(lines.iter().cycle()) {
         let sent = flood(client, line).await;
-        assert!(sent < MUCH, "the service reads on although nobody reads its answers");
+        assert!(sent < MUCH, "the service goes on reading although nobody reads its answers");
         largest = largest.max(resident_kilobytes());
         let answer = well_behaved.call("device/key/providers", &json!({})).await;
         assert!(answer["result"].is_object(), "others are served meanwhile");
@@ -66,8 +66,8 @@ async fn clients_that_never_read_are_disconnected_and_hold_little_memory() {
     let grown = largest.saturating_sub(before);
     assert!(grown < 32 * 1024, "{grown} kB for 64 clients that never read");
     for (client, line) in silent.iter().zip(lines.iter().cycle()) {
-        // Where a busy machine made the flood end early, what is sent now fills it. Full as it is, it
-        // can be written to again only when its other end is gone.
+        // On a busy machine the flood may have ended early, and then this fills the socket. A full
+        // socket can be written to again only when its other end is gone.
         let gone = async {
             loop {
                 client.writable().await;
@@ -78,7 +78,7 @@ async fn clients_that_never_read_are_disconnected_and_hold_little_memory() {
                 }
             }
         };
-        let gone = timeout(PATIENCE, gone).await.expect("a client that reads nothing is let go");
+        let gone = timeout(PATIENCE, gone).await.expect("a client that reads nothing is dropped");
         assert_eq!(gone, ErrorKind::BrokenPipe);
     }
     assert!(well_behaved.call("device/key/providers", &json!({})).await["result"].is_object());
@@ -108,7 +108,7 @@ async fn a_client_that_reads_in_the_end_loses_nothing() {
 }
 
 #[tokio::test]
-async fn a_user_has_a_number_of_connections_and_one_more_is_told_why() {
+async fn a_users_connections_are_bounded_and_one_more_is_told_why() {
     let limits = ServerLimits { connections_per_owner: 2, ..ServerLimits::default() };
     let service = Service::with_limits(limits);
     let (first, _second) = (service.initialized().await, service.initialized().await);
@@ -117,7 +117,7 @@ async fn a_user_has_a_number_of_connections_and_one_more_is_told_why() {
     assert_eq!((reason(&refusal), &refusal["id"]), ("quota_exceeded", &Value::Null));
     assert_eq!(third.receive().await, None);
     drop(first);
-    // The place is free once the service has seen the end.
+    // The slot is free once the service has seen the end of the connection.
     loop {
         let mut next = service.connect().await;
         next.send("initialize", &initialize()).await;
@@ -128,7 +128,7 @@ async fn a_user_has_a_number_of_connections_and_one_more_is_told_why() {
 }
 
 #[tokio::test]
-async fn requests_at_work_are_bounded_in_number_and_in_bytes() {
+async fn requests_in_flight_are_bounded_in_number_and_in_bytes() {
     for (limits, fit) in [
         (ServerLimits { requests_per_connection: 3, ..ServerLimits::default() }, 3),
         (ServerLimits { request_bytes_per_connection: 1000, ..ServerLimits::default() }, 2),

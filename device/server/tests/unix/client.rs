@@ -1,4 +1,4 @@
-//! A service on a socket in a folder of its own, and its clients.
+//! A service that listens in a folder of its own, and clients for it.
 
 use std::{
     fs::{self, Permissions},
@@ -25,7 +25,7 @@ use tokio::{
     time::timeout,
 };
 
-/// How long anything may take before a test gives it up.
+/// How long anything may take before a test fails.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 pub(crate) struct Service {
@@ -40,7 +40,7 @@ pub(crate) fn server(
     hosting(Methods::new(), limits, providers)
 }
 
-/// As [`server`], with methods of a host.
+/// Works as [`server`], with a host's methods.
 pub(crate) fn hosting(
     host: Methods,
     limits: ServerLimits,
@@ -61,7 +61,7 @@ impl Service {
         Self::open_to(SocketMode::OwnUser, limits, provider)
     }
 
-    /// As [`start`](Self::start), for whom the mode says.
+    /// Works as [`start`](Self::start), with a socket that the mode's users may connect to.
     pub(crate) fn open_to(
         mode: SocketMode,
         limits: ServerLimits,
@@ -79,7 +79,7 @@ impl Service {
         service
     }
 
-    /// Leaves the socket's own mode as the only thing between it and other users.
+    /// Makes the socket's own mode the only thing that keeps other users out.
     pub(crate) fn let_others_search_the_folder(&self) {
         let path = self.path();
         fs::set_permissions(path.parent().unwrap(), Permissions::from_mode(0o755)).unwrap();
@@ -113,7 +113,7 @@ pub(crate) fn binding() -> Value {
     json!({"accountUserId": "account", "clientId": "client"})
 }
 
-/// Params of a signature that is to be had for a key of that binding.
+/// Params that a key with this [`binding`] signs.
 pub(crate) fn sign(key_id: &str) -> Value {
     let payload = json!({
         "type": Statement::Connection.as_str(),
@@ -156,12 +156,12 @@ impl Client {
         self.output.writable().await.unwrap();
     }
 
-    /// Waits until something of an answer has come.
+    /// Waits until a part of an answer has come.
     pub(crate) async fn readable(&self) {
         self.lines.get_ref().readable().await.unwrap();
     }
 
-    /// As much as the socket takes at once; how much that is.
+    /// Sends as much as the socket takes at once. Returns how many bytes that were.
     pub(crate) fn try_send(&self, bytes: &[u8]) -> std::io::Result<usize> {
         self.output.try_write(bytes)
     }
@@ -170,7 +170,7 @@ impl Client {
     pub(crate) async fn receive(&mut self) -> Option<Value> {
         let mut line = String::new();
         let read = timeout(PATIENCE, self.lines.read_line(&mut line)).await.expect("in time");
-        // A connection that is cut off with bytes unread is reset.
+        // A connection that is dropped with unread bytes is reset, and reading fails.
         (read.unwrap_or(0) > 0).then(|| serde_json::from_str(&line).unwrap())
     }
 

@@ -1,4 +1,4 @@
-//! The Unix socket: its place in the file system, its bounds, and its end.
+//! The Unix socket: its file, its users, its bounds, and how it stops.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -9,6 +9,6 @@
 
 mod bounds;
 mod client;
-mod place;
 mod shutdown;
+mod socket_file;
 mod users;

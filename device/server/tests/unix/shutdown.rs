@@ -1,4 +1,4 @@
-//! The end: nothing new is taken, and nothing that was taken is lost.
+//! Stopping: new requests are refused, and requests in flight are answered.
 
 use std::time::Duration;
 
@@ -10,11 +10,11 @@ use tokio::{net::UnixStream, time::timeout};
 
 use crate::client::{PATIENCE, Service, binding, hosting, reason};
 
-/// Long enough for what would come at once.
+/// Long enough for anything that would happen at once.
 const SHORT: Duration = Duration::from_millis(50);
 
 #[tokio::test]
-async fn what_is_in_flight_is_answered_and_what_is_new_is_refused() {
+async fn requests_in_flight_are_answered_and_new_ones_are_refused() {
     let gate = Gate::closed(ProviderOperation::Create);
     let provider = HookedProvider::new(MemoryProvider::hardware()).with(gate.hook());
     let service = Service::start(ServerLimits::default(), provider);
@@ -37,7 +37,7 @@ async fn what_is_in_flight_is_answered_and_what_is_new_is_refused() {
 }
 
 #[tokio::test]
-async fn who_waits_for_the_end_is_kept_by_an_operation_that_does_not_end() {
+async fn a_server_has_not_stopped_while_an_operation_is_running() {
     let gate = Gate::closed(ProviderOperation::Create);
     let provider = HookedProvider::new(MemoryProvider::hardware()).with(gate.hook());
     let service = Service::start(ServerLimits::default(), provider);
@@ -46,16 +46,16 @@ async fn who_waits_for_the_end_is_kept_by_an_operation_that_does_not_end() {
     gate.arrived(1).await;
     service.server.stop();
     let early = timeout(SHORT, service.server.stopped()).await;
-    assert!(early.is_err(), "it is still at work");
+    assert!(early.is_err(), "the operation is still running");
     gate.open();
     timeout(PATIENCE, service.server.stopped()).await.unwrap();
 }
 
 #[tokio::test]
-async fn what_was_sent_before_the_end_is_told_of_it() {
+async fn a_request_sent_before_the_stop_is_answered() {
     let service = Service::with_limits(ServerLimits::default());
     let mut client = service.initialized().await;
-    // On one thread: both are there when the connection looks again.
+    // The runtime has one thread, so both events are there when the connection looks again.
     client.try_send(b"{\"id\":1,\"method\":\"device/key/providers\",\"params\":{}}\n").unwrap();
     service.server.stop();
     assert_eq!(reason(&client.receive().await.unwrap()), "shutting_down");
@@ -63,7 +63,7 @@ async fn what_was_sent_before_the_end_is_told_of_it() {
 }
 
 #[tokio::test]
-async fn the_end_comes_when_the_last_answer_is_delivered() {
+async fn a_server_has_stopped_only_when_the_last_answer_is_delivered() {
     let large = Methods::new()
         .local("host/large", |_, _| async { Ok::<_, RpcError>("x".repeat(4 << 20)) })
         .unwrap();
@@ -73,7 +73,10 @@ async fn the_end_comes_when_the_last_answer_is_delivered() {
     client.send("host/large", &json!({})).await;
     client.readable().await;
     service.server.stop();
-    assert!(timeout(SHORT, service.server.stopped()).await.is_err(), "most of it is unread");
+    assert!(
+        timeout(SHORT, service.server.stopped()).await.is_err(),
+        "most of the answer is unread"
+    );
     let answer = client.receive().await.unwrap();
     assert_eq!(answer["result"].as_str().unwrap().len(), 4 << 20);
     timeout(PATIENCE, service.server.stopped()).await.unwrap();

@@ -1,5 +1,6 @@
-//! Whose keys a peer may use is what the kernel says, and nothing else. Each client here connects as
-//! a user of its own: root gives a thread away, and the credentials are those of the thread.
+//! A peer may use the keys of the user that the kernel tells, and no others. Each client here
+//! connects as a user of its own: root changes the user id of a thread, and a socket's credentials
+//! are those of the thread that connects.
 
 use std::{os::unix::net::UnixStream as StdUnixStream, thread};
 
@@ -13,7 +14,8 @@ use crate::client::{Client, Service, binding, initialize, reason, sign};
 
 const ONE: u32 = 61_001;
 const OTHER: u32 = 61_002;
-/// What the kernel shows for whoever has no place in this user namespace (`DEFAULT_OVERFLOWUID`).
+/// The id that the kernel shows for users that are not mapped in this user namespace
+/// (`DEFAULT_OVERFLOWUID`).
 const OVERFLOW: u32 = 65_534;
 
 fn service(limits: ServerLimits) -> Service {
@@ -40,7 +42,7 @@ async fn initialized_as(service: &Service, uid: u32) -> Client {
 }
 
 #[tokio::test]
-async fn a_key_of_another_user_is_not_there() {
+async fn a_key_of_another_user_is_not_found() {
     let service = service(ServerLimits::default());
     let mut one = initialized_as(&service, ONE).await;
     let created = one.call("device/key/create", &binding()).await;
@@ -69,14 +71,14 @@ async fn a_key_of_another_user_is_not_there() {
 }
 
 #[tokio::test]
-async fn users_who_share_an_id_that_stands_for_many_have_no_keys() {
+async fn users_that_share_the_overflow_id_have_no_keys() {
     let service = service(ServerLimits::default());
     let mut nobody = connect_as(&service, OVERFLOW);
     let answer = nobody.call("initialize", &initialize()).await;
     assert_eq!(answer["result"]["codexHome"], "/", "{answer}");
     assert_eq!(answer["result"].get("deviceKey"), None);
     for method in service.server.method_names() {
-        // Params of no shape at all: nobody looked at them.
+        // The params have no valid shape, which shows that they were not looked at.
         let answer = nobody.call(method, &json!("anything")).await;
         assert_eq!(reason(&answer), "transport_not_local", "{method}");
     }
@@ -94,7 +96,7 @@ async fn one_user_cannot_use_up_the_connections_of_another() {
 }
 
 #[tokio::test]
-async fn a_socket_of_our_own_user_is_closed_to_others() {
+async fn other_users_cannot_connect_to_a_private_socket() {
     let service = Service::with_limits(ServerLimits::default());
     service.let_others_search_the_folder();
     let path = service.path();

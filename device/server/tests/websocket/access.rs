@@ -1,3 +1,5 @@
+//! Tokens and origins: which clients may open a WebSocket.
+
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use device_key_server::{WebSocketError, WebSocketListening, WebSocketSettings};
@@ -50,13 +52,13 @@ async fn probes_need_no_token() {
 }
 
 #[tokio::test]
-async fn without_a_token_nobody_else_is_listened_to() {
+async fn without_a_token_only_loopback_is_listened_on() {
     let mapped = Ipv4Addr::UNSPECIFIED.to_ipv6_mapped();
     for address in [
         SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
         (Ipv6Addr::UNSPECIFIED, 0).into(),
         (mapped, 0).into(),
-        // It could not be bound either; the rule comes first.
+        // This address could not be bound either, but the rule is checked first.
         (Ipv4Addr::new(192, 0, 2, 1), 0).into(),
     ] {
         assert_eq!(refusal(address).reason(), "token_required", "{address}");
@@ -102,7 +104,7 @@ async fn pages_are_refused_unless_their_origin_is_allowed() {
 }
 
 #[tokio::test]
-async fn an_address_that_cannot_be_had_says_why() {
+async fn an_address_that_cannot_be_bound_is_an_error_with_its_reason() {
     let listener = Listener::start(WebSocketSettings::default());
     let in_use = refusal(listener.address);
     assert!(

@@ -1,5 +1,5 @@
-//! A listener of our own and its clients: plain HTTP, and WebSocket clients whose opening is written
-//! out, with the key and the answer of RFC 6455 section 1.3.
+//! A listener for tests and its clients: plain HTTP clients, and WebSocket clients that write the
+//! opening request themselves, with the key and the answer of RFC 6455 section 1.3.
 
 use std::{
     io::Write as _,
@@ -17,7 +17,7 @@ use device_key_testing::{Assembly, MemoryProvider};
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, DuplexStream},
     net::TcpStream,
     task::JoinHandle,
     time::timeout,
@@ -30,7 +30,7 @@ use tokio_tungstenite::{
     },
 };
 
-/// No wait is meant to come near it.
+/// How long any wait may take. No test is meant to come near it.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
 /// A deadline that a test waits for.
@@ -52,7 +52,7 @@ pub(crate) struct Listener {
 
 pub(crate) struct Client(pub(crate) WebSocketStream<TcpStream>);
 
-/// What came back over plain HTTP, in lower case.
+/// An answer over plain HTTP, in lower case.
 pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) text: String,
@@ -72,7 +72,7 @@ pub(crate) fn server(host: Methods) -> AppServer {
     AppServer::new(description, store, host).unwrap()
 }
 
-/// A method that tells anybody how it was reached.
+/// A method for every peer, which tells over which transport it was called.
 pub(crate) fn health() -> Methods {
     Methods::new()
         .anywhere("host/health", |peer, _| async move {
@@ -95,7 +95,7 @@ pub(crate) fn limits(limits: WebSocketLimits) -> WebSocketSettings {
 }
 
 impl Listener {
-    /// On loopback.
+    /// Serves on loopback.
     pub(crate) fn start(settings: WebSocketSettings) -> Self {
         Self::with(server(health()), settings)
     }
@@ -115,7 +115,7 @@ impl Listener {
         within(TcpStream::connect(self.address)).await.unwrap()
     }
 
-    /// Sends a request as it is written and reads until the connection is closed.
+    /// Sends a request byte for byte and reads until the connection is closed.
     pub(crate) async fn http(&self, request: &str) -> Reply {
         let mut stream = self.connect().await;
         stream.write_all(request.as_bytes()).await.unwrap();
@@ -126,12 +126,12 @@ impl Listener {
         self.http(&format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n")).await.status
     }
 
-    /// Opens a WebSocket with these headers more; or the refusal.
+    /// Opens a WebSocket with additional headers, or gives the refusal.
     pub(crate) async fn open_with(&self, headers: &str) -> Result<Client, Reply> {
         self.open_then(headers, b"").await
     }
 
-    /// Opens a WebSocket and sends more bytes before the answer is there.
+    /// Opens a WebSocket, and sends more bytes together with the request.
     pub(crate) async fn open_then(&self, headers: &str, bytes: &[u8]) -> Result<Client, Reply> {
         let mut stream = self.connect().await;
         let opening = format!("GET / HTTP/1.1\r\n{OPENING}{headers}\r\n");
@@ -196,12 +196,12 @@ impl Client {
         within(self.0.send(message)).await.unwrap();
     }
 
-    /// The next message, which is no answer necessarily.
+    /// The next message, which need not be an answer.
     pub(crate) async fn next(&mut self) -> Option<Message> {
         within(self.0.next()).await.map(Result::unwrap)
     }
 
-    /// The next answer, as it was written.
+    /// The next answer, as it is on the wire.
     pub(crate) async fn line(&mut self) -> String {
         match self.next().await {
             Some(Message::Text(text)) => text.to_string(),
@@ -223,7 +223,8 @@ impl Client {
         self.exchange(&request.to_string()).await
     }
 
-    /// The code with which the server closes; after that the connection ends in order.
+    /// The code with which the server closes. After the close frame the connection must end in
+    /// order.
     pub(crate) async fn closed(&mut self) -> CloseCode {
         let code = match self.next().await {
             Some(Message::Close(Some(frame))) => frame.code,
@@ -232,6 +233,14 @@ impl Client {
         assert_eq!(self.next().await, None);
         code
     }
+}
+
+/// Sends a line over an in-process connection, and gives the next line of answers.
+pub(crate) async fn exchange_line(stream: &mut BufReader<DuplexStream>, line: &str) -> String {
+    within(stream.write_all(format!("{line}\n").as_bytes())).await.unwrap();
+    let mut answer = String::new();
+    within(stream.read_line(&mut answer)).await.unwrap();
+    answer
 }
 
 pub(crate) fn initialize() -> Value {

@@ -1,13 +1,14 @@
-//! The gate as one table: every method that is mounted, for every kind of peer.
+//! The transport gate, checked for every mounted method and every kind of peer.
 
 use device_key::{LocalPeer, OwnerUid, Peer, Transport};
 use device_key_server::WebSocketSettings;
 use serde_json::{Value, json};
+use tokio::io::BufReader;
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::client::{Listener, health, initialize, reason, server};
+use crate::client::{Listener, exchange_line, health, initialize, reason, server};
 
-/// What remote peers may call. A new method belongs here only if somebody says so.
+/// The methods that remote peers may call. Add a method here only if that is decided.
 const SERVED_ANYWHERE: [&str; 1] = ["host/health"];
 
 #[tokio::test]
@@ -25,10 +26,9 @@ async fn every_method_is_local_unless_it_says_otherwise() {
         assert!(methods.contains(&mounted), "{methods:?}");
     }
     for peer in peers {
-        let (mut connection, mut answers) = server.connect(peer);
+        let mut stream = BufReader::new(server.connect(peer));
         let mut exchange = async |message: Value| -> Value {
-            connection.feed(format!("{message}\n").as_bytes()).await.unwrap();
-            serde_json::from_slice(answers.next().await.unwrap().as_bytes()).unwrap()
+            serde_json::from_str(&exchange_line(&mut stream, &message.to_string()).await).unwrap()
         };
         exchange(initialize()).await;
         for method in &methods {

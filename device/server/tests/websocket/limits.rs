@@ -1,3 +1,5 @@
+//! Deadlines and limits: what one client can make the listener hold, and for how long.
+
 use std::{
     io::ErrorKind,
     time::{Duration, Instant},
@@ -32,14 +34,14 @@ fn large() -> String {
     json!({"id": 1, "method": "host/echo", "params": params}).to_string()
 }
 
-/// Sends until the server gives the client up. Nothing is read.
+/// Sends until the server drops the connection, without reading. Returns how long that took.
 async fn flood(client: &mut Client, message: Message) -> Duration {
     let begun = Instant::now();
     within(async { while client.0.send(message.clone()).await.is_ok() {} }).await;
     begun.elapsed()
 }
 
-/// Waits for the server to close the connection, in whatever way.
+/// Waits until the server closes or resets the connection.
 async fn gone(stream: &mut TcpStream) {
     let mut rest = Vec::new();
     match within(stream.read_to_end(&mut rest)).await {
@@ -55,7 +57,7 @@ async fn a_client_that_does_not_read_answers_is_dropped() {
     let request = large();
     let after = flood(&mut client, Message::text(request)).await;
     assert!(after >= SHORT, "{after:?}");
-    // Others are served meanwhile, and after that.
+    // Other clients are served.
     listener.initialized().await;
 }
 
@@ -73,7 +75,7 @@ async fn a_client_that_reads_late_but_in_time_loses_nothing() {
     let mut client = listener.initialized().await;
     let request = large();
     let mut sent = 0;
-    // Until the server reads no further.
+    // Sends until the server stops reading.
     while timeout(SHORT, client.0.feed(Message::text(request.clone()))).await.is_ok() {
         sent += 1;
     }
@@ -82,7 +84,7 @@ async fn a_client_that_reads_late_but_in_time_loses_nothing() {
     for _ in 0..sent {
         let answer = within(futures_util::StreamExt::next(&mut stream)).await.unwrap().unwrap();
         let answer: Value = serde_json::from_str(answer.to_text().unwrap()).unwrap();
-        // What was too much at a time is refused, and that is told as well.
+        // A request beyond the limit is refused, and the refusal is an answer, too.
         let is_refused = answer["error"]["data"]["reason"] == "overloaded";
         assert!(is_refused || answer["result"]["text"].is_string());
     }
@@ -140,12 +142,12 @@ async fn the_number_of_clients_is_bounded_and_probes_go_on() {
     first.send(Message::Close(None)).await;
     while first.next().await.is_some() {}
     drop(first);
-    // The slot is given back a moment after the client has gone.
+    // The slot is free a moment after the client has gone.
     within(async { while listener.open_with("").await.is_err() {} }).await;
 }
 
 #[tokio::test]
-async fn a_client_that_vanishes_gives_its_slot_back() {
+async fn the_slot_of_a_client_that_vanishes_is_freed() {
     let settings = WebSocketLimits { connections: 1, ..Default::default() };
     let listener = Listener::start(limits(settings));
     for _ in 0..3 {
@@ -167,6 +169,6 @@ async fn a_client_that_is_refused_and_does_not_leave_is_dropped() {
     let listener = stalling();
     let mut client = listener.open().await;
     client.send(Message::binary("x")).await;
-    // It reads nothing, and goes on sending.
+    // The client reads nothing and goes on sending.
     flood(&mut client, Message::binary(vec![0; 1024])).await;
 }

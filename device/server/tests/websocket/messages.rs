@@ -1,7 +1,9 @@
+//! Messages as text frames, and the frames that are refused.
+
 use device_key_protocol::MAX_MESSAGE_BYTES;
 use device_key_server::WebSocketSettings;
 use serde_json::json;
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncWriteExt as _, BufReader};
 use tokio_tungstenite::tungstenite::{
     Message,
     protocol::{
@@ -13,7 +15,7 @@ use tokio_tungstenite::tungstenite::{
     },
 };
 
-use crate::client::{Client, Listener, health, initialize, reason, server};
+use crate::client::{Client, Listener, exchange_line, health, initialize, reason, server};
 
 /// A request that fills a message of this many bytes.
 fn request_of(length: usize) -> String {
@@ -80,9 +82,8 @@ async fn a_frame_is_one_message_and_an_answer_one_frame() {
 async fn malformed_messages_are_answered_as_over_stdio() {
     let listener = start();
     let mut client = listener.initialized().await;
-    let (mut connection, mut answers) = server(health()).connect_in_process();
-    connection.feed(format!("{}\n", initialize()).as_bytes()).await.unwrap();
-    answers.next().await.unwrap();
+    let mut stream = BufReader::new(server(health()).connect_in_process());
+    exchange_line(&mut stream, &initialize().to_string()).await;
     let nested = "[".repeat(10_000);
     for message in [
         "nonsense",
@@ -96,11 +97,10 @@ async fn malformed_messages_are_answered_as_over_stdio() {
         "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"x\"}",
     ] {
         client.send(Message::text(message)).await;
-        connection.feed(format!("{message}\n").as_bytes()).await.unwrap();
-        let line = answers.next().await.unwrap();
-        assert_eq!(format!("{}\n", client.line().await).as_bytes(), line.as_bytes(), "{message}");
+        let line = exchange_line(&mut stream, message).await;
+        assert_eq!(format!("{}\n", client.line().await), line, "{message}");
     }
-    // Over stdio there are no empty messages; here there are.
+    // A line that is empty is skipped over stdio, but an empty frame is a message.
     assert_eq!(reason(&client.exchange("").await), "parse_error");
 }
 
@@ -113,13 +113,13 @@ async fn the_longest_message_is_served_and_a_longer_one_refused() {
     client.send(Message::text(request_of(MAX_MESSAGE_BYTES + 1))).await;
     assert_eq!(client.closed().await, CloseCode::Size);
 
-    // In parts, each of which would do.
+    // The message comes in two frames, each of which is short enough.
     let mut client = listener.initialized().await;
     client.send(part(&request_of(MAX_MESSAGE_BYTES), Data::Text, false)).await;
     client.send(part(" ", Data::Continue, false)).await;
     assert_eq!(client.closed().await, CloseCode::Size);
 
-    // Said to be long, and nothing of it sent: nobody waits for it.
+    // The header announces a long frame, and the frame is refused before anything of it is sent.
     let mut client = listener.initialized().await;
     let header = [0x81, 0xff, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0];
     send_raw(&mut client, &header).await;
@@ -151,23 +151,23 @@ async fn broken_frames_are_refused() {
     assert_eq!(client.closed().await, CloseCode::Invalid);
 
     for first in [
-        0xc1, // a reserved bit, of an extension that was not agreed on
+        0xc1, // a reserved bit, which belongs to an extension that was not negotiated
         0x83, // a reserved opcode
-        0x80, // a continuation of nothing
-        0x09, // a ping in parts
+        0x80, // a continuation frame without a first frame
+        0x09, // a fragmented ping
     ] {
         let mut client = listener.initialized().await;
         send_raw(&mut client, &frame(first, b"{}")).await;
         assert_eq!(client.closed().await, CloseCode::Protocol, "{first:x}");
     }
-    // Not masked.
+    // The frame is not masked.
     let mut client = listener.initialized().await;
     send_raw(&mut client, b"\x81\x02{}").await;
     assert_eq!(client.closed().await, CloseCode::Protocol);
 }
 
 #[tokio::test]
-async fn pings_are_answered_and_pongs_need_no_answer() {
+async fn pings_are_answered_and_pongs_are_not() {
     let listener = start();
     let mut client = listener.open().await;
     client.send(Message::Pong("nobody asked".into())).await;

@@ -1,3 +1,5 @@
+//! Health probes, and HTTP requests that do not open a WebSocket.
+
 use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering},
@@ -11,7 +13,7 @@ use crate::client::Listener;
 async fn a_probe_is_answered_and_the_connection_closed() {
     let listener = Listener::start(WebSocketSettings::default());
     for path in ["/healthz", "/readyz"] {
-        // HTTP/1.1 would keep it open otherwise.
+        // HTTP/1.1 would keep the connection open otherwise.
         let reply = listener.http(&format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n")).await;
         assert_eq!(reply.status, 200);
         assert!(reply.text.contains("connection: close\r\n"), "{}", reply.text);
@@ -43,7 +45,7 @@ async fn paths_are_exact() {
 }
 
 #[tokio::test]
-async fn there_is_only_get() {
+async fn every_method_but_get_is_refused() {
     let listener = Listener::start(WebSocketSettings::default());
     for method in ["POST", "PUT", "HEAD", "OPTIONS", "DELETE", "get", "PROPFIND"] {
         for path in ["/", "/healthz", "/readyz"] {
@@ -58,7 +60,7 @@ async fn there_is_only_get() {
 }
 
 #[tokio::test]
-async fn what_is_no_websocket_opening_is_told_so() {
+async fn a_request_that_does_not_open_a_websocket_is_refused() {
     let listener = Listener::start(WebSocketSettings::default());
     let opening = [
         "Host: localhost",

@@ -1,3 +1,5 @@
+//! The token file: what it may hold, and which files are refused.
+
 use std::{
     fs::{Permissions, hard_link, write},
     os::unix::{
@@ -58,7 +60,7 @@ fn the_contents_are_one_line_of_32_to_512_visible_characters() {
 }
 
 #[test]
-fn only_a_private_file_of_ours_or_roots_is_read() {
+fn only_a_private_file_of_this_user_or_root_is_read() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
     assert_eq!(refusal(&path("none")), "not_found");
@@ -79,13 +81,13 @@ fn only_a_private_file_of_ours_or_roots_is_read() {
     hard_link(path("token"), path("other name")).unwrap();
     assert_eq!(refusal(&path("token")), "none");
 
-    // We are root here, and could read it.
+    // The tests run as root and could read the file.
     chown(path("token"), Some(SOMEBODY), None).unwrap();
     assert_eq!(refusal(&path("token")), "wrong_owner");
 }
 
 #[test]
-fn a_fifo_does_not_hold_up_the_start() {
+fn a_fifo_does_not_delay_the_start() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("fifo");
     let status = std::process::Command::new("mkfifo").args(["-m", "600"]).arg(&path).status();

@@ -1,20 +1,24 @@
-//! A client of an in-process connection.
+//! A server on parts in memory, and a client that is connected in process.
 
 use std::sync::Arc;
 
 use device_key::{DeviceKeyProvider, Peer};
-use device_key_server::{
-    Answers, AppServer, Connection, DuplicateMethod, Methods, ServerDescription,
-};
+use device_key_server::{AppServer, DuplicateMethod, Methods, ServerDescription};
 use device_key_testing::{Assembly, FixedClock, MemoryProvider};
 use serde_json::{Value, json};
+use tokio::io::{
+    AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, DuplexStream, ReadHalf, WriteHalf,
+};
 
 pub(crate) struct Client {
-    connection: Connection,
+    requests: WriteHalf<DuplexStream>,
     answers: Answers,
 }
 
-/// A server on parts in memory, and the clock that it reads.
+/// The answers of one connection.
+pub(crate) struct Answers(BufReader<ReadHalf<DuplexStream>>);
+
+/// Makes a server on parts in memory. Returns it and the clock that it reads.
 pub(crate) fn server(providers: Vec<Arc<dyn DeviceKeyProvider>>) -> (AppServer, Arc<FixedClock>) {
     server_with(providers, Methods::new())
 }
@@ -52,14 +56,17 @@ pub(crate) fn initialize() -> Value {
 impl Client {
     /// Connects in process, without the handshake.
     pub(crate) fn connect(server: &AppServer) -> Self {
-        let (connection, answers) = server.connect_in_process();
-        Self { connection, answers }
+        Self::over(server.connect_in_process())
     }
 
-    /// Connects as a transport would for this peer, without the handshake.
+    /// Connects as this peer, without the handshake.
     pub(crate) fn connect_as(server: &AppServer, peer: Peer) -> Self {
-        let (connection, answers) = server.connect(peer);
-        Self { connection, answers }
+        Self::over(server.connect(peer))
+    }
+
+    fn over(stream: DuplexStream) -> Self {
+        let (answers, requests) = tokio::io::split(stream);
+        Self { requests, answers: Answers(BufReader::new(answers)) }
     }
 
     /// Connects and shakes hands.
@@ -71,14 +78,11 @@ impl Client {
     }
 
     pub(crate) async fn send(&mut self, bytes: &[u8]) {
-        self.connection.feed(bytes).await.unwrap();
+        self.requests.write_all(bytes).await.unwrap();
     }
 
     pub(crate) async fn receive(&mut self) -> Value {
-        let answer = self.answers.next().await.expect("an answer");
-        let line = answer.as_bytes().strip_suffix(b"\n").expect("a line");
-        assert!(!line.contains(&b'\n'));
-        serde_json::from_slice(line).unwrap()
+        self.answers.next().await.expect("an answer")
     }
 
     /// Sends one message and waits for the next answer.
@@ -94,7 +98,7 @@ impl Client {
         answer
     }
 
-    /// Creates a key and gives its id.
+    /// Creates a key and returns its id.
     pub(crate) async fn create(&mut self, account: &str, client: &str) -> String {
         let params = json!({"accountUserId": account, "clientId": client});
         let answer = self.call("device/key/create", params).await;
@@ -102,22 +106,32 @@ impl Client {
     }
 
     /// Both directions, for a test that uses them at the same time.
-    pub(crate) fn into_parts(self) -> (Connection, Answers) {
-        (self.connection, self.answers)
+    pub(crate) fn into_parts(self) -> (WriteHalf<DuplexStream>, Answers) {
+        (self.requests, self.answers)
     }
 
-    /// Ends the input, and gives every answer that was still to come.
+    /// Ends the input, and gives every answer that is still to come.
     pub(crate) async fn finish(self) -> Vec<Value> {
-        let Self { connection, mut answers } = self;
-        let drained = tokio::spawn(async move {
-            let mut rest = Vec::new();
-            while let Some(answer) = answers.next().await {
-                rest.push(serde_json::from_slice(answer.as_bytes()).unwrap());
-            }
-            rest
-        });
-        connection.finish().await.unwrap();
-        drained.await.unwrap()
+        let Self { mut requests, mut answers } = self;
+        requests.shutdown().await.unwrap();
+        let mut rest = Vec::new();
+        while let Some(answer) = answers.next().await {
+            rest.push(answer);
+        }
+        rest
+    }
+}
+
+impl Answers {
+    /// The next answer, or `None` when the server has ended the connection.
+    pub(crate) async fn next(&mut self) -> Option<Value> {
+        let mut line = Vec::new();
+        self.0.read_until(b'\n', &mut line).await.unwrap();
+        if line.is_empty() {
+            return None;
+        }
+        let line = line.strip_suffix(b"\n").expect("a line");
+        Some(serde_json::from_slice(line).unwrap())
     }
 }
 

@@ -1,3 +1,5 @@
+//! The `initialize` handshake, and which JSON-RPC version answers state.
+
 use serde_json::{Value, json};
 
 use crate::client::{Client, initialize, memory, reason, server};

@@ -1,4 +1,4 @@
-//! A host's own methods stand behind the same handshake and the same gate.
+//! A host's own methods: they get the same handshake and the same transport gate as `device/key/*`.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -14,7 +14,7 @@ use crate::client::{Client, initialize, memory, reason, server_with, try_server_
 mod example;
 
 #[tokio::test]
-async fn remote_peers_reach_nothing_that_is_local() {
+async fn remote_peers_reach_no_local_method() {
     static LOOKED_AT: AtomicUsize = AtomicUsize::new(0);
     let methods = Methods::new()
         .local("host/local", |_, params: Params| async move {
@@ -43,7 +43,7 @@ async fn remote_peers_reach_nothing_that_is_local() {
         "device/key/attestation/activate",
         "host/local",
     ] {
-        // Params of no shape at all: nobody looked at them.
+        // The params have no valid shape, which shows that they were not looked at.
         let answer = remote.call(method, json!("anything")).await;
         assert_eq!(reason(&answer), "transport_not_local", "{method}");
         assert_eq!(answer["error"]["code"], -32600);
@@ -73,7 +73,7 @@ async fn a_handler_that_panics_ends_only_its_request() {
 }
 
 #[test]
-fn nobody_takes_a_method_over() {
+fn a_method_cannot_be_mounted_twice() {
     let method =
         |methods: Methods| methods.local("host/twice", |_, _| async { Ok::<_, RpcError>(()) });
     let once = method(Methods::new()).unwrap();

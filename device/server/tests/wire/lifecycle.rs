@@ -1,4 +1,4 @@
-//! `device/key/list`, `device/key/delete` and `device/key/providers` as clients see them.
+//! `device/key/list`, `device/key/delete` and `device/key/providers`, as clients see them.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -16,7 +16,7 @@ const fn local(uid: u32) -> Peer {
 }
 
 #[tokio::test]
-async fn pages_hold_each_own_key_once_with_its_binding() {
+async fn pages_list_each_of_the_users_keys_once_with_its_binding() {
     let (server, _) = server(memory());
     let mut client = Client::connect_as(&server, local(1000));
     client.exchange(&initialize()).await;
@@ -112,7 +112,7 @@ async fn the_condition_that_fails_is_told_in_one_word() {
 }
 
 #[tokio::test]
-async fn the_weaker_class_is_offered_by_name_to_who_asked_for_hardware() {
+async fn the_weaker_class_is_offered_by_name_to_a_caller_that_asked_for_hardware() {
     let (server, _) = server(vec![Arc::new(MemoryProvider::os_protected())]);
     let mut client = Client::initialized(&server).await;
     let params = json!({"accountUserId": "account", "clientId": "client"});

@@ -1,10 +1,12 @@
+//! Malformed lines and params are answered, and the connection goes on.
+
 use device_key_protocol::MAX_MESSAGE_BYTES;
 use serde_json::{Value, json};
 
 use crate::client::{Client, memory, reason, server};
 
 #[tokio::test]
-async fn a_bad_line_is_answered_and_the_connection_lives_on() {
+async fn a_malformed_line_is_answered_and_the_connection_goes_on() {
     let (server, _) = server(memory());
     let mut client = Client::initialized(&server).await;
     let key_id = client.create("a", "c").await;
@@ -85,7 +87,7 @@ async fn chunks_of_any_size_are_the_same_stream() {
         client.send(&[*byte]).await;
     }
     assert_eq!(reason(&client.receive().await), "invalid_key_id");
-    // A last line need not end.
+    // The last line need not end with a line feed.
     client.send(request.to_string().as_bytes()).await;
     let rest = client.finish().await;
     assert_eq!(rest.iter().map(reason).collect::<Vec<_>>(), ["invalid_key_id"]);

@@ -1,11 +1,12 @@
-//! A provider that waits, as for a prompt, delays nobody but those who wait for it.
+//! A provider that waits, for example for a prompt, delays only the requests for its own keys.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use device_key_server::AppServer;
 use device_key_testing::{Gate, HookedProvider, MemoryProvider, ProviderOperation, samples};
 use device_key_types::payload::Statement;
 use serde_json::{Value, json};
+use tokio::{io::AsyncWriteExt as _, time::timeout};
 
 use crate::client::{Client, reason, server};
 
@@ -26,7 +27,7 @@ fn sign_request(id: usize, key_id: &str) -> Value {
     json!({"id": id, "method": "device/key/sign", "params": {"keyId": key_id, "payload": payload}})
 }
 
-/// A server whose provider signs when the gate is open, as it is at first.
+/// A server whose provider signs while the gate is open. The gate is open at first.
 fn gated_server() -> (AppServer, Gate<ProviderOperation>) {
     let gate = Gate::opened(ProviderOperation::Sign);
     let provider = HookedProvider::new(MemoryProvider::hardware()).with(gate.hook());
@@ -35,7 +36,7 @@ fn gated_server() -> (AppServer, Gate<ProviderOperation>) {
 }
 
 #[tokio::test]
-async fn others_are_served_meanwhile_and_the_end_of_input_waits() {
+async fn other_requests_are_served_meanwhile_and_the_end_of_input_waits() {
     let (server, gate) = gated_server();
     let mut client = Client::initialized(&server).await;
     let key_id = client.create("a", "c").await;
@@ -60,26 +61,46 @@ async fn others_are_served_meanwhile_and_the_end_of_input_waits() {
 }
 
 #[tokio::test]
-async fn what_waits_is_bounded() {
+async fn a_server_that_stops_waits_for_requests_in_process() {
+    let (server, gate) = gated_server();
+    let mut client = Client::initialized(&server).await;
+    let key_id = client.create("a", "c").await;
+    gate.close();
+    client.send(format!("{}\n", sign_request(1, &key_id)).as_bytes()).await;
+    // The first call was the self-test of the new key.
+    gate.arrived(2).await;
+    server.stop();
+    let late = client.call("device/key/public", json!({"keyId": key_id})).await;
+    assert_eq!(reason(&late), "shutting_down");
+    let early = timeout(Duration::from_millis(50), server.stopped()).await;
+    assert!(early.is_err(), "a request is in flight");
+    gate.open();
+    assert!(client.receive().await["result"]["signatureDerBase64"].is_string());
+    server.stopped().await;
+    assert_eq!(client.finish().await, Vec::<Value>::new());
+}
+
+#[tokio::test]
+async fn waiting_requests_are_bounded() {
     let (server, gate) = gated_server();
     let mut client = Client::initialized(&server).await;
     let key_id = client.create("a", "c").await;
     gate.close();
     let sent = 600;
-    let (mut connection, mut answers) = client.into_parts();
+    let (mut requests, mut answers) = client.into_parts();
     let reading = tokio::spawn(async move {
         let mut all: Vec<Value> = Vec::new();
         while let Some(answer) = answers.next().await {
-            all.push(serde_json::from_slice(answer.as_bytes()).unwrap());
+            all.push(answer);
         }
         all
     });
     for id in 0..sent {
         let line = format!("{}\n", sign_request(id, &key_id));
-        connection.feed(line.as_bytes()).await.unwrap();
+        requests.write_all(line.as_bytes()).await.unwrap();
     }
     gate.open();
-    connection.finish().await.unwrap();
+    requests.shutdown().await.unwrap();
     let answers = reading.await.unwrap();
     let refused = answers.iter().filter(|answer| answer["error"].is_object());
     let refused: Vec<&str> = refused.map(reason).collect();
@@ -89,7 +110,7 @@ async fn what_waits_is_bounded() {
 }
 
 #[tokio::test]
-async fn a_provider_that_panics_is_an_answer_too() {
+async fn a_provider_that_panics_is_answered_as_an_internal_error() {
     let panics = |_, operation| {
         assert!(operation != ProviderOperation::Sign, "the platform's library has a bug");
         Ok(())

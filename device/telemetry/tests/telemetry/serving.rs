@@ -12,7 +12,10 @@ use std::{
 use device_key_server::{AppServer, Methods, ServerDescription};
 use device_key_testing::{Assembly, MemoryProvider};
 use serde_json::{Value, json};
-use tokio::runtime::Runtime;
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
+    runtime::Runtime,
+};
 use tracing::{Span, debug_span, error, info_span};
 
 use crate::child;
@@ -36,12 +39,14 @@ fn runtime() -> Runtime {
 }
 
 async fn exchange(server: &AppServer, requests: &[Value]) {
-    let (mut connection, mut answers) = server.connect_in_process();
+    let mut stream = BufReader::new(server.connect_in_process());
+    let mut answer = String::new();
     for request in requests {
-        connection.feed(format!("{request}\n").as_bytes()).await.unwrap();
-        answers.next().await.unwrap();
+        stream.write_all(format!("{request}\n").as_bytes()).await.unwrap();
+        assert_ne!(stream.read_line(&mut answer).await.unwrap(), 0);
     }
-    connection.finish().await.unwrap();
+    stream.shutdown().await.unwrap();
+    assert_eq!(stream.read_line(&mut answer).await.unwrap(), 0);
 }
 
 /// A session of three requests: two succeed, one fails.

@@ -1,23 +1,25 @@
+//! Who is at the other end of a Unix socket, as the kernel tells it.
+
 use std::{fs, io};
 
 use device_key::{LocalPeer, OwnerUid, Peer, PeerProcess, Transport};
 use tokio::net::UnixStream;
 
-/// What the kernel shows for a user id that has no place in our user namespace, where
+/// The id that the kernel shows for a user that is not mapped in our user namespace, if
 /// /proc/sys/kernel/overflowuid cannot be read (`DEFAULT_OVERFLOWUID`, linux/highuid.h).
 const DEFAULT_OVERFLOW_UID: u32 = 65_534;
 
-/// Who connected, as the kernel recorded it when they did (`SO_PEERCRED`, unix(7)). Only a
-/// connected socket makes one.
+/// The peer's user and process, as the kernel recorded them when the peer connected (`SO_PEERCRED`,
+/// unix(7)). They can only be had from a connected socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PeerCredentials {
     owner: OwnerUid,
-    /// `None` if the process has no number in our process namespace.
+    /// `None` if the process has no id in our process namespace.
     process_id: Option<u32>,
 }
 
 impl PeerCredentials {
-    /// Asks the kernel.
+    /// Asks the kernel for the credentials of a stream's peer.
     pub fn of(stream: &UnixStream) -> io::Result<Self> {
         let credentials = stream.peer_cred()?;
         let process_id = credentials.pid().and_then(|id| u32::try_from(id).ok());
@@ -27,14 +29,14 @@ impl PeerCredentials {
         })
     }
 
-    /// The user id at the time of connecting.
+    /// The peer's user id at the time of connecting.
     pub const fn owner(&self) -> OwnerUid {
         self.owner
     }
 
-    /// The peer. A user who is not mapped here is nobody in particular: many share the `overflow`
-    /// id, and none of them may have another's keys.
-    pub(crate) fn peer(&self, overflow: u32) -> Peer {
+    /// The peer that is served. All users that are not mapped here share the `overflow` id, and
+    /// none of these users may have another's keys, so such a peer is served as a remote one.
+    pub(super) fn peer(&self, overflow: u32) -> Peer {
         if self.owner.as_raw() == overflow {
             return Peer::Remote;
         }
@@ -46,14 +48,14 @@ impl PeerCredentials {
     }
 }
 
-/// Empty if the process has ended already, or hides from us.
+/// The process's command name. It is empty if the process has ended already or hides from us.
 fn command_name(process_id: u32) -> String {
     let name = fs::read_to_string(format!("/proc/{process_id}/comm")).unwrap_or_default();
     name.trim_end_matches('\n').to_owned()
 }
 
-/// The user id that stands for all that are not mapped here.
-pub(crate) fn overflow_uid() -> u32 {
+/// The user id that stands for all users that are not mapped in our user namespace.
+pub(super) fn overflow_uid() -> u32 {
     fs::read_to_string("/proc/sys/kernel/overflowuid")
         .ok()
         .and_then(|text| text.trim().parse().ok())

@@ -1,8 +1,10 @@
+//! Serves the one client that spawned this process, over standard input and output.
+
 use std::{
     fs::{File, OpenOptions},
     io,
     os::{
-        fd::{AsFd, OwnedFd},
+        fd::AsFd,
         unix::{fs::OpenOptionsExt as _, net::UnixStream as StdUnixStream},
     },
 };
@@ -14,20 +16,25 @@ use tokio::{
     net::{UnixStream, unix::pipe},
 };
 
-use crate::{AppServer, app_server::this_process, carry::carry};
+use super::lines::carry_lines;
+use crate::{
+    app_server::{AppServer, this_process},
+    connection::Connection,
+};
 
 /// Serves one client over standard input and output, under this process's user, until the input
 /// ends or the server stops, and every request is answered.
 ///
-/// An error means that the input could not be read or the output is gone.
+/// Fails if the input cannot be read or the output is gone.
 pub async fn serve_stdio(server: &AppServer) -> io::Result<()> {
     let input = open_input()?;
     let output = open_output()?;
-    let (connection, answers) = server.connect(Peer::Local(this_process(Transport::Stdio)));
-    carry(connection, answers, input, output, None).await
+    let peer = Peer::Local(this_process(Transport::Stdio));
+    let (connection, answers) = Connection::open(server, peer);
+    carry_lines(connection, answers, input, output, None).await
 }
 
-/// Pipes and sockets are polled; a terminal or a file cannot be, and is read on a thread.
+/// Pipes and sockets are polled. A terminal or a file cannot be polled, so it is read on a thread.
 fn open_input() -> io::Result<Box<dyn AsyncRead + Unpin>> {
     let stdin = io::stdin();
     Ok(match stream_type(stdin.as_fd())? {
@@ -56,27 +63,20 @@ fn stream_type(stream: impl AsFd) -> io::Result<FileType> {
     Ok(FileType::from_raw_mode(fstat(stream)?.st_mode))
 }
 
-/// Opens a pipe anew: polling needs `O_NONBLOCK`, which on the inherited description would also
-/// change the pipe for whoever shares it. Where that is not possible the inherited one must do.
+/// Opens a pipe anew, because polling needs `O_NONBLOCK`: set on the inherited description, the
+/// flag would also change the pipe for the processes that share it. If the pipe cannot be opened
+/// anew, the inherited description is used.
 fn own_description(path: &str, access: OFlags, inherited: impl AsFd) -> io::Result<File> {
     OpenOptions::new()
         .read(access == OFlags::RDONLY)
         .write(access == OFlags::WRONLY)
-        .custom_flags(libc_flags(OFlags::NONBLOCK))
+        .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
         .open(path)
-        .or_else(|_| Ok(File::from(duplicate(inherited)?)))
+        .or_else(|_| Ok(File::from(inherited.as_fd().try_clone_to_owned()?)))
 }
 
 fn socket(stream: impl AsFd) -> io::Result<UnixStream> {
-    let stream = StdUnixStream::from(duplicate(stream)?);
+    let stream = StdUnixStream::from(stream.as_fd().try_clone_to_owned()?);
     stream.set_nonblocking(true)?;
     UnixStream::from_std(stream)
-}
-
-fn duplicate(stream: impl AsFd) -> io::Result<OwnedFd> {
-    stream.as_fd().try_clone_to_owned()
-}
-
-fn libc_flags(flags: OFlags) -> i32 {
-    flags.bits().cast_signed()
 }

@@ -1,4 +1,5 @@
-//! `device/key/attestation/*`, for local peers only, as [`device_key_methods`](super::device_key_methods).
+//! `device/key/attestation/*`, for local peers only. Logs as [`device_key`](super::device_key)
+//! does.
 
 use device_key::{DeviceKeyStore, LocalPeer};
 use device_key_protocol::{
@@ -7,10 +8,10 @@ use device_key_protocol::{
 };
 use device_key_types::attestation::{Activation, Identity};
 
-use crate::{
+use crate::methods::{
     audit::{self, Subject},
-    device_key_methods::{in_challenge, with_store},
-    methods::{DuplicateMethod, Methods},
+    device_key::{in_challenge, with_store},
+    table::{DuplicateMethod, Methods},
 };
 
 /// Mounts both methods.
@@ -25,18 +26,15 @@ async fn identity(
     peer: LocalPeer,
     params: Params,
 ) -> Result<Identity, RpcError> {
-    let mut subject = Subject::default();
-    let outcome = async {
+    audit::operation(attestation::IDENTITY, &peer, async |subject| {
         let admission = store.policy().at(store.clock().now());
         let AttestationRequest { key_id, challenge, endorsement_key } =
             params.read::<IdentityParams>()?.parse(&admission)?;
-        subject = Subject::attesting(key_id, &challenge);
+        *subject = Subject::attesting(key_id, &challenge);
         let identity = store.attestation_identity(&peer, &key_id, challenge, endorsement_key);
         identity.await.map_err(in_challenge)
-    }
-    .await;
-    audit::operation(attestation::IDENTITY, &peer, &subject, &outcome);
-    outcome
+    })
+    .await
 }
 
 async fn activate(
@@ -44,17 +42,14 @@ async fn activate(
     peer: LocalPeer,
     params: Params,
 ) -> Result<Activation, RpcError> {
-    let mut subject = Subject::default();
-    let outcome = async {
+    audit::operation(attestation::ACTIVATE, &peer, async |subject| {
         let admission = store.policy().at(store.clock().now());
         let (request, credential) = params.read::<ActivateParams>()?.parse(&admission)?;
         let AttestationRequest { key_id, challenge, endorsement_key } = request;
-        subject = Subject::attesting(key_id, &challenge);
+        *subject = Subject::attesting(key_id, &challenge);
         let activation =
             store.activate_attestation(&peer, &key_id, challenge, credential, endorsement_key);
         activation.await.map_err(in_challenge)
-    }
-    .await;
-    audit::operation(attestation::ACTIVATE, &peer, &subject, &outcome);
-    outcome
+    })
+    .await
 }

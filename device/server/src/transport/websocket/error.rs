@@ -1,18 +1,20 @@
+//! Why a WebSocket listener cannot be opened.
+
 use std::{io, net::SocketAddr};
 
-/// Why a WebSocket listener cannot be had. Programs match the variant or
+/// Why a WebSocket listener cannot be opened. Programs match the variant or
 /// [`reason`](Self::reason).
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WebSocketError {
-    /// Another socket listens there.
+    /// Another socket listens on the address.
     #[error("{address} is in use")]
     AddressInUse {
         /// The address asked for.
         address: SocketAddr,
     },
-    /// The operating system gives us no listener there: no such address here, or a port that we
-    /// may not have.
+    /// The operating system refuses: this machine does not have the address, or the process may not
+    /// use the port.
     #[error("cannot listen on {address}")]
     Unavailable {
         /// The address asked for.
@@ -20,7 +22,7 @@ pub enum WebSocketError {
         /// The operating system's answer.
         source: io::Error,
     },
-    /// Others than this machine could reach the address, and no token keeps them out.
+    /// Other machines could reach the address, and there is no token to keep them out.
     #[error("{address} is not a loopback address, so a token is required")]
     TokenRequired {
         /// The address asked for.

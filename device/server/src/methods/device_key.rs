@@ -1,5 +1,5 @@
-//! `device/key/*`, for local peers only. Each method's outcome goes to the audit log with what it is
-//! about; what caused a fault of ours goes to the ordinary log alone.
+//! `device/key/*`, for local peers only. Each method's outcome goes to the audit log together with
+//! its subject. The cause of an internal error goes to the ordinary log only.
 
 use device_key::{
     DeviceKey, DeviceKeyBinding, DeviceKeyError, DeviceKeyStore, KeyPage, LocalPeer, Page,
@@ -17,12 +17,12 @@ use device_key_protocol::{
 use device_key_types::{ErrorChain, FieldError, Reason};
 use tracing::{debug, error};
 
-use crate::{
+use crate::methods::{
     audit::{self, Subject},
-    methods::{DuplicateMethod, Methods},
+    table::{DuplicateMethod, Methods},
 };
 
-/// Mounts every method.
+/// Mounts the methods.
 pub(crate) fn mount(methods: Methods, store: &DeviceKeyStore) -> Result<Methods, DuplicateMethod> {
     methods
         .local(key::CREATE, with_store(store, create))?
@@ -46,16 +46,13 @@ async fn create(
     peer: LocalPeer,
     params: Params,
 ) -> Result<KeyResult, RpcError> {
-    let mut subject = Subject::default();
-    let outcome = async {
+    audit::operation(key::CREATE, &peer, async |subject| {
         let (binding, policy) = params.read::<CreateParams>()?.parse()?;
         let key = store.create(&peer, binding, policy).await.map_err(in_params)?;
-        subject = Subject::key(key.key_id);
+        *subject = Subject::key(key.key_id);
         Ok(described(&key))
-    }
-    .await;
-    audit::operation(key::CREATE, &peer, &subject, &outcome);
-    outcome
+    })
+    .await
 }
 
 async fn public(
@@ -63,16 +60,13 @@ async fn public(
     peer: LocalPeer,
     params: Params,
 ) -> Result<KeyResult, RpcError> {
-    let mut subject = Subject::default();
-    let outcome = async {
+    audit::lookup(key::PUBLIC, &peer, async |subject| {
         let key_id = params.read::<PublicParams>()?.parse()?;
-        subject = Subject::key(key_id);
+        *subject = Subject::key(key_id);
         let key = store.public(&peer, &key_id).await.map_err(in_params)?;
         Ok(described(&key))
-    }
-    .await;
-    audit::refusal(key::PUBLIC, &peer, &subject, &outcome);
-    outcome
+    })
+    .await
 }
 
 async fn sign(
@@ -80,17 +74,14 @@ async fn sign(
     peer: LocalPeer,
     params: Params,
 ) -> Result<SignResult, RpcError> {
-    let mut subject = Subject::default();
-    let outcome = async {
+    audit::operation(key::SIGN, &peer, async |subject| {
         let admission = store.policy().at(store.clock().now());
         let (key_id, payload) = params.read::<SignParams>()?.parse(&admission)?;
-        subject = Subject::signing(key_id, &payload);
+        *subject = Subject::signing(key_id, &payload);
         let signed = store.sign(&peer, &key_id, payload).await.map_err(in_payload)?;
         Ok(SignResult::new(&signed.signature, &signed.signed_bytes))
-    }
-    .await;
-    audit::operation(key::SIGN, &peer, &subject, &outcome);
-    outcome
+    })
+    .await
 }
 
 async fn list(
@@ -98,16 +89,14 @@ async fn list(
     peer: LocalPeer,
     params: Params,
 ) -> Result<ListResult, RpcError> {
-    let outcome = async {
+    audit::lookup(lifecycle::LIST, &peer, async |_| {
         let ListQuery { account_user_id, client_id, after, limit } =
             params.read::<ListParams>()?.parse()?;
         let page = Page { account_user_id, client_id, after, limit };
         let KeyPage { keys, has_more } = store.list(&peer, page).await.map_err(in_params)?;
         Ok(ListResult::new(keys.iter().map(listed).collect(), has_more))
-    }
-    .await;
-    audit::refusal(lifecycle::LIST, &peer, &Subject::default(), &outcome);
-    outcome
+    })
+    .await
 }
 
 async fn delete(
@@ -115,16 +104,13 @@ async fn delete(
     peer: LocalPeer,
     params: Params,
 ) -> Result<DeleteResult, RpcError> {
-    let mut subject = Subject::default();
-    let outcome = async {
+    audit::operation(lifecycle::DELETE, &peer, async |subject| {
         let key_id = params.read::<DeleteParams>()?.parse()?;
-        subject = Subject::key(key_id);
+        *subject = Subject::key(key_id);
         store.delete(&peer, &key_id).await.map_err(in_params)?;
         Ok(DeleteResult {})
-    }
-    .await;
-    audit::operation(lifecycle::DELETE, &peer, &subject, &outcome);
-    outcome
+    })
+    .await
 }
 
 async fn providers(
@@ -132,14 +118,14 @@ async fn providers(
     peer: LocalPeer,
     params: Params,
 ) -> Result<ProvidersResult, RpcError> {
-    let outcome = params
-        .read::<ProvidersParams>()
-        .map(|_| ProvidersResult { providers: provider_infos(&store, &peer) });
-    audit::refusal(lifecycle::PROVIDERS, &peer, &Subject::default(), &outcome);
-    outcome
+    audit::lookup(lifecycle::PROVIDERS, &peer, async |_| {
+        params.read::<ProvidersParams>()?;
+        Ok(ProvidersResult { providers: provider_infos(&store, &peer) })
+    })
+    .await
 }
 
-/// What keys this peer can have, as far as is known without asking a key device.
+/// The providers that this peer can use, as far as is known without asking a key device.
 pub(crate) fn provider_infos(store: &DeviceKeyStore, peer: &LocalPeer) -> Vec<ProviderInfo> {
     let info = |status: ProviderStatus| ProviderInfo {
         name: status.provider.name.to_owned(),
@@ -172,7 +158,7 @@ pub(crate) fn in_challenge(error: DeviceKeyError) -> RpcError {
     answer(error, RpcError::in_challenge)
 }
 
-/// The client gets reason and field; what caused a fault of ours goes to the log alone.
+/// The client gets the reason and the field. The cause goes to the log only.
 fn answer(error: DeviceKeyError, in_field: impl FnOnce(FieldError) -> RpcError) -> RpcError {
     let reason = error.reason();
     if error_code(reason) == error_code(Reason::Internal) {

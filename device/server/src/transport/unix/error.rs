@@ -1,3 +1,5 @@
+//! Why a Unix socket cannot be listened on.
+
 use std::{io, path::PathBuf};
 
 /// Why a socket cannot be listened on.
@@ -10,42 +12,42 @@ pub enum UnixSocketError {
         /// The socket.
         path: PathBuf,
     },
-    /// Something that is no socket stands there. It was left alone.
-    #[error("{} is there and is no socket", path.display())]
+    /// There is something that is not a socket. It was left alone.
+    #[error("{} exists and is not a socket", path.display())]
     NotSocket {
         /// The path.
         path: PathBuf,
     },
-    /// The path names no file in a folder.
-    #[error("{} is no path of a socket", path.display())]
+    /// The path does not name a file in a folder.
+    #[error("{} does not name a file in a folder", path.display())]
     InvalidPath {
         /// The path.
         path: PathBuf,
     },
-    /// Others could put another socket in its place.
+    /// Other users could put another socket in its place.
     #[error(
-        "the folder {} has owner {owner} and mode {mode:04o}: others could replace a socket in it",
+        "the folder {} has owner {owner} and mode {mode:04o}, so others could replace a socket in it",
         path.display()
     )]
     UnsafeFolder {
         /// The folder.
         path: PathBuf,
-        /// Its owner's user id.
+        /// The folder owner's user id.
         owner: u32,
-        /// Its permission bits.
+        /// The folder's permission bits.
         mode: u32,
     },
-    /// The socket that was handed over listens to nobody.
+    /// The socket that was handed over does not listen.
     #[error("the socket does not listen")]
     NotListening,
-    /// The operating system refused.
+    /// The operating system refused a step.
     #[error("cannot {step} {}", path.display())]
     Io {
-        /// What was to be done.
+        /// The step, as a verb.
         step: &'static str,
-        /// With what.
+        /// The path that the step was for.
         path: PathBuf,
-        /// Its answer.
+        /// The answer of the operating system.
         source: io::Error,
     },
     /// The socket cannot be listened on.

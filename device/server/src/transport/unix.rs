@@ -1,8 +1,8 @@
-//! The service's transport: newline-delimited messages over a Unix domain socket.
+//! Serves local users over a Unix domain socket, one message a line.
 
-mod credentials;
-mod error;
-mod place;
+pub(crate) mod credentials;
+pub(crate) mod error;
+pub(crate) mod socket_file;
 
 use std::{
     os::unix::net::UnixListener as StdUnixListener,
@@ -21,52 +21,45 @@ use tokio::{
 };
 use tracing::{debug, info, warn};
 
-pub use credentials::PeerCredentials;
-pub use error::UnixSocketError;
-use place::Place;
+use self::{
+    credentials::PeerCredentials,
+    error::UnixSocketError,
+    socket_file::{SocketFile, SocketMode},
+};
+use super::lines::carry_lines;
+use crate::{app_server::AppServer, connection::Connection};
 
-use crate::{AppServer, carry::carry};
-
-/// How long to wait when the kernel gives no more connections, because descriptors or memory are
-/// used up: until some client has gone.
-const PAUSE: Duration = Duration::from_millis(100);
-
-/// Who may connect, by the permission bits of socket and folder.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SocketMode {
-    /// Every user of the machine (socket 0666, a folder that is made 0755): the kernel tells who it
-    /// is, and each has keys of his own.
-    Everybody,
-    /// Only the service's own user (socket 0600, a folder that is made 0700).
-    OwnUser,
-}
+/// How long to wait before trying again when the kernel gives no connection, for example because
+/// descriptors are used up.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// A Unix socket on which the service listens.
 #[derive(Debug)]
 pub struct UnixSocket {
     listener: UnixListener,
-    /// `None` if somebody else made the socket, and removes it.
-    place: Option<Place>,
+    /// `None` if another process made the socket, and removes it.
+    file: Option<SocketFile>,
     path: Option<PathBuf>,
 }
 
 impl UnixSocket {
     /// Makes the socket and listens.
     ///
-    /// The folder is made if it is missing; it must be root's or ours, and nobody else's to write
-    /// in. A lock beside the socket says that its service lives, so a socket without one that
-    /// nobody answers on is stale and is replaced; a live one is [`UnixSocketError::InUse`], and
-    /// what is no socket is never touched. Modes are set before the socket listens, so there is no
-    /// moment at which somebody else could connect.
+    /// The folder is made if it is missing. It must belong to root or to this process's user, and
+    /// others must not be able to write in it. A running service holds a lock beside its socket. A
+    /// socket whose lock is free and that nobody listens on is stale and is replaced. A socket in
+    /// use is [`UnixSocketError::InUse`], and a file that is not a socket is never touched. The
+    /// socket gets its mode before it listens, so there is no moment at which another user could
+    /// connect.
     ///
     /// Must be called within a Tokio runtime.
     pub fn bind(path: &Path, mode: SocketMode) -> Result<Self, UnixSocketError> {
-        let (listener, place) = Place::take(path, mode)?;
-        Self::listening(StdUnixListener::from(listener), Some(place), Some(path.to_owned()))
+        let (listener, file) = SocketFile::create(path, mode)?;
+        Self::listening(StdUnixListener::from(listener), Some(file), Some(path.to_owned()))
     }
 
-    /// Takes a socket that listens already, made by whoever started us (systemd socket
-    /// activation). One that does not is [`UnixSocketError::NotListening`].
+    /// Takes a socket that listens already, made by the process that started this one (systemd
+    /// socket activation). A socket that does not listen is [`UnixSocketError::NotListening`].
     pub fn adopt(listener: StdUnixListener) -> Result<Self, UnixSocketError> {
         let io = |errno: Errno| UnixSocketError::Listen { source: errno.into() };
         if !socket_acceptconn(&listener).map_err(io)? {
@@ -79,28 +72,28 @@ impl UnixSocket {
 
     fn listening(
         listener: StdUnixListener,
-        place: Option<Place>,
+        file: Option<SocketFile>,
         path: Option<PathBuf>,
     ) -> Result<Self, UnixSocketError> {
         let io = |source| UnixSocketError::Listen { source };
         listener.set_nonblocking(true).map_err(io)?;
-        Ok(Self { listener: UnixListener::from_std(listener).map_err(io)?, place, path })
+        Ok(Self { listener: UnixListener::from_std(listener).map_err(io)?, file, path })
     }
 
-    /// Where it is, unless it is nameless.
+    /// The socket's path, unless it has none.
     pub fn path(&self) -> Option<&Path> {
         self.path.as_deref()
     }
 
-    /// Whether we made it, and remove it in the end.
+    /// Whether [`bind`](Self::bind) made the socket, so that its file is removed in the end.
     pub const fn is_ours(&self) -> bool {
-        self.place.is_some()
+        self.file.is_some()
     }
 
-    /// Serves every connection until the server stops. The socket is removed then, if we made it;
-    /// connections that are open go on until they are idle.
+    /// Serves every connection until the server stops. Then the socket is removed, if
+    /// [`bind`](Self::bind) made it; open connections go on until they are idle.
     pub async fn serve(self, server: AppServer) {
-        let Self { listener, place, path } = self;
+        let Self { listener, file, path } = self;
         let _open = server.opened();
         info!(
             path = path.map(|path| tracing::field::display(path.display().to_string())),
@@ -116,11 +109,12 @@ impl UnixSocket {
                         tokio::spawn(serve_stream(server.clone(), stream, overflow));
                     }
                     Err(error) => {
-                        // Once, and not ten times a second for as long as it lasts.
+                        // Logged once, and not ten times a second for as long as the shortage
+                        // lasts.
                         if !std::mem::replace(&mut is_short, true) {
-                            warn!(%error, "no connection can be taken now");
+                            warn!(%error, "cannot accept a connection now");
                         }
-                        sleep(PAUSE).await;
+                        sleep(ACCEPT_PAUSE).await;
                     }
                 }
             }
@@ -129,8 +123,9 @@ impl UnixSocket {
             () = accepting => {}
             () = server.stopping().cancelled() => {}
         }
-        // Before the listener: who looks for us finds us, or nothing.
-        drop(place);
+        // The file goes before the listener, so a client finds either a socket that listens or
+        // none.
+        drop(file);
     }
 }
 
@@ -138,13 +133,13 @@ async fn serve_stream(server: AppServer, stream: UnixStream, overflow: u32) {
     let credentials = match PeerCredentials::of(&stream) {
         Ok(credentials) => credentials,
         Err(error) => {
-            warn!(%error, "the kernel does not tell who connects");
+            warn!(%error, "cannot read the credentials of a client");
             return;
         }
     };
     let stall = server.limits().stall;
-    let admitted = match server.admit(Some(credentials.owner())) {
-        Ok(admitted) => admitted,
+    let slot = match server.connection_slot(Some(credentials.owner())) {
+        Ok(slot) => slot,
         Err(reason) => {
             info!(%reason, uid = credentials.owner().as_raw(), "a connection is refused");
             refuse(stream, reason, stall).await;
@@ -153,19 +148,19 @@ async fn serve_stream(server: AppServer, stream: UnixStream, overflow: u32) {
     };
     let peer = credentials.peer(overflow);
     if peer == Peer::Remote {
-        info!("a peer whose user is not mapped here is served as a remote one");
+        info!("a peer whose user is not mapped in this user namespace is served as a remote peer");
     }
-    let (connection, answers) = server.connect(peer);
+    let (connection, answers) = Connection::open(&server, peer);
     let (input, output) = stream.into_split();
-    if let Err(error) = carry(connection, answers, input, output, Some(stall)).await {
+    if let Err(error) = carry_lines(connection, answers, input, output, Some(stall)).await {
         debug!(%error, uid = credentials.owner().as_raw(), "a connection was lost");
     }
-    drop(admitted);
+    drop(slot);
 }
 
-/// One line that says why, and the end.
+/// Sends one line that says why the connection is refused, and closes it.
 async fn refuse(mut stream: UnixStream, reason: Reason, patience: Duration) {
     let answer = Answer::failure(None, Version::default(), &RpcError::from(reason));
-    // Who does not read it learns as much from the end of the connection.
+    // A client that does not read the line still sees that the connection ends.
     let _ = timeout(patience, stream.write_all(answer.as_bytes())).await;
 }

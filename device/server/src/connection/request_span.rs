@@ -1,3 +1,5 @@
+//! The tracing span of one request.
+
 use std::collections::HashMap;
 
 use device_key::Peer;
@@ -7,14 +9,14 @@ use opentelemetry_sdk::propagation::TraceContextPropagator;
 use tracing::{Span, field, info_span};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
-use crate::Methods;
+use crate::methods::table::Methods;
 
-/// Stands for a method that is not mounted; its name is the caller's and may be anything
-/// (OpenTelemetry semantic conventions for RPC).
+/// Stands for a method that is not mounted, whose name is whatever the caller chose (OpenTelemetry
+/// semantic conventions for RPC).
 const OTHER: &str = "_OTHER";
 
-/// The span of one request, continuing the caller's trace if it sent one.
-pub(crate) fn request_span(request: &Request, methods: &Methods, peer: Peer) -> Span {
+/// Makes the span of one request. It continues the caller's trace if the request has one.
+pub(super) fn request_span(request: &Request, methods: &Methods, peer: Peer) -> Span {
     let method = match &*request.method {
         initialize::METHOD => initialize::METHOD,
         other => methods.known(other).unwrap_or(OTHER),
@@ -29,7 +31,8 @@ pub(crate) fn request_span(request: &Request, methods: &Methods, peer: Peer) -> 
         reason = field::Empty,
     );
     if let Some(trace) = &request.trace {
-        // It fails if no layer collects spans for OpenTelemetry: then there is nothing to continue.
+        // Fails if no layer collects spans for OpenTelemetry, and then there is nothing to
+        // continue.
         let _ = span.set_parent(extract(trace));
     }
     span
@@ -41,6 +44,7 @@ fn extract(trace: &TraceContext) -> opentelemetry::Context {
         trace.tracestate.clone().map(|tracestate| ("tracestate".to_owned(), tracestate)),
     ];
     let carrier: HashMap<String, String> = members.into_iter().flatten().collect();
-    // From an empty context: a malformed parent must not leave us in whatever span is current.
+    // The context is empty, so that a malformed parent does not leave the request in the span that
+    // happens to be current.
     TraceContextPropagator::new().extract_with_context(&opentelemetry::Context::new(), &carrier)
 }

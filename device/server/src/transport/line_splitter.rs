@@ -1,26 +1,22 @@
+//! Cuts a byte stream into lines.
+
 use std::borrow::Cow;
 
 use device_key_protocol::MAX_MESSAGE_BYTES;
 
-/// Cuts a byte stream into lines, holding at most one line within the limit.
+use crate::connection::RawMessage;
+
+/// Holds at most one unfinished line, which is within the limit.
 #[derive(Debug, Default)]
-pub(crate) struct LineSplitter {
+pub(super) struct LineSplitter {
     pending: Vec<u8>,
     is_too_long: bool,
 }
 
-/// A line without its line feed; borrowed where all of it came in one chunk.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Line<'a> {
-    Complete(Cow<'a, [u8]>),
-    /// Longer than the limit; its bytes were thrown away.
-    TooLong,
-}
-
 impl LineSplitter {
-    /// Takes bytes off a chunk up to the end of the next line. `None` when all of them are taken and
-    /// no line has ended. Blank lines are skipped.
-    pub(crate) fn next<'a>(&mut self, chunk: &mut &'a [u8]) -> Option<Line<'a>> {
+    /// Takes bytes off a chunk up to the end of the next line, and gives the line without its line
+    /// feed. `None` when all bytes are taken and no line has ended. Blank lines are skipped.
+    pub(super) fn next<'a>(&mut self, chunk: &mut &'a [u8]) -> Option<RawMessage<'a>> {
         while !chunk.is_empty() {
             let Some((line_end, rest)) = split_at_line_feed(chunk) else {
                 self.append(std::mem::take(chunk));
@@ -35,18 +31,18 @@ impl LineSplitter {
     }
 
     /// The line that is pending when the stream ends.
-    pub(crate) fn finish(&mut self) -> Option<Line<'static>> {
+    pub(super) fn finish(&mut self) -> Option<RawMessage<'static>> {
         let line = std::mem::take(&mut self.pending);
         if std::mem::take(&mut self.is_too_long) {
-            return Some(Line::TooLong);
+            return Some(RawMessage::TooLong);
         }
-        (!is_blank(&line)).then_some(Line::Complete(Cow::Owned(line)))
+        (!is_blank(&line)).then_some(RawMessage::Complete(Cow::Owned(line)))
     }
 
-    fn complete<'a>(&mut self, line_end: &'a [u8]) -> Option<Line<'a>> {
+    fn complete<'a>(&mut self, line_end: &'a [u8]) -> Option<RawMessage<'a>> {
         let is_whole = self.pending.is_empty() && !self.is_too_long;
         if is_whole && line_end.len() <= MAX_MESSAGE_BYTES {
-            return (!is_blank(line_end)).then_some(Line::Complete(Cow::Borrowed(line_end)));
+            return (!is_blank(line_end)).then_some(RawMessage::Complete(Cow::Borrowed(line_end)));
         }
         self.append(line_end);
         self.finish()
@@ -76,15 +72,15 @@ fn is_blank(line: &[u8]) -> bool {
 mod tests {
     use std::borrow::Cow;
 
-    use super::{Line, LineSplitter, MAX_MESSAGE_BYTES};
+    use super::{LineSplitter, MAX_MESSAGE_BYTES, RawMessage};
 
-    fn complete(text: &[u8]) -> Line<'_> {
-        Line::Complete(Cow::Borrowed(text))
+    fn complete(text: &[u8]) -> RawMessage<'_> {
+        RawMessage::Complete(Cow::Borrowed(text))
     }
 
-    fn split<'a>(lines: &mut LineSplitter, mut chunk: &'a [u8]) -> Vec<Line<'a>> {
+    fn split<'a>(lines: &mut LineSplitter, mut chunk: &'a [u8]) -> Vec<RawMessage<'a>> {
         let all = std::iter::from_fn(|| lines.next(&mut chunk)).collect();
-        assert_eq!(chunk, b"", "all of it is taken");
+        assert_eq!(chunk, b"", "the whole chunk is taken");
         all
     }
 
@@ -116,9 +112,9 @@ mod tests {
         split(&mut lines, &longest);
         assert_eq!(split(&mut lines, b"x"), []);
         assert_eq!(split(&mut lines, &longest), []);
-        assert_eq!(split(&mut lines, b"\nnext\n"), [Line::TooLong, complete(b"next")]);
+        assert_eq!(split(&mut lines, b"\nnext\n"), [RawMessage::TooLong, complete(b"next")]);
         let at_once = [&longest, &b"x\nnext\n"[..]].concat();
-        assert_eq!(split(&mut lines, &at_once), [Line::TooLong, complete(b"next")]);
+        assert_eq!(split(&mut lines, &at_once), [RawMessage::TooLong, complete(b"next")]);
         let at_once = [&longest, &b"\n"[..]].concat();
         assert_eq!(split(&mut lines, &at_once), [complete(&longest)]);
     }

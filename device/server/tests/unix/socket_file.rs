@@ -1,4 +1,4 @@
-//! A socket's name: taken once, with its modes, and never from somebody who lives.
+//! The socket's file: it has its mode before it listens, and a socket in use is never replaced.
 
 use std::{
     fs,
@@ -22,7 +22,7 @@ fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o7777
 }
 
-/// What came of listening there, by name.
+/// The name of the outcome of listening on a path.
 fn outcome(path: &Path) -> &'static str {
     match UnixSocket::bind(path, SocketMode::OwnUser) {
         Ok(_) => "bound",
@@ -36,7 +36,7 @@ fn outcome(path: &Path) -> &'static str {
 }
 
 #[tokio::test]
-async fn folder_and_socket_have_their_modes_when_it_listens() {
+async fn folder_and_socket_have_their_modes_when_the_socket_listens() {
     let scratch = tempfile::tempdir().unwrap();
     for (name, kind, folder_mode, socket_mode) in
         [("own", SocketMode::OwnUser, 0o700, 0o600), ("all", SocketMode::Everybody, 0o755, 0o666)]
@@ -54,15 +54,18 @@ async fn a_live_socket_is_not_stolen_and_a_stale_one_is_replaced() {
     let first = UnixSocket::bind(&path, SocketMode::OwnUser).unwrap();
     let inode = fs::metadata(&path).unwrap().ino();
     assert_eq!(outcome(&path), "in_use");
-    assert_eq!(fs::metadata(&path).unwrap().ino(), inode, "it is as it was");
+    assert_eq!(fs::metadata(&path).unwrap().ino(), inode, "the socket is unchanged");
     drop(first);
-    assert!(!path.exists(), "who ends takes the socket along");
+    assert!(!path.exists(), "the file is removed together with the socket");
 
-    // Of a program of another kind, which knows nothing of the lock.
+    // A socket of another program, which knows nothing of the lock.
     let foreign = StdUnixListener::bind(&path).unwrap();
     assert_eq!(outcome(&path), "in_use");
     drop(foreign);
-    assert!(fs::metadata(&path).unwrap().file_type().is_socket(), "what a killed one leaves");
+    assert!(
+        fs::metadata(&path).unwrap().file_type().is_socket(),
+        "a program that was killed leaves its socket"
+    );
     assert_eq!(outcome(&path), "bound");
 }
 
@@ -71,7 +74,7 @@ async fn a_successor_keeps_its_socket_when_the_first_one_ends() {
     let scratch = tempfile::tempdir().unwrap();
     let path = scratch.path().join("sock");
     let first = UnixSocket::bind(&path, SocketMode::OwnUser).unwrap();
-    // Somebody removed it and listens there now.
+    // Another program has removed the socket and listens there now.
     fs::remove_file(&path).unwrap();
     let _successor = StdUnixListener::bind(&path).unwrap();
     drop(first);
@@ -79,7 +82,7 @@ async fn a_successor_keeps_its_socket_when_the_first_one_ends() {
 }
 
 #[tokio::test]
-async fn what_is_no_socket_stays_and_unsafe_folders_are_refused() {
+async fn other_files_are_left_alone_and_unsafe_folders_are_refused() {
     let scratch = tempfile::tempdir().unwrap();
     let file = scratch.path().join("file");
     fs::write(&file, "precious").unwrap();
@@ -121,7 +124,7 @@ async fn a_server_listens_on_several_sockets_at_once() {
 }
 
 #[tokio::test]
-async fn an_inherited_listener_is_served_and_its_name_is_left_alone() {
+async fn an_inherited_listener_is_served_and_its_file_is_left_alone() {
     let scratch = tempfile::tempdir().unwrap();
     let path = scratch.path().join("sock");
     let inherited = StdUnixListener::bind(&path).unwrap();
@@ -132,7 +135,7 @@ async fn an_inherited_listener_is_served_and_its_name_is_left_alone() {
     assert!(client.call("initialize", &initialize()).await["result"].is_object());
     server.stop();
     serving.await.unwrap();
-    assert!(path.exists(), "systemd made it, and keeps it");
+    assert!(path.exists(), "systemd made the socket and keeps it");
 }
 
 #[tokio::test]
@@ -143,7 +146,7 @@ async fn a_socket_that_does_not_listen_is_not_served() {
 }
 
 #[tokio::test]
-async fn the_peer_is_who_the_kernel_says() {
+async fn the_peers_user_is_the_one_that_the_kernel_tells() {
     let service = Service::with_limits(ServerLimits::default());
     let mut client = service.initialized().await;
     let created = client.call("device/key/create", &crate::client::binding()).await;

@@ -1,4 +1,4 @@
-//! How many connections there may be, in all and of one user.
+//! Bounds the number of connections, in total and for each user.
 
 use std::{
     collections::HashMap,
@@ -7,27 +7,27 @@ use std::{
 
 use device_key_types::Reason;
 
-use crate::ServerLimits;
+use crate::limits::ServerLimits;
 
-/// Counts connections by their user; `None` are remote ones.
+/// Counts connections by their user. Remote connections are counted under `None`.
 #[derive(Default)]
-pub(crate) struct Admissions {
+pub(crate) struct ConnectionSlots {
     by_owner: Mutex<HashMap<Option<u32>, usize>>,
 }
 
-/// A place among the connections; given back when dropped.
-pub(crate) struct Admitted {
-    admissions: Arc<Admissions>,
+/// The slot of one connection. Dropping it frees the slot.
+pub(crate) struct ConnectionSlot {
+    slots: Arc<ConnectionSlots>,
     owner: Option<u32>,
 }
 
-impl Admissions {
-    /// A place, or the reason why there is none.
-    pub(crate) fn admit(
+impl ConnectionSlots {
+    /// Takes a slot, or tells why there is none.
+    pub(crate) fn take(
         self: &Arc<Self>,
         owner: Option<u32>,
         limits: &ServerLimits,
-    ) -> Result<Admitted, Reason> {
+    ) -> Result<ConnectionSlot, Reason> {
         let mut by_owner = self.lock();
         if by_owner.values().sum::<usize>() >= limits.connections {
             return Err(Reason::Overloaded);
@@ -37,7 +37,7 @@ impl Admissions {
             return Err(Reason::QuotaExceeded);
         }
         *own += 1;
-        Ok(Admitted { admissions: Arc::clone(self), owner })
+        Ok(ConnectionSlot { slots: Arc::clone(self), owner })
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Option<u32>, usize>> {
@@ -45,9 +45,9 @@ impl Admissions {
     }
 }
 
-impl Drop for Admitted {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
-        let mut by_owner = self.admissions.lock();
+        let mut by_owner = self.slots.lock();
         if let Some(own) = by_owner.get_mut(&self.owner) {
             *own = own.saturating_sub(1);
             if *own == 0 {
@@ -62,16 +62,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn places_are_bounded_for_each_user_and_in_all() {
+    fn slots_are_bounded_for_each_user_and_in_total() {
         let limits =
             ServerLimits { connections: 3, connections_per_owner: 2, ..ServerLimits::default() };
-        let admissions = Arc::new(Admissions::default());
-        let admit = |owner| admissions.admit(Some(owner), &limits);
-        let (first, _second) = (admit(1).unwrap(), admit(1).unwrap());
-        assert_eq!(admit(1).err(), Some(Reason::QuotaExceeded));
-        let _other = admit(2).unwrap();
-        assert_eq!(admit(2).err(), Some(Reason::Overloaded));
+        let slots = Arc::new(ConnectionSlots::default());
+        let take = |owner| slots.take(Some(owner), &limits);
+        let (first, _second) = (take(1).unwrap(), take(1).unwrap());
+        assert_eq!(take(1).err(), Some(Reason::QuotaExceeded));
+        let _other = take(2).unwrap();
+        assert_eq!(take(2).err(), Some(Reason::Overloaded));
         drop(first);
-        let _again = admit(2).unwrap();
+        let _again = take(2).unwrap();
     }
 }

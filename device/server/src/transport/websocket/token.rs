@@ -16,68 +16,69 @@ use rustix::{
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
-/// Fewest bytes: 256 bits written as 64 hexadecimal digits or 43 of base64 fit well above it.
+/// The fewest bytes. 256 bits, as 64 hexadecimal digits or 43 digits of base64, are well above
+/// this.
 const MIN_BYTES: usize = 32;
-/// Most bytes, so that the header that carries it stays small.
+/// The most bytes, so that the header that carries the token stays small.
 const MAX_BYTES: usize = 512;
 const PERMISSIONS: u32 = 0o7777;
 const GROUP_AND_OTHERS: u32 = 0o077;
 const ROOT: u32 = 0;
 
-/// A bearer token (RFC 6750) of 32 to 512 visible ASCII characters. It is wiped from memory on drop
-/// and never shown.
+/// A bearer token (RFC 6750) of 32 to 512 visible ASCII characters. It is wiped from memory on
+/// drop, and `Debug` does not show it.
 pub struct CapabilityToken(Zeroizing<Vec<u8>>);
 
 /// Why a token file cannot be used. Programs match the variant or [`reason`](Self::reason).
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TokenFileError {
-    /// There is nothing under this name.
+    /// There is no file under this name.
     #[error("{} does not exist", path.display())]
     NotFound {
-        /// What was looked for.
+        /// The file.
         path: PathBuf,
     },
-    /// A symbolic link, whose owner may be anybody.
+    /// The name is a symbolic link, which may belong to anybody.
     #[error("{} is a symbolic link, which is not followed", path.display())]
     SymbolicLink {
         /// The link.
         path: PathBuf,
     },
-    /// A folder, FIFO, socket or device.
+    /// The name is a folder, a FIFO, a socket or a device.
     #[error("{} is not a regular file", path.display())]
     NotRegular {
-        /// What was opened.
+        /// The file.
         path: PathBuf,
     },
-    /// Somebody else could have written it.
+    /// Another user could have written the file.
     #[error("{} belongs to user {found}, neither to user {expected} nor to root", path.display())]
     WrongOwner {
-        /// What was opened.
+        /// The file.
         path: PathBuf,
         /// The owner's user id.
         found: u32,
-        /// Ours.
+        /// The user id of this process.
         expected: u32,
     },
-    /// Others may read or write it; `chmod 600` is the cure.
+    /// Other users may read or write the file. `chmod 600` fixes that.
     #[error("{} has mode {found:04o}, expected 0600", path.display())]
     WrongMode {
-        /// What was opened.
+        /// The file.
         path: PathBuf,
-        /// Its permissions.
+        /// The file's permission bits.
         found: u32,
     },
-    /// Not one line of 32 to 512 visible ASCII characters.
+    /// The file does not hold one line of 32 to 512 visible ASCII characters.
     #[error("{} does not hold one line of 32 to 512 visible ASCII characters", path.display())]
     Malformed {
-        /// What was read.
+        /// The file.
         path: PathBuf,
     },
     /// The operating system refused.
     #[error("cannot read {}", path.display())]
     Io {
-        /// What was to be read.
+        /// The file.
         path: PathBuf,
         /// The operating system's answer.
         source: io::Error,
@@ -100,12 +101,13 @@ impl TokenFileError {
 }
 
 impl CapabilityToken {
-    /// Reads a token from a file that only we or root could have written and only we can read. One
-    /// line feed at its end is not part of the token.
+    /// Reads a token from a file that only root or this process's user could have written and that
+    /// no other user can read. One line feed at the end is not part of the token.
     pub fn read(path: &Path) -> Result<Self, TokenFileError> {
         let file = open(path)?;
         let failed = |source| TokenFileError::Io { path: path.to_owned(), source };
-        // Room for a line feed, and for one byte that shows a token to be too long.
+        // The buffer has room for a line feed, and for one byte that shows that a token is too
+        // long.
         let mut contents = Zeroizing::new(Vec::with_capacity(MAX_BYTES + 2));
         let limit = u64::try_from(MAX_BYTES + 2).unwrap_or(u64::MAX);
         File::from(file).take(limit).read_to_end(&mut contents).map_err(failed)?;
@@ -121,8 +123,8 @@ impl CapabilityToken {
         }
     }
 
-    /// Whether this is the token. How long it takes tells nothing about the token but its length.
-    pub(crate) fn is(&self, shown: &[u8]) -> bool {
+    /// Whether this is the token. The time that the comparison takes tells only the token's length.
+    pub(super) fn is(&self, shown: &[u8]) -> bool {
         self.0.as_slice().ct_eq(shown).into()
     }
 }
@@ -133,15 +135,15 @@ impl fmt::Debug for CapabilityToken {
     }
 }
 
-/// Opens the file and checks what was opened, so that nobody can put another in its place between
-/// the two. `O_NONBLOCK`: a FIFO must not hold up the start.
+/// Opens the file, then checks the open file, so that nobody can replace it between the two steps.
+/// `O_NONBLOCK` keeps a FIFO from delaying the start.
 fn open(path: &Path) -> Result<OwnedFd, TokenFileError> {
     let path = || path.to_owned();
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = openat(CWD, path(), flags, Mode::empty()).map_err(|errno| match errno {
         Errno::NOENT => TokenFileError::NotFound { path: path() },
         Errno::LOOP => TokenFileError::SymbolicLink { path: path() },
-        // A socket, or a device without a driver.
+        // The name is a socket, or a device without a driver.
         Errno::NXIO | Errno::NODEV => TokenFileError::NotRegular { path: path() },
         errno => TokenFileError::Io { path: path(), source: errno.into() },
     })?;

@@ -1,4 +1,4 @@
-//! The name of a socket: taken while its service lives, and given back when it ends.
+//! The file of a Unix socket: made under a lock, owned while the service lives, removed in the end.
 
 use std::{
     ffi::OsStr,
@@ -19,11 +19,21 @@ use rustix::{
     process::geteuid,
 };
 
-use super::{SocketMode, UnixSocketError};
+use super::error::UnixSocketError;
 
-/// Connections that wait to be accepted: `SOMAXCONN` (listen(2)).
+/// How many connections may wait to be accepted: `SOMAXCONN` (listen(2)).
 const BACKLOG: i32 = 4096;
 const WRITABLE_BY_OTHERS: u32 = 0o022;
+
+/// Who may connect. The permission bits of the socket and of its folder enforce it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SocketMode {
+    /// Every user of the machine. The socket gets mode 0666, and a folder that is made 0755. The
+    /// kernel tells which user connects, and each user has keys of their own.
+    Everybody,
+    /// Only the service's own user. The socket gets mode 0600, and a folder that is made 0700.
+    OwnUser,
+}
 
 impl SocketMode {
     const fn of_socket(self) -> u32 {
@@ -41,19 +51,23 @@ impl SocketMode {
     }
 }
 
-/// A socket of ours in the file system. Dropping it removes the name, if it still leads to our
-/// socket, and then gives the lock back.
+/// The file of a socket that we made. Dropping it removes the file, if the name still leads to our
+/// socket, and then releases the lock.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct SocketFile {
     path: PathBuf,
     folder: OwnedFd,
-    socket: (u64, u64),
+    /// Device and inode.
+    identity: (u64, u64),
     _lock: OwnedFd,
 }
 
-impl Place {
-    /// Takes the place and listens there.
-    pub(super) fn take(path: &Path, mode: SocketMode) -> Result<(OwnedFd, Self), UnixSocketError> {
+impl SocketFile {
+    /// Makes the socket and listens.
+    pub(super) fn create(
+        path: &Path,
+        mode: SocketMode,
+    ) -> Result<(OwnedFd, Self), UnixSocketError> {
         let invalid = || UnixSocketError::InvalidPath { path: path.to_owned() };
         let name = path.file_name().ok_or_else(invalid)?;
         let folder = open_folder(path.parent().ok_or_else(invalid)?, mode)?;
@@ -66,24 +80,24 @@ impl Place {
         let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)
             .map_err(failed("make"))?;
         bind(&socket, &address).map_err(failed("bind"))?;
-        // Not before it has its mode does it listen.
+        // The socket gets its mode before it listens, so no other user can ever connect.
         chmodat(&folder, name, Mode::from_raw_mode(mode.of_socket()), AtFlags::empty())
             .map_err(failed("set the mode of"))?;
         let stat = statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW).map_err(failed("inspect"))?;
-        let place =
-            Self { path: path.to_owned(), folder, socket: (stat.st_dev, stat.st_ino), _lock: lock };
+        let identity = (stat.st_dev, stat.st_ino);
+        let file = Self { path: path.to_owned(), folder, identity, _lock: lock };
         listen(&socket, BACKLOG).map_err(failed("listen on"))?;
-        Ok((socket, place))
+        Ok((socket, file))
     }
 }
 
-impl Drop for Place {
+impl Drop for SocketFile {
     fn drop(&mut self) {
         let Some(name) = self.path.file_name() else { return };
         let is_ours = statat(&self.folder, name, AtFlags::SYMLINK_NOFOLLOW)
-            .is_ok_and(|stat| (stat.st_dev, stat.st_ino) == self.socket);
+            .is_ok_and(|stat| (stat.st_dev, stat.st_ino) == self.identity);
         if is_ours {
-            // Were it to fail, the next start would find a stale socket.
+            // If this fails, the next start finds a stale socket and replaces it.
             let _ = unlinkat(&self.folder, name, AtFlags::empty());
         }
     }
@@ -99,24 +113,30 @@ fn open_folder(path: &Path, mode: SocketMode) -> Result<OwnedFd, UnixSocketError
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let folder = openat(CWD, path, flags, Mode::empty()).map_err(failed("open"))?;
     if is_new {
-        // What the umask took away.
+        // The umask may have taken bits away.
         rustix::fs::fchmod(&folder, Mode::from_raw_mode(mode.of_folder()))
             .map_err(failed("set the mode of"))?;
     }
-    let stat = fstat(&folder).map_err(failed("inspect"))?;
-    let has_safe_owner = stat.st_uid == 0 || stat.st_uid == geteuid().as_raw();
-    if !has_safe_owner || stat.st_mode & WRITABLE_BY_OTHERS != 0 {
-        return Err(UnixSocketError::UnsafeFolder {
-            path: path.to_owned(),
-            owner: stat.st_uid,
-            mode: stat.st_mode & 0o7777,
-        });
-    }
+    check_trusted(&folder, path)?;
     Ok(folder)
 }
 
-/// The lock's file stays when the service ends: removing it could take the name from under a
-/// successor that has just locked it.
+/// Checks that nobody but root and this process's user can replace a socket in the folder.
+fn check_trusted(folder: &OwnedFd, path: &Path) -> Result<(), UnixSocketError> {
+    let stat = fstat(folder).map_err(|errno| io_error("inspect", path, errno))?;
+    let has_safe_owner = stat.st_uid == 0 || stat.st_uid == geteuid().as_raw();
+    if has_safe_owner && stat.st_mode & WRITABLE_BY_OTHERS == 0 {
+        return Ok(());
+    }
+    Err(UnixSocketError::UnsafeFolder {
+        path: path.to_owned(),
+        owner: stat.st_uid,
+        mode: stat.st_mode & 0o7777,
+    })
+}
+
+/// Locks a file beside the socket. The file stays when the service ends, because removing it could
+/// remove the lock of a successor that has just taken it.
 fn lock(folder: &OwnedFd, name: &OsStr, path: &Path) -> Result<OwnedFd, UnixSocketError> {
     let mut lock_name = name.to_owned();
     lock_name.push(".lock");
@@ -130,7 +150,8 @@ fn lock(folder: &OwnedFd, name: &OsStr, path: &Path) -> Result<OwnedFd, UnixSock
     }
 }
 
-/// With the lock in our hands no service of ours lives there, but a program of another kind may.
+/// Removes a socket that nobody listens on. The lock is held, so no other instance of this service
+/// listens on the socket, but another program may.
 fn remove_stale(folder: &OwnedFd, name: &OsStr, path: &Path) -> Result<(), UnixSocketError> {
     let failed = |step| move |errno: Errno| io_error(step, path, errno);
     match statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
@@ -150,7 +171,8 @@ fn remove_stale(folder: &OwnedFd, name: &OsStr, path: &Path) -> Result<(), UnixS
             unlinkat(folder, name, AtFlags::empty()).map_err(failed("remove"))
         }
         Err(Errno::NOENT) => Ok(()),
-        // It is connected to, or its queue is full, or it is of another type: somebody is there.
+        // The probe was accepted, or the queue is full, or the socket is of another type: some
+        // program listens there.
         _ => Err(UnixSocketError::InUse { path: path.to_owned() }),
     }
 }

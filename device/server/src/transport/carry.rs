@@ -1,0 +1,163 @@
+//! The loop that drives one connection, whatever its transport.
+
+use std::pin::pin;
+
+use device_key_protocol::Answer;
+use tokio::task::yield_now;
+use tokio_util::sync::CancellationToken;
+
+use crate::connection::{Answers, Connection, RawMessage};
+
+/// How many bytes of unwritten answers fill a sink. A client that does not read holds little more
+/// than this, and a client that reads gets this much in one go.
+pub(super) const FULL_BYTES: usize = 64 * 1024;
+
+/// How many requests are answered at once before other connections get their turn on this thread.
+/// Each takes tens of microseconds at most, and a client that waits for each answer never comes so
+/// far.
+const ANSWERS_IN_A_ROW: usize = 16;
+
+/// Where a client's messages come from.
+pub(super) trait MessageSource {
+    /// Why nothing more can be read, and the connection ends at once.
+    type Error;
+
+    /// The next message of what was read. `None` if more has to be read first.
+    fn next(&mut self) -> Option<RawMessage<'_>>;
+
+    /// Waits for more. Returns `false` at the end of the input, whose requests are still answered.
+    /// The future may be dropped and made again.
+    async fn read(&mut self) -> Result<bool, Self::Error>;
+}
+
+/// Where a client's answers go.
+pub(super) trait AnswerSink {
+    /// Why nothing more can be written, and the connection ends at once.
+    type Error;
+
+    /// Takes an answer that is to be written.
+    fn push(&mut self, answer: &Answer);
+
+    /// Whether there are few unwritten answers, so that another request may be served.
+    fn has_room(&self) -> bool;
+
+    /// Whether the transport has taken everything.
+    fn is_empty(&self) -> bool;
+
+    /// Writes as much as the client takes. The future may be dropped and made again.
+    async fn write_some(&mut self) -> Result<(), Self::Error>;
+}
+
+/// Reads, serves and answers until the input ends or the server stops, and every request is
+/// answered. Fails as soon as the source or the sink fails.
+///
+/// One loop does all the work, so that a request that does not have to wait costs one read and one
+/// write, and no task is woken in between. The loop takes nothing on while unwritten answers pile
+/// up.
+pub(super) async fn carry<E>(
+    connection: Connection,
+    mut answers: Answers,
+    source: &mut impl MessageSource<Error = E>,
+    sink: &mut impl AnswerSink<Error = E>,
+) -> Result<(), E> {
+    let mut requests = Requests::new(connection);
+    let mut stopped = pin!(requests.stopping.clone().cancelled_owned());
+    let mut is_answered = false;
+    let mut has_looked = false;
+    loop {
+        if requests.serve(source, sink) {
+            yield_now().await;
+        }
+        if is_answered && sink.is_empty() {
+            return Ok(());
+        }
+        let has_room = sink.has_room();
+        tokio::select! {
+            biased;
+            written = sink.write_some(), if !sink.is_empty() => written?,
+            answer = answers.next(), if has_room && !is_answered => match answer {
+                Some(answer) => {
+                    sink.push(&answer);
+                    while sink.has_room() && let Some(answer) = answers.next_now() {
+                        sink.push(&answer);
+                    }
+                }
+                // The connection is over, and its last request is answered.
+                None => is_answered = true,
+            },
+            has_more = source.read(), if has_room && requests.wants_more() => {
+                requests.has_unserved = true;
+                requests.has_ended = !has_more?;
+            }
+            () = &mut stopped, if requests.is_idle() && sink.is_empty() => {
+                // The kernel may hold requests that the client sent before the server was told to
+                // stop, so the loop looks once more.
+                if std::mem::replace(&mut has_looked, true) {
+                    requests.connection = None;
+                } else {
+                    yield_now().await;
+                }
+            }
+        }
+    }
+}
+
+/// The incoming half of a connection.
+struct Requests {
+    /// `None` when nothing more is served. The answers then end with the last request in flight.
+    connection: Option<Connection>,
+    stopping: CancellationToken,
+    /// Whether the source may have messages that were read and not served yet.
+    has_unserved: bool,
+    has_ended: bool,
+    in_a_row: usize,
+}
+
+impl Requests {
+    fn new(connection: Connection) -> Self {
+        Self {
+            stopping: connection.stopping().clone(),
+            connection: Some(connection),
+            has_unserved: false,
+            has_ended: false,
+            in_a_row: 0,
+        }
+    }
+
+    const fn wants_more(&self) -> bool {
+        self.connection.is_some() && !self.has_unserved
+    }
+
+    fn is_idle(&self) -> bool {
+        self.connection.as_ref().is_some_and(Connection::is_idle)
+    }
+
+    /// Serves what was read, as far as there is room for answers. Returns whether other connections
+    /// should get their turn.
+    fn serve(&mut self, source: &mut impl MessageSource, sink: &mut impl AnswerSink) -> bool {
+        let Some(connection) = self.connection.as_mut().filter(|_| self.has_unserved) else {
+            return false;
+        };
+        while sink.has_room() && self.in_a_row < ANSWERS_IN_A_ROW {
+            let Some(message) = source.next() else {
+                self.has_unserved = false;
+                break;
+            };
+            if let Some(answer) = connection.receive(message) {
+                sink.push(&answer);
+                self.in_a_row += 1;
+            }
+        }
+        // While the server stops, a client whose requests were refused is not waited for: it might
+        // go on sending forever.
+        let is_over = self.has_ended || (self.stopping.is_cancelled() && connection.is_idle());
+        if is_over && !self.has_unserved {
+            self.connection = None;
+        }
+        let is_others_turn = self.in_a_row >= ANSWERS_IN_A_ROW;
+        if is_others_turn {
+            self.in_a_row = 0;
+        }
+        is_others_turn
+    }
+}

@@ -1,0 +1,37 @@
+//! Notices a client that takes nothing for too long.
+
+use std::{future::poll_fn, pin::pin, task::Poll, time::Duration};
+
+use tokio::time::{Instant, error::Elapsed, timeout_at};
+
+/// Measures how long a client has taken nothing.
+pub(super) struct StallTimer {
+    /// How long a client may take nothing; `None` for a client that may take all its time.
+    limit: Option<Duration>,
+    /// When the client last took something, if it takes nothing now.
+    since: Option<Instant>,
+}
+
+impl StallTimer {
+    pub(super) const fn new(limit: Option<Duration>) -> Self {
+        Self { limit, since: None }
+    }
+
+    /// Waits for one step of writing, as long as the limit allows. A step that was dropped and is
+    /// made again gets no more time. Most of the time the step is done at once, and then no clock
+    /// is read.
+    pub(super) async fn watch<T>(&mut self, step: impl Future<Output = T>) -> Result<T, Elapsed> {
+        let mut step = pin!(step);
+        let at_once = poll_fn(|context| Poll::Ready(step.as_mut().poll(context))).await;
+        let done = match (at_once, self.limit) {
+            (Poll::Ready(done), _) => done,
+            (Poll::Pending, None) => step.await,
+            (Poll::Pending, Some(limit)) => {
+                let since = *self.since.get_or_insert_with(Instant::now);
+                timeout_at(since + limit, step).await?
+            }
+        };
+        self.since = None;
+        Ok(done)
+    }
+}
