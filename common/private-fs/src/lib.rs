@@ -35,6 +35,7 @@ mod error;
 mod file;
 mod lease;
 mod name;
+pub mod trusted;
 
 #[cfg(test)]
 mod child;

@@ -1,5 +1,7 @@
 use std::{fmt, io, path::PathBuf};
 
+use device_key_private_fs::trusted::{Mistrust, TrustError};
+
 use crate::place::{key_at, line_and_column};
 
 /// The text of a configuration that is not one.
@@ -78,44 +80,12 @@ pub enum ConfigError {
     },
 }
 
-/// Why a file, or a folder above it, is not trusted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Mistrust {
-    /// A link leads to another place, whose folders are not those that were checked.
-    #[error("is a symbolic link, which is not followed")]
-    SymbolicLink,
-    /// A folder, FIFO, socket or device.
-    #[error("is not a regular file")]
-    NotRegular,
-    /// It can be reached, and so changed, by another name.
-    #[error("has more than one hard link")]
-    Linked,
-    /// It belongs neither to root nor to the user of this process.
-    #[error("belongs to user {found}, who is neither root nor the user of this process")]
-    Owner {
-        /// The user id of its owner.
-        found: u32,
-    },
-    /// Group or others may write.
-    #[error("has mode {found:04o}: others may change it")]
-    Writable {
-        /// Its permission bits (`07777`).
-        found: u32,
-    },
-    /// No configuration is that large.
-    #[error("has {found} bytes, which is too large for a configuration")]
-    TooLarge {
-        /// Its size in bytes.
-        found: u64,
-    },
-}
-
 impl ConfigError {
     /// A stable code for this kind of failure, for programs to match.
     pub const fn reason(&self) -> &'static str {
         match self {
             Self::NotFound { .. } => "not_found",
-            Self::Untrusted { mistrust, .. } => mistrust.reason(),
+            Self::Untrusted { mistrust, .. } => reason_of(*mistrust),
             Self::Unreadable { .. } => "unreadable",
             Self::NotText { .. } => "not_text",
             Self::Invalid { .. } => "invalid",
@@ -128,7 +98,7 @@ impl ConfigError {
             Self::NotFound { path } => {
                 format!("write '{}', or name another file", path.display())
             }
-            Self::Untrusted { path, mistrust } => mistrust.cure(&path.display()),
+            Self::Untrusted { path, mistrust } => cure_of(*mistrust, &path.display()),
             Self::Unreadable { path, .. } => {
                 format!("make '{}' readable for the user of this process", path.display())
             }
@@ -138,29 +108,35 @@ impl ConfigError {
     }
 }
 
-impl Mistrust {
-    /// A stable code.
-    pub const fn reason(self) -> &'static str {
-        match self {
-            Self::SymbolicLink => "symbolic_link",
-            Self::NotRegular => "not_regular",
-            Self::Linked => "linked",
-            Self::Owner { .. } => "wrong_owner",
-            Self::Writable { .. } => "writable_by_others",
-            Self::TooLarge { .. } => "too_large",
+impl From<TrustError> for ConfigError {
+    fn from(error: TrustError) -> Self {
+        match error {
+            TrustError::Untrusted { path, mistrust } => Self::Untrusted { path, mistrust },
+            TrustError::Io { path, source } => Self::Unreadable { path, source },
         }
     }
+}
 
-    fn cure(self, path: &dyn fmt::Display) -> String {
-        match self {
-            Self::SymbolicLink => {
-                format!("name the file by the path that '{path}' leads to, with --config")
-            }
-            Self::NotRegular => format!("put a file in the place of '{path}'"),
-            Self::Linked => format!("replace '{path}' by a copy of itself"),
-            Self::Owner { .. } => format!("see what it says, then: chown root '{path}'"),
-            Self::Writable { .. } => format!("see what it says, then: chmod go-w '{path}'"),
-            Self::TooLarge { .. } => format!("shorten '{path}'"),
+const fn reason_of(mistrust: Mistrust) -> &'static str {
+    match mistrust {
+        Mistrust::SymbolicLink => "symbolic_link",
+        Mistrust::NotRegular => "not_regular",
+        Mistrust::Linked => "linked",
+        Mistrust::Owner { .. } => "wrong_owner",
+        Mistrust::Mode { .. } => "writable_by_others",
+        Mistrust::TooLarge { .. } => "too_large",
+    }
+}
+
+fn cure_of(mistrust: Mistrust, path: &dyn fmt::Display) -> String {
+    match mistrust {
+        Mistrust::SymbolicLink => {
+            format!("name the file by the path that '{path}' leads to, with --config")
         }
+        Mistrust::NotRegular => format!("put a file in the place of '{path}'"),
+        Mistrust::Linked => format!("replace '{path}' by a copy of itself"),
+        Mistrust::Owner { .. } => format!("see what it says, then: chown root '{path}'"),
+        Mistrust::Mode { .. } => format!("see what it says, then: chmod go-w '{path}'"),
+        Mistrust::TooLarge { .. } => format!("shorten '{path}'"),
     }
 }

@@ -40,7 +40,7 @@ mod trusted_file;
 
 pub use absolute_path::{AbsolutePath, InvalidPath, UnixSocketPath};
 pub use config::{Config, Service, ServiceMode, Tpm, UnknownServiceMode, WebSocket};
-pub use error::{ConfigError, InvalidConfig, Mistrust};
+pub use error::{ConfigError, InvalidConfig};
 pub use file::ConfigFile;
 pub use limits::{Limit, Limits, OutOfRange};
 pub use listen::{InvalidListenAddress, ListenAddress};

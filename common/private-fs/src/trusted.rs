@@ -1,0 +1,250 @@
+//! Files that nobody but trusted users can have written, such as configuration and token files.
+//!
+//! The caller passes the policy: a [`TrustPolicy`] says who is trusted, and a [`PathRule`] says how
+//! much of the path is checked besides the file. Everything is checked on open descriptors, and a
+//! file is read from the descriptor that was checked.
+
+use std::{
+    ffi::OsStr,
+    fs::File,
+    io::{self, Read as _},
+    os::fd::{AsFd, OwnedFd},
+    path::{self, Component, Path, PathBuf},
+};
+
+use rustix::{
+    fs::{CWD, FileType, Mode, OFlags, Stat, fstat, openat},
+    io::Errno,
+};
+use thiserror::Error;
+
+#[cfg(test)]
+mod tests;
+
+/// The user id of root.
+pub const ROOT: u32 = 0;
+/// The permission bits that let group or others write. An access list (acl(5)) that lets others
+/// write shows in the group's bit, which is the list's mask.
+pub const WRITABLE_BY_OTHERS: u32 = 0o022;
+/// The permission bits that let group or others read, write or execute.
+pub const OPEN_TO_OTHERS: u32 = 0o077;
+
+const PERMISSIONS: u32 = 0o7777;
+
+/// Who may own a file or folder, and which permission bits it must not have.
+#[derive(Clone, Copy, Debug)]
+pub struct TrustPolicy<'a> {
+    /// The user ids of the trusted owners. An owner can change the contents and the mode.
+    pub owners: &'a [u32],
+    /// [`WRITABLE_BY_OTHERS`] or [`OPEN_TO_OTHERS`]. The sticky bit makes no difference: it keeps
+    /// others from removing a file, not from creating one first.
+    pub forbidden: u32,
+}
+
+/// How much of a path is checked besides the file that it leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PathRule {
+    /// Nothing: links are followed, and the file may be of any type, a pipe for instance.
+    FollowLinks,
+    /// The last component must be a regular file, not a link to one.
+    RegularFile,
+    /// The last component must be a regular file with one hard link, no component may be a link,
+    /// and every folder above the file must be trusted too.
+    TrustedFolders,
+}
+
+/// Why a file or folder is not trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum Mistrust {
+    /// A link leads to another place, whose folders were not checked.
+    #[error("is a symbolic link, which is not followed")]
+    SymbolicLink,
+    /// It is a folder, FIFO, socket or device.
+    #[error("is not a regular file")]
+    NotRegular,
+    /// It can be reached, and so changed, by another name.
+    #[error("has more than one hard link")]
+    Linked,
+    /// It does not belong to a trusted user.
+    #[error("belongs to user {found}, who is neither root nor the user of this process")]
+    Owner {
+        /// The user id of its owner.
+        found: u32,
+    },
+    /// Group or others have access that the policy forbids.
+    #[error("has mode {found:04o}, which gives others too much access")]
+    Mode {
+        /// Its permission bits (`07777`).
+        found: u32,
+    },
+    /// The file is larger than the caller reads.
+    #[error("has {found} bytes, which is too large")]
+    TooLarge {
+        /// Its size in bytes.
+        found: u64,
+    },
+}
+
+/// Why a file was not read, or a path is not trusted.
+#[derive(Debug, Error)]
+pub enum TrustError {
+    /// Somebody else could have written the file, or could lead us to another file.
+    #[error("{} {mistrust}", path.display())]
+    Untrusted {
+        /// The file, or the folder above it.
+        path: PathBuf,
+        /// What is wrong with it.
+        mistrust: Mistrust,
+    },
+    /// The operating system refused.
+    #[error("{} cannot be read", path.display())]
+    Io {
+        /// The file, or the folder above it.
+        path: PathBuf,
+        /// The answer of the operating system.
+        source: io::Error,
+    },
+}
+
+impl TrustError {
+    /// Whether the file, or a folder above it, does not exist.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
+    }
+
+    fn untrusted(path: &Path) -> impl FnOnce(Mistrust) -> Self {
+        move |mistrust| Self::Untrusted { path: path.to_owned(), mistrust }
+    }
+
+    fn io(path: &Path) -> impl FnOnce(Errno) -> Self {
+        move |errno| Self::Io { path: path.to_owned(), source: errno.into() }
+    }
+}
+
+impl TrustPolicy<'_> {
+    /// Judges an owner and a mode, as fstat(2) reports them.
+    pub fn judge(&self, owner: u32, mode: u32) -> Result<(), Mistrust> {
+        if !self.owners.contains(&owner) {
+            return Err(Mistrust::Owner { found: owner });
+        }
+        if mode & self.forbidden != 0 {
+            return Err(Mistrust::Mode { found: mode & PERMISSIONS });
+        }
+        Ok(())
+    }
+
+    /// Reads a file of at most `max_bytes`.
+    ///
+    /// The contents are read into one allocation, which is never copied, so a caller that zeroizes
+    /// the vector has wiped a secret.
+    pub fn read(
+        &self,
+        path: &Path,
+        rule: PathRule,
+        max_bytes: usize,
+    ) -> Result<Vec<u8>, TrustError> {
+        let failed = |source| TrustError::Io { path: path.to_owned(), source };
+        let file = match rule {
+            PathRule::FollowLinks => File::open(path).map_err(failed)?.into(),
+            PathRule::RegularFile => open_regular(CWD, path.as_os_str(), path)?,
+            PathRule::TrustedFolders => {
+                let path = path::absolute(path).map_err(failed)?;
+                let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+                    return Err(TrustError::untrusted(&path)(Mistrust::NotRegular));
+                };
+                open_regular(self.judge_path(folder)?, name, &path)?
+            }
+        };
+        let stat = self.judge_opened(&file, path)?;
+        if rule == PathRule::TrustedFolders && stat.st_nlink != 1 {
+            return Err(TrustError::untrusted(path)(Mistrust::Linked));
+        }
+        // The file may grow while it is read, so the reading is bounded, not the size.
+        let limit = max_bytes.saturating_add(1);
+        let mut contents = Vec::with_capacity(limit);
+        let limit = u64::try_from(limit).unwrap_or(u64::MAX);
+        File::from(file).take(limit).read_to_end(&mut contents).map_err(failed)?;
+        if contents.len() > max_bytes {
+            let found = u64::try_from(stat.st_size).unwrap_or(u64::MAX).max(limit);
+            return Err(TrustError::untrusted(path)(Mistrust::TooLarge { found }));
+        }
+        Ok(contents)
+    }
+
+    /// Judges a file or folder and every folder above it, from the root down, and returns it
+    /// opened with `O_PATH`. No component may be a link.
+    ///
+    /// If a component does not exist, every folder above it was judged, and the error
+    /// [`is_not_found`](TrustError::is_not_found).
+    pub fn judge_path(&self, path: &Path) -> Result<OwnedFd, TrustError> {
+        let failed = |source| TrustError::Io { path: path.to_owned(), source };
+        let path = path::absolute(path).map_err(failed)?;
+        let mut walked = PathBuf::from("/");
+        let (mut opened, _) = self.open_judged(CWD, walked.as_os_str(), &walked)?;
+        let below_root =
+            |part: &Component<'_>| !matches!(part, Component::RootDir | Component::CurDir);
+        for component in path.components().filter(below_root) {
+            walked.push(component);
+            (opened, _) = self.open_judged(&opened, component.as_os_str(), &walked)?;
+        }
+        Ok(opened)
+    }
+
+    /// Judges every folder above an open one, up to the root, as they are now.
+    ///
+    /// The folders are reached from the descriptor by `..`, so links and renamed folders make no
+    /// difference. `path` is only for messages.
+    pub fn judge_folders_above(&self, folder: impl AsFd, path: &Path) -> Result<(), TrustError> {
+        let above = |path: &Path| path.parent().unwrap_or(Path::new("/")).to_owned();
+        let (up, mut path) = (OsStr::new(".."), above(path));
+        let mut child = fstat(&folder).map_err(TrustError::io(&path))?;
+        let (mut opened, mut stat) = self.open_judged(folder, up, &path)?;
+        // Only the root is its own parent.
+        while (stat.st_dev, stat.st_ino) != (child.st_dev, child.st_ino) {
+            (child, path) = (stat, above(&path));
+            (opened, stat) = self.open_judged(&opened, up, &path)?;
+        }
+        Ok(())
+    }
+
+    /// `O_PATH` needs no permission for the file itself.
+    fn open_judged(
+        &self,
+        folder: impl AsFd,
+        name: &OsStr,
+        path: &Path,
+    ) -> Result<(OwnedFd, Stat), TrustError> {
+        let opened = open_at(folder, name, OFlags::PATH).map_err(TrustError::io(path))?;
+        let stat = self.judge_opened(&opened, path)?;
+        Ok((opened, stat))
+    }
+
+    fn judge_opened(&self, opened: &OwnedFd, path: &Path) -> Result<Stat, TrustError> {
+        let stat = fstat(opened).map_err(TrustError::io(path))?;
+        if FileType::from_raw_mode(stat.st_mode) == FileType::Symlink {
+            return Err(TrustError::untrusted(path)(Mistrust::SymbolicLink));
+        }
+        self.judge(stat.st_uid, stat.st_mode).map_err(TrustError::untrusted(path))?;
+        Ok(stat)
+    }
+}
+
+/// Opens a regular file for reading. The type is checked with `O_PATH` first, because opening a FIFO
+/// or a device for reading has effects; `O_NONBLOCK` is for one that is put there meanwhile.
+fn open_regular(folder: impl AsFd, name: &OsStr, path: &Path) -> Result<OwnedFd, TrustError> {
+    let open = |flags| {
+        let opened = open_at(&folder, name, flags).map_err(TrustError::io(path))?;
+        let stat = fstat(&opened).map_err(TrustError::io(path))?;
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile => Ok(opened),
+            FileType::Symlink => Err(TrustError::untrusted(path)(Mistrust::SymbolicLink)),
+            _ => Err(TrustError::untrusted(path)(Mistrust::NotRegular)),
+        }
+    };
+    open(OFlags::PATH)?;
+    open(OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY)
+}
+
+fn open_at(folder: impl AsFd, name: &OsStr, flags: OFlags) -> Result<OwnedFd, Errno> {
+    openat(folder, name, flags | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
+}
