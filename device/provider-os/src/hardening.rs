@@ -1,8 +1,10 @@
 //! What a service process does to itself before it handles a key. Not undone by anything but exec,
 //! which the filter forbids.
 
-mod report;
+pub(crate) mod error;
+pub(crate) mod report;
 mod rules;
+pub(crate) mod settings;
 mod system_calls;
 
 use std::{fs, io, path::PathBuf};
@@ -12,87 +14,12 @@ use rustix::{
     thread::set_no_new_privs,
 };
 
+use self::{
+    error::HardeningError,
+    report::{HardeningReport, HardeningStep, Outcome, StepReport},
+    settings::Hardening,
+};
 use crate::sys;
-
-pub use report::{HardeningReport, HardeningStep, Outcome, StepReport};
-
-/// What the process keeps.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Hardening {
-    network: Network,
-    read: Vec<PathBuf>,
-    read_write: Vec<PathBuf>,
-    devices: Vec<PathBuf>,
-}
-
-/// Which sockets the process may still make.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Network {
-    /// Unix sockets.
-    UnixOnly,
-    /// TCP and UDP as well, for a WebSocket listener or an exporter.
-    Internet,
-}
-
-impl Hardening {
-    /// No files but the process's own `/proc/self` and what gives random bytes.
-    pub const fn new(network: Network) -> Self {
-        Self { network, read: Vec::new(), read_write: Vec::new(), devices: Vec::new() }
-    }
-
-    /// With a file, or everything in a folder, to read. It must exist when hardening begins, as with
-    /// the two below.
-    #[must_use]
-    pub fn read(mut self, path: impl Into<PathBuf>) -> Self {
-        self.read.push(path.into());
-        self
-    }
-
-    /// With a file, or everything in a folder, to read, write, make and remove: state, and the
-    /// folders of sockets.
-    #[must_use]
-    pub fn read_write(mut self, path: impl Into<PathBuf>) -> Self {
-        self.read_write.push(path.into());
-        self
-    }
-
-    /// With a device to talk to: a TPM.
-    #[must_use]
-    pub fn device(mut self, path: impl Into<PathBuf>) -> Self {
-        self.devices.push(path.into());
-        self
-    }
-}
-
-/// The process could not be hardened. It must not go on.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum HardeningError {
-    /// Other threads run, which some of the steps would not reach.
-    #[error("hardening must come before the second thread, and there are {count}")]
-    Threads {
-        /// How many threads there are.
-        count: usize,
-    },
-    /// A file or folder that the process is to keep cannot be opened.
-    #[error("{} cannot be kept accessible", path.display())]
-    Path {
-        /// The file or folder.
-        path: PathBuf,
-        /// The operating system's answer.
-        #[source]
-        source: io::Error,
-    },
-    /// The kernel refused a step that every supported kernel can do.
-    #[error("{step} failed")]
-    Step {
-        /// The step.
-        step: HardeningStep,
-        /// What went wrong.
-        #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-}
 
 /// Hardens the process, in this order. After any change of user, because that may make the process
 /// dumpable again; before any second thread, because most of it is the thread's own, and handed down.

@@ -5,6 +5,7 @@
 //! the file; the folder's mode keeps those out. With a wrapping key the file is encrypted as a whole.
 
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
+use device_key_private_fs::FileName;
 use device_key_types::DeviceKeyId;
 use device_key_wrapping::{WrappingKey, is_wrapped};
 use zeroize::Zeroizing;
@@ -16,6 +17,8 @@ mod tests;
 
 /// Longest file accepted, in bytes. Ours take 231, encrypted 263.
 pub(crate) const MAX_FILE_BYTES: usize = 512;
+
+const FILE_SUFFIX: &str = ".p8";
 
 /// What comes before the version in aws-lc's `PrivateKeyInfo` of a P-256 key, and how much follows.
 const BARE_HEADER: [u8; 3] = [0x30, 0x81, 0x87];
@@ -31,6 +34,16 @@ const ATTRIBUTE_HEADER: [u8; 30] = [
     0xAF, 0xD9, 0x8F, 0x8E, 0xD7, 0x0E, // type
     0x31, 0x41, 0x0C, 0x3F, // values, value
 ];
+
+/// The name of a key's file.
+pub(crate) fn name(key_id: &DeviceKeyId) -> Result<FileName, OperationError> {
+    Ok(format!("{key_id}{FILE_SUFFIX}").parse::<FileName>()?)
+}
+
+/// The id of the key in the file of this name, or `None` if this is not the name of a key file.
+pub(crate) fn key_id(name: &FileName) -> Option<DeviceKeyId> {
+    name.as_str().strip_suffix(FILE_SUFFIX)?.parse().ok()
+}
 
 /// A key just generated, as a file for this name.
 pub(crate) fn write(

@@ -37,9 +37,12 @@ mod provider;
 mod settings;
 mod sys;
 
-pub use conditions::{ConditionReport, Subject, evaluate, evaluate_caller};
+pub use conditions::{Subject, caller::evaluate_caller, evaluate, report::ConditionReport};
 pub use hardening::{
-    Hardening, HardeningError, HardeningReport, HardeningStep, Network, Outcome, StepReport, harden,
+    error::HardeningError,
+    harden,
+    report::{HardeningReport, HardeningStep, Outcome, StepReport},
+    settings::{Hardening, Network},
 };
 pub use provider::{OsProvider, PROVIDER_NAME};
 pub use settings::OsSettings;

@@ -5,22 +5,23 @@ use device_key::{
     CreatedKey, DeviceKeyProvider, KeyAttestor, KeyReference, LocalPeer, ProviderDescription,
     ProviderError, SignatureCheck, SigningInput,
 };
-use device_key_private_fs::{FileName, PrivateDir, PrivateFsError};
+use device_key_private_fs::{PrivateDir, PrivateFsError};
 use device_key_types::{DeviceKeyId, OsProtectionCondition, ProtectionClass, PublicKey, Signature};
 use zeroize::Zeroizing;
 
 use crate::{
-    ConditionReport, OsSettings, Subject,
-    conditions::{self, Service},
+    conditions::{
+        self, Subject, caller::failing_caller_condition, report::ConditionReport,
+        service_user::ServiceUser,
+    },
     error::OperationError,
     key_file::{self, MAX_FILE_BYTES},
     loaded_keys::{LoadedKey, LoadedKeys},
+    settings::OsSettings,
 };
 
 /// The provider's stable name, kept with each key.
 pub const PROVIDER_NAME: &str = "os";
-
-const FILE_SUFFIX: &str = ".p8";
 
 /// A signature takes less time than a trip between processors is worth: more lanes than most machines
 /// have to spare for this.
@@ -33,7 +34,7 @@ const LOADED_KEYS: usize = 256;
 pub struct OsProvider {
     settings: OsSettings,
     keys: PrivateDir,
-    service: Service,
+    service: ServiceUser,
     loaded: LoadedKeys,
     /// `None` until somebody asks.
     verdict: RwLock<Option<Verdict>>,
@@ -42,8 +43,8 @@ pub struct OsProvider {
 /// The first condition of each kind that did not hold when it was last looked at.
 #[derive(Clone, Copy, Default)]
 struct Verdict {
-    swift: Option<OsProtectionCondition>,
-    contents: Option<OsProtectionCondition>,
+    quick: Option<OsProtectionCondition>,
+    files: Option<OsProtectionCondition>,
 }
 
 impl OsProvider {
@@ -54,7 +55,7 @@ impl OsProvider {
         Self {
             settings,
             keys,
-            service: Service::current(),
+            service: ServiceUser::current(),
             loaded: LoadedKeys::new(LOADED_KEYS),
             verdict: RwLock::default(),
         }
@@ -62,29 +63,29 @@ impl OsProvider {
 
     /// Judges every condition that does not depend on the caller, as a service does at its start.
     pub fn conditions(&self) -> Vec<ConditionReport> {
-        let [swift, contents] = self.judge_everything();
-        conditions::one_each(swift, contents)
+        let [quick, files] = self.judge_everything();
+        conditions::merge(quick, files)
     }
 
     fn subject(&self) -> Subject<'_> {
         Subject { keys: &self.keys, configuration: &self.settings.configuration }
     }
 
-    fn judge_swiftly(&self) -> Vec<ConditionReport> {
-        let reports = conditions::evaluate_swiftly(&self.subject(), self.service);
+    fn judge_quick(&self) -> Vec<ConditionReport> {
+        let reports = conditions::evaluate_quick(&self.subject(), self.service);
         if let Some(verdict) = &mut *self.verdict.write().unwrap_or_else(PoisonError::into_inner) {
-            verdict.swift = failing(&reports);
+            verdict.quick = failing(&reports);
         }
         reports
     }
 
     /// What is judged swiftly, and what takes longer.
     fn judge_everything(&self) -> [Vec<ConditionReport>; 2] {
-        let swift = conditions::evaluate_swiftly(&self.subject(), self.service);
-        let contents = conditions::evaluate_contents(&self.subject(), self.service);
-        let verdict = Verdict { swift: failing(&swift), contents: failing(&contents) };
+        let quick = conditions::evaluate_quick(&self.subject(), self.service);
+        let files = conditions::evaluate_files(&self.subject(), self.service);
+        let verdict = Verdict { quick: failing(&quick), files: failing(&files) };
         *self.verdict.write().unwrap_or_else(PoisonError::into_inner) = Some(verdict);
-        [swift, contents]
+        [quick, files]
     }
 
     fn verdict(&self) -> Option<Verdict> {
@@ -93,15 +94,15 @@ impl OsProvider {
 
     /// The latest verdict on the process; the first one, if nobody has asked yet.
     fn recorded(&self) -> Result<(), OperationError> {
-        let Some(Verdict { swift, contents }) = self.verdict() else {
+        let Some(Verdict { quick, files }) = self.verdict() else {
             return first_failure(self.judge_everything().concat());
         };
-        swift.or(contents).map_or(Ok(()), |condition| Err(OperationError::Recorded(condition)))
+        quick.or(files).map_or(Ok(()), |condition| Err(OperationError::Recorded(condition)))
     }
 
     /// Without a system call.
     fn judge_caller(&self, caller: &LocalPeer) -> Result<(), OperationError> {
-        match conditions::failing_caller_condition(self.service, caller) {
+        match failing_caller_condition(self.service, caller) {
             Some(condition) => Err(OperationError::Condition {
                 condition,
                 found: format!("over {}", caller.transport().as_str()),
@@ -124,7 +125,7 @@ impl OsProvider {
 
     fn load_file(&self, key_id: &DeviceKeyId) -> Result<Arc<LoadedKey>, OperationError> {
         let since = self.loaded.removals();
-        let file = self.keys.read(&file_name(key_id)?, MAX_FILE_BYTES);
+        let file = self.keys.read(&key_file::name(key_id)?, MAX_FILE_BYTES);
         let file = Zeroizing::new(file.map_err(|error| match error {
             PrivateFsError::NotFound { .. } => OperationError::NoKeyFile,
             error => OperationError::Folder(error),
@@ -142,14 +143,14 @@ impl OsProvider {
             .map_err(|_| OperationError::Cryptography("generate a key"))?;
         let file = key_file::write(key_id, &pair, self.settings.wrapping_key.as_ref())?;
         let loaded = Arc::new(LoadedKey::new(pair)?);
-        self.keys.create_new(&file_name(key_id)?, &file)?;
+        self.keys.create_new(&key_file::name(key_id)?, &file)?;
         let public_key = loaded.public_key().clone();
         self.loaded.insert(*key_id, loaded, since);
         Ok(CreatedKey { public_key, tpm_kind: None, storage_parent: None })
     }
 
     fn remove(&self, key_id: &DeviceKeyId) -> Result<(), OperationError> {
-        let removed = self.keys.remove(&file_name(key_id)?);
+        let removed = self.keys.remove(&key_file::name(key_id)?);
         // After the file, so that nobody loads it again; also if that failed, for it may be gone.
         self.loaded.remove(key_id);
         removed?;
@@ -172,7 +173,7 @@ impl DeviceKeyProvider for OsProvider {
     fn presence(&self, caller: &LocalPeer) -> Result<(), ProviderError> {
         self.judge_caller(caller)?;
         let reports = match self.verdict() {
-            Some(Verdict { contents: None, .. }) => self.judge_swiftly(),
+            Some(Verdict { files: None, .. }) => self.judge_quick(),
             Some(_) | None => self.judge_everything().concat(),
         };
         Ok(first_failure(reports)?)
@@ -217,19 +218,10 @@ impl DeviceKeyProvider for OsProvider {
 
     fn list(&self) -> Result<Vec<DeviceKeyId>, ProviderError> {
         let files = self.keys.list().map_err(OperationError::from)?;
-        let mut ids: Vec<DeviceKeyId> = files.iter().filter_map(key_id_of).collect();
+        let mut ids: Vec<DeviceKeyId> = files.iter().filter_map(key_file::key_id).collect();
         ids.sort_unstable();
         Ok(ids)
     }
-}
-
-/// The key of which this is the file.
-pub(crate) fn key_id_of(name: &FileName) -> Option<DeviceKeyId> {
-    name.as_str().strip_suffix(FILE_SUFFIX)?.parse().ok()
-}
-
-fn file_name(key_id: &DeviceKeyId) -> Result<FileName, OperationError> {
-    Ok(format!("{key_id}{FILE_SUFFIX}").parse::<FileName>()?)
 }
 
 fn failing(reports: &[ConditionReport]) -> Option<OsProtectionCondition> {

@@ -1,7 +1,10 @@
 use device_key::{LocalPeer, Transport};
 use device_key_types::OsProtectionCondition;
 
-use super::{ConditionReport, Fault, Service};
+use crate::conditions::{
+    report::{ConditionReport, Fault},
+    service_user::ServiceUser,
+};
 
 /// By which the kernel shows a user of another namespace whom it cannot name here: many users in one
 /// (`DEFAULT_OVERFLOWUID`, `linux/highuid.h`).
@@ -19,7 +22,7 @@ const CONDITIONS: [(Condition, &str); 4] = [
 
 /// Every condition on a caller of this process.
 pub fn evaluate_caller(caller: &LocalPeer) -> Vec<ConditionReport> {
-    let service = Service::current();
+    let service = ServiceUser::current();
     let found = format!("user {} over {}", caller.owner(), caller.transport().as_str());
     let report = |(condition, cure)| {
         let fails = !holds(condition, service, caller);
@@ -30,12 +33,15 @@ pub fn evaluate_caller(caller: &LocalPeer) -> Vec<ConditionReport> {
 }
 
 /// The first condition on a caller that does not hold. It makes no system call.
-pub(crate) fn failing_caller_condition(service: Service, caller: &LocalPeer) -> Option<Condition> {
+pub(crate) fn failing_caller_condition(
+    service: ServiceUser,
+    caller: &LocalPeer,
+) -> Option<Condition> {
     let mut conditions = CONDITIONS.iter().map(|(condition, _)| *condition);
     conditions.find(|condition| !holds(*condition, service, caller))
 }
 
-fn holds(condition: Condition, service: Service, caller: &LocalPeer) -> bool {
+fn holds(condition: Condition, service: ServiceUser, caller: &LocalPeer) -> bool {
     let uid = caller.owner().as_raw();
     match condition {
         Condition::Transport => caller.transport() == Transport::UnixSocket,
@@ -55,7 +61,7 @@ mod tests {
 
     #[test]
     fn each_condition_fails_alone() {
-        let service = Service { effective: 61001, real: 61003 };
+        let service = ServiceUser::new(61001, 61003);
         for (uid, transport, expected) in [
             (61002, Transport::UnixSocket, None),
             (61002, Transport::Stdio, Some(Condition::Transport)),

@@ -1,19 +1,20 @@
+//! The condition on the files that the service obeys.
+
 use std::path::PathBuf;
 
-use rustix::io::Errno;
+use crate::conditions::{report::Fault, service_user::ServiceUser};
 
-use super::{Fault, Service, trust};
-
-/// Files that the service obeys. One that does not exist must not be made by others either.
-pub(super) fn all(paths: &[PathBuf], service: Service) -> Result<String, Fault> {
+/// Nobody but root and the service can change the configuration files, or create one that does not
+/// exist.
+pub(super) fn all(paths: &[PathBuf], service: ServiceUser) -> Result<String, Fault> {
     for path in paths {
         if !path.is_absolute() {
             let found = format!("{} is not an absolute path", path.display());
             return Err(Fault::new(found, "give the configuration's absolute path"));
         }
-        match trust::open(path) {
-            Err(Errno::NOENT) => trust::folder_of(path, service)?,
-            _ => trust::file(path, service)?,
+        match service.policy().judge_path(path) {
+            Err(error) if !error.is_not_found() => return Err(error.into()),
+            Ok(_) | Err(_) => {}
         }
     }
     Ok(match paths {

@@ -1,14 +1,14 @@
 use std::path::Path;
 
-use device_key_private_fs::{FileName, PrivateDir, PrivateFsError};
+use device_key_private_fs::{FileName, PrivateDir, PrivateFsError, trusted::OPEN_TO_OTHERS};
 use device_key_types::DeviceKeyId;
 use rustix::fs::{fstat, fstatfs};
 use zeroize::Zeroizing;
 
-use super::{Fault, Service, trust};
-use crate::{key_file, provider::key_id_of};
-
-const OTHERS: u32 = 0o077;
+use crate::{
+    conditions::{report::Fault, service_user::ServiceUser},
+    key_file,
+};
 
 /// File systems of the kernel's own that keep owner and mode with each file and enforce them. What is
 /// not here is refused: vfat, exfat and ntfs have no owners, FUSE, 9p, NFS and SMB leave it to a
@@ -42,16 +42,16 @@ pub(super) fn file_system(keys: &PrivateDir) -> Result<String, Fault> {
     }
 }
 
-pub(super) fn ancestors(keys: &PrivateDir, service: Service) -> Result<String, Fault> {
-    trust::folders_above(keys, keys.path(), service)?;
+pub(super) fn ancestors(keys: &PrivateDir, service: ServiceUser) -> Result<String, Fault> {
+    service.policy().judge_folders_above(keys, keys.path())?;
     Ok(format!("only root and the service can write above {}", keys.path().display()))
 }
 
 /// The folder itself, which was private when it was opened.
-pub(super) fn folder(keys: &PrivateDir, service: Service) -> Result<String, Fault> {
+pub(super) fn folder(keys: &PrivateDir, service: ServiceUser) -> Result<String, Fault> {
     let path = keys.path();
     let stat = fstat(keys).map_err(|errno| Fault::unknown(&path.display().to_string(), errno))?;
-    if !service.has(stat.st_uid) || stat.st_mode & OTHERS != 0 {
+    if !service.has(stat.st_uid) || stat.st_mode & OPEN_TO_OTHERS != 0 {
         return Err(not_private(path, stat.st_uid, stat.st_mode & 0o7777, "0700"));
     }
     Ok(format!("{} is private", path.display()))
@@ -84,7 +84,7 @@ pub(super) fn files(keys: &PrivateDir) -> Result<String, Fault> {
 /// The contents of the key files. What is damaged is lost, which concerns that key alone.
 pub(super) fn imported(keys: &PrivateDir) -> Result<String, Fault> {
     let names = keys.list().map_err(|error| Fault::unknown("the key folder", error))?;
-    for (name, key_id) in names.iter().filter_map(|name| Some((name, key_id_of(name)?))) {
+    for (name, key_id) in names.iter().filter_map(|name| Some((name, key_file::key_id(name)?))) {
         if is_imported(keys, name, &key_id) {
             let path = keys.path().join(name.as_str());
             return Err(Fault::new(

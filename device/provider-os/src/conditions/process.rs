@@ -5,7 +5,7 @@ use rustix::{
     thread::no_new_privs,
 };
 
-use super::Fault;
+use crate::conditions::report::Fault;
 
 const AT_START: &str = "start the service with its hardening on";
 

@@ -1,12 +1,13 @@
 use std::{
     collections::BTreeSet,
     fs,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
 
-use rustix::fs::{CWD, Mode, OFlags, fstat, openat};
+use device_key_private_fs::trusted::TrustError;
 
-use super::{Fault, Service, trust};
+use crate::conditions::{report::Fault, service_user::ServiceUser};
 
 const EXECUTABLE: &str = "/proc/self/exe";
 
@@ -16,21 +17,22 @@ const GONE: &str = " (deleted)";
 /// The file that this process runs, by descriptor, and the folders in which the next start will look
 /// for it. A file whose name is gone was replaced, by an upgrade for instance; what runs is still the
 /// file that was checked.
-pub(super) fn executable(service: Service) -> Result<String, Fault> {
+pub(super) fn executable(service: ServiceUser) -> Result<String, Fault> {
     let unknown = |error: std::io::Error| Fault::unknown("the program's file", error);
     let named = fs::read_link(EXECUTABLE).map_err(unknown)?;
     let path = without_mark(&named);
-    let flags = OFlags::PATH | OFlags::CLOEXEC;
-    let file =
-        openat(CWD, EXECUTABLE, flags, Mode::empty()).map_err(|errno| unknown(errno.into()))?;
-    let stat = fstat(&file).map_err(|errno| unknown(errno.into()))?;
-    trust::unchangeable(&stat, &path, service)?;
-    trust::folder_of(&path, service)?;
+    // The kernel leads this link to the file itself, whatever its name leads to now.
+    let file = fs::metadata(EXECUTABLE).map_err(unknown)?;
+    let policy = service.policy();
+    policy
+        .judge(file.uid(), file.mode())
+        .map_err(|mistrust| TrustError::Untrusted { path: path.clone(), mistrust })?;
+    policy.judge_path(path.parent().unwrap_or(Path::new("/")))?;
     Ok(format!("only root and the service can change {}", path.display()))
 }
 
 /// Every file whose code is mapped: the program, and for a dynamically linked one its libraries.
-pub(super) fn libraries(service: Service) -> Result<String, Fault> {
+pub(super) fn libraries(service: ServiceUser) -> Result<String, Fault> {
     let maps = fs::read_to_string("/proc/self/maps")
         .map_err(|error| Fault::unknown("what the process has loaded", error))?;
     let executable =
@@ -39,7 +41,7 @@ pub(super) fn libraries(service: Service) -> Result<String, Fault> {
     let libraries = code.into_iter().filter(|path| *path != executable);
     let mut count = 0_usize;
     for library in libraries {
-        trust::file(library, service)?;
+        service.policy().judge_path(library)?;
         count = count.saturating_add(1);
     }
     Ok(match count {

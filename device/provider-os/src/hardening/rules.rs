@@ -7,7 +7,11 @@ use landlock::{
     RulesetAttr as _, RulesetCreated, RulesetCreatedAttr as _, RulesetError, RulesetStatus, Scope,
 };
 
-use super::{Hardening, HardeningError, HardeningStep, Network, Outcome, StepReport};
+use crate::hardening::{
+    error::HardeningError,
+    report::{HardeningStep, Outcome, StepReport},
+    settings::{Hardening, Network},
+};
 
 /// Linux 6.12: files, TCP, device controls, signals and abstract sockets. An older kernel does what it
 /// can of it.

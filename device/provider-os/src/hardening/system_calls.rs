@@ -10,7 +10,11 @@ use seccompiler::{
     SeccompFilter, SeccompRule, TargetArch, apply_filter_all_threads,
 };
 
-use super::{HardeningError, HardeningStep, Network, Outcome, StepReport};
+use crate::hardening::{
+    error::HardeningError,
+    report::{HardeningStep, Outcome, StepReport},
+    settings::Network,
+};
 
 mod list;
 

@@ -1,0 +1,69 @@
+//! The report on one condition, and the fault of a condition that does not hold.
+
+use std::fmt;
+
+use device_key_private_fs::trusted::{Mistrust, TrustError};
+use device_key_types::OsProtectionCondition;
+
+/// What was found out about one condition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConditionReport {
+    /// The condition.
+    pub condition: OsProtectionCondition,
+    /// What was found.
+    pub found: String,
+    /// What to do about it; `None` if the condition holds.
+    pub cure: Option<String>,
+}
+
+impl ConditionReport {
+    /// Whether the condition holds.
+    pub const fn holds(&self) -> bool {
+        self.cure.is_none()
+    }
+
+    pub(super) fn new(condition: OsProtectionCondition, checked: Result<String, Fault>) -> Self {
+        match checked {
+            Ok(found) => Self { condition, found, cure: None },
+            Err(Fault { found, cure }) => Self { condition, found, cure: Some(cure) },
+        }
+    }
+}
+
+/// A condition that does not hold.
+#[derive(Debug)]
+pub(super) struct Fault {
+    found: String,
+    cure: String,
+}
+
+impl Fault {
+    pub(super) fn new(found: impl Into<String>, cure: impl Into<String>) -> Self {
+        Self { found: found.into(), cure: cure.into() }
+    }
+
+    /// What cannot be found out does not hold.
+    pub(super) fn unknown(what: &str, error: impl fmt::Display) -> Self {
+        Self::new(
+            format!("{what} cannot be looked at: {error}"),
+            "let the service look at it, and mount /proc",
+        )
+    }
+}
+
+impl From<TrustError> for Fault {
+    fn from(error: TrustError) -> Self {
+        match error {
+            TrustError::Io { path, source } => Self::unknown(&path.display().to_string(), source),
+            TrustError::Untrusted { ref path, mistrust } => {
+                let path = path.display();
+                let cure = match mistrust {
+                    Mistrust::SymbolicLink => "give the path without symbolic links".into(),
+                    Mistrust::Owner { .. } => format!("chown root {path}"),
+                    _ => format!("chmod go-w {path}, or move to another folder if it is shared"),
+                };
+                Self::new(error.to_string(), cure)
+            }
+        }
+    }
+}
