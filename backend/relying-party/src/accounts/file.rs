@@ -1,13 +1,13 @@
 use std::{
-    fmt,
-    fs::File,
-    io::{self, Read as _},
-    os::unix::fs::MetadataExt as _,
+    fmt, io,
     path::{Path, PathBuf},
     str::FromStr,
 };
 
 use async_trait::async_trait;
+use device_key_private_fs::trusted::{
+    Mistrust, PathRule, ROOT, TrustError, TrustPolicy, WRITABLE_BY_OTHERS,
+};
 use device_key_types::AccountUserId;
 use rustix::process::geteuid;
 use subtle::{ConditionallySelectable as _, ConstantTimeEq as _};
@@ -16,9 +16,7 @@ use thiserror::Error;
 use super::{AccessToken, Accounts, AccountsUnavailable};
 
 /// Some ten thousand accounts; every look-up goes through all of them.
-const MAX_BYTES: u64 = 1024 * 1024;
-const WRITABLE_BY_OTHERS: u32 = 0o022;
-const ROOT: u32 = 0;
+const MAX_BYTES: usize = 1024 * 1024;
 
 /// Accounts from a text: a line for each access token, with SHA-256 of the token as 64 lower-case
 /// hexadecimal digits, one space, and the account. Empty lines and lines that begin with `#` say
@@ -75,20 +73,25 @@ impl AccountsFileError {
 impl AccountsFile {
     /// Reads a file that only we or root can have written.
     pub fn read(path: &Path) -> Result<Self, AccountsFileError> {
-        let failed = |source| AccountsFileError::Io { path: path.to_owned(), source };
-        let file = File::open(path).map_err(failed)?;
-        let metadata = file.metadata().map_err(failed)?;
-        let is_ours = metadata.uid() == geteuid().as_raw() || metadata.uid() == ROOT;
-        if !is_ours || metadata.mode() & WRITABLE_BY_OTHERS != 0 {
-            return Err(AccountsFileError::Untrusted { path: path.to_owned() });
-        }
-        let mut text = String::new();
-        let read = file.take(MAX_BYTES.saturating_add(1)).read_to_string(&mut text);
-        read.map_err(failed)?;
-        if u64::try_from(text.len()).is_ok_and(|length| length <= MAX_BYTES) {
-            text.parse()
-        } else {
-            Err(AccountsFileError::TooLong { path: path.to_owned() })
+        let policy =
+            TrustPolicy { owners: &[ROOT, geteuid().as_raw()], forbidden: WRITABLE_BY_OTHERS };
+        let contents = policy.read(path, PathRule::FollowLinks, MAX_BYTES)?;
+        let text = String::from_utf8(contents).map_err(|error| AccountsFileError::Io {
+            path: path.to_owned(),
+            source: io::Error::new(io::ErrorKind::InvalidData, error),
+        })?;
+        text.parse()
+    }
+}
+
+impl From<TrustError> for AccountsFileError {
+    fn from(error: TrustError) -> Self {
+        match error {
+            TrustError::Untrusted { path, mistrust: Mistrust::TooLarge { .. } } => {
+                Self::TooLong { path }
+            }
+            TrustError::Untrusted { path, .. } => Self::Untrusted { path },
+            TrustError::Io { path, source } => Self::Io { path, source },
         }
     }
 }
