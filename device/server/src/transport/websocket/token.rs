@@ -1,18 +1,14 @@
 //! The secret that a client shows before it may open a WebSocket.
 
 use std::{
-    fmt,
-    fs::File,
-    io::{self, Read as _},
-    os::fd::OwnedFd,
+    fmt, io,
     path::{Path, PathBuf},
 };
 
-use rustix::{
-    fs::{CWD, FileType, Mode, OFlags, fstat, openat},
-    io::Errno,
-    process::geteuid,
+use device_key_private_fs::trusted::{
+    Mistrust, OPEN_TO_OTHERS, PathRule, ROOT, TrustError, TrustPolicy,
 };
+use rustix::process::geteuid;
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
@@ -21,9 +17,6 @@ use zeroize::Zeroizing;
 const MIN_BYTES: usize = 32;
 /// The most bytes, so that the header that carries the token stays small.
 const MAX_BYTES: usize = 512;
-const PERMISSIONS: u32 = 0o7777;
-const GROUP_AND_OTHERS: u32 = 0o077;
-const ROOT: u32 = 0;
 
 /// A bearer token (RFC 6750) of 32 to 512 visible ASCII characters. It is wiped from memory on
 /// drop, and `Debug` does not show it.
@@ -100,17 +93,32 @@ impl TokenFileError {
     }
 }
 
+impl From<TrustError> for TokenFileError {
+    fn from(error: TrustError) -> Self {
+        let is_not_found = error.is_not_found();
+        match error {
+            TrustError::Untrusted { path, mistrust } => match mistrust {
+                Mistrust::SymbolicLink => Self::SymbolicLink { path },
+                Mistrust::NotRegular | Mistrust::Linked => Self::NotRegular { path },
+                Mistrust::Owner { found } => {
+                    Self::WrongOwner { path, found, expected: geteuid().as_raw() }
+                }
+                Mistrust::Mode { found } => Self::WrongMode { path, found },
+                Mistrust::TooLarge { .. } => Self::Malformed { path },
+            },
+            TrustError::Io { path, .. } if is_not_found => Self::NotFound { path },
+            TrustError::Io { path, source } => Self::Io { path, source },
+        }
+    }
+}
+
 impl CapabilityToken {
     /// Reads a token from a file that only root or this process's user could have written and that
     /// no other user can read. One line feed at the end is not part of the token.
     pub fn read(path: &Path) -> Result<Self, TokenFileError> {
-        let file = open(path)?;
-        let failed = |source| TokenFileError::Io { path: path.to_owned(), source };
-        // The buffer has room for a line feed, and for one byte that shows that a token is too
-        // long.
-        let mut contents = Zeroizing::new(Vec::with_capacity(MAX_BYTES + 2));
-        let limit = u64::try_from(MAX_BYTES + 2).unwrap_or(u64::MAX);
-        File::from(file).take(limit).read_to_end(&mut contents).map_err(failed)?;
+        let policy = TrustPolicy { owners: &[ROOT, geteuid().as_raw()], forbidden: OPEN_TO_OTHERS };
+        let contents = policy.read(path, PathRule::RegularFile, MAX_BYTES + "\n".len())?;
+        let mut contents = Zeroizing::new(contents);
         if contents.last() == Some(&b'\n') {
             contents.pop();
         }
@@ -133,32 +141,4 @@ impl fmt::Debug for CapabilityToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("CapabilityToken(..)")
     }
-}
-
-/// Opens the file, then checks the open file, so that nobody can replace it between the two steps.
-/// `O_NONBLOCK` keeps a FIFO from delaying the start.
-fn open(path: &Path) -> Result<OwnedFd, TokenFileError> {
-    let path = || path.to_owned();
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = openat(CWD, path(), flags, Mode::empty()).map_err(|errno| match errno {
-        Errno::NOENT => TokenFileError::NotFound { path: path() },
-        Errno::LOOP => TokenFileError::SymbolicLink { path: path() },
-        // The name is a socket, or a device without a driver.
-        Errno::NXIO | Errno::NODEV => TokenFileError::NotRegular { path: path() },
-        errno => TokenFileError::Io { path: path(), source: errno.into() },
-    })?;
-    let stat =
-        fstat(&file).map_err(|errno| TokenFileError::Io { path: path(), source: errno.into() })?;
-    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-        return Err(TokenFileError::NotRegular { path: path() });
-    }
-    let expected = geteuid().as_raw();
-    if stat.st_uid != expected && stat.st_uid != ROOT {
-        return Err(TokenFileError::WrongOwner { path: path(), found: stat.st_uid, expected });
-    }
-    let found = stat.st_mode & PERMISSIONS;
-    if found & GROUP_AND_OTHERS != 0 {
-        return Err(TokenFileError::WrongMode { path: path(), found });
-    }
-    Ok(file)
 }
