@@ -7,6 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use device_key_private_fs::trusted::{ROOT, TrustPolicy, WRITABLE_BY_OTHERS};
 use rustix::{
     fs::{
         AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, chmodat, flock, fstat, mkdirat,
@@ -23,7 +24,6 @@ use super::error::UnixSocketError;
 
 /// How many connections may wait to be accepted: `SOMAXCONN` (listen(2)).
 const BACKLOG: i32 = 4096;
-const WRITABLE_BY_OTHERS: u32 = 0o022;
 
 /// Who may connect. The permission bits of the socket and of its folder enforce it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,22 +117,14 @@ fn open_folder(path: &Path, mode: SocketMode) -> Result<OwnedFd, UnixSocketError
         rustix::fs::fchmod(&folder, Mode::from_raw_mode(mode.of_folder()))
             .map_err(failed("set the mode of"))?;
     }
-    check_trusted(&folder, path)?;
-    Ok(folder)
-}
-
-/// Checks that nobody but root and this process's user can replace a socket in the folder.
-fn check_trusted(folder: &OwnedFd, path: &Path) -> Result<(), UnixSocketError> {
-    let stat = fstat(folder).map_err(|errno| io_error("inspect", path, errno))?;
-    let has_safe_owner = stat.st_uid == 0 || stat.st_uid == geteuid().as_raw();
-    if has_safe_owner && stat.st_mode & WRITABLE_BY_OTHERS == 0 {
-        return Ok(());
-    }
-    Err(UnixSocketError::UnsafeFolder {
+    let stat = fstat(&folder).map_err(failed("inspect"))?;
+    let policy = TrustPolicy { owners: &[ROOT, geteuid().as_raw()], forbidden: WRITABLE_BY_OTHERS };
+    policy.judge(stat.st_uid, stat.st_mode).map_err(|_| UnixSocketError::UnsafeFolder {
         path: path.to_owned(),
         owner: stat.st_uid,
         mode: stat.st_mode & 0o7777,
-    })
+    })?;
+    Ok(folder)
 }
 
 /// Locks a file beside the socket. The file stays when the service ends, because removing it could
