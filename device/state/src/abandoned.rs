@@ -11,7 +11,7 @@ use crate::{error::DatabaseError, record, runtime::StateRuntime};
 
 /// The first condition is the one of the partial index, word for word. The lease is NULL where a
 /// deletion was begun.
-const UNFINISHED: &str = "\
+const PENDING: &str = "\
     SELECT key_id, provider, creator_lease FROM device_key_bindings \
     WHERE phase <> 'ready' AND phase IN ('creating', 'deleting') ORDER BY key_id";
 
@@ -19,7 +19,8 @@ const STILL_BEGUN: &str = "\
     SELECT EXISTS (SELECT 1 FROM device_key_bindings \
     WHERE key_id = ?1 AND phase = 'creating' AND creator_lease = ?2)";
 
-struct Unfinished {
+/// A key that is being created or deleted.
+struct PendingKey {
     key: AbandonedKey,
     /// Of who creates it. Who deletes it need not be asked: deleting twice does no harm.
     lease: Option<FileName>,
@@ -31,10 +32,10 @@ impl StateRuntime {
         &self,
         is_held: impl Fn(&FileName) -> Result<bool, PrivateFsError>,
     ) -> Result<Vec<AbandonedKey>, DatabaseError> {
-        let unfinished = self.read(unfinished)?;
+        let pending = self.read(pending_keys)?;
         let mut holders: BTreeMap<FileName, bool> = BTreeMap::new();
         let mut abandoned = Vec::new();
-        for Unfinished { key, lease } in unfinished {
+        for PendingKey { key, lease } in pending {
             let Some(lease) = lease else {
                 abandoned.push(key);
                 continue;
@@ -55,16 +56,16 @@ impl StateRuntime {
     }
 }
 
-fn unfinished(connection: &Connection) -> Result<Vec<Unfinished>, DatabaseError> {
-    let mut select = connection.prepare(UNFINISHED)?;
+fn pending_keys(connection: &Connection) -> Result<Vec<PendingKey>, DatabaseError> {
+    let mut select = connection.prepare(PENDING)?;
     let mut rows = select.query(())?;
-    let mut unfinished = Vec::new();
+    let mut pending = Vec::new();
     while let Some(row) = rows.next()? {
         let (key_id, provider) = (record::key_id(row, 0)?, record::provider(row, 1)?);
         let lease = record::creator_lease(row, 2)?;
-        unfinished.push(Unfinished { key: AbandonedKey { key_id, provider }, lease });
+        pending.push(PendingKey { key: AbandonedKey { key_id, provider }, lease });
     }
-    Ok(unfinished)
+    Ok(pending)
 }
 
 fn still_begun(

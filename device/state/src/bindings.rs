@@ -50,12 +50,6 @@ const COMPLETE: &str = "\
     public_key_spki_der = :public_key, tpm_kind = :tpm_kind, storage_parent_name = :storage_parent \
     WHERE key_id = :key_id AND phase = 'creating' AND creator_lease = :creator_lease";
 
-const PUT: &str = "\
-    INSERT INTO device_key_bindings (key_id, owner_uid, account_user_id, client_id, created_at, \
-    updated_at, phase, provider, protection_class, tpm_kind, public_key_spki_der, \
-    storage_parent_name) VALUES (:key_id, :owner_uid, :account_user_id, :client_id, :created_at, \
-    :updated_at, 'ready', :provider, :protection_class, :tpm_kind, :public_key, :storage_parent)";
-
 const DELETE: &str = "DELETE FROM device_key_bindings WHERE key_id = ?1 RETURNING creator_lease";
 
 const KEY_IDS: &str = "SELECT key_id FROM device_key_bindings";
@@ -75,8 +69,8 @@ pub struct PhaseCounts {
     pub deleting: u64,
 }
 
-/// These block for as long as the disk takes; a write also while another process writes, up to
-/// [`Options::busy_timeout`](crate::Options::busy_timeout).
+/// These block for as long as the disk takes. A write also waits while another process writes, for
+/// two seconds at most.
 impl StateRuntime {
     /// The binding of a whole key of this owner.
     pub fn get_binding(
@@ -90,28 +84,6 @@ impl StateRuntime {
             rows.next()?.map(|row| record::binding(row, *key_id, owner)).transpose()
         })?;
         Ok(found)
-    }
-
-    /// Records a whole key. An existing key of that name is [`BindingStoreError::Conflict`], and
-    /// stays as it is.
-    pub fn put_binding(&self, key: &DeviceKeyBinding) -> Result<(), BindingStoreError> {
-        self.write(|transaction| {
-            transaction.prepare_cached(PUT)?.execute(named_params! {
-                ":key_id": key.key_id.to_string(),
-                ":owner_uid": key.owner.as_raw(),
-                ":account_user_id": key.binding.account_user_id.as_str(),
-                ":client_id": key.binding.client_id.as_str(),
-                ":created_at": key.created_at.as_seconds(),
-                ":updated_at": key.updated_at.as_seconds(),
-                ":provider": key.provider,
-                ":protection_class": key.protection_class.as_str(),
-                ":tpm_kind": key.tpm_kind.map(TpmKind::as_str),
-                ":public_key": key.public_key.spki_der(),
-                ":storage_parent": key.storage_parent.as_ref().map(StorageParentName::as_bytes),
-            })?;
-            Ok(())
-        })?;
-        Ok(())
     }
 
     /// A page of this owner's whole keys, ascending by the text of the key id (byte by byte, which is
@@ -161,7 +133,7 @@ impl StateRuntime {
     }
 
     /// Forgets a key in any phase; says whether there was one.
-    pub fn delete_binding(&self, key_id: &DeviceKeyId) -> Result<bool, BindingStoreError> {
+    pub(crate) fn delete_binding(&self, key_id: &DeviceKeyId) -> Result<bool, BindingStoreError> {
         let deleted: Option<Option<String>> = self.write(|transaction| {
             let mut delete = transaction.prepare_cached(DELETE)?;
             Ok(delete.query_row([key_id.to_string()], |row| row.get(0)).optional()?)

@@ -8,18 +8,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use device_key_private_fs::{FileName, PrivateDir, PrivateFsError};
+use device_key_private_fs::{PrivateDir, PrivateFsError};
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, config::DbConfig};
 
 use crate::{
     error::DatabaseError,
     leases,
     migrations::{Schema, migrate, schema},
+    names::{DATABASE, OTHER_SIBLINGS, PREPARING, WRITE_AHEAD_LOG, file_name},
 };
-
-const DATABASE: &str = "state.sqlite";
-const WRITE_AHEAD_LOG: &str = "state.sqlite-wal";
-const OTHER_SIBLINGS: [&str; 2] = ["state.sqlite-shm", "state.sqlite-journal"];
 
 /// How long to wait between two looks at what another process is doing.
 const POLL: Duration = Duration::from_millis(2);
@@ -53,11 +50,6 @@ pub(crate) struct Opened {
 
 pub(crate) fn path(home: &PrivateDir) -> PathBuf {
     home.path().join(DATABASE)
-}
-
-/// A name that is known to be one.
-pub(crate) fn file_name(text: &str) -> Result<FileName, PrivateFsError> {
-    text.parse().map_err(|_| PrivateFsError::InvalidPath { path: text.into() })
 }
 
 /// Opens the database, and creates or migrates it if it is not of the current schema.
@@ -122,7 +114,7 @@ impl Database {
     fn prepare(&self, home: &PrivateDir) -> Result<Connection, DatabaseError> {
         let deadline = Instant::now() + self.busy_timeout;
         let lock = leases::folder(home)?;
-        let name = file_name(leases::PREPARING)?;
+        let name = file_name(PREPARING)?;
         let _turn = until(deadline, || match lock.lease(&name) {
             Err(PrivateFsError::Held { .. }) => Err(DatabaseError::BeingPrepared),
             other => Ok(other?),

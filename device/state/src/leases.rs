@@ -4,16 +4,14 @@ use std::sync::{Mutex, PoisonError};
 
 use device_key_private_fs::{FileName, Lease, PrivateDir, PrivateFsError};
 
-use crate::{database::file_name, error::DatabaseError};
-
-const FOLDER: &str = "lock";
-
-/// The lease of the one process that prepares the database.
-pub(crate) const PREPARING: &str = "state-preparing";
+use crate::{
+    error::DatabaseError,
+    names::{LEASES, PREPARING, file_name},
+};
 
 /// The folder of all leases.
 pub(crate) fn folder(home: &PrivateDir) -> Result<PrivateDir, PrivateFsError> {
-    home.subdir(&file_name(FOLDER)?)
+    home.subdir(&file_name(LEASES)?)
 }
 
 /// The lease of this runtime, taken when it first begins a key and held until it is dropped.

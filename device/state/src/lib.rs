@@ -30,6 +30,7 @@ mod database;
 mod error;
 mod leases;
 mod migrations;
+mod names;
 mod record;
 mod runtime;
 
@@ -40,4 +41,4 @@ mod sample;
 
 pub use bindings::PhaseCounts;
 pub use error::{DatabaseError, StateError, StateErrorKind};
-pub use runtime::{Options, StateRuntime};
+pub use runtime::StateRuntime;

@@ -17,19 +17,9 @@ use crate::{
     migrations::{Schema, schema},
 };
 
-/// How the state is opened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Options {
-    /// How long a write waits for another process that is writing. Reads do not wait for writers.
-    pub busy_timeout: Duration,
-}
-
-impl Default for Options {
-    /// Two seconds: a write of ours takes milliseconds, so who holds the lock longer is not ours.
-    fn default() -> Self {
-        Self { busy_timeout: Duration::from_secs(2) }
-    }
-}
+/// How long a write waits for another process that is writing. A write of ours takes milliseconds,
+/// so a process that holds the lock for longer is not one of ours. Reads do not wait for writers.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The state of one home: which key exists, whose it is and what it speaks for.
 ///
@@ -48,13 +38,15 @@ impl StateRuntime {
     ///
     /// An up-to-date database is opened without any lock that another process could hold.
     pub fn open(home: &PrivateDir) -> Result<Self, StateError> {
-        Self::open_with(home, Options::default())
+        Self::open_with_timeout(home, BUSY_TIMEOUT)
     }
 
-    /// As [`open`](Self::open), with options.
-    pub fn open_with(home: &PrivateDir, options: Options) -> Result<Self, StateError> {
-        let Opened { database, reader, writer } = database::open(home, options.busy_timeout)
-            .map_err(StateError::at(database::path(home)))?;
+    pub(crate) fn open_with_timeout(
+        home: &PrivateDir,
+        busy_timeout: Duration,
+    ) -> Result<Self, StateError> {
+        let Opened { database, reader, writer } =
+            database::open(home, busy_timeout).map_err(StateError::at(database::path(home)))?;
         Ok(Self {
             database,
             reader: Mutex::new(reader),

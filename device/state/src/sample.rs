@@ -7,7 +7,10 @@ use std::{
     time::Duration,
 };
 
-use device_key::{BindingStoreError, CreatedKey, CreatingKey, DeviceKeyBinding, OwnerUid, Page};
+use device_key::{
+    BindingStoreError, CreatedKey, CreatingKey, DeviceKeyBinding, DeviceKeyBindingStore as _,
+    OwnerUid, Page,
+};
 use device_key_private_fs::PrivateDir;
 use device_key_types::{
     Binding, DeviceKeyId, ProtectionClass, PublicKey, StorageParentName, TpmKind, UnixTime,
@@ -15,7 +18,7 @@ use device_key_types::{
 use rusqlite::Connection;
 use tempfile::{TempDir, tempdir};
 
-use crate::{Options, StateRuntime};
+use crate::runtime::StateRuntime;
 
 pub(crate) const OWNER: OwnerUid = OwnerUid::new(1000);
 
@@ -36,7 +39,7 @@ pub(crate) fn database(home: &PrivateDir) -> PathBuf {
 
 /// A runtime that gives up at once when another process is writing.
 pub(crate) fn impatient(home: &PrivateDir) -> StateRuntime {
-    StateRuntime::open_with(home, Options { busy_timeout: Duration::ZERO }).unwrap()
+    StateRuntime::open_with_timeout(home, Duration::ZERO).unwrap()
 }
 
 /// A connection without any of our settings.
@@ -91,6 +94,24 @@ pub(crate) fn ready(number: u8) -> DeviceKeyBinding {
         created_at: UnixTime::from_seconds(1_700_000_000),
         updated_at: UnixTime::from_seconds(1_700_000_001),
     }
+}
+
+/// Records a whole key.
+pub(crate) fn put(state: &StateRuntime, key: &DeviceKeyBinding) -> Result<(), BindingStoreError> {
+    let begun = CreatingKey {
+        key_id: key.key_id,
+        owner: key.owner,
+        binding: key.binding.clone(),
+        created_at: key.created_at,
+        ..creating(0)
+    };
+    let created = CreatedKey {
+        public_key: key.public_key.clone(),
+        tpm_kind: key.tpm_kind,
+        storage_parent: key.storage_parent.clone(),
+    };
+    block_on(state.begin(&begun, u32::MAX))?;
+    block_on(state.complete(&key.key_id, &created, key.updated_at))
 }
 
 /// Every entry of a folder with its permission bits, sorted.

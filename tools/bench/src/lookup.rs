@@ -1,13 +1,15 @@
 use std::{path::Path, time::Instant};
 
 use anyhow::{Context as _, Result};
-use device_key::{DeviceKeyBinding, OwnerUid};
+use device_key::{CreatedKey, CreatingKey, DeviceKeyBindingStore as _, OwnerUid};
 use device_key_private_fs::PrivateDir;
 use device_key_state::StateRuntime;
 use device_key_types::{
     Binding, DeviceKeyId, ProtectionClass, PublicKey, Sha256Digest, StorageParentName, TpmKind,
     UnixTime,
 };
+use rusqlite::Connection;
+use tokio::runtime::Builder;
 
 use crate::figures::{Figures, Samples};
 
@@ -55,24 +57,42 @@ fn filled(home: &Path, count: u32) -> Result<StateRuntime> {
     let x = "6b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296";
     let y = "4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5";
     let public_key = PublicKey::from_coordinates(&bytes(x)?, &bytes(y)?)?;
-    for number in 0..count {
-        state.put_binding(&DeviceKeyBinding {
-            key_id: key_id(number),
-            owner: OWNER,
-            binding: Binding {
-                account_user_id: "user-8f14e45f-ceea-467f-a0e6-000000000000".parse()?,
-                client_id: "cli_0123456789".parse()?,
-            },
-            provider: "tpm".into(),
-            protection_class: ProtectionClass::HardwareTpm,
-            tpm_kind: Some(TpmKind::Physical),
-            public_key: public_key.clone(),
-            storage_parent: Some(StorageParentName::from_bytes(&[0; 34])),
-            created_at: UnixTime::from_seconds(1_700_000_000),
-            updated_at: UnixTime::from_seconds(1_700_000_000),
-        })?;
-    }
+    let key = CreatingKey {
+        key_id: key_id(0),
+        owner: OWNER,
+        binding: Binding {
+            account_user_id: "user-8f14e45f-ceea-467f-a0e6-000000000000".parse()?,
+            client_id: "cli_0123456789".parse()?,
+        },
+        provider: "tpm",
+        protection_class: ProtectionClass::HardwareTpm,
+        created_at: UnixTime::from_seconds(1_700_000_000),
+    };
+    let created = CreatedKey {
+        public_key,
+        tpm_kind: Some(TpmKind::Physical),
+        storage_parent: Some(StorageParentName::from_bytes(&[0; 34])),
+    };
+    Builder::new_current_thread().build()?.block_on(async {
+        state.begin(&key, 1).await?;
+        state.complete(&key.key_id, &created, key.created_at).await
+    })?;
+    copy(state.path(), count)?;
     Ok(state)
+}
+
+/// Copies the one binding, under the ids of all others, in one transaction.
+fn copy(database: &Path, count: u32) -> Result<()> {
+    let mut connection = Connection::open(database)?;
+    let transaction = connection.transaction()?;
+    transaction.execute_batch("CREATE TEMP TABLE sample AS SELECT * FROM device_key_bindings")?;
+    for number in 1..count {
+        let key_id = key_id(number).to_string();
+        transaction.prepare_cached("UPDATE sample SET key_id = ?1")?.execute([key_id])?;
+        let insert = "INSERT INTO device_key_bindings SELECT * FROM sample";
+        transaction.prepare_cached(insert)?.execute(())?;
+    }
+    Ok(transaction.commit()?)
 }
 
 fn bytes(hex: &str) -> Result<[u8; 32]> {

@@ -111,7 +111,7 @@ fn the_sweep_reads_unfinished_records_only() {
     let (_scratch, home) = home();
     drop(impatient(&home));
     let plan: String = raw(&home)
-        .query_row(&format!("EXPLAIN QUERY PLAN {UNFINISHED}"), (), |row| row.get(3))
+        .query_row(&format!("EXPLAIN QUERY PLAN {PENDING}"), (), |row| row.get(3))
         .unwrap();
     assert!(plan.contains("USING INDEX device_key_bindings_unfinished (phase=?)"), "{plan}");
 }

@@ -5,7 +5,7 @@ use rusqlite::params;
 
 use super::*;
 use crate::sample::{
-    OWNER, block_on, created, creating, home, impatient, key_id, kind, page, raw, ready,
+    OWNER, block_on, created, creating, home, impatient, key_id, kind, page, put, raw, ready,
 };
 
 fn plan(state: &StateRuntime, sql: &str, count: usize) -> String {
@@ -80,16 +80,16 @@ fn only_the_runtime_that_began_a_key_completes_it() {
 fn a_conflict_leaves_the_first_record() {
     let (_scratch, home) = home();
     let state = impatient(&home);
-    state.put_binding(&ready(1)).unwrap();
+    put(&state, &ready(1)).unwrap();
     let mut second = creating(1);
     second.owner = OwnerUid::new(7);
     assert_eq!(kind(block_on(state.begin(&second, 1000))), "conflict");
     let mut second = ready(1);
     second.binding.client_id = "another".parse().unwrap();
-    assert_eq!(kind(state.put_binding(&second)), "conflict");
+    assert_eq!(kind(put(&state, &second)), "conflict");
     assert_eq!(state.get_binding(&key_id(1), OWNER).unwrap(), Some(ready(1)));
     block_on(state.begin(&creating(2), 1000)).unwrap();
-    assert_eq!(kind(state.put_binding(&ready(2))), "conflict");
+    assert_eq!(kind(put(&state, &ready(2))), "conflict");
     let counts = PhaseCounts { creating: 1, ready: 1, deleting: 0 };
     assert_eq!(state.count_by_phase().unwrap(), counts);
 }
@@ -104,7 +104,7 @@ fn optional_columns_and_extreme_values_come_back() {
     key.storage_parent = None;
     key.created_at = UnixTime::from_seconds(i64::MIN);
     key.binding.account_user_id = "é".repeat(256).parse().unwrap();
-    state.put_binding(&key).unwrap();
+    put(&state, &key).unwrap();
     assert_eq!(state.get_binding(&key.key_id, key.owner).unwrap(), Some(key));
 }
 
@@ -115,7 +115,7 @@ fn pages_cover_every_key_of_the_owner_once() {
     for number in 0..25 {
         let mut key = ready(number * 10);
         key.owner = OwnerUid::new(u32::from(number % 5 == 4));
-        state.put_binding(&key).unwrap();
+        put(&state, &key).unwrap();
     }
     block_on(state.begin(&creating(255), 1000)).unwrap();
     let (mut seen, mut after) = (Vec::new(), None);
@@ -149,7 +149,7 @@ fn a_record_that_does_not_parse_is_damaged_and_not_shown() {
 fn assert_damaged(column: &str, value: &dyn rusqlite::ToSql) {
     let (_scratch, home) = home();
     let state = impatient(&home);
-    state.put_binding(&ready(1)).unwrap();
+    put(&state, &ready(1)).unwrap();
     let raw = raw(&home);
     raw.pragma_update(None, "ignore_check_constraints", true).unwrap();
     let cast = if column == "public_key_spki_der" { "BLOB" } else { "TEXT" };
@@ -167,7 +167,7 @@ fn assert_damaged(column: &str, value: &dyn rusqlite::ToSql) {
 fn the_schema_refuses_what_the_types_would_not_write() {
     let (_scratch, home) = home();
     let state = impatient(&home);
-    state.put_binding(&ready(1)).unwrap();
+    put(&state, &ready(1)).unwrap();
     block_on(state.begin(&creating(2), 1000)).unwrap();
     let (raw, long) = (raw(&home), "x".repeat(513));
     let long = format!("account_user_id = '{long}'");

@@ -11,7 +11,7 @@ use super::*;
 use crate::{
     StateError, StateErrorKind, StateRuntime, child,
     migrations::KNOWN,
-    sample::{self, OWNER, block_on, home, key_id, kind, modes, page, ready},
+    sample::{self, OWNER, block_on, home, key_id, kind, modes, page, put, ready},
 };
 
 fn refused(home: &PrivateDir) -> StateError {
@@ -134,7 +134,7 @@ fn what_is_no_database_of_ours_is_damaged() {
 #[test]
 fn another_journal_mode_is_changed_back() {
     let (_scratch, home) = home();
-    StateRuntime::open(&home).unwrap().put_binding(&ready(1)).unwrap();
+    put(&StateRuntime::open(&home).unwrap(), &ready(1)).unwrap();
     sample::raw(&home).pragma_update(None, "journal_mode", "delete").unwrap();
     let state = StateRuntime::open(&home).unwrap();
     assert_eq!(state.get_binding(&key_id(1), OWNER).unwrap(), Some(ready(1)));
@@ -151,7 +151,7 @@ fn a_fresh_home_is_opened_by_many_at_once() {
                 let (home, barrier) = (&home, &barrier);
                 scope.spawn(move || {
                     barrier.wait();
-                    StateRuntime::open(home).unwrap().put_binding(&ready(number)).unwrap();
+                    put(&StateRuntime::open(home).unwrap(), &ready(number)).unwrap();
                 });
             }
         });
@@ -185,14 +185,14 @@ fn child_begins_a_key_of_its_own() {
     let mut random = [0; 32];
     getrandom::fill(&mut random).unwrap();
     key.key_id = device_key_types::DeviceKeyId::from_random_bytes(random);
-    state.put_binding(&key).unwrap();
+    put(&state, &key).unwrap();
     child::ready("");
 }
 
 #[test]
 fn a_writer_in_another_process_holds_up_writes_only() {
     let (_scratch, home) = home();
-    StateRuntime::open(&home).unwrap().put_binding(&ready(1)).unwrap();
+    put(&StateRuntime::open(&home).unwrap(), &ready(1)).unwrap();
     let test = "database::tests::child_holds_the_write_lock";
     let (mut child, _) = child::start(test, &home, "077");
 
@@ -201,7 +201,7 @@ fn a_writer_in_another_process_holds_up_writes_only() {
     assert_eq!(state.get_binding(&key_id(1), OWNER).unwrap(), Some(ready(1)));
     assert!(block_on(state.abandoned()).unwrap().is_empty());
     assert_eq!(kind(block_on(state.begin(&sample::creating(2), 1000))), "unavailable");
-    assert_eq!(kind(state.put_binding(&ready(3))), "unavailable");
+    assert_eq!(kind(put(&state, &ready(3))), "unavailable");
 
     drop(child.stdin.take());
     assert!(child.wait().unwrap().success());
@@ -226,5 +226,5 @@ fn a_replaced_database_is_not_written() {
     let copy = path.with_extension("copy");
     fs::copy(&path, &copy).unwrap();
     fs::rename(&copy, &path).unwrap();
-    assert_eq!(kind(state.put_binding(&ready(1))), "unavailable");
+    assert_eq!(kind(put(&state, &ready(1))), "unavailable");
 }

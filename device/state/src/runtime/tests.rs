@@ -3,7 +3,7 @@ use std::{panic, thread};
 use device_key::DeviceKeyBindingStore;
 
 use super::*;
-use crate::sample::{OWNER, block_on, creating, home, impatient, key_id, kind, raw, ready};
+use crate::sample::{OWNER, block_on, creating, home, impatient, key_id, kind, put, raw, ready};
 
 fn insert_then<T>(state: &StateRuntime, then: impl FnOnce() -> Result<T, DatabaseError>) {
     let outcome = state.write(|transaction| {
@@ -19,24 +19,24 @@ fn insert_then<T>(state: &StateRuntime, then: impl FnOnce() -> Result<T, Databas
 fn a_transaction_that_fails_leaves_nothing_and_the_next_succeeds() {
     let (_scratch, home) = home();
     let state = impatient(&home);
-    state.put_binding(&ready(1)).unwrap();
+    put(&state, &ready(1)).unwrap();
     insert_then(&state, || Err::<(), _>(DatabaseError::Unexpected));
     assert!(locked(&state.writer).as_ref().unwrap().is_autocommit());
     assert_eq!(state.get_binding(&key_id(1), OWNER).unwrap(), Some(ready(1)));
-    state.put_binding(&ready(2)).unwrap();
+    put(&state, &ready(2)).unwrap();
 }
 
 #[test]
 fn a_panic_in_a_transaction_leaves_nothing_and_the_next_succeeds() {
     let (_scratch, home) = home();
     let state = impatient(&home);
-    state.put_binding(&ready(1)).unwrap();
+    put(&state, &ready(1)).unwrap();
     let work = || insert_then(&state, || -> Result<(), _> { panic::resume_unwind(Box::new(())) });
     thread::scope(|scope| assert!(scope.spawn(work).join().is_err()));
     assert!(state.writer.is_poisoned());
     assert!(locked(&state.writer).as_ref().unwrap().is_autocommit());
     assert_eq!(state.get_binding(&key_id(1), OWNER).unwrap(), Some(ready(1)));
-    state.put_binding(&ready(2)).unwrap();
+    put(&state, &ready(2)).unwrap();
 }
 
 #[test]
@@ -44,17 +44,17 @@ fn a_connection_stuck_in_a_transaction_is_replaced() {
     let (_scratch, home) = home();
     let state = impatient(&home);
     locked(&state.writer).as_ref().unwrap().execute_batch("BEGIN IMMEDIATE").unwrap();
-    assert_eq!(kind(state.put_binding(&ready(1))), "damaged");
-    state.put_binding(&ready(1)).unwrap();
+    assert_eq!(kind(put(&state, &ready(1))), "damaged");
+    put(&state, &ready(1)).unwrap();
 }
 
 #[test]
 fn a_database_that_was_migrated_meanwhile_is_not_written() {
     let (_scratch, home) = home();
     let state = impatient(&home);
-    state.put_binding(&ready(1)).unwrap();
+    put(&state, &ready(1)).unwrap();
     raw(&home).pragma_update(None, "user_version", 99).unwrap();
-    assert_eq!(kind(state.put_binding(&ready(2))), "too_new");
+    assert_eq!(kind(put(&state, &ready(2))), "too_new");
     assert_eq!(kind(state.delete_binding(&key_id(1))), "too_new");
 }
 
@@ -62,7 +62,7 @@ fn a_database_that_was_migrated_meanwhile_is_not_written() {
 fn a_look_up_does_not_wait_for_a_write_in_this_process() {
     let (_scratch, home) = home();
     let state = impatient(&home);
-    state.put_binding(&ready(1)).unwrap();
+    put(&state, &ready(1)).unwrap();
     let seen = state.write(|_| Ok(state.get_binding(&key_id(1), OWNER).unwrap()));
     assert_eq!(seen.unwrap(), Some(ready(1)));
 }

@@ -1,0 +1,17 @@
+//! The names of the files and folders in the home.
+
+use device_key_private_fs::{FileName, PrivateFsError};
+
+pub(crate) const DATABASE: &str = "state.sqlite";
+pub(crate) const WRITE_AHEAD_LOG: &str = "state.sqlite-wal";
+pub(crate) const OTHER_SIBLINGS: [&str; 2] = ["state.sqlite-shm", "state.sqlite-journal"];
+
+/// The folder of all leases.
+pub(crate) const LEASES: &str = "lock";
+/// The lease of the one process that prepares the database.
+pub(crate) const PREPARING: &str = "state-preparing";
+
+/// Parses a text that is known to be a file name.
+pub(crate) fn file_name(text: &str) -> Result<FileName, PrivateFsError> {
+    text.parse().map_err(|_| PrivateFsError::InvalidPath { path: text.into() })
+}
