@@ -1,19 +1,21 @@
-use std::time::Instant;
-
 use device_key::{AttestationInput, KeyAttestor, KeyReference, ProviderError};
-use device_key_tpm2::{
-    Attested, Certification, Credential as TpmCredential, EccP256Public, EndorsementTemplate, Name,
-};
+use device_key_tpm2::{Attested, Certification, Credential as TpmCredential, EccP256Public, Name};
 use device_key_types::{
     Sha256Digest, Signature,
     attestation::{Activation, Credential, EndorsementKeyKind, Identity, TpmBytes},
 };
 
 use crate::{
-    KeyFile, TpmProvider,
+    endorsement::{PREFERRED, kind, template},
     error::OperationError,
+    key_file::KeyFile,
     key_secret::KeySecret,
-    link::{AttestationKey, Endorsement, Link, public_key},
+    link::{
+        Link,
+        attestation::{AttestationKey, Endorsement},
+        public_key,
+    },
+    provider::TpmProvider,
 };
 
 impl KeyAttestor for TpmProvider {
@@ -88,20 +90,6 @@ impl KeyAttestor for TpmProvider {
     }
 }
 
-/// The endorsement keys that have a certificate.
-pub(crate) fn certified(
-    link: &mut Link,
-    deadline: Instant,
-) -> Result<Vec<EndorsementKeyKind>, OperationError> {
-    let mut certified = Vec::new();
-    for kind in EndorsementKeyKind::ALL {
-        if link.certificate(template(kind), deadline)?.is_some() {
-            certified.push(kind);
-        }
-    }
-    Ok(certified)
-}
-
 impl TpmProvider {
     /// The stored key, if it and its parent are the recorded ones.
     fn recorded(
@@ -140,26 +128,4 @@ fn check(
 
 fn bytes(bytes: &[u8]) -> Result<TpmBytes, OperationError> {
     Ok(bytes.to_vec().try_into()?)
-}
-
-/// The order of [`EndorsementKeyKind::ALL`].
-const PREFERRED: [EndorsementTemplate; 3] = {
-    let [first, second, third] = EndorsementKeyKind::ALL;
-    [template(first), template(second), template(third)]
-};
-
-const fn template(kind: EndorsementKeyKind) -> EndorsementTemplate {
-    match kind {
-        EndorsementKeyKind::Rsa2048 => EndorsementTemplate::Rsa2048,
-        EndorsementKeyKind::EccP256 => EndorsementTemplate::EccP256,
-        EndorsementKeyKind::EccP384 => EndorsementTemplate::EccP384,
-    }
-}
-
-const fn kind(template: EndorsementTemplate) -> EndorsementKeyKind {
-    match template {
-        EndorsementTemplate::Rsa2048 => EndorsementKeyKind::Rsa2048,
-        EndorsementTemplate::EccP256 => EndorsementKeyKind::EccP256,
-        EndorsementTemplate::EccP384 => EndorsementKeyKind::EccP384,
-    }
 }

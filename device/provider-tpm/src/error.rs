@@ -7,9 +7,9 @@ use device_key_tpm2::{
 use device_key_types::{
     InvalidPublicKey, InvalidSignature, attestation::InvalidEvidence, payload::UnserializableError,
 };
-use device_key_wrapping::WrapError;
+use device_key_wrapping::{UnwrapError, WrapError};
 
-use crate::{InvalidKeyFile, key_secrets::InvalidSecret};
+use crate::key_file::InvalidKeyFile;
 
 /// Why an operation failed, before it is said in the provider's words.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +58,24 @@ pub(crate) enum OperationError {
     PublicKey(#[from] InvalidPublicKey),
     #[error(transparent)]
     Signature(#[from] InvalidSignature),
+}
+
+/// The file does not give the secret of this key.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum InvalidSecret {
+    #[error("the secret's file holds no secret")]
+    Size,
+    #[error("the secret is wrapped, and this service was given no wrapping key")]
+    NoWrappingKey,
+    #[error(transparent)]
+    Unwrap(#[from] UnwrapError),
+}
+
+impl InvalidSecret {
+    /// Whether another setup of the service could use it.
+    pub(crate) const fn is_matter_of_setup(&self) -> bool {
+        matches!(self, Self::NoWrappingKey | Self::Unwrap(UnwrapError::UnknownVersion))
+    }
 }
 
 impl OperationError {

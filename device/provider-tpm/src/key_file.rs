@@ -3,7 +3,9 @@ use der::{
     asn1::{ObjectIdentifier, OctetStringRef},
     pem::{self, LineEnding},
 };
+use device_key_private_fs::{FileName, InvalidFileName};
 use device_key_tpm2::{EccP256Public, EccP256Template, MarshalError, PrivateBlob};
+use device_key_types::DeviceKeyId;
 
 const LABEL: &str = "TSS2 PRIVATE KEY";
 /// `id-loadablekey` (TCG OID registry; draft "ASN.1 Specification for TPM 2.0 Key Files", section 3.1).
@@ -134,4 +136,14 @@ impl KeyFile {
             && file.to_pem()?.as_bytes() == bytes;
         if is_ours { Ok(file) } else { Err(InvalidKeyFile::Foreign) }
     }
+}
+
+/// The name of a file that belongs to a key.
+pub(crate) fn file_name(key_id: &DeviceKeyId, suffix: &str) -> Result<FileName, InvalidFileName> {
+    format!("{key_id}{suffix}").parse()
+}
+
+/// The key that a file belongs to, or `None` if its name has another form.
+pub(crate) fn key_id(file: &FileName, suffix: &str) -> Option<DeviceKeyId> {
+    file.as_str().strip_suffix(suffix)?.parse().ok()
 }

@@ -1,11 +1,15 @@
 use std::sync::Arc;
 
-use device_key_private_fs::{FileName, PrivateDir, PrivateFsError};
+use device_key_private_fs::{PrivateDir, PrivateFsError};
 use device_key_types::DeviceKeyId;
-use device_key_wrapping::{UnwrapError, WrappingKey, is_wrapped};
+use device_key_wrapping::{WrappingKey, is_wrapped};
 use zeroize::Zeroizing;
 
-use crate::{error::OperationError, key_secret::KeySecret, stored_keys::key_id};
+use crate::{
+    error::{InvalidSecret, OperationError},
+    key_file::{file_name, key_id},
+    key_secret::KeySecret,
+};
 
 const SUFFIX: &str = ".secret";
 
@@ -21,24 +25,6 @@ const MAX_FILE_BYTES: usize = 256;
 pub struct KeySecrets {
     folder: PrivateDir,
     wrapping_key: Option<Arc<WrappingKey>>,
-}
-
-/// The file does not give the secret of this key.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum InvalidSecret {
-    #[error("the secret's file holds no secret")]
-    Size,
-    #[error("the secret is wrapped, and this service was given no wrapping key")]
-    NoWrappingKey,
-    #[error(transparent)]
-    Unwrap(#[from] UnwrapError),
-}
-
-impl InvalidSecret {
-    /// Whether another setup of the service could use it.
-    pub(crate) const fn is_matter_of_setup(&self) -> bool {
-        matches!(self, Self::NoWrappingKey | Self::Unwrap(UnwrapError::UnknownVersion))
-    }
 }
 
 impl KeySecrets {
@@ -63,7 +49,7 @@ impl KeySecrets {
         key_id: &DeviceKeyId,
         secret: &KeySecret,
     ) -> Result<(), OperationError> {
-        let name = file_name(key_id)?;
+        let name = file_name(key_id, SUFFIX)?;
         match &self.wrapping_key {
             Some(key) => {
                 let wrapped = key.wrap(&context(key_id), secret.as_bytes())?;
@@ -75,7 +61,7 @@ impl KeySecrets {
     }
 
     pub(crate) fn read(&self, key_id: &DeviceKeyId) -> Result<KeySecret, OperationError> {
-        let read = self.folder.read(&file_name(key_id)?, MAX_FILE_BYTES);
+        let read = self.folder.read(&file_name(key_id, SUFFIX)?, MAX_FILE_BYTES);
         let bytes = Zeroizing::new(read.map_err(|error| match error {
             PrivateFsError::NotFound { .. } => OperationError::NoSecret,
             error => OperationError::Folder(error),
@@ -98,12 +84,12 @@ impl KeySecrets {
 
     /// Whether the key has its secret still.
     pub(crate) fn contains(&self, key_id: &DeviceKeyId) -> Result<bool, OperationError> {
-        Ok(self.folder.check_file_if_present(&file_name(key_id)?)?)
+        Ok(self.folder.check_file_if_present(&file_name(key_id, SUFFIX)?)?)
     }
 
     /// Removes the secret and what a dead writer left of it; not an error if there is none.
     pub(crate) fn remove(&self, key_id: &DeviceKeyId) -> Result<(), OperationError> {
-        self.folder.remove(&file_name(key_id)?)?;
+        self.folder.remove(&file_name(key_id, SUFFIX)?)?;
         Ok(())
     }
 
@@ -118,12 +104,10 @@ fn context(key_id: &DeviceKeyId) -> Vec<u8> {
     format!("device-key-tpm-secret/v1 {key_id}").into_bytes()
 }
 
-fn file_name(key_id: &DeviceKeyId) -> Result<FileName, OperationError> {
-    Ok(format!("{key_id}{SUFFIX}").parse::<FileName>()?)
-}
-
 #[cfg(test)]
 mod tests {
+    use device_key_wrapping::UnwrapError;
+
     use super::*;
 
     #[test]
@@ -137,8 +121,8 @@ mod tests {
         secrets.create_new(&key, &secret).unwrap();
         assert_eq!(secrets.read(&key).unwrap().as_bytes(), secret.as_bytes());
 
-        let stored = folder.read(&file_name(&key).unwrap(), MAX_FILE_BYTES).unwrap();
-        folder.create_new(&file_name(&other).unwrap(), &stored).unwrap();
+        let stored = folder.read(&file_name(&key, SUFFIX).unwrap(), MAX_FILE_BYTES).unwrap();
+        folder.create_new(&file_name(&other, SUFFIX).unwrap(), &stored).unwrap();
         let error = secrets.read(&other).unwrap_err();
         let is_not_authentic = matches!(
             error,

@@ -31,6 +31,7 @@
 
 mod attestor;
 mod certificate;
+mod endorsement;
 mod error;
 mod key_file;
 mod key_secret;

@@ -1,4 +1,4 @@
-mod attestation;
+pub(crate) mod attestation;
 
 use std::time::{Duration, Instant};
 
@@ -9,10 +9,12 @@ use device_key_tpm2::{
 };
 use device_key_types::{DeviceKeyId, OsRandom, PublicKey, Signature, StorageParentName, TpmKind};
 
-pub(crate) use attestation::{AttestationKey, Endorsement};
-
 use crate::{
-    Authorization, KeyFile, Parent, TpmSettings, error::OperationError, key_secret::KeySecret, kind,
+    error::OperationError,
+    key_file::{Authorization, KeyFile, Parent},
+    key_secret::KeySecret,
+    kind,
+    settings::TpmSettings,
 };
 
 /// How long cleaning up may take. What a TPM that does not answer keeps is flushed at the next turn.
@@ -29,8 +31,8 @@ pub(crate) struct Link {
     parent: StorageKey,
     session: Session,
     loaded: Option<Loaded>,
-    /// What is made for one step and flushed behind it.
-    passing: Vec<Handle>,
+    /// Objects that are loaded for one step only, and flushed after it.
+    temporary: Vec<Handle>,
 }
 
 struct Loaded {
@@ -99,7 +101,7 @@ impl Link {
             parent,
             session,
             loaded: None,
-            passing: Vec::new(),
+            temporary: Vec::new(),
         })
     }
 
@@ -228,7 +230,7 @@ impl Link {
     /// On a connection that has failed already this takes no time: nothing more is sent on it.
     pub(crate) fn close(mut self) -> Leftovers {
         let mut leftovers = Leftovers(vec![self.session.handle()]);
-        leftovers.0.append(&mut self.passing);
+        leftovers.0.append(&mut self.temporary);
         leftovers.0.extend(self.loaded.map(|loaded| loaded.object.handle));
         if let Residence::Transient(_) = self.parent.residence {
             leftovers.0.push(self.parent.object.handle);

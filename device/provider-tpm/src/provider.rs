@@ -11,9 +11,11 @@ use device_key_types::{
 };
 
 use crate::{
-    KeySecrets, TpmSettings, attestor,
+    endorsement::certified,
     error::OperationError,
+    key_secrets::KeySecrets,
     link::{Link, public_key},
+    settings::TpmSettings,
     stored_keys::StoredKeys,
     turns::Turns,
 };
@@ -69,7 +71,7 @@ impl TpmProvider {
                 firmware_version: properties.firmware_version,
                 kind: link.kind(),
                 has_persistent_parent: link.residence() == Residence::Persistent,
-                certified_endorsement_keys: attestor::certified(link, deadline)?,
+                certified_endorsement_keys: certified(link, deadline)?,
             })
         })?)
     }

@@ -1,11 +1,13 @@
 use std::collections::BTreeSet;
 
-use device_key_private_fs::{FileName, PrivateDir, PrivateFsError};
+use device_key_private_fs::{PrivateDir, PrivateFsError};
 use device_key_types::DeviceKeyId;
 
 use crate::{
-    Authorization, KeyFile, KeySecrets, error::OperationError, key_file::MAX_FILE_BYTES,
+    error::OperationError,
+    key_file::{Authorization, KeyFile, MAX_FILE_BYTES, file_name, key_id},
     key_secret::KeySecret,
+    key_secrets::KeySecrets,
 };
 
 const SUFFIX: &str = ".pem";
@@ -40,7 +42,7 @@ impl StoredKeys {
         file: &KeyFile,
         secret: Option<&KeySecret>,
     ) -> Result<(), OperationError> {
-        let name = file_name(key_id)?;
+        let name = file_name(key_id, SUFFIX)?;
         let pem = file.to_pem()?;
         let secret = secret.zip(self.secrets.as_ref());
         if let Some((secret, secrets)) = secret {
@@ -70,7 +72,7 @@ impl StoredKeys {
     }
 
     fn read_file(&self, key_id: &DeviceKeyId) -> Result<KeyFile, OperationError> {
-        let read = self.files.read(&file_name(key_id)?, MAX_FILE_BYTES);
+        let read = self.files.read(&file_name(key_id, SUFFIX)?, MAX_FILE_BYTES);
         let bytes = read.map_err(|error| match error {
             PrivateFsError::NotFound { .. } => OperationError::NoKeyFile,
             error => OperationError::Folder(error),
@@ -96,7 +98,7 @@ impl StoredKeys {
                 _ => {}
             },
         }
-        self.files.remove(&file_name(key_id)?)?;
+        self.files.remove(&file_name(key_id, SUFFIX)?)?;
         Ok(())
     }
 
@@ -108,13 +110,4 @@ impl StoredKeys {
         let key_ids: BTreeSet<DeviceKeyId> = with_file.chain(with_secret).collect();
         Ok(key_ids.into_iter().collect())
     }
-}
-
-fn file_name(key_id: &DeviceKeyId) -> Result<FileName, OperationError> {
-    Ok(format!("{key_id}{SUFFIX}").parse::<FileName>()?)
-}
-
-/// Whose file it is, going by its name.
-pub(crate) fn key_id(file: &FileName, suffix: &str) -> Option<DeviceKeyId> {
-    file.as_str().strip_suffix(suffix)?.parse().ok()
 }

@@ -7,9 +7,9 @@ use std::{
 use tracing::debug;
 
 use crate::{
-    TpmSettings,
     error::OperationError,
     link::{Leftovers, Link},
+    settings::TpmSettings,
 };
 
 /// A TPM without a resource manager serves one program at a time. A connection that is idle for so
@@ -28,32 +28,32 @@ pub(crate) struct Turns {
 
 #[derive(Default)]
 struct Shared {
-    held: Mutex<Held>,
+    state: Mutex<State>,
     closing: Condvar,
 }
 
 #[derive(Default)]
-struct Held {
-    open: Option<Open>,
+struct State {
+    connection: Option<Connection>,
     /// Whether a thread waits for the connection to become idle.
     is_watched: bool,
     is_closing: bool,
     leftovers: Leftovers,
 }
 
-impl Held {
-    fn close(&mut self, open: Open) {
-        self.leftovers = open.link.close();
+impl State {
+    fn close(&mut self, connection: Connection) {
+        self.leftovers = connection.link.close();
     }
 }
 
-struct Open {
+struct Connection {
     link: Link,
     opened: Instant,
     last_used: Instant,
 }
 
-impl Open {
+impl Connection {
     fn new(link: Link) -> Self {
         let now = Instant::now();
         Self { link, opened: now, last_used: now }
@@ -61,9 +61,9 @@ impl Open {
 }
 
 impl Shared {
-    /// The slot is consistent whatever panicked: a connection is in it whole, or not at all.
-    fn lock(&self) -> MutexGuard<'_, Held> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The state is consistent whatever panicked: a connection is in it whole, or not at all.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -85,14 +85,14 @@ impl Turns {
     ) -> Result<T, OperationError> {
         // Waiting for another thread counts too.
         let deadline = Instant::now() + self.settings.deadline;
-        let mut held = self.shared.lock();
-        let kept = held.open.take();
+        let mut state = self.shared.lock();
+        let kept = state.connection.take();
         let was_kept = kept.is_some();
-        let mut open = match kept {
-            Some(open) => open,
-            None => self.open(&mut held, deadline)?,
+        let mut connection = match kept {
+            Some(connection) => connection,
+            None => self.open(&mut state, deadline)?,
         };
-        let mut result = operation(&mut open.link, deadline);
+        let mut result = operation(&mut connection.link, deadline);
         let is_stale = was_kept && result.as_ref().is_err_and(OperationError::is_stale_connection);
         let is_refused = was_kept && result.as_ref().is_err_and(OperationError::is_refused_secret);
         let is_full = self.settings.is_surely_simulated()
@@ -101,17 +101,17 @@ impl Turns {
             debug!(is_stale, is_refused, is_full, "the connection to the TPM is replaced");
             // A simulator serves one connection: the old one must be gone before the new one.
             if is_full {
-                open.link.flush_everything(deadline)?;
+                connection.link.flush_everything(deadline)?;
             } else if is_refused {
-                held.close(open);
+                state.close(connection);
             } else {
                 // What cannot be flushed any more went with the TPM's memory.
-                drop(open.link.close());
+                drop(connection.link.close());
             }
-            open = self.open(&mut held, deadline)?;
-            result = operation(&mut open.link, deadline);
+            connection = self.open(&mut state, deadline)?;
+            result = operation(&mut connection.link, deadline);
         }
-        self.put_back(&mut held, open, result.as_ref().err());
+        self.put_back(&mut state, connection, result.as_ref().err());
         result
     }
 
@@ -121,71 +121,76 @@ impl Turns {
         operation: impl FnOnce(&mut Link, Instant) -> Result<(), OperationError>,
     ) {
         let deadline = Instant::now() + self.settings.deadline;
-        let mut held = self.shared.lock();
-        if let Some(mut open) = held.open.take() {
-            let result = operation(&mut open.link, deadline);
-            self.put_back(&mut held, open, result.as_ref().err());
+        let mut state = self.shared.lock();
+        if let Some(mut connection) = state.connection.take() {
+            let result = operation(&mut connection.link, deadline);
+            self.put_back(&mut state, connection, result.as_ref().err());
         }
     }
 
-    fn open(&self, held: &mut Held, deadline: Instant) -> Result<Open, OperationError> {
-        Ok(Open::new(Link::open(&self.settings, &mut held.leftovers, deadline)?))
+    fn open(&self, state: &mut State, deadline: Instant) -> Result<Connection, OperationError> {
+        Ok(Connection::new(Link::open(&self.settings, &mut state.leftovers, deadline)?))
     }
 
     /// Keeps a connection that another operation can use.
-    fn put_back(&self, held: &mut Held, mut open: Open, error: Option<&OperationError>) {
+    fn put_back(
+        &self,
+        state: &mut State,
+        mut connection: Connection,
+        error: Option<&OperationError>,
+    ) {
         match error {
-            Some(error) if error.is_stale_connection() => drop(open.link.close()),
-            Some(error) if !error.leaves_connection_usable() => held.close(open),
+            Some(error) if error.is_stale_connection() => drop(connection.link.close()),
+            Some(error) if !error.leaves_connection_usable() => state.close(connection),
             _ => {
                 let must_share = !self.settings.has_resource_manager();
-                let is_turn_over = must_share && open.opened.elapsed() >= LONGEST_TURN;
-                if is_turn_over || (must_share && !self.watch(held)) {
-                    held.close(open);
+                let is_turn_over = must_share && connection.opened.elapsed() >= LONGEST_TURN;
+                if is_turn_over || (must_share && !self.watch(state)) {
+                    state.close(connection);
                 } else {
-                    open.last_used = Instant::now();
-                    held.open = Some(open);
+                    connection.last_used = Instant::now();
+                    state.connection = Some(connection);
                 }
             }
         }
     }
 
     /// Makes sure that somebody gives the connection back; whether that is so.
-    fn watch(&self, held: &mut Held) -> bool {
-        if !held.is_watched {
+    fn watch(&self, state: &mut State) -> bool {
+        if !state.is_watched {
             let shared = Arc::clone(&self.shared);
             let watcher = thread::Builder::new()
                 .name("tpm-idle".to_owned())
                 .stack_size(256 * 1024)
                 .spawn(move || give_back_when_idle(&shared));
-            held.is_watched = watcher.is_ok();
+            state.is_watched = watcher.is_ok();
         }
-        held.is_watched
+        state.is_watched
     }
 }
 
 fn give_back_when_idle(shared: &Shared) {
-    let mut held = shared.lock();
-    while let Some(open) = &held.open {
-        let left = IDLE.saturating_sub(open.last_used.elapsed());
-        if left.is_zero() || held.is_closing {
+    let mut state = shared.lock();
+    while let Some(connection) = &state.connection {
+        let left = IDLE.saturating_sub(connection.last_used.elapsed());
+        if left.is_zero() || state.is_closing {
             break;
         }
-        held = shared.closing.wait_timeout(held, left).unwrap_or_else(PoisonError::into_inner).0;
+        state = shared.closing.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
     }
-    held.is_watched = false;
-    if let Some(open) = held.open.take() {
+    state.is_watched = false;
+    if let Some(connection) = state.connection.take() {
         // Under the lock: a request that came now would only have to wait for the same simulator.
-        held.close(open);
+        state.close(connection);
     }
 }
 
 impl Drop for Turns {
     fn drop(&mut self) {
-        let mut held = self.shared.lock();
-        held.is_closing = true;
-        if let Some(open) = held.open.take() {
-            held.close(open);
+        let mut state = self.shared.lock();
+        state.is_closing = true;
+        if let Some(connection) = state.connection.take() {
+            state.close(connection);
         }
         self.shared.closing.notify_all();
     }

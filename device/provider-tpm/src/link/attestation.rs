@@ -10,8 +10,11 @@ use device_key_tpm2::{
 };
 use device_key_types::{Sha256Digest, attestation::ActivatedSecret};
 
-use super::{Link, not_signed};
-use crate::{certificate, error::OperationError};
+use crate::{
+    certificate,
+    error::OperationError,
+    link::{Link, not_signed},
+};
 
 /// Separates the attestation keys of device keys from whatever else is derived from the seed.
 const ATTESTATION_KEY_LABEL: &[u8] = b"device-key-attestation-key/v1\0";
@@ -270,12 +273,12 @@ impl Link {
         deadline: Instant,
         work: impl FnOnce(&mut Self) -> Result<T, OperationError>,
     ) -> Result<T, OperationError> {
-        self.passing.push(handle);
+        self.temporary.push(handle);
         let outcome = work(self);
         let flushed = self.tpm.flush(handle, deadline);
         // What the TPM did not answer for is flushed when the connection is closed.
         if matches!(flushed, Ok(()) | Err(TpmError::Refused { .. })) {
-            self.passing.retain(|passing| *passing != handle);
+            self.temporary.retain(|temporary| *temporary != handle);
         }
         let value = outcome?;
         flushed?;
