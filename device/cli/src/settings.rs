@@ -5,8 +5,8 @@ use std::{env, path::PathBuf};
 
 use device_key::{AddedBackend, Limits, RemoteControlPolicy};
 use device_key_config::{
-    Config, ConfigError, ConfigFile, Limits as ConfiguredLimits, ListenAddress, Providers, Service,
-    ServiceMode, WebSocket,
+    Config, ConfigError, ConfigFile, LimitSettings, ListenAddress, Providers, Service, ServiceMode,
+    WebSocket,
 };
 use device_key_provider_tpm::TpmAddress;
 use device_key_server::ServerLimits;
@@ -27,7 +27,7 @@ pub(crate) struct Settings {
     pub(crate) service: Option<ServiceMode>,
     /// Beside the built-in ones.
     pub(crate) backends: Vec<AddedBackend>,
-    pub(crate) limits: ConfiguredLimits,
+    pub(crate) limits: LimitSettings,
     pub(crate) listen: Vec<ListenAddress>,
     pub(crate) websocket: WebSocket,
     /// Where the configuration is, or would be.

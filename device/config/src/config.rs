@@ -6,7 +6,11 @@ use device_key_types::{BackendOrigin, Origin, PathPrefix, strict_json::Object};
 use serde::{Deserialize, Deserializer, de::Error as _};
 
 use crate::{
-    AbsolutePath, InvalidConfig, Limits, ListenAddress, ProviderName, Providers,
+    absolute_path::AbsolutePath,
+    error::InvalidConfig,
+    limits::LimitSettings,
+    listen::ListenAddress,
+    providers::{ProviderName, Providers},
     text::{parsed, parsed_list, parsed_some, table},
 };
 
@@ -36,7 +40,7 @@ pub struct Config {
     pub backends: Vec<AddedBackend>,
     /// `[limits]`.
     #[serde(deserialize_with = "table")]
-    pub limits: Limits,
+    pub limits: LimitSettings,
     /// `[websocket]`.
     #[serde(deserialize_with = "table")]
     pub websocket: WebSocket,

@@ -2,7 +2,7 @@ use std::{fmt, io, path::PathBuf};
 
 use device_key_private_fs::trusted::{Mistrust, TrustError};
 
-use crate::place::{key_at, line_and_column};
+use crate::text_position::{key_at, line_and_column};
 
 /// The text of a configuration that is not one.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{Config, ConfigError, trusted_file};
+use crate::{config::Config, error::ConfigError, trusted_file};
 
 /// Where the configuration is, and whether it must be there.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -33,15 +33,15 @@ mod error;
 mod file;
 mod limits;
 mod listen;
-mod place;
 mod providers;
 mod text;
+mod text_position;
 mod trusted_file;
 
 pub use absolute_path::{AbsolutePath, InvalidPath, UnixSocketPath};
 pub use config::{Config, Service, ServiceMode, Tpm, UnknownServiceMode, WebSocket};
 pub use error::{ConfigError, InvalidConfig};
 pub use file::ConfigFile;
-pub use limits::{Limit, Limits, OutOfRange};
+pub use limits::{Limit, LimitSettings, OutOfRange};
 pub use listen::{InvalidListenAddress, ListenAddress};
 pub use providers::{InvalidProviders, ProviderName, Providers};

@@ -22,7 +22,7 @@ pub struct OutOfRange {
 /// least is 1, because 0 would mean that nothing works.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Limits {
+pub struct LimitSettings {
     /// Connections of one user at a time: 1 to 4096, default 64.
     pub connections_per_user: Limit<4096>,
     /// Connections in all at a time: 1 to 16384, default 512.
@@ -40,7 +40,7 @@ pub struct Limits {
     stall_seconds: Limit<3600>,
 }
 
-impl Limits {
+impl LimitSettings {
     /// How long an operation may take, waiting included: 1 s to 1 h, default 90 s.
     pub fn operation(&self) -> Duration {
         self.operation_seconds.seconds()
@@ -57,7 +57,7 @@ impl Limits {
     }
 }
 
-impl Default for Limits {
+impl Default for LimitSettings {
     fn default() -> Self {
         Self {
             connections_per_user: Limit(64),

@@ -1,6 +1,6 @@
 use std::{fmt, net::SocketAddr, str::FromStr};
 
-use crate::{InvalidPath, UnixSocketPath};
+use crate::absolute_path::{InvalidPath, UnixSocketPath};
 
 /// One place to listen at.
 ///

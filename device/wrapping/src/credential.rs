@@ -6,10 +6,10 @@ use std::{
 
 use zeroize::Zeroizing;
 
-use crate::WrappingKey;
+use crate::key::WrappingKey;
 
 /// The credential's name, which is its file's name (systemd.exec(5), `LoadCredentialEncrypted=`).
-pub const CREDENTIAL_NAME: &str = "device-key-wrapping-key";
+const CREDENTIAL_NAME: &str = "device-key-wrapping-key";
 
 /// The credential is there, but it is not a key.
 #[derive(Debug, thiserror::Error)]

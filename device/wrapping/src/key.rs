@@ -11,7 +11,7 @@ const MAGIC: &[u8] = b"DKW";
 const TAG_LEN: usize = 16;
 
 /// How many bytes longer a wrapped secret is: header, nonce and tag.
-pub const OVERHEAD_BYTES: usize = HEADER.len() + NONCE_LEN + TAG_LEN;
+const OVERHEAD_BYTES: usize = HEADER.len() + NONCE_LEN + TAG_LEN;
 
 /// A key under which secrets are kept.
 ///

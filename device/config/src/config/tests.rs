@@ -88,9 +88,9 @@ fn everything() {
     let backends: Vec<_> =
         backends.iter().map(|added| format!("{}{}", added.origin, added.path_prefix)).collect();
     assert_eq!(backends, ["https://backend.example/api/codex", "http://localhost:3000/dev"]);
-    let Limits { connections_per_user, connections, waiting_per_user, .. } = limits;
+    let LimitSettings { connections_per_user, connections, waiting_per_user, .. } = limits;
     assert_eq!((connections_per_user.get(), connections.get(), waiting_per_user.get()), (1, 2, 3));
-    let Limits { waiting_per_provider, requests_per_connection, keys_per_user, .. } = limits;
+    let LimitSettings { waiting_per_provider, requests_per_connection, keys_per_user, .. } = limits;
     assert_eq!(
         (waiting_per_provider.get(), requests_per_connection.get(), keys_per_user.as_count()),
         (4, 5, 6)
@@ -113,7 +113,7 @@ fn the_documentation_is_true() {
     let (_, rest) = document.split_once("```toml\n").unwrap();
     let (example, _) = rest.split_once("```").unwrap();
     let Config { home, limits, backends, websocket, .. } = config(example);
-    assert_eq!((limits, backends.len()), (Limits::default(), 1));
+    assert_eq!((limits, backends.len()), (LimitSettings::default(), 1));
     assert!(home.is_some() && websocket.token_file.is_some());
 }
 
