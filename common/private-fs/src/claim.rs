@@ -4,15 +4,17 @@
 //! file description, so a second open conflicts even in the same process, and the kernel drops it
 //! when the last descriptor closes, also after `SIGKILL`. Two rules make removal safe:
 //!
-//! 1. Only a process that holds the lock may remove the name, and only while the name still leads to
-//!    the inode it locked. So a live claim is never removed.
-//! 2. A claimant creates the file itself (`O_EXCL`), locks it, and then looks whether the name still
-//!    leads to its inode. A sweeper may have come between creating and locking; then the claimant
-//!    holds a nameless file and starts again. So a claim that was returned is named and locked.
+//! 1. Only a process that holds the lock may remove the name, and only while the name still leads
+//!    to the inode it locked. So a live claim is never removed.
+//! 2. A claimant creates the file itself (`O_EXCL`), locks it, and then looks whether the name
+//!    still leads to its inode. A sweeper may have come between creating and locking; then the
+//!    claimant holds a nameless file and starts again. So a claim that was returned is named and
+//!    locked.
 //!
 //! The claimant waits for the lock of the file it created: nobody but a sweeper or a probe can have
 //! it, and these hold it for two system calls. While a process forks, its child shares the lock
-//! until `exec` closes it (`O_CLOEXEC`); a claim can look alive that much longer, never dead too soon.
+//! until `exec` closes it (`O_CLOEXEC`); a claim can look alive that much longer, never dead too
+//! soon.
 
 use std::{
     fs::File,
@@ -138,8 +140,8 @@ pub(crate) fn restore_owner_access(fd: impl AsFd) -> Result<(), Errno> {
     fchmod(&fd, Mode::from_raw_mode(FILE_MODE))
 }
 
-/// `O_RDWR`, because NFS maps an exclusive flock to a write lock (flock(2)); `O_NONBLOCK`, because a
-/// FIFO would keep us waiting.
+/// `O_RDWR`, because NFS maps an exclusive flock to a write lock (flock(2)); `O_NONBLOCK`, because
+/// a FIFO would keep us waiting.
 fn open_existing(dir: &PrivateDir, name: &str) -> Result<Option<OwnedFd>, PrivateFsError> {
     let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let fd = match openat(dir.fd(), name, flags, Mode::empty()) {

@@ -95,8 +95,8 @@ impl PrivateDir {
 
     /// The names in this folder, of files and folders, sorted by their bytes.
     ///
-    /// What is no [`FileName`] is left out, for nothing here creates it: names that begin with a
-    /// dot (files being written among them) and names that are not UTF-8.
+    /// Names that are not a [`FileName`] are left out, because nothing here creates them: names
+    /// that begin with a dot (files being written among them) and names that are not UTF-8.
     ///
     /// Fails with `Io`.
     pub fn list(&self) -> Result<Vec<FileName>, PrivateFsError> {
@@ -130,8 +130,8 @@ impl PrivateDir {
     }
 }
 
-/// For what is asked of the folder itself: its file system, or the folders above it. Reaching a file
-/// through it would go around the checks.
+/// For what is asked of the folder itself: its file system, or the folders above it. Reaching a
+/// file through it would go around the checks.
 impl AsFd for PrivateDir {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()

@@ -62,11 +62,12 @@ impl PrivateDir {
 
     /// The contents of a file of at most `max_len` bytes.
     ///
-    /// They are read into one allocation of the file's size, which is never copied, so a caller that
-    /// zeroizes the vector has wiped a secret. This crate wipes nothing.
+    /// They are read into one allocation of the file's size, which is never copied, so a caller
+    /// that zeroizes the vector has wiped a secret. This crate wipes nothing.
     ///
     /// Fails with `NotFound`, `SymbolicLink`, `NotRegular`, `WrongOwner`, `WrongMode`, `Linked`,
-    /// `TooLarge`, or `Io` (`InvalidData` if the size changes meanwhile: these files are written once).
+    /// `TooLarge`, or `Io` (`InvalidData` if the size changes meanwhile: these files are written
+    /// once).
     pub fn read(&self, name: &FileName, max_len: usize) -> Result<Vec<u8>, PrivateFsError> {
         let path = self.path_of(name.as_str());
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
@@ -107,11 +108,12 @@ impl PrivateDir {
         Err(PrivateFsError::NotFound { path: path() })
     }
 
-    /// Whether the file is there; if so, it is a regular file, ours, private, with one name.
+    /// Returns whether the file exists. If it does, it is a regular file, ours, private, with one
+    /// name.
     ///
-    /// The descriptor is an `O_PATH` one. Closing any other would drop every fcntl(2) lock that this
-    /// process has on the file, among them those of an open database (sqlite.org, "How To Corrupt
-    /// An `SQLite` Database File", section 2.2).
+    /// The descriptor is an `O_PATH` one. Closing any other would drop every fcntl(2) lock that
+    /// this process has on the file, among them those of an open database (sqlite.org, "How To
+    /// Corrupt An `SQLite` Database File", section 2.2).
     ///
     /// Fails with `SymbolicLink`, `NotRegular`, `WrongOwner`, `WrongMode`, `Linked`, or `Io`.
     pub fn check_file_if_present(&self, name: &FileName) -> Result<bool, PrivateFsError> {
@@ -128,8 +130,8 @@ impl PrivateDir {
     /// The folder is synced in either case, so that an earlier removal cut short is made durable. A
     /// link is removed itself, not what it leads to.
     ///
-    /// Fails with `Held` if a live process is creating this file, with `NotRegular` for a folder, or
-    /// with `Io`. Only after a failed [`Operation::Sync`] may the name be gone nevertheless.
+    /// Fails with `Held` if a live process is creating this file, with `NotRegular` for a folder,
+    /// or with `Io`. Only after a failed [`Operation::Sync`] may the name be gone nevertheless.
     pub fn remove(&self, name: &FileName) -> Result<bool, PrivateFsError> {
         let path = || self.path_of(name.as_str());
         if sweep(self, &name.partial())? == Holder::Alive {

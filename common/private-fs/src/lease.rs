@@ -10,12 +10,13 @@ use crate::{
 #[cfg(test)]
 mod tests;
 
-/// A locked file that says its holder is alive, unlike a process id, which can be reused.
+/// A locked file that shows that its holder is alive. A process id could not, because it can be
+/// reused.
 ///
-/// The file (mode `0600`, empty) is locked with flock(2) as long as this value lives, and removed on
-/// drop. If the process dies, however it dies, the kernel drops the lock and the file remains for
-/// [`PrivateDir::break_lease`] to find. The lock excludes other processes and other places in this
-/// one alike. It says nothing across machines: on NFS it is only as good as the lock service.
+/// The file (mode `0600`, empty) is locked with flock(2) as long as this value lives, and removed
+/// on drop. If the process dies, however it dies, the kernel drops the lock and the file remains
+/// for [`PrivateDir::break_lease`] to find. The lock excludes other processes and other places in
+/// this one alike. It says nothing across machines: on NFS it is only as good as the lock service.
 ///
 /// Take the lease before writing its name anywhere: whoever reads the name then finds it locked, or
 /// its holder gone.
@@ -29,14 +30,15 @@ pub struct Lease {
 /// Whether the holder of a lease is alive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LeaseState {
-    /// Nobody holds it: the file is missing, or its lock is gone with its holder.
+    /// Nobody holds the lease: the file is missing, or its holder ended and the lock with it.
     Free,
-    /// It is locked: by a live holder or, for two system calls, by another look at a dead one.
+    /// The file is locked, by a live holder or, for two system calls, by another process that looks
+    /// at it.
     Held,
 }
 
 impl Lease {
-    /// The name it was taken under.
+    /// The name under which the lease was taken.
     pub fn name(&self) -> &FileName {
         &self.name
     }
@@ -48,8 +50,8 @@ impl PrivateDir {
     /// The file is created, locked, and then its name looked up again: if a sweeper found it before
     /// it was locked and removed it, another is made. A returned lease is locked and named.
     ///
-    /// Fails with `Held` if a live holder has it; with `SymbolicLink`, `NotRegular`, `WrongOwner` or
-    /// `WrongMode` if something else stands there, which is left as it is; or with `Io`.
+    /// Fails with `Held` if a live holder has it; with `SymbolicLink`, `NotRegular`, `WrongOwner`
+    /// or `WrongMode` if something else stands there, which is left as it is; or with `Io`.
     pub fn lease(&self, name: &FileName) -> Result<Lease, PrivateFsError> {
         let claim = Claim::take(self, name.as_str())?;
         Ok(Lease { _locked_until_dropped: claim, name: name.clone() })

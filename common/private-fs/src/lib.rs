@@ -6,9 +6,9 @@
 //! another; links, other owners and wider modes are refused, with what was found and what was
 //! expected. A [`Lease`] is a locked file that says its holder is alive.
 //!
-//! It is not encryption, and no defence against root or against programs of the same user: those
-//! own the files too. It neither repairs the modes it refuses nor wipes what it read; the caller
-//! wipes secrets. It is Linux only (`O_PATH`, `renameat2`).
+//! It is not encryption, and it does not defend against root or programs of the user, who own the
+//! files too. It neither repairs the modes it refuses nor wipes what it read; the caller wipes
+//! secrets. It is Linux only (`O_PATH`, `renameat2`).
 //!
 //! ```
 //! use device_key_private_fs::{FileName, PrivateDir, PrivateFsError};

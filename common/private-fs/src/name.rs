@@ -18,7 +18,7 @@ const PARTIAL_AFFIXES: usize = ".".len() + ".partial".len();
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FileName(String);
 
-/// Why a text is no [`FileName`].
+/// Why a text is not a [`FileName`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum InvalidFileName {

@@ -229,8 +229,8 @@ impl TrustPolicy<'_> {
     }
 }
 
-/// Opens a regular file for reading. The type is checked with `O_PATH` first, because opening a FIFO
-/// or a device for reading has effects; `O_NONBLOCK` is for one that is put there meanwhile.
+/// Opens a regular file for reading. The type is checked with `O_PATH` first, because opening a
+/// FIFO or a device for reading has effects; `O_NONBLOCK` is for one that is put there meanwhile.
 fn open_regular(folder: impl AsFd, name: &OsStr, path: &Path) -> Result<OwnedFd, TrustError> {
     let open = |flags| {
         let opened = open_at(&folder, name, flags).map_err(TrustError::io(path))?;

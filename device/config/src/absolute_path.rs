@@ -1,3 +1,5 @@
+//! Absolute paths in one plain spelling, and the paths of Unix sockets.
+
 use std::{
     ffi::OsStr,
     fmt,
@@ -16,7 +18,7 @@ pub struct AbsolutePath(PathBuf);
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct UnixSocketPath(AbsolutePath);
 
-/// Why a text is not such a path.
+/// Why a text is not an [`AbsolutePath`] or a [`UnixSocketPath`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidPath {
     /// Relative, `/` itself, or with a `.`, `..` or empty part or a zero byte.
@@ -45,8 +47,9 @@ impl UnixSocketPath {
         Self(AbsolutePath("/run/device-key/device-key.sock".into()))
     }
 
-    /// Where a service of one user listens, given the value of `XDG_RUNTIME_DIR`. Nowhere if that is
-    /// not absolute: such a value is to be ignored (XDG Base Directory Specification).
+    /// Where a service of one user listens, given the value of `XDG_RUNTIME_DIR`. `None` if the
+    /// value is not absolute, because such a value is to be ignored (XDG Base Directory
+    /// Specification).
     pub fn of_user(runtime_dir: Option<&OsStr>) -> Option<Self> {
         let socket = Path::new(runtime_dir?).join("device-key/device-key.sock");
         socket.to_str()?.parse().ok()

@@ -1,3 +1,5 @@
+//! The typed contents of the configuration file.
+
 use std::{fmt, str::FromStr};
 
 use device_key::AddedBackend;
@@ -21,20 +23,20 @@ pub struct Config {
     /// `home`: the folder for state and keys.
     #[serde(deserialize_with = "parsed_some")]
     pub home: Option<AbsolutePath>,
-    /// `providers`: which are used.
+    /// `providers`: which providers are used.
     #[serde(deserialize_with = "providers")]
     pub providers: Providers,
     /// `listen`: where the service listens; each address once.
     #[serde(deserialize_with = "parsed_list")]
     pub listen: Vec<ListenAddress>,
-    /// `[service]`: a service that many clients use; without it, the app-server is in the hands of
-    /// the client that spawned it.
+    /// `[service]`: a service that many clients use; without it, the app-server is run by the
+    /// client that spawned it, as its child process.
     #[serde(deserialize_with = "service")]
     pub service: Option<Service>,
     /// `[tpm]`.
     #[serde(deserialize_with = "table")]
     pub tpm: Tpm,
-    /// `[[backend]]`: backends beside the built-in ones, for
+    /// `[[backend]]`: backends in addition to the built-in ones, for
     /// [`RemoteControlPolicy::with_backends`](device_key::RemoteControlPolicy::with_backends).
     #[serde(rename = "backend", deserialize_with = "backends")]
     pub backends: Vec<AddedBackend>,
@@ -50,7 +52,7 @@ pub struct Config {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Service {
-    /// Whose it is.
+    /// Whose service it is.
     #[serde(deserialize_with = "parsed")]
     pub mode: ServiceMode,
 }
@@ -58,14 +60,14 @@ pub struct Service {
 /// Whose service it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ServiceMode {
-    /// Of the machine, under a user of its own: TPM keys get a secret each, keys can be OS-protected,
-    /// and the process is hardened.
+    /// Of the machine, under a user of its own: TPM keys get a secret each, keys can be
+    /// OS-protected, and the process is hardened.
     System,
     /// Of one user, under that user: its clients could reach whatever the service can.
     User,
 }
 
-/// There is no [`ServiceMode`] of this name.
+/// A text is not the name of a [`ServiceMode`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a service is of the system or of a user: system or user")]
 pub struct UnknownServiceMode;
@@ -95,10 +97,10 @@ impl fmt::Display for ServiceMode {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Tpm {
-    /// Which one; by default the machine's own.
+    /// The address of the TPM. The default is the machine's own TPM.
     #[serde(deserialize_with = "parsed_some")]
     pub device: Option<TpmAddress>,
-    /// Whether a simulator will do. Its keys are marked as simulated for good.
+    /// Whether a simulator is accepted. Its keys stay marked as simulated.
     pub allow_simulated: bool,
 }
 
@@ -106,10 +108,10 @@ pub struct Tpm {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct WebSocket {
-    /// The file with the token that a client off this machine must bear.
+    /// The file with the token that a client on another machine must present.
     #[serde(deserialize_with = "parsed_some")]
     pub token_file: Option<AbsolutePath>,
-    /// Web pages of these origins may connect; without any, none may.
+    /// The origins whose web pages may connect. If the list is empty, no web page may.
     #[serde(deserialize_with = "parsed_list")]
     pub allowed_origins: Vec<Origin>,
 }

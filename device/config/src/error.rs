@@ -1,17 +1,19 @@
+//! Why a configuration text or file is not used.
+
 use std::{fmt, io, path::PathBuf};
 
 use device_key_private_fs::trusted::{Mistrust, TrustError};
 
 use crate::text_position::{key_at, line_and_column};
 
-/// The text of a configuration that is not one.
+/// A text that is not a valid configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidConfig {
     /// The line, from 1.
     pub line: usize,
     /// The column in characters, from 1.
     pub column: usize,
-    /// The dotted path of the key, where the text can be read that far: `limits.connections`.
+    /// The dotted path of the key, such as `limits.connections`, if the text can be read that far.
     pub key: Option<String>,
     /// What is wrong, for people.
     pub message: String,
@@ -37,8 +39,8 @@ impl fmt::Display for InvalidConfig {
 
 impl std::error::Error for InvalidConfig {}
 
-/// Why a configuration file is not used. None of these is passed over: what the operator wanted is
-/// not known then.
+/// Why a configuration file is not used. The service does not start without it, because what the
+/// operator wanted is not known.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file that was named is not there.
@@ -47,7 +49,7 @@ pub enum ConfigError {
         /// The file.
         path: PathBuf,
     },
-    /// Somebody else could have written what it says, or could lead us to another file.
+    /// Somebody else could have written the file, or could lead us to another file.
     #[error("{} {mistrust}", path.display())]
     Untrusted {
         /// The file, or the folder above it.

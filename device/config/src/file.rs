@@ -1,3 +1,5 @@
+//! Where the configuration file is, and how it is loaded.
+
 use std::{
     env,
     ffi::OsString,
@@ -16,7 +18,8 @@ pub enum ConfigFile {
 }
 
 impl ConfigFile {
-    /// The file that was asked for, with `--config` or `DEVICE_KEY_CONFIG`, or else the first of:
+    /// Returns the file that was asked for, with `--config` or `DEVICE_KEY_CONFIG`. If none was,
+    /// returns the first of:
     ///
     /// 1. `$CONFIGURATION_DIRECTORY/config.toml`. systemd sets that variable for a unit with
     ///    `ConfigurationDirectory=device-key`: to `/etc/device-key` for a system service and to the
@@ -24,8 +27,8 @@ impl ConfigFile {
     /// 2. `$XDG_CONFIG_HOME/device-key/config.toml`
     /// 3. `$HOME/.config/device-key/config.toml`
     ///
-    /// Relative paths in variables are ignored, as the XDG Base Directory Specification asks. Who
-    /// has none of them has no configuration. `variable` reads the environment.
+    /// Relative paths in variables are ignored, as the XDG Base Directory Specification asks. If
+    /// none of the variables is set, there is no configuration. `variable` reads the environment.
     pub fn locate(
         asked: Option<&Path>,
         variable: impl Fn(&str) -> Option<OsString>,
@@ -48,12 +51,12 @@ impl ConfigFile {
         path
     }
 
-    /// Reads it. Nothing, if it is a default that is not there.
+    /// Reads the file. Returns `None` if it is the default file and does not exist.
     ///
     /// The file and every folder above it must belong to root or to the effective user and be
     /// writable by nobody else, whatever the sticky bit says; there must be no link among them. The
-    /// file must be a regular one with one name, of at most 64 KiB. All that is asked of open
-    /// descriptors, and the text is read from the one that was asked.
+    /// file must be a regular one with one name, of at most 64 KiB. These checks are made on open
+    /// descriptors, and the text is read from the descriptor that was checked.
     pub fn load(&self) -> Result<Option<Config>, ConfigError> {
         let Some(text) = trusted_file::read(self.path())? else {
             return match self {

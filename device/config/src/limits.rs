@@ -1,3 +1,5 @@
+//! The `[limits]` table: how much the service takes on at a time.
+
 use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Deserializer, de::Error as _};
@@ -18,8 +20,8 @@ pub struct OutOfRange {
 
 /// How much the service takes at a time, and how long it waits.
 ///
-/// The most that each may be keeps memory and descriptors within what one service can have; the
-/// least is 1, because 0 would mean that nothing works.
+/// The upper bounds keep memory and descriptors within what one service can have. The lower bound
+/// is 1, because nothing would work with 0.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LimitSettings {

@@ -1,3 +1,5 @@
+//! The addresses at which the service listens.
+
 use std::{fmt, net::SocketAddr, str::FromStr};
 
 use crate::absolute_path::{InvalidPath, UnixSocketPath};
@@ -26,7 +28,7 @@ pub enum InvalidListenAddress {
     /// The path after `unix://` is not one.
     #[error(transparent)]
     Path(#[from] InvalidPath),
-    /// What comes after `ws://` is not a literal address and a port in their one spelling.
+    /// The text after `ws://` is not a literal address and a port in their canonical spelling.
     #[error(
         "after ws:// come a literal IP address and a port, such as 127.0.0.1:7777 or [::1]:7777"
     )]

@@ -1,7 +1,9 @@
+//! Which key providers are used.
+
 use std::{collections::BTreeSet, fmt, str::FromStr};
 
 /// A kind of provider, in the order in which `create` tries them: hardware first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ProviderName {
     /// The TPM 2.0.
     Tpm,
@@ -9,7 +11,7 @@ pub enum ProviderName {
     Os,
 }
 
-/// Which providers are used; at least one. All of them by default.
+/// The set of providers that are used, at least one. By default, every provider is used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Providers(BTreeSet<ProviderName>);
 
@@ -37,18 +39,18 @@ impl ProviderName {
 }
 
 impl Providers {
-    /// Narrows to these, whatever their order.
+    /// Makes a set of these providers, in any order.
     pub fn of(names: impl IntoIterator<Item = ProviderName>) -> Result<Self, InvalidProviders> {
         let names: BTreeSet<_> = names.into_iter().collect();
         if names.is_empty() { Err(InvalidProviders::Empty) } else { Ok(Self(names)) }
     }
 
-    /// Whether this one is used.
+    /// Whether this provider is used.
     pub fn contains(&self, name: ProviderName) -> bool {
         self.0.contains(&name)
     }
 
-    /// Those that are used, hardware first.
+    /// The providers that are used, hardware first.
     pub fn iter(&self) -> impl Iterator<Item = ProviderName> {
         self.0.iter().copied()
     }

@@ -1,5 +1,6 @@
-//! What must hold for keys to be OS-protected. Each condition is looked at by descriptor and reported
-//! by itself, with what was found and what to do about it; what cannot be found out does not hold.
+//! The conditions under which keys are OS-protected. Each condition is checked on open descriptors
+//! and reported separately, with what was found and how to fix it. A condition that cannot be
+//! checked does not hold.
 
 pub(crate) mod caller;
 mod files;
@@ -16,7 +17,7 @@ use device_key_types::OsProtectionCondition as Condition;
 
 use self::{report::ConditionReport, service_user::ServiceUser};
 
-/// What is judged: this process, its key folder, and the files that it obeys.
+/// The subject of the checks: this process, its key folder, and its configuration files.
 #[derive(Clone, Copy, Debug)]
 pub struct Subject<'a> {
     /// The folder of key files.
@@ -25,14 +26,15 @@ pub struct Subject<'a> {
     pub configuration: &'a [PathBuf],
 }
 
-/// Every condition that does not depend on the caller, in the order in which the first that does not
-/// hold is told to clients. It reads every key file and looks at every library.
+/// Checks every condition that does not depend on the caller. Clients are told the first report
+/// that does not hold. This reads every key file and looks at every library.
 pub fn evaluate(subject: &Subject<'_>) -> Vec<ConditionReport> {
     let service = ServiceUser::current();
     merge(evaluate_quick(subject, service), evaluate_files(subject, service))
 }
 
-/// One report a condition: of two, the one that does not hold, or else the one that took longer.
+/// Merges two lists into one report for each condition. If a condition is in both lists, a report
+/// that does not hold wins. If both hold, the report on the files wins.
 pub(crate) fn merge(
     mut quick: Vec<ConditionReport>,
     files: Vec<ConditionReport>,
@@ -47,7 +49,7 @@ pub(crate) fn merge(
     quick
 }
 
-/// What can be found out in some dozen system calls, however many keys there are.
+/// Checks what takes some dozen system calls, however many keys there are.
 pub(crate) fn evaluate_quick(subject: &Subject<'_>, service: ServiceUser) -> Vec<ConditionReport> {
     vec![
         ConditionReport::new(Condition::UserNamespace, process::user_namespace()),
@@ -62,7 +64,7 @@ pub(crate) fn evaluate_quick(subject: &Subject<'_>, service: ServiceUser) -> Vec
     ]
 }
 
-/// What takes longer with every key and library.
+/// Checks each key file and library, which takes longer with each of them.
 pub(crate) fn evaluate_files(subject: &Subject<'_>, service: ServiceUser) -> Vec<ConditionReport> {
     vec![
         ConditionReport::new(Condition::KeyFolder, keys::files(subject.keys)),

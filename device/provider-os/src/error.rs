@@ -1,9 +1,11 @@
+//! Why an operation of the provider failed.
+
 use device_key::{ProviderError, ProviderErrorKind};
 use device_key_private_fs::{InvalidFileName, PrivateFsError};
 use device_key_types::{InvalidPublicKey, InvalidSignature, OsProtectionCondition};
 use device_key_wrapping::{UnwrapError, WrapError};
 
-/// Why an operation failed, before it is said in the provider's words.
+/// Why an operation failed. It becomes the source of a [`ProviderError`].
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OperationError {
     #[error("{condition} does not hold: {found}")]
@@ -56,7 +58,7 @@ impl OperationError {
             Self::KeyFile(KeyFileError::Imported) => {
                 ProviderErrorKind::OsProtectionUnavailable(OsProtectionCondition::ImportedKey)
             }
-            // Not the key is at fault but the place: others may have read what lies there.
+            // The folder is at fault, not the key: others may have read the files in it.
             Self::Folder(
                 PrivateFsError::WrongOwner { .. }
                 | PrivateFsError::WrongMode { .. }

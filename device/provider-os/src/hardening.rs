@@ -1,5 +1,5 @@
-//! What a service process does to itself before it handles a key. Not undone by anything but exec,
-//! which the filter forbids.
+//! What a service process does to itself before it handles a key. Only exec could undo it, which
+//! the filter forbids.
 
 pub(crate) mod error;
 pub(crate) mod report;
@@ -21,11 +21,12 @@ use self::{
 };
 use crate::sys;
 
-/// Hardens the process, in this order. After any change of user, because that may make the process
-/// dumpable again; before any second thread, because most of it is the thread's own, and handed down.
+/// Hardens the process. Call it after any change of user, because that may make the process
+/// dumpable again, and before a second thread is started, because most steps affect only the
+/// calling thread and the threads that it starts later.
 ///
-/// What a kernel lacks is reported and left out, except what is a condition of the class: dumpable,
-/// `no_new_privs` and core dumps.
+/// A step that the kernel lacks is reported and left out, except the steps that are conditions of
+/// the class: dumpable, `no_new_privs` and core dumps.
 pub fn harden(hardening: &Hardening) -> Result<HardeningReport, HardeningError> {
     refuse_other_threads()?;
     let steps = vec![

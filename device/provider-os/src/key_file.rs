@@ -1,8 +1,9 @@
-//! What a key file holds: an unencrypted PKCS#8 `PrivateKeyInfo` (RFC 5208 section 5) in DER with one
-//! attribute, which says that the key was generated here, and under which name. Other software reads
-//! the key and ignores the attribute. A key that was made elsewhere lacks it, a file that was renamed
-//! carries the wrong name, and neither is used. The attribute is no proof against whoever may write
-//! the file; the folder's mode keeps those out. With a wrapping key the file is encrypted as a whole.
+//! What a key file holds: an unencrypted PKCS#8 `PrivateKeyInfo` (RFC 5208 section 5) in DER with
+//! one attribute, which says that the key was generated here, and under which name. Other software
+//! reads the key and ignores the attribute. A key that was made elsewhere lacks it, a file that was
+//! renamed carries the wrong name, and neither is used. The attribute proves nothing against anyone
+//! who may write the file; the folder's mode keeps other users out. With a wrapping key the file is
+//! encrypted as a whole.
 
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use device_key_private_fs::FileName;
@@ -15,7 +16,7 @@ use crate::error::{KeyFileError, OperationError};
 #[cfg(test)]
 mod tests;
 
-/// Longest file accepted, in bytes. Ours take 231, encrypted 263.
+/// The longest file accepted, in bytes. Our files take 231 bytes, or 263 if they are encrypted.
 pub(crate) const MAX_FILE_BYTES: usize = 512;
 
 const FILE_SUFFIX: &str = ".p8";
@@ -23,11 +24,11 @@ const FILE_SUFFIX: &str = ".p8";
 /// What comes before the version in aws-lc's `PrivateKeyInfo` of a P-256 key, and how much follows.
 const BARE_HEADER: [u8; 3] = [0x30, 0x81, 0x87];
 const BODY_BYTES: usize = 0x87;
-/// The same with the attribute behind it.
+/// The header of a `PrivateKeyInfo` with the attribute at its end.
 const MARKED_HEADER: [u8; 3] = [0x30, 0x81, 0xE4];
 /// `attributes [0] IMPLICIT SET OF`, with one attribute: the type 2.25 and the number of the UUID
-/// eeaa1f38-09ff-498a-829d-1d7d91e3ab8e (ITU-T X.667 section 7), and a set of one `UTF8String` of 63
-/// bytes, whose contents follow.
+/// eeaa1f38-09ff-498a-829d-1d7d91e3ab8e (ITU-T X.667 section 7), and a set of one `UTF8String` of
+/// 63 bytes, whose contents follow.
 const ATTRIBUTE_HEADER: [u8; 30] = [
     0xA0, 0x5B, 0x30, 0x59, // attributes, attribute
     0x06, 0x14, 0x69, 0x83, 0xDD, 0xAA, 0x8F, 0xCE, 0x81, 0x9F, 0xFA, 0xA6, 0x95, 0x82, 0xCE, 0xC7,
@@ -45,7 +46,7 @@ pub(crate) fn key_id(name: &FileName) -> Option<DeviceKeyId> {
     name.as_str().strip_suffix(FILE_SUFFIX)?.parse().ok()
 }
 
-/// A key just generated, as a file for this name.
+/// Writes the file of a new key.
 pub(crate) fn write(
     key_id: &DeviceKeyId,
     pair: &EcdsaKeyPair,
@@ -66,7 +67,8 @@ pub(crate) fn write(
     }
 }
 
-/// The key in a file that [`write`] made for this name, under the same wrapping key or none.
+/// Reads the key from a file that [`write`] made for this key id, with the wrapping key that the
+/// file was written with, if any.
 pub(crate) fn read(
     key_id: &DeviceKeyId,
     file: &[u8],
@@ -77,7 +79,7 @@ pub(crate) fn read(
         None if is_wrapped(file) => Err(KeyFileError::Wrapped),
         None => parse(&context, file),
         Some(_) if !is_wrapped(file) => {
-            // What was imported is named as such, whatever else is wrong with it.
+            // An imported key is reported as imported, even if the missing encryption is wrong too.
             marked_body(&context, file)?;
             Err(KeyFileError::NotWrapped)
         }
@@ -88,8 +90,8 @@ pub(crate) fn read(
     }
 }
 
-/// Whether the file holds a key that was made elsewhere. Cheaper than [`read`]: of an encrypted file
-/// it takes the encryption for the mark.
+/// Whether the file holds a key that was made elsewhere. Cheaper than [`read`]: of an encrypted
+/// file it takes the encryption for the mark.
 pub(crate) fn is_imported(key_id: &DeviceKeyId, file: &[u8]) -> bool {
     !is_wrapped(file) && matches!(marked_body(&context(key_id), file), Err(KeyFileError::Imported))
 }

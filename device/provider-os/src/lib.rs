@@ -3,13 +3,14 @@
 //! An [`OsProvider`] makes P-256 keys in software and keeps them in files that only the service's
 //! user can read. What carries the class is that the client is another user: it reaches the service
 //! over a Unix socket, and has no way to the key by files, by debugging or by a core dump. Every
-//! condition for that ([`evaluate`], [`evaluate_caller`]) is looked at when the provider is made, at
-//! each handshake and before each creation; one that does not hold is an error, never a lesser class.
-//! [`harden`] makes the process what the conditions ask for, and takes from it what it does not need.
+//! condition for that ([`evaluate`], [`evaluate_caller`]) is looked at when the provider is made,
+//! at each handshake and before each creation; one that does not hold is an error, never a lesser
+//! class. [`harden`] makes the process what the conditions ask for, and takes from it what it does
+//! not need.
 //!
-//! It is no protection against root, against the kernel, or against who reads the disk without the
-//! operating system; a [`WrappingKey`](device_key_wrapping::WrappingKey) that is not on that disk
-//! helps against the last. It is never hardware, and proves nothing to a backend.
+//! It is not a protection against root, against the kernel, or against anyone who reads the disk
+//! without the operating system; a [`WrappingKey`](device_key_wrapping::WrappingKey) that is not on
+//! that disk helps against the last. It is never hardware, and proves nothing to a backend.
 //!
 //! ```no_run
 //! use device_key_private_fs::PrivateDir;

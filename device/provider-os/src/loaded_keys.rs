@@ -1,3 +1,5 @@
+//! A cache of the keys that were used last.
+
 use std::{
     collections::HashMap,
     sync::{
@@ -15,7 +17,8 @@ use device_key_types::{DeviceKeyId, PublicKey, Signature};
 
 use crate::error::OperationError;
 
-/// A key in memory. aws-lc holds the private part in its own memory and wipes that when it is freed.
+/// A key in memory. aws-lc holds the private part in its own memory and wipes that when it is
+/// freed.
 pub(crate) struct LoadedKey {
     pair: EcdsaKeyPair,
     public_key: PublicKey,
@@ -69,11 +72,13 @@ struct Inner {
 
 struct Entry {
     key: Arc<LoadedKey>,
-    /// Since room was last made: a clock with one bit, near enough to "least recently used".
+    /// Whether the key was used since room was last made. This is the clock algorithm with one bit,
+    /// which comes close to "least recently used".
     was_used: AtomicBool,
 }
 
-/// How many removals there were. A file that was read before a removal may be of the removed key.
+/// The number of removals so far. A file that was read before a removal may belong to the removed
+/// key.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Removals(u64);
 
@@ -85,14 +90,14 @@ impl LoadedKeys {
     pub(crate) fn get(&self, key_id: &DeviceKeyId) -> Option<Arc<LoadedKey>> {
         let inner = self.read();
         let entry = inner.keys.get(key_id)?;
-        // Looked at first: writing would take the cache line from the other signers.
+        // The flag is read first, because a write would take the cache line from the other signers.
         if !entry.was_used.load(Ordering::Relaxed) {
             entry.was_used.store(true, Ordering::Relaxed);
         }
         Some(Arc::clone(&entry.key))
     }
 
-    /// To be asked before a key file is read that is going to be inserted.
+    /// Call this before reading a key file whose key will be inserted.
     pub(crate) fn removals(&self) -> Removals {
         self.read().removals
     }

@@ -1,3 +1,5 @@
+//! The provider: makes, uses and deletes keys while every condition holds.
+
 use std::sync::{Arc, PoisonError, RwLock};
 
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
@@ -23,8 +25,8 @@ use crate::{
 /// The provider's stable name, kept with each key.
 pub const PROVIDER_NAME: &str = "os";
 
-/// A signature takes less time than a trip between processors is worth: more lanes than most machines
-/// have to spare for this.
+/// A signature takes less time than a trip between processors is worth: more lanes than most
+/// machines have to spare for this.
 const CONCURRENCY: usize = 4;
 
 /// Keys kept in memory. One takes about 1 KiB; loading one anew takes two signatures' time.
@@ -36,7 +38,7 @@ pub struct OsProvider {
     keys: PrivateDir,
     service: ServiceUser,
     loaded: LoadedKeys,
-    /// `None` until somebody asks.
+    /// `None` until the conditions are first checked.
     verdict: RwLock<Option<Verdict>>,
 }
 
@@ -48,9 +50,9 @@ struct Verdict {
 }
 
 impl OsProvider {
-    /// Takes a folder for key files of its own. Harden the process, and change to the service's user,
-    /// before that. What does not hold is no error here: every caller is refused while it lasts, and
-    /// [`conditions`](Self::conditions) tells what it is.
+    /// Takes a folder for key files of its own. Harden the process, and change to the service's
+    /// user, before that. What does not hold is no error here: every caller is refused while it
+    /// lasts, and [`conditions`](Self::conditions) tells what it is.
     pub fn new(settings: OsSettings, keys: PrivateDir) -> Self {
         Self {
             settings,
@@ -100,7 +102,7 @@ impl OsProvider {
         quick.or(files).map_or(Ok(()), |condition| Err(OperationError::Recorded(condition)))
     }
 
-    /// Without a system call.
+    /// Makes no system call.
     fn judge_caller(&self, caller: &LocalPeer) -> Result<(), OperationError> {
         match failing_caller_condition(self.service, caller) {
             Some(condition) => Err(OperationError::Condition {
@@ -207,7 +209,7 @@ impl DeviceKeyProvider for OsProvider {
         Ok(self.load(input.key())?.sign(input)?)
     }
 
-    /// Nobody but us knows what these keys are protected by.
+    /// There is no attestor, because nobody but this process knows how these keys are protected.
     fn attestor(&self) -> Option<&dyn KeyAttestor> {
         None
     }

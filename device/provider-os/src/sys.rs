@@ -1,4 +1,4 @@
-//! The one system call for which no safe wrapper is at hand.
+//! The one system call that has no safe wrapper.
 #![expect(unsafe_code, reason = "prctl(2) has no safe form for PR_SET_MDWE")]
 
 use std::io;

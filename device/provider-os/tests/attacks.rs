@@ -1,6 +1,7 @@
-//! What the class says of attackers. Each attack is made on a hardened service of another user, where
-//! it fails, and on an unhardened one of the attacker's own, where the very same code succeeds. A
-//! process of the service's own user is outside the class; hardening keeps it out of the memory.
+//! What the class says of attackers. Each attack is made on a hardened service of another user,
+//! where it fails, and on an unhardened one of the attacker's own, where the very same code
+//! succeeds. A process of the service's own user is outside the class; hardening keeps it out of
+//! the memory.
 
 use std::{fs::File, io, os::unix::fs::FileExt as _};
 

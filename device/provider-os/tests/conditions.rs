@@ -236,7 +236,8 @@ fn binary() {
     assert_holds(&mut service);
 }
 
-/// Of a program that is not linked statically. Some library of this one, where others may change it.
+/// Of a program that is not linked statically. Some library of this one, where others may change
+/// it.
 fn libraries() {
     let scene = Scene::new();
     let maps = fs::read_to_string("/proc/self/maps").unwrap();

@@ -1,8 +1,8 @@
-//! The class and the hardening on real processes of real users: service 61001, client 61002. Neither
-//! needs an account. Must be run by root; a test that is not fails.
+//! The class and the hardening on real processes of real users: service 61001, client 61002.
+//! Neither needs an account. Must be run by root; a test that is not fails.
 //!
-//! This binary has a main of its own, because a service hardens itself before its second thread, and
-//! a test of the standard harness is one. The tests run it again, in the roles of [`roles`].
+//! This binary has a main of its own, because a service hardens itself before its second thread,
+//! and a test of the standard harness is one. The tests run it again, in the roles of [`roles`].
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -8,7 +8,8 @@ pub(crate) type Test = (&'static str, fn());
 /// Flags of the standard harness that are followed by a word. They have no effect here.
 const WITH_A_WORD: [&str; 5] = ["--skip", "--test-threads", "--color", "--format", "--logfile"];
 
-/// Runs every test whose name holds one of the filters, or all. Of the flags, `--list` has an effect.
+/// Runs every test whose name holds one of the filters, or all. Of the flags, `--list` has an
+/// effect.
 pub(crate) fn run(tests: &[Test], mut arguments: impl Iterator<Item = String>) -> ExitCode {
     let (mut filters, mut only_names) = (Vec::new(), false);
     while let Some(word) = arguments.next() {

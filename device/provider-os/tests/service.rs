@@ -21,8 +21,8 @@ use crate::sys;
 /// What an attacker looks for in memory; what is found there stands for a key.
 const SECRET: &[u8; 16] = b"the key's secret";
 
-/// Serves a user until the end of its input. `hardened` is `fully`, or the conditions that it sees to
-/// by itself, joined by commas.
+/// Serves a user until the end of its input. `hardened` is `fully`, or the conditions that it sees
+/// to by itself, joined by commas.
 pub(crate) fn serve(home: &str, hardened: &str, configuration: &[PathBuf]) {
     // Yama would forbid more than users do (ptrace_scope); this is about users.
     let _ = set_ptracer(PTracer::Any);

@@ -1,3 +1,5 @@
+//! Attestation: the TPM vouches for a device key.
+
 use device_key::{AttestationInput, KeyAttestor, KeyReference, ProviderError};
 use device_key_tpm2::{Attested, Certification, Credential as TpmCredential, EccP256Public, Name};
 use device_key_types::{
@@ -111,7 +113,7 @@ fn certifies(certification: &Certification, key: &Name) -> bool {
     matches!(&certification.attest.attested, Attested::Certify { name, .. } if name == key)
 }
 
-/// Gives nothing out that a verifier would not take, whatever came over the bus.
+/// Refuses an attestation that a verifier would refuse, because the bus may have changed it.
 fn check(
     certification: &Certification,
     is_about_the_key: bool,

@@ -5,14 +5,14 @@ use der::{Reader as _, SliceReader};
 /// The tag of a DER sequence, which a certificate is (X.690, 8.9).
 const SEQUENCE: u8 = 0x30;
 
-/// The DER certificate at the beginning, without what follows it; `None` if there is none. It is not looked
-/// into further: only a verifier can tell whether it is worth anything.
+/// The DER certificate at the beginning, without the bytes that follow it, or `None` if there is
+/// not one. It is not looked into further: only a verifier can tell whether it is worth anything.
 pub(crate) fn first(bytes: &[u8]) -> Option<&[u8]> {
     let structure = SliceReader::new(bytes).ok()?.tlv_bytes().ok()?;
     (structure.first() == Some(&SEQUENCE)).then_some(structure)
 }
 
-/// Every certificate up to the first bytes that are none.
+/// Every certificate, up to the first bytes that are not a certificate.
 pub(crate) fn all(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = bytes;
     std::iter::from_fn(move || {

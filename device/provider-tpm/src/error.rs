@@ -1,3 +1,5 @@
+//! Why an operation of the provider failed.
+
 use device_key::{ProviderError, ProviderErrorKind};
 use device_key_private_fs::{InvalidFileName, PrivateFsError};
 use device_key_tpm2::{
@@ -11,7 +13,7 @@ use device_key_wrapping::{UnwrapError, WrapError};
 
 use crate::key_file::InvalidKeyFile;
 
-/// Why an operation failed, before it is said in the provider's words.
+/// Why an operation failed. It becomes the source of a [`ProviderError`].
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OperationError {
     #[error("the TPM is a simulator, which protects nothing and was not allowed")]
@@ -72,7 +74,7 @@ pub(crate) enum InvalidSecret {
 }
 
 impl InvalidSecret {
-    /// Whether another setup of the service could use it.
+    /// Whether the secret could be used if the service was set up differently.
     pub(crate) const fn is_matter_of_setup(&self) -> bool {
         matches!(self, Self::NoWrappingKey | Self::Unwrap(UnwrapError::UnknownVersion))
     }
@@ -102,9 +104,9 @@ impl OperationError {
         }
     }
 
-    /// Whether the TPM refused a key's secret. That ends the key, so it is heard only in a session that
-    /// was just opened: nonces out of step are answered with the same code. Our keys have `noDA`, so
-    /// asking twice counts nowhere.
+    /// Whether the TPM refused a key's secret. That ends the key, so it is heard only in a session
+    /// that was just opened: nonces out of step are answered with the same code. Our keys have
+    /// `noDA`, so asking twice counts nowhere.
     pub(crate) fn is_refused_secret(&self) -> bool {
         matches!(self, Self::Unauthorized(_))
     }
@@ -168,9 +170,9 @@ impl OperationError {
     }
 }
 
-/// Whether the TPM will have neither part of the key: it is damaged, or of another TPM, or of a seed
-/// that was cleared. Anything else is the TPM's trouble. The two parts are all the parameters of
-/// `TPM2_Load`; a size within a damaged part is answered with other codes than INTEGRITY.
+/// Whether the TPM will have neither part of the key: it is damaged, or of another TPM, or of a
+/// seed that was cleared. Anything else is the TPM's trouble. The two parts are all the parameters
+/// of `TPM2_Load`; a size within a damaged part is answered with other codes than INTEGRITY.
 fn is_about_key(error: &TpmError) -> bool {
     let TpmError::Refused { code, .. } = error else {
         return false;

@@ -1,3 +1,5 @@
+//! The TSS2 PRIVATE KEY format, and the names of files that belong to a key.
+
 use der::{
     Decode as _, Encode as _, Sequence,
     asn1::{ObjectIdentifier, OctetStringRef},
@@ -8,17 +10,18 @@ use device_key_tpm2::{EccP256Public, EccP256Template, MarshalError, PrivateBlob}
 use device_key_types::DeviceKeyId;
 
 const LABEL: &str = "TSS2 PRIVATE KEY";
-/// `id-loadablekey` (TCG OID registry; draft "ASN.1 Specification for TPM 2.0 Key Files", section 3.1).
+/// `id-loadablekey` (TCG OID registry; draft "ASN.1 Specification for TPM 2.0 Key Files", section
+/// 3.1).
 const LOADABLE_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.23.133.10.1.3");
 
 /// Longest file accepted, in bytes. A P-256 key takes about 500.
 pub(crate) const MAX_FILE_BYTES: usize = 4096;
 
-/// A loadable key as other TPM software reads it: a PEM file of `TPMKey` (draft "ASN.1 Specification
-/// for TPM 2.0 Key Files").
+/// A loadable key as other TPM software reads it: a PEM file of `TPMKey` (draft "ASN.1
+/// Specification for TPM 2.0 Key Files").
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyFile {
-    /// What its use takes.
+    /// What the use of the key takes.
     pub authorization: Authorization,
     /// Where its parent is found.
     pub parent: Parent,
@@ -28,8 +31,8 @@ pub struct KeyFile {
     pub private: PrivateBlob,
 }
 
-/// What the use of a key takes. Nothing authenticates what a file says here, and nothing rests on it:
-/// the TPM knows.
+/// What the use of a key takes. Nothing authenticates what a file says here, and nothing rests on
+/// it: the TPM knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Authorization {
     /// Nothing: whoever can load the key can use it.
@@ -47,7 +50,7 @@ pub enum Parent {
     OwnerHierarchy,
 }
 
-/// The file is not a key that we made.
+/// Why a file is not a key that we made.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidKeyFile {
@@ -76,8 +79,8 @@ struct TpmKey<'a> {
 }
 
 impl Authorization {
-    /// `emptyAuth`. It could be left out instead of false, but OpenSSL's tpm2 provider takes that for
-    /// true, and then never asks for the secret.
+    /// `emptyAuth`. It could be left out instead of false, but OpenSSL's tpm2 provider takes that
+    /// for true, and then never asks for the secret.
     const fn empty_auth(self) -> bool {
         match self {
             Self::Empty => true,

@@ -1,10 +1,12 @@
+//! The secret of one key.
+
 use std::fmt;
 
 use device_key_tpm2::{AuthValue, Error as TpmError};
 use device_key_types::{OsRandom, RandomSource as _};
 use zeroize::Zeroizing;
 
-/// What a key with a secret asks for before it signs: 32 random bytes, wiped on drop.
+/// The secret that a key asks for before it signs: 32 random bytes, wiped on drop.
 ///
 /// The TPM takes an `authValue` of at most the size of the key's name algorithm, SHA-256 (Part 1,
 /// section "Authorization Values").

@@ -1,3 +1,5 @@
+//! The folder of key secrets, which may be wrapped.
+
 use std::sync::Arc;
 
 use device_key_private_fs::{PrivateDir, PrivateFsError};
@@ -19,8 +21,8 @@ const MAX_FILE_BYTES: usize = 256;
 /// The secrets of keys, each in a file of its own, in another folder than the keys.
 ///
 /// A key whose secret is not here does not sign: not from a backup of the key files alone, not for
-/// another program that may use the TPM. Removing a secret revokes its key, for good if no copy of the
-/// secret is left.
+/// another program that may use the TPM. Removing a secret revokes its key, for good if no copy of
+/// the secret is left.
 #[derive(Debug)]
 pub struct KeySecrets {
     folder: PrivateDir,
@@ -34,9 +36,9 @@ impl KeySecrets {
         Self { folder, wrapping_key: None }
     }
 
-    /// Encrypts new secrets under this key, each for its own device key, so that the folder alone is
-    /// useless too. Secrets that stand there in the clear are still read: the TPM would refuse one
-    /// that somebody put there.
+    /// Encrypts new secrets under this key, each for its own device key, so that the folder alone
+    /// is useless too. Secrets that stand there in the clear are still read: the TPM would refuse
+    /// one that somebody put there.
     #[must_use]
     pub fn wrapped_by(mut self, key: impl Into<Arc<WrappingKey>>) -> Self {
         self.wrapping_key = Some(key.into());
@@ -82,7 +84,7 @@ impl KeySecrets {
         KeySecret::from_bytes(&secret).ok_or(InvalidSecret::Size)
     }
 
-    /// Whether the key has its secret still.
+    /// Whether the key still has its secret.
     pub(crate) fn contains(&self, key_id: &DeviceKeyId) -> Result<bool, OperationError> {
         Ok(self.folder.check_file_if_present(&file_name(key_id, SUFFIX)?)?)
     }
@@ -99,7 +101,7 @@ impl KeySecrets {
     }
 }
 
-/// What a wrapped secret is for, so that it is of no use under another name.
+/// The context of a wrapped secret, which makes the secret useless under another name.
 fn context(key_id: &DeviceKeyId) -> Vec<u8> {
     format!("device-key-tpm-secret/v1 {key_id}").into_bytes()
 }

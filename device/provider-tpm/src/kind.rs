@@ -1,9 +1,11 @@
+//! Whether a TPM is physical, virtual or simulated, judged by what it says of itself.
+
 use device_key_tpm2::TpmProperties;
 use device_key_types::TpmKind;
 
 /// Identifiers of the TCG TPM Vendor ID Registry (revision 1.07) whose holders make discrete or
-/// firmware TPMs, without trailing spaces. `IBM` is in the registry too, but every simulator built on
-/// the reference code says it, so it does not count.
+/// firmware TPMs, without trailing spaces. `IBM` is in the registry too, but every simulator built
+/// on the reference code says it, so it does not count.
 const MAKERS: [&str; 24] = [
     "AMD", "ATML", "BRCM", "CSCO", "FLYS", "ROCC", "HISI", "HPE", "HPI", "IFX", "INTC", "LEN",
     "NSG", "NSM", "NTC", "NTZ", "QCOM", "SECE", "SMSN", "SMSC", "SNS", "STM", "TXN", "WEC",

@@ -1,15 +1,17 @@
 //! Device keys in a TPM 2.0: the `hardware_tpm` class.
 //!
-//! A [`TpmProvider`] makes P-256 keys under the TPM's storage root key and keeps them as TSS2 PRIVATE
-//! KEY files that only this TPM can load. It talks to `/dev/tpmrm0`, `/dev/tpm0` or, for a simulator,
-//! `unix:PATH`, in a salted and encrypted session. Where there is no resource manager it takes turns
-//! with other programs: the connection is given back, flushed, when it is idle or was held long.
+//! A [`TpmProvider`] makes P-256 keys under the TPM's storage root key and keeps them as TSS2
+//! PRIVATE KEY files that only this TPM can load. It talks to `/dev/tpmrm0`, `/dev/tpm0` or, for a
+//! simulator, `unix:PATH`, in a salted and encrypted session. Where there is no resource manager it
+//! takes turns with other programs: the connection is given back, flushed, when it is idle or was
+//! held long.
 //!
 //! In a service under its own user each new key has a secret as well, in a folder of its own
 //! ([`KeySecrets`]): without it the key still loads, here and in other programs, but does not sign.
 //!
-//! It also has the TPM vouch for a key ([`KeyAttestor`](device_key::KeyAttestor)), through an attestation key
-//! that is derived for that key alone and an endorsement key that its manufacturer certified.
+//! It also has the TPM vouch for a key ([`KeyAttestor`](device_key::KeyAttestor)), through an
+//! attestation key that is derived for that key alone and an endorsement key that its manufacturer
+//! certified.
 //!
 //! It knows nothing of accounts, clients or policy. A simulator is refused unless
 //! [`TpmSettings::allow_simulated`] says otherwise. What the TPM says about its make is not

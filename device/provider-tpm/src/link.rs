@@ -1,3 +1,5 @@
+//! An open connection to the TPM, with a session and at most one loaded device key.
+
 pub(crate) mod attestation;
 
 use std::time::{Duration, Instant};
@@ -17,14 +19,15 @@ use crate::{
     settings::TpmSettings,
 };
 
-/// How long cleaning up may take. What a TPM that does not answer keeps is flushed at the next turn.
+/// How long cleaning up may take. What a TPM that does not answer keeps is flushed at the next
+/// turn.
 const FLUSH_DEADLINE: Duration = Duration::from_secs(1);
 
 /// An open connection: the storage root key, one session, and the key that was used last.
 ///
 /// That is two of the three object slots and one of the three session slots that a TPM must have
-/// (PC Client Platform TPM Profile). A persistent parent takes a slot too while a command uses it, and
-/// so does a key while it is being created, for which the one that was used last makes room.
+/// (PC Client Platform TPM Profile). A persistent parent takes a slot too while a command uses it,
+/// and so does a key while it is being created, for which the one that was used last makes room.
 pub(crate) struct Link {
     tpm: Tpm,
     kind: TpmKind,
@@ -43,8 +46,8 @@ struct Loaded {
     auth_value: AuthValue,
 }
 
-/// What is ours in a TPM that did not answer when it was to be flushed. Without a resource manager it
-/// would stay there and take the place of others.
+/// The handles of objects that could not be flushed, because the TPM did not answer. Without a
+/// resource manager, these objects would stay in the TPM and use up its slots.
 #[derive(Debug, Default)]
 pub(crate) struct Leftovers(Vec<Handle>);
 
@@ -87,8 +90,8 @@ impl Link {
             return Err(OperationError::Simulated);
         }
         match Self::prepare(&mut tpm, deadline) {
-            // A program that was killed left the TPM full. On a simulator that serves us alone, what
-            // is loaded now is nobody's.
+            // A program that was killed left the TPM full. On a simulator that serves us alone,
+            // what is loaded now is nobody's.
             Err(error) if error.is_full() && settings.is_surely_simulated() => {
                 tpm.flush_everything(deadline)?;
                 Self::prepare(&mut tpm, deadline)
@@ -136,15 +139,15 @@ impl Link {
         Ok(self.tpm.properties(deadline)?)
     }
 
-    /// Has the TPM show that it works, in the shortest exchange there is. In failure mode it would still
+    /// Checks that the TPM works, by the shortest exchange there is. In failure mode it would still
     /// tell its properties (Part 1, section "Failure Mode"), but give no random bytes.
     pub(crate) fn prove_alive(&mut self, deadline: Instant) -> Result<(), OperationError> {
         self.tpm.get_random(1, deadline)?;
         Ok(())
     }
 
-    /// Creates a key, to which the TPM will want this secret, if there is one. The key is not loaded,
-    /// and exists nowhere but in the result.
+    /// Creates a key, to which the TPM will want this secret, if there is one. The key is not
+    /// loaded, and exists nowhere but in the result.
     pub(crate) fn create(
         &mut self,
         secret: Option<&KeySecret>,
@@ -240,8 +243,8 @@ impl Link {
         leftovers
     }
 
-    /// Flushes everything, whoever made it, and ends the connection. Only for a simulator that serves
-    /// us alone.
+    /// Flushes everything, whoever made it, and ends the connection. Only for a simulator that
+    /// serves us alone.
     pub(crate) fn flush_everything(mut self, deadline: Instant) -> Result<(), OperationError> {
         self.tpm.flush_everything(deadline)?;
         Ok(())
@@ -273,7 +276,7 @@ fn flush_parent(tpm: &mut Tpm, parent: &StorageKey) {
     }
 }
 
-/// Silence on a fresh connection means that the TPM serves somebody else.
+/// If a new connection gets no answer, the TPM serves another program.
 fn no_turn(error: TpmError) -> OperationError {
     match error {
         TpmError::Transport(TransportError::TimedOut) => OperationError::NoTurn(error),

@@ -1,3 +1,5 @@
+//! The provider: makes, uses and deletes keys in one TPM.
+
 use std::{io, time::Instant};
 
 use device_key::{
@@ -29,7 +31,7 @@ pub struct TpmProvider {
     pub(crate) keys: StoredKeys,
 }
 
-/// What is known of a TPM that can be used.
+/// What is known about a usable TPM.
 #[derive(Clone, Debug)]
 pub struct TpmFacts {
     /// Four characters of the TCG vendor registry, as the TPM says.
@@ -38,11 +40,12 @@ pub struct TpmFacts {
     pub vendor: String,
     /// The vendor's firmware version, as the TPM says.
     pub firmware_version: u64,
-    /// What that makes of it.
+    /// The kind of TPM that follows from these texts.
     pub kind: TpmKind,
     /// Whether the storage root key is, or could be made, persistent.
     pub has_persistent_parent: bool,
-    /// The endorsement keys for which the TPM keeps a certificate, in the order in which they are tried.
+    /// The endorsement keys for which the TPM keeps a certificate, in the order in which they are
+    /// tried.
     pub certified_endorsement_keys: Vec<EndorsementKeyKind>,
 }
 
@@ -76,8 +79,8 @@ impl TpmProvider {
         })?)
     }
 
-    /// Sessions are salted to the parent: an impostor's key in its place ends here, before anything that a
-    /// secret went into could reach it.
+    /// Sessions are salted to the parent: an impostor's key in its place ends here, before anything
+    /// that a secret went into could reach it.
     pub(crate) fn require_parent(link: &Link, key: &KeyReference) -> Result<(), OperationError> {
         if key.storage_parent.as_ref() == Some(&link.parent_name()) {
             Ok(())
@@ -86,7 +89,8 @@ impl TpmProvider {
         }
     }
 
-    /// Runs an operation with the key loaded, having made sure that it is the key that was recorded.
+    /// Runs an operation with the key loaded, having made sure that it is the key that was
+    /// recorded.
     fn with_key<T>(
         &self,
         key: &KeyReference,
@@ -94,7 +98,7 @@ impl TpmProvider {
     ) -> Result<T, ProviderError> {
         Ok(self.turns.run(|link, deadline| {
             Self::require_parent(link, key)?;
-            // Its secret is in memory then; on disk it may be gone.
+            // The secret of a loaded key is in memory, but its file may be gone.
             if link.is_loaded_with_secret(&key.key_id) && !self.keys.has_secret(&key.key_id)? {
                 link.unload(deadline)?;
             }
@@ -165,7 +169,7 @@ impl DeviceKeyProvider for TpmProvider {
         })
     }
 
-    /// A TPM takes its time.
+    /// A TPM takes milliseconds, so no signature is made at once.
     fn signs_at_once(&self, _: &KeyReference) -> bool {
         false
     }

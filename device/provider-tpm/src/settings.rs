@@ -1,3 +1,5 @@
+//! Which TPM is used, and how.
+
 use std::time::Duration;
 
 use device_key_tpm2::TpmAddress;
@@ -5,9 +7,9 @@ use device_key_tpm2::TpmAddress;
 /// Which TPM, and how it is used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TpmSettings {
-    /// Where it is.
+    /// The address of the TPM.
     pub address: TpmAddress,
-    /// Whether a simulator will do. Its keys are marked as simulated for good.
+    /// Whether a simulator is accepted. Its keys stay marked as simulated.
     pub allow_simulated: bool,
     /// How long one operation may take, waiting for the TPM included. Default 15 s: slow discrete
     /// TPMs need some seconds to create a key, and another program may hold the device first.

@@ -1,3 +1,5 @@
+//! The key files and their secrets on disk.
+
 use std::collections::BTreeSet;
 
 use device_key_private_fs::{PrivateDir, PrivateFsError};

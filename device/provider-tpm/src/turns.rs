@@ -1,3 +1,5 @@
+//! When the connection to the TPM is opened, kept, replaced and given back.
+
 use std::{
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
@@ -12,15 +14,17 @@ use crate::{
     settings::TpmSettings,
 };
 
-/// A TPM without a resource manager serves one program at a time. A connection that is idle for so
-/// long is given back: short for a program that waits, long for our next request in a burst.
+/// How long a connection may be idle before it is given back. A TPM without a resource manager
+/// serves one program at a time. This time is short for a program that waits, and long enough for
+/// the next request of a burst.
 const IDLE: Duration = Duration::from_millis(100);
 
-/// A busy program gives the connection back too, or others would starve.
+/// How long a busy program keeps the connection. It must give the connection back too, because
+/// other programs would starve.
 const LONGEST_TURN: Duration = Duration::from_millis(500);
 
-/// One connection, opened when it is needed, kept while it is used, given back so that others get
-/// their turn. Behind the kernel's resource manager it is simply kept.
+/// One connection. It is opened when it is needed, kept while it is used, and given back so that
+/// other programs get their turn. With the kernel's resource manager it is never given back.
 pub(crate) struct Turns {
     settings: TpmSettings,
     shared: Arc<Shared>,
@@ -76,9 +80,9 @@ impl Turns {
         &self.settings
     }
 
-    /// Runs an operation on the connection. One that finds a kept connection stale runs once more on
-    /// a new one: whatever it did before is gone with the TPM's volatile state. So does one whose
-    /// secret is refused in a kept session, and one that finds no room in a simulator.
+    /// Runs an operation on the connection. One that finds a kept connection stale runs once more
+    /// on a new one: whatever it did before is gone with the TPM's volatile state. So does one
+    /// whose secret is refused in a kept session, and one that finds no room in a simulator.
     pub(crate) fn run<T>(
         &self,
         operation: impl Fn(&mut Link, Instant) -> Result<T, OperationError>,
@@ -155,7 +159,7 @@ impl Turns {
         }
     }
 
-    /// Makes sure that somebody gives the connection back; whether that is so.
+    /// Schedules the return of the idle connection. Returns whether a return is scheduled.
     fn watch(&self, state: &mut State) -> bool {
         if !state.is_watched {
             let shared = Arc::clone(&self.shared);
@@ -180,7 +184,8 @@ fn give_back_when_idle(shared: &Shared) {
     }
     state.is_watched = false;
     if let Some(connection) = state.connection.take() {
-        // Under the lock: a request that came now would only have to wait for the same simulator.
+        // The connection is closed under the lock, because a new request would have to wait for the
+        // simulator anyway.
         state.close(connection);
     }
 }

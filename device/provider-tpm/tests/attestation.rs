@@ -153,7 +153,8 @@ fn a_certificate_decides_which_endorsement_key_is_taken() {
     assert_eq!(taken(), EndorsementKeyKind::EccP256);
 }
 
-/// OpenSSL finds the key of the certificate to be the endorsement key, and the chain to lead to the root.
+/// OpenSSL finds the key of the certificate to be the endorsement key, and the chain to lead to the
+/// root.
 #[test]
 fn certificates_are_those_of_the_endorsement_keys() {
     let swtpm = Swtpm::start_with_endorsement();

@@ -164,8 +164,8 @@ fn the_secret_never_travels_in_the_clear() {
     }
 }
 
-/// Somebody else's key stands where the storage root key did: the session is salted to it, so whoever
-/// holds it could take apart what the secret goes into.
+/// Somebody else's key stands where the storage root key did: the session is salted to it, so
+/// whoever holds it could take apart what the secret goes into.
 #[test]
 fn nothing_that_knows_the_secret_is_sent_under_another_parent() {
     let swtpm = Swtpm::start();

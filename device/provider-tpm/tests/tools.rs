@@ -37,7 +37,8 @@ fn assert_openssl_loads(swtpm: &Swtpm, keystore: &Keystore, key: &Key) {
 
     let message = swtpm.path("message");
     fs::write(&message, b"message").unwrap();
-    // Without the query OpenSSL would move the public part to its own provider and miss the private.
+    // Without the query OpenSSL would move the public part to its own provider and miss the
+    // private.
     let query = ["-propquery", "?provider=tpm2"];
     let sign = ["-sign", "-inkey", file, "-rawin", "-digest", "sha256", "-in", &message];
     let sign = [&["pkeyutl"], &PROVIDERS[..], &query, &sign].concat();

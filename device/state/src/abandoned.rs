@@ -1,4 +1,4 @@
-//! Which keys were begun by processes that live no more, and which are half deleted.
+//! Which keys were begun by processes that have ended, and which are half deleted.
 
 use std::collections::BTreeMap;
 
@@ -22,12 +22,13 @@ const STILL_BEGUN: &str = "\
 /// A key that is being created or deleted.
 struct PendingKey {
     key: AbandonedKey,
-    /// Of who creates it. Who deletes it need not be asked: deleting twice does no harm.
+    /// The lease of the process that creates the key. A deletion has no lease, because deleting
+    /// twice does no harm.
     lease: Option<FileName>,
 }
 
 impl StateRuntime {
-    /// Changes nothing, neither a record nor a lease.
+    /// Lists the abandoned keys. Changes neither a record nor a lease.
     pub(crate) fn abandoned_keys(
         &self,
         is_held: impl Fn(&FileName) -> Result<bool, PrivateFsError>,

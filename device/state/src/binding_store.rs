@@ -1,3 +1,5 @@
+//! The binding store that the device-key core asks for.
+
 use async_trait::async_trait;
 use device_key::{
     AbandonedKey, BindingStoreError, CreatedKey, CreatingKey, DeviceKeyBinding,

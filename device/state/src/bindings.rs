@@ -61,7 +61,7 @@ const COUNT: &str = "\
 /// How many keys are in which phase.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PhaseCounts {
-    /// Begun, by processes that live or not.
+    /// Keys that are being created, by processes that may have ended.
     pub creating: u64,
     /// Whole.
     pub ready: u64,
@@ -86,8 +86,8 @@ impl StateRuntime {
         Ok(found)
     }
 
-    /// A page of this owner's whole keys, ascending by the text of the key id (byte by byte, which is
-    /// not the order of [`DeviceKeyId`] values).
+    /// A page of this owner's whole keys, ascending by the text of the key id (byte by byte, which
+    /// is not the order of [`DeviceKeyId`] values).
     ///
     /// Give the last id of a page as `after` to get the next one. Keys created or removed meanwhile
     /// neither repeat nor hide others.
@@ -113,7 +113,7 @@ impl StateRuntime {
         Ok(page)
     }
 
-    /// Hides a whole key of this owner, and gives the binding that it had.
+    /// Hides a whole key of this owner, and returns its binding.
     pub(crate) fn begin_deletion_of(
         &self,
         key_id: &DeviceKeyId,
@@ -132,7 +132,7 @@ impl StateRuntime {
         })
     }
 
-    /// Forgets a key in any phase; says whether there was one.
+    /// Removes the record of a key in any phase. Returns whether there was a record.
     pub(crate) fn delete_binding(&self, key_id: &DeviceKeyId) -> Result<bool, BindingStoreError> {
         let deleted: Option<Option<String>> = self.write(|transaction| {
             let mut delete = transaction.prepare_cached(DELETE)?;

@@ -23,8 +23,8 @@ const POLL: Duration = Duration::from_millis(2);
 
 /// `cell_size_check` finds a damaged page when it is read rather than later. The cache is in KiB;
 /// it is an upper bound, pages that were never read take no memory. So many hold all but the lowest
-/// two levels of a tree of a million rows: a look-up there took 2.1 times that among one row, with a
-/// quarter of it 2.4 times.
+/// two levels of a tree of a million rows: a look-up there took 2.1 times that among one row, with
+/// a quarter of it 2.4 times.
 const FOR_BOTH: &str = "PRAGMA cell_size_check = ON; PRAGMA cache_size = -4096;";
 const FOR_READING: &str = "PRAGMA query_only = ON;";
 const FOR_WRITING: &str = "PRAGMA synchronous = FULL;";
@@ -109,8 +109,8 @@ impl Database {
 
     /// Makes the database one of ours, one process at a time.
     ///
-    /// Neither the change to a write-ahead log nor the migration library stands another process
-    /// doing the same, so whoever holds this lease goes first and the others look again after it.
+    /// Two processes must not change the journal mode or migrate at once. The holder of this lease
+    /// goes first, and the other processes look again after it.
     fn prepare(&self, home: &PrivateDir) -> Result<Connection, DatabaseError> {
         let deadline = Instant::now() + self.busy_timeout;
         let lock = leases::folder(home)?;

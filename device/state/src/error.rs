@@ -36,7 +36,7 @@ pub enum StateError {
         /// What happened.
         source: DatabaseError,
     },
-    /// The file is no database, or not one of ours, or its pages are damaged.
+    /// The file is not a database, not one of our databases, or has damaged pages.
     #[error("{} is damaged", path.display())]
     Damaged {
         /// The database.

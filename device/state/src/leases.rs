@@ -1,4 +1,4 @@
-//! Locked files that say which creating processes live.
+//! Locked files that show which of the creating processes are alive.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -41,13 +41,13 @@ impl Leases {
         Ok(own.insert(lease).name().clone())
     }
 
-    /// The name, if it was taken.
+    /// The name of the lease, if it was taken.
     pub(crate) fn taken(&self) -> Option<FileName> {
         let own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
         own.as_ref().map(|lease| lease.name().clone())
     }
 
-    /// Whether the process that wrote this name lives.
+    /// Whether the process that wrote this name is alive.
     pub(crate) fn is_held(&self, name: &FileName) -> Result<bool, PrivateFsError> {
         folder(&self.home)?.is_leased(name)
     }

@@ -60,8 +60,9 @@ impl StateRuntime {
         self.database.path()
     }
 
-    /// Removes the lease files of processes that live no more. Recovery does so for the keys that
-    /// it removes; this is for those that died with nothing begun.
+    /// Removes the lease files of processes that have ended. Recovery removes the lease files of
+    /// the keys that it removes; this method also finds those of processes that had not begun a
+    /// key.
     pub fn sweep_leases(&self) -> Result<(), StateError> {
         self.leases.sweep().map_err(StateError::Folder)
     }

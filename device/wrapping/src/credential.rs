@@ -1,3 +1,5 @@
+//! The wrapping key as a systemd credential.
+
 use std::{
     fs::File,
     io::{self, Read as _},
@@ -11,17 +13,17 @@ use crate::key::WrappingKey;
 /// The credential's name, which is its file's name (systemd.exec(5), `LoadCredentialEncrypted=`).
 const CREDENTIAL_NAME: &str = "device-key-wrapping-key";
 
-/// The credential is there, but it is not a key.
+/// Why a credential cannot be used as a key.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CredentialError {
-    /// A key has exactly 32 bytes, with no line end behind them.
+    /// A key has exactly 32 bytes, without a line end.
     #[error("{} does not have exactly {} bytes", path.display(), WrappingKey::BYTES)]
     Size {
         /// The credential's file.
         path: PathBuf,
     },
-    /// It cannot be read.
+    /// The file cannot be read.
     #[error("could not read {}: {source}", path.display())]
     Io {
         /// The credential's file.

@@ -1,3 +1,5 @@
+//! The wrapping key, and how secrets are encrypted under it.
+
 use std::fmt;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
@@ -19,7 +21,7 @@ const OVERHEAD_BYTES: usize = HEADER.len() + NONCE_LEN + TAG_LEN;
 /// 8.3). A service wraps one for each device key.
 pub struct WrappingKey(Zeroizing<[u8; WrappingKey::BYTES]>);
 
-/// A secret could not be wrapped.
+/// Why a secret could not be wrapped.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WrapError {
@@ -31,7 +33,7 @@ pub enum WrapError {
     Cipher,
 }
 
-/// A wrapped secret could not be opened.
+/// Why a wrapped secret could not be opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum UnwrapError {
@@ -46,7 +48,7 @@ pub enum UnwrapError {
     NotAuthentic,
 }
 
-/// Whether this was wrapped, in any version.
+/// Whether these bytes are a wrapped secret, in any version.
 pub fn is_wrapped(bytes: &[u8]) -> bool {
     bytes.starts_with(MAGIC)
 }

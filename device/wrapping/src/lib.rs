@@ -1,11 +1,11 @@
 //! Secrets encrypted under one key of the service, for files that a stolen disk must not open.
 //!
-//! A [`WrappingKey`] is 32 bytes that somebody else keeps: a systemd credential, which a TPM may seal.
-//! What it wraps opens only with the same key and in the same context, a text such as
+//! A [`WrappingKey`] is 32 bytes that somebody else keeps: a systemd credential, which a TPM may
+//! seal. What it wraps opens only with the same key and in the same context, a text such as
 //! `device-key-os/v1 dk_…` that says what the secret is for; a file that is renamed does not open.
 //!
-//! It protects a copy of the disk, nothing else: whoever runs as the service has the key as well, and
-//! a key that lies on the same disk protects nothing. It says nothing about age: an old wrapped
+//! It protects a copy of the disk, nothing else: whoever runs as the service has the key as well,
+//! and a key that lies on the same disk protects nothing. It says nothing about age: an old wrapped
 //! secret put back in its place opens again.
 //!
 //! ```

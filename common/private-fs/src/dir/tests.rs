@@ -1,3 +1,5 @@
+//! Tests of private folders.
+
 use std::{
     fs::{self, Permissions},
     os::unix::{

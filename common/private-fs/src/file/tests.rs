@@ -1,3 +1,5 @@
+//! Tests of files in a private folder.
+
 use std::{
     env,
     fs::{self, Permissions, hard_link},

@@ -1,3 +1,5 @@
+//! Tests of leases.
+
 use std::{
     fs::{self, Permissions},
     io::{BufRead, BufReader, Read},

@@ -1,3 +1,5 @@
+//! Tests of the configuration text: defaults, values and refusals.
+
 use std::time::Duration;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! The conditions on the caller.
+
 use device_key::{LocalPeer, Transport};
 use device_key_types::OsProtectionCondition;
 
@@ -6,13 +8,13 @@ use crate::conditions::{
     service_user::ServiceUser,
 };
 
-/// By which the kernel shows a user of another namespace whom it cannot name here: many users in one
+/// The user id by which the kernel shows every user that has no id in this namespace
 /// (`DEFAULT_OVERFLOWUID`, `linux/highuid.h`).
 const OVERFLOW_UID: u32 = 65534;
 
 type Condition = OsProtectionCondition;
 
-/// The conditions on a caller, in the order in which they are judged.
+/// The conditions on a caller, in the order in which they are checked.
 const CONDITIONS: [(Condition, &str); 4] = [
     (Condition::Transport, "connect over the service's Unix socket"),
     (Condition::SameUser, "run the service as a user of its own"),
@@ -20,7 +22,7 @@ const CONDITIONS: [(Condition, &str); 4] = [
     (Condition::UnmappedUser, "run the client in the service's user namespace"),
 ];
 
-/// Every condition on a caller of this process.
+/// Checks every condition on a caller of this process.
 pub fn evaluate_caller(caller: &LocalPeer) -> Vec<ConditionReport> {
     let service = ServiceUser::current();
     let found = format!("user {} over {}", caller.owner(), caller.transport().as_str());
@@ -32,7 +34,7 @@ pub fn evaluate_caller(caller: &LocalPeer) -> Vec<ConditionReport> {
     CONDITIONS.into_iter().map(report).collect()
 }
 
-/// The first condition on a caller that does not hold. It makes no system call.
+/// Returns the first condition on a caller that does not hold. Makes no system call.
 pub(crate) fn failing_caller_condition(
     service: ServiceUser,
     caller: &LocalPeer,

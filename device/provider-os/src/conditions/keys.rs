@@ -1,3 +1,5 @@
+//! The conditions on the key folder, its file system and the files in it.
+
 use std::path::Path;
 
 use device_key_private_fs::{FileName, PrivateDir, PrivateFsError, trusted::OPEN_TO_OTHERS};
@@ -10,8 +12,8 @@ use crate::{
     key_file,
 };
 
-/// File systems of the kernel's own that keep owner and mode with each file and enforce them. What is
-/// not here is refused: vfat, exfat and ntfs have no owners, FUSE, 9p, NFS and SMB leave it to a
+/// File systems of the kernel's own that keep owner and mode with each file and enforce them. What
+/// is not here is refused: vfat, exfat and ntfs have no owners, FUSE, 9p, NFS and SMB leave it to a
 /// program or a machine elsewhere, and ramfs or hugetlbfs are no place for keys. Numbers from
 /// `linux/magic.h` and the file systems' own headers.
 const ENFORCING: [(u64, &str); 9] = [
@@ -47,7 +49,7 @@ pub(super) fn ancestors(keys: &PrivateDir, service: ServiceUser) -> Result<Strin
     Ok(format!("only root and the service can write above {}", keys.path().display()))
 }
 
-/// The folder itself, which was private when it was opened.
+/// Checks the folder itself, which was private when it was opened.
 pub(super) fn folder(keys: &PrivateDir, service: ServiceUser) -> Result<String, Fault> {
     let path = keys.path();
     let stat = fstat(keys).map_err(|errno| Fault::unknown(&path.display().to_string(), errno))?;
@@ -81,7 +83,8 @@ pub(super) fn files(keys: &PrivateDir) -> Result<String, Fault> {
     Ok(format!("{} and its {} files are private", keys.path().display(), names.len()))
 }
 
-/// The contents of the key files. What is damaged is lost, which concerns that key alone.
+/// Checks the contents of the key files. A damaged file is not reported here, because it concerns
+/// only its own key, which is lost.
 pub(super) fn imported(keys: &PrivateDir) -> Result<String, Fault> {
     let names = keys.list().map_err(|error| Fault::unknown("the key folder", error))?;
     for (name, key_id) in names.iter().filter_map(|name| Some((name, key_file::key_id(name)?))) {
@@ -96,7 +99,7 @@ pub(super) fn imported(keys: &PrivateDir) -> Result<String, Fault> {
     Ok("no key was imported".into())
 }
 
-/// What cannot be read is not used either.
+/// A file that cannot be read is not used, so it is not reported here.
 fn is_imported(keys: &PrivateDir, name: &FileName, key_id: &DeviceKeyId) -> bool {
     keys.read(name, key_file::MAX_FILE_BYTES)
         .is_ok_and(|file| key_file::is_imported(key_id, &Zeroizing::new(file)))

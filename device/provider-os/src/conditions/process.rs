@@ -1,3 +1,5 @@
+//! The conditions on the process itself.
+
 use std::fs;
 
 use rustix::{
@@ -31,8 +33,8 @@ pub(super) fn dumpable() -> Result<String, Fault> {
     }
 }
 
-/// Of the thread that asks. Each thread has it from the one that made it, and hardening refuses to
-/// begin when there is a second.
+/// Checks the calling thread. A thread inherits the flag from the thread that started it, and
+/// hardening fails if a second thread already runs.
 pub(super) fn new_privileges() -> Result<String, Fault> {
     match no_new_privs() {
         Ok(true) => Ok("the process cannot gain privileges".into()),
@@ -44,7 +46,7 @@ pub(super) fn new_privileges() -> Result<String, Fault> {
     }
 }
 
-/// The hard limit as well: the process could raise the soft one to it.
+/// The hard limit must be zero too, because the process could raise the soft limit to it.
 pub(super) fn core_dumps() -> Result<String, Fault> {
     let limit = getrlimit(Resource::Core);
     if limit == (Rlimit { current: Some(0), maximum: Some(0) }) {

@@ -1,3 +1,5 @@
+//! The conditions on the program file and its libraries.
+
 use std::{
     collections::BTreeSet,
     fs,
@@ -14,9 +16,9 @@ const EXECUTABLE: &str = "/proc/self/exe";
 /// What `/proc` puts behind the path of a file whose name is gone (proc(5)).
 const GONE: &str = " (deleted)";
 
-/// The file that this process runs, by descriptor, and the folders in which the next start will look
-/// for it. A file whose name is gone was replaced, by an upgrade for instance; what runs is still the
-/// file that was checked.
+/// The file that this process runs, by descriptor, and the folders in which the next start will
+/// look for it. A file whose name is gone was replaced, by an upgrade for instance; what runs is
+/// still the file that was checked.
 pub(super) fn executable(service: ServiceUser) -> Result<String, Fault> {
     let unknown = |error: std::io::Error| Fault::unknown("the program's file", error);
     let named = fs::read_link(EXECUTABLE).map_err(unknown)?;
@@ -58,8 +60,8 @@ fn without_mark(path: &Path) -> PathBuf {
     text.map_or_else(|| path.to_owned(), PathBuf::from)
 }
 
-/// The file of a line of `/proc/PID/maps` (proc(5)): address, permissions, offset, device, inode and,
-/// if there is a file, its path.
+/// The file of a line of `/proc/PID/maps` (proc(5)): address, permissions, offset, device, inode
+/// and, if there is a file, its path.
 fn code_file(line: &str) -> Option<&Path> {
     let (_, permissions) = line.split_once(' ')?;
     let path = line.get(line.find('/')?..)?;

@@ -5,14 +5,14 @@ use std::fmt;
 use device_key_private_fs::trusted::{Mistrust, TrustError};
 use device_key_types::OsProtectionCondition;
 
-/// What was found out about one condition.
+/// The report on one condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConditionReport {
     /// The condition.
     pub condition: OsProtectionCondition,
     /// What was found.
     pub found: String,
-    /// What to do about it; `None` if the condition holds.
+    /// How to fix it. `None` if the condition holds.
     pub cure: Option<String>,
 }
 
@@ -42,7 +42,7 @@ impl Fault {
         Self { found: found.into(), cure: cure.into() }
     }
 
-    /// What cannot be found out does not hold.
+    /// A condition that cannot be checked does not hold.
     pub(super) fn unknown(what: &str, error: impl fmt::Display) -> Self {
         Self::new(
             format!("{what} cannot be looked at: {error}"),

@@ -4,7 +4,7 @@ use std::{io, path::PathBuf};
 
 use crate::hardening::report::HardeningStep;
 
-/// The process could not be hardened. It must not go on.
+/// Why the process could not be hardened. The process must not go on.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum HardeningError {

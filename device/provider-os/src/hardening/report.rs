@@ -1,3 +1,5 @@
+//! What each step of hardening did.
+
 use std::fmt;
 
 /// What was done, in order.

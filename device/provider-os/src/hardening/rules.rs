@@ -1,4 +1,5 @@
-//! Landlock: which files the process can open from now on. Descriptors that are open stay as they are.
+//! Landlock: which files the process can open from now on. Descriptors that are open stay as they
+//! are.
 
 use std::{error::Error, path::Path};
 
@@ -13,15 +14,15 @@ use crate::hardening::{
     settings::{Hardening, Network},
 };
 
-/// Linux 6.12: files, TCP, device controls, signals and abstract sockets. An older kernel does what it
-/// can of it.
+/// Linux 6.12: files, TCP, device controls, signals and abstract sockets. An older kernel does what
+/// it can of it.
 const KNOWN: ABI = ABI::V6;
 
 /// Its own limits, user id map and libraries are what the conditions look at.
 const OWN_PROCESS: &str = "/proc/self";
 
-/// Read by `SQLite`, and by the getrandom crate in a static program, where it cannot look up whether
-/// the C library has the system call.
+/// Read by `SQLite`, and by the getrandom crate in a static program, where it cannot look up
+/// whether the C library has the system call.
 const RANDOM_BYTES: [&str; 2] = ["/dev/random", "/dev/urandom"];
 
 pub(super) fn restrict(hardening: &Hardening) -> Result<StepReport, HardeningError> {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-/// What the process keeps.
+/// The files, devices and sockets that a hardened process can still use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hardening {
     pub(super) network: Network,
@@ -26,8 +26,8 @@ impl Hardening {
         Self { network, read: Vec::new(), read_write: Vec::new(), devices: Vec::new() }
     }
 
-    /// With a file, or everything in a folder, to read. It must exist when hardening begins, as with
-    /// the two below.
+    /// With a file, or everything in a folder, to read. It must exist when hardening begins, as
+    /// with the two below.
     #[must_use]
     pub fn read(mut self, path: impl Into<PathBuf>) -> Self {
         self.read.push(path.into());

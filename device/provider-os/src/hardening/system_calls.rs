@@ -1,6 +1,6 @@
-//! seccomp: which system calls are left. A list of what is allowed: what this service, `SQLite`, Tokio
-//! and the C library do, and what they may come to do with files, memory, threads and sockets that
-//! they have. Not on it are, among others, exec and new processes, ptrace and its kin, mounts,
+//! seccomp: which system calls are left. A list of what is allowed: what this service, `SQLite`,
+//! Tokio and the C library do, and what they may come to do with files, memory, threads and sockets
+//! that they have. Not on it are, among others, exec and new processes, ptrace and its kin, mounts,
 //! namespaces, modules, BPF, keyrings, `io_uring` and raw device access.
 
 use std::collections::BTreeMap;
@@ -18,9 +18,9 @@ use crate::hardening::{
 
 mod list;
 
-/// What is not allowed looks like a kernel that lacks it, so that the C library and Rust's fall back
-/// to older calls which can be filtered: threads, for one, are made by clone, whose flags a filter
-/// sees, when clone3 is not there.
+/// What is not allowed looks like a kernel that lacks it, so that the C library and Rust's fall
+/// back to older calls which can be filtered: threads, for one, are made by clone, whose flags a
+/// filter sees, when clone3 is not there.
 const NOT_THERE: SeccompAction = SeccompAction::Errno(libc::ENOSYS.cast_unsigned());
 
 pub(super) fn filter(network: Network) -> Result<StepReport, HardeningError> {

@@ -1,3 +1,5 @@
+//! Tests of the key file format, some of them against OpenSSL.
+
 use std::{
     io::Write as _,
     process::{Command, Stdio},

@@ -1,5 +1,5 @@
-//! The keys of the endorsement hierarchy. None of them is kept: they are derived when they are asked for,
-//! the same ones each time, and flushed behind their use.
+//! The keys of the endorsement hierarchy. None of them is kept: they are derived when they are
+//! asked for, the same ones each time, and flushed behind their use.
 
 use std::time::Instant;
 
@@ -19,8 +19,8 @@ use crate::{
 /// Separates the attestation keys of device keys from whatever else is derived from the seed.
 const ATTESTATION_KEY_LABEL: &[u8] = b"device-key-attestation-key/v1\0";
 
-/// Where a manufacturer keeps the certificates of its own that lead to a root (TCG "EK Credential Profile",
-/// section "NV Index Assignments": EK certificate chains).
+/// Where a manufacturer keeps the certificates of its own that lead to a root (TCG "EK Credential
+/// Profile", section "NV Index Assignments": EK certificate chains).
 const CHAIN_FIRST: u32 = 0x01C0_0100;
 const CHAIN_LAST: u32 = 0x01C0_01FF;
 
@@ -38,8 +38,8 @@ pub(crate) struct AttestationKey {
 }
 
 impl Link {
-    /// The endorsement key that was asked for, or else the first of `preferred` that has a certificate, or
-    /// else the first. The choice depends on the TPM alone.
+    /// The endorsement key that was asked for, or else the first of `preferred` that has a
+    /// certificate, or else the first. The choice depends on the TPM alone.
     pub(crate) fn endorsement(
         &mut self,
         asked: Option<EndorsementTemplate>,
@@ -78,9 +78,9 @@ impl Link {
         })
     }
 
-    /// Opens a credential for the attestation key of a device key, then does what `then` says with both.
-    /// No device key may be loaded meanwhile: opening takes two of the three slots, and a parent that is not
-    /// persistent has the third.
+    /// Opens a credential for the attestation key of a device key, then does what `then` says with
+    /// both. No device key may be loaded meanwhile: opening takes two of the three slots, and a
+    /// parent that is not persistent has the third.
     pub(crate) fn activate<T>(
         &mut self,
         device_key: &Name,
@@ -205,8 +205,8 @@ impl Link {
         self.flushing(handle, deadline, |link| work(link, EndorsementKey { object, public }))
     }
 
-    /// The key at the usual handle, if it is one of the standard template: that is then the same key as
-    /// would be derived, in less time.
+    /// The key at the usual handle, if it is one of the standard template: that is then the same
+    /// key as would be derived, in less time.
     fn persistent_endorsement_key(
         &mut self,
         template: EndorsementTemplate,
@@ -245,8 +245,8 @@ impl Link {
         }
     }
 
-    /// The key's certificate, and behind it those of its chain in the order of their indices. A chain may
-    /// lie in one index after the other, without regard to where a certificate ends.
+    /// The key's certificate, and behind it those of its chain in the order of their indices. A
+    /// chain may lie in one index after the other, without regard to where a certificate ends.
     fn with_chain(
         &mut self,
         certificate: Vec<u8>,

@@ -1,3 +1,5 @@
+//! Tests of which keys count as abandoned.
+
 use std::{fs, os::unix::fs::PermissionsExt};
 
 use device_key::DeviceKeyBindingStore;

@@ -1,3 +1,5 @@
+//! Tests of the table of bindings.
+
 use std::collections::BTreeSet;
 
 use device_key::DeviceKeyBindingStore;

@@ -1,3 +1,5 @@
+//! Tests of opening, checking and migrating the database.
+
 use std::{
     fs::{self, Permissions, hard_link},
     os::unix::fs::{PermissionsExt, symlink},

@@ -1,3 +1,5 @@
+//! Tests of transactions and of the two connections.
+
 use std::{panic, thread};
 
 use device_key::DeviceKeyBindingStore;

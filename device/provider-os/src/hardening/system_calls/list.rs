@@ -1,11 +1,13 @@
-/// `FIONBIO`, `FIONREAD`, `FIOCLEX`, `TCGETS`, `TIOCGWINSZ` (`asm-generic/ioctls.h`): sockets that do
-/// not block, and whether standard error is a terminal and how wide. `TIOCSTI`, which types into a
-/// terminal, is not among them.
+//! The system calls that a hardened process may make.
+
+/// `FIONBIO`, `FIONREAD`, `FIOCLEX`, `TCGETS`, `TIOCGWINSZ` (`asm-generic/ioctls.h`): sockets that
+/// do not block, and whether standard error is a terminal and how wide. `TIOCSTI`, which types into
+/// a terminal, is not among them.
 pub(super) const DEVICE_CONTROLS: &[u64] = &[0x5421, 0x541B, 0x5451, 0x5401, 0x5413];
 
 /// `PR_SET_NAME`, `PR_GET_NAME`, `PR_GET_DUMPABLE`, `PR_GET_NO_NEW_PRIVS`, `PR_SET_VMA`
-/// (`linux/prctl.h`): names of threads and of memory, and what the conditions ask. What hardening has
-/// set cannot be set back.
+/// (`linux/prctl.h`): names of threads and of memory, and what the conditions ask. What hardening
+/// has set cannot be set back.
 pub(super) const PROCESS_CONTROLS: &[u64] = &[15, 16, 3, 39, 0x5356_4D41];
 
 /// What is allowed with any arguments.
