@@ -1,8 +1,11 @@
-use device_key_telemetry::{LevelFilter, LogFormat, Service, Settings, Telemetry, TelemetryError};
+use device_key_telemetry::{
+    LevelFilter, LogFormat, ServiceIdentity, Settings, Telemetry, TelemetryError,
+};
 
 use crate::exit::{Exit, Failure};
 
-const SERVICE: Service = Service { name: "device-key", version: env!("CARGO_PKG_VERSION") };
+const SERVICE: ServiceIdentity =
+    ServiceIdentity { name: "device-key", version: env!("CARGO_PKG_VERSION") };
 
 /// What flags and the `OTEL_*` variables ask for. Looked at before anything is made.
 pub(crate) fn settings(log_format: Option<LogFormat>) -> Result<Settings, Failure> {

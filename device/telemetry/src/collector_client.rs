@@ -1,3 +1,5 @@
+//! The HTTP client with which the exporters reach a collector.
+
 use std::{io, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
@@ -13,13 +15,14 @@ use tokio::{net::TcpStream, runtime, time::timeout};
 
 use crate::{endpoint::Endpoint, export_settings::Destination, outage::Outage};
 
-/// An answer holds a status and a sentence on what was rejected.
+/// Largest accepted answer in bytes. An answer holds only a status and a sentence about rejected
+/// data.
 const MAX_ANSWER: usize = 64 * 1024;
 
-/// Sends one signal to its collector.
+/// The HTTP client that sends one signal to its collector.
 ///
-/// It blocks, and is called on the exporter's own thread alone, so that no other runtime must be
-/// there. Each export has a connection of its own: they are seconds apart.
+/// Sending blocks the calling thread. Only the exporter's own thread sends, so no other async
+/// runtime is needed. Each export opens a connection of its own, because exports are seconds apart.
 #[derive(Debug)]
 pub(crate) struct CollectorClient {
     endpoint: Endpoint,
@@ -29,11 +32,11 @@ pub(crate) struct CollectorClient {
 
 #[derive(Debug, thiserror::Error)]
 enum ExportFailed {
-    #[error("the collector cannot be connected: {0}")]
+    #[error("connecting to the collector failed: {0}")]
     Connect(#[source] io::Error),
-    #[error("the collector answers nothing in time")]
+    #[error("the collector did not answer in time")]
     TimedOut,
-    #[error("the collector answers with status {0}")]
+    #[error("the collector answered with status {0}")]
     Status(StatusCode),
 }
 
@@ -66,7 +69,7 @@ async fn exchange(
     endpoint: &Endpoint,
     mut request: Request<Bytes>,
 ) -> Result<Response<Bytes>, HttpError> {
-    // What goes to a server itself names the path alone (RFC 9112 section 3.2.1).
+    // A request to the origin server names only the path (RFC 9112 section 3.2.1).
     if let Some(authority) = request.uri().authority() {
         let host = HeaderValue::from_str(authority.as_str())?;
         request.headers_mut().insert(header::HOST, host);
@@ -77,7 +80,7 @@ async fn exchange(
 
     let stream = connect(endpoint).await.map_err(ExportFailed::Connect)?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    // It ends with the runtime at the latest; its errors come to the sender.
+    // The task ends with the runtime at the latest, and the sender gets its errors.
     tokio::spawn(connection);
     let response = sender.send_request(request.map(Full::new)).await?;
     let (head, body) = response.into_parts();
@@ -85,7 +88,7 @@ async fn exchange(
     Ok(Response::from_parts(head, body))
 }
 
-/// The first address that is connected, else why the last one is not.
+/// Connects to the first address that accepts. Fails with the error of the last address.
 async fn connect(endpoint: &Endpoint) -> io::Result<TcpStream> {
     let mut outcome = Err(io::ErrorKind::AddrNotAvailable.into());
     for &address in endpoint.addresses() {

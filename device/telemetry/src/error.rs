@@ -1,44 +1,52 @@
+//! The reasons why telemetry cannot start.
+
 use opentelemetry_otlp::ExporterBuildError;
 use tracing::subscriber::SetGlobalDefaultError;
 
-/// Why telemetry cannot start. No text repeats a variable's value, which may hold a secret.
+/// Why telemetry cannot start. No error text repeats the value of a variable, because the value may
+/// hold a secret.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TelemetryError {
-    /// Fault of who set the variable: not an address at all.
+    /// The value of the variable is not an `http://` address. Whoever set the variable must fix it.
     #[error("{variable} is not the http:// address of a collector")]
     EndpointInvalid {
         /// The variable.
         variable: &'static str,
     },
-    /// Fault of who set the variable: TLS is left to a collector on this machine.
-    #[error("{variable} asks for TLS; have a collector on this machine forward instead")]
+    /// The address asks for TLS, which this program leaves to a collector on this machine. Whoever
+    /// set the variable must fix it.
+    #[error(
+        "{variable} asks for unsupported TLS; let a collector on this machine forward over TLS"
+    )]
     EndpointNeedsTls {
         /// The variable.
         variable: &'static str,
     },
-    /// Fault of who set the variable: names are not looked up.
-    #[error("{variable} names a host; an IP address or localhost is needed")]
+    /// The address names a host, but this program looks up no names. Whoever set the variable must
+    /// fix it.
+    #[error("{variable} names a host, which is not looked up; use an IP address or localhost")]
     EndpointNeedsLookUp {
         /// The variable.
         variable: &'static str,
     },
-    /// Fault of who set the variable: a password in an address ends up in logs.
-    #[error("{variable} holds credentials, which belong into OTEL_EXPORTER_OTLP_HEADERS")]
+    /// The address holds a user name or a password, which would end up in logs. Whoever set the
+    /// variable must fix it.
+    #[error("{variable} holds credentials; put them into OTEL_EXPORTER_OTLP_HEADERS")]
     EndpointHoldsCredentials {
         /// The variable.
         variable: &'static str,
     },
-    /// The exporter's own check of its settings.
-    #[error("the OTLP exporter refuses its settings")]
+    /// The exporter refused the settings that it was built with.
+    #[error("the OTLP exporter refused its settings")]
     ExporterRefused(#[source] ExporterBuildError),
-    /// Fault of the program: something else collects this process's events already.
-    #[error("telemetry was started before")]
+    /// The program has a bug: another subscriber already collects the events of this process.
+    #[error("telemetry was already started in this process")]
     AlreadyStarted(#[source] SetGlobalDefaultError),
 }
 
 impl TelemetryError {
-    /// The stable code of each kind.
+    /// The stable code of this error, such as `endpoint_invalid`.
     pub const fn code(&self) -> &'static str {
         match self {
             Self::EndpointInvalid { .. } => "endpoint_invalid",

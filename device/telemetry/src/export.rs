@@ -1,3 +1,5 @@
+//! Starts and shuts down the export of traces and metrics over OTLP/HTTP.
+
 use std::{
     sync::{
         Arc,
@@ -19,8 +21,8 @@ use opentelemetry_sdk::{
 };
 
 use crate::{
-    Service, TelemetryError, collector_client::CollectorClient, export_settings::Destination,
-    exported_spans::ObservedOnly, outage::Outage,
+    collector_client::CollectorClient, error::TelemetryError, export_settings::Destination,
+    exported_spans::SpanScrubber, outage::Outage, settings::ServiceIdentity,
 };
 
 /// The running export of one signal.
@@ -30,7 +32,7 @@ pub(crate) struct Export<P> {
     outage: Arc<Outage>,
 }
 
-/// Starts the export of traces: a thread, and a queue that drops what does not fit.
+/// Starts the export of traces: a thread, and a queue that drops spans when it is full.
 pub(crate) fn traces(
     destination: &Destination,
     resource: Resource,
@@ -44,13 +46,13 @@ pub(crate) fn traces(
         .with_timeout(destination.timeout)
         .build()
         .map_err(TelemetryError::ExporterRefused)?;
-    let processor = ObservedOnly(BatchSpanProcessor::builder(exporter).build());
+    let processor = SpanScrubber(BatchSpanProcessor::builder(exporter).build());
     let provider =
         SdkTracerProvider::builder().with_resource(resource).with_span_processor(processor).build();
     Ok(Export { provider, outage })
 }
 
-/// Starts the export of metrics: a thread that sends sums as they are at the time.
+/// Starts the export of metrics: a thread that regularly sends the current sums.
 pub(crate) fn metrics(
     destination: &Destination,
     resource: Resource,
@@ -69,26 +71,31 @@ pub(crate) fn metrics(
     Ok(Export { provider, outage })
 }
 
-/// An export that sends its last data.
-pub(crate) struct Ending {
+/// An export that is shutting down and sends its last data.
+pub(crate) struct Shutdown {
     outcome: Receiver<OTelSdkResult>,
     outage: Arc<Outage>,
 }
 
 impl<P: Send + 'static> Export<P> {
-    /// On a thread of its own, for the reader of metrics waits longer than it is told to.
-    pub(crate) fn end(self, shutdown: impl FnOnce(&P) -> OTelSdkResult + Send + 'static) -> Ending {
+    /// Begins to shut down the export on a new thread, because the reader of metrics waits longer
+    /// than its timeout.
+    pub(crate) fn begin_shutdown(
+        self,
+        shutdown: impl FnOnce(&P) -> OTelSdkResult + Send + 'static,
+    ) -> Shutdown {
         let (sender, outcome) = mpsc::channel();
         let Self { provider, outage } = self;
-        let ending = thread::Builder::new().name("telemetry-end".to_owned());
-        // Without a thread the channel is closed, which says that nothing was sent.
-        let _ = ending.spawn(move || sender.send(shutdown(&provider)));
-        Ending { outcome, outage }
+        let thread = thread::Builder::new().name("telemetry-end".to_owned());
+        // If the thread cannot be started, the channel closes, and `wait_until` reports that
+        // nothing was sent.
+        let _ = thread.spawn(move || sender.send(shutdown(&provider)));
+        Shutdown { outcome, outage }
     }
 }
 
-impl Ending {
-    /// Tells what was not sent in time, unless an outage has been told already.
+impl Shutdown {
+    /// Waits until the last data is sent. Logs a failure unless an outage is already logged.
     pub(crate) fn wait_until(self, deadline: Instant) {
         let left = deadline.saturating_duration_since(Instant::now());
         match self.outcome.recv_timeout(left) {
@@ -99,8 +106,8 @@ impl Ending {
     }
 }
 
-/// Who we say we are: what the environment says first, then ourselves.
-pub(crate) fn resource(service: Service) -> Resource {
+/// The identity of this service. The environment's values take precedence over `service`.
+pub(crate) fn resource(service: ServiceIdentity) -> Resource {
     let detected = Resource::builder().build();
     let is_named = detected
         .get(&Key::from_static_str("service.name"))

@@ -1,19 +1,22 @@
+//! The settings of the export, read from the standard `OTEL_*` variables.
+
 use std::time::Duration;
 
-use crate::{TelemetryError, endpoint::Endpoint};
+use crate::{endpoint::Endpoint, error::TelemetryError};
 
-/// How long an export may take if nothing else is said (OTLP exporter specification, "Timeout").
+/// How long an export may take unless a variable says otherwise (OTLP exporter specification,
+/// "Timeout").
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What is exported, and where to.
+/// The exported signals and their destinations.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ExportSettings {
     pub(crate) traces: Option<Destination>,
     pub(crate) metrics: Option<Destination>,
-    pub(crate) ignored: Vec<Ignored>,
+    pub(crate) ignored: Vec<IgnoredSetting>,
 }
 
-/// Where the data of one signal goes, and for how long it is tried.
+/// Where the data of one signal is sent, and how long an export may take.
 #[derive(Clone, Debug)]
 pub(crate) struct Destination {
     pub(crate) signal: &'static str,
@@ -21,10 +24,10 @@ pub(crate) struct Destination {
     pub(crate) timeout: Duration,
 }
 
-/// A setting that we cannot follow, and what is done instead. Said at start, for a service must not
-/// stay down because of its telemetry.
+/// A setting that is not supported, and what happens instead. It is logged at the start, because a
+/// service must not stay down because of its telemetry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Ignored {
+pub(crate) struct IgnoredSetting {
     pub(crate) variable: &'static str,
     pub(crate) consequence: &'static str,
 }
@@ -66,7 +69,7 @@ const PROTOCOL: &str = "OTEL_EXPORTER_OTLP_PROTOCOL";
 const TIMEOUT: &str = "OTEL_EXPORTER_OTLP_TIMEOUT";
 const COMPRESSION: &str = "OTEL_EXPORTER_OTLP_COMPRESSION";
 
-/// The environment, without empty values.
+/// Reads an environment variable. An empty value counts as not set.
 type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 impl ExportSettings {
@@ -74,23 +77,23 @@ impl ExportSettings {
         if environment(DISABLED).is_some_and(|value| value.trim().eq_ignore_ascii_case("true")) {
             return Ok(Self::default());
         }
-        let mut reader = Reader { environment, ignored: Vec::new() };
+        let mut reader = SettingsReader { environment, ignored: Vec::new() };
         let traces = reader.destination(&TRACES)?;
         let metrics = reader.destination(&METRICS)?;
         Ok(Self { traces, metrics, ignored: reader.ignored })
     }
 }
 
-struct Reader<'a> {
+struct SettingsReader<'a> {
     environment: Environment<'a>,
-    ignored: Vec<Ignored>,
+    ignored: Vec<IgnoredSetting>,
 }
 
-impl Reader<'_> {
-    /// `None` unless the environment asks for this signal.
+impl SettingsReader<'_> {
+    /// Returns `None` unless the environment asks for the export of this signal.
     fn destination(&mut self, signal: &Signal) -> Result<Option<Destination>, TelemetryError> {
         let endpoint = self.first_of([signal.endpoint, ENDPOINT]);
-        if !self.is_asked_for(signal, endpoint.is_some()) || !self.speaks_http(signal) {
+        if !self.is_asked_for(signal, endpoint.is_some()) || !self.uses_http(signal) {
             return Ok(None);
         }
         match self.first_of([signal.compression, COMPRESSION]) {
@@ -101,37 +104,41 @@ impl Reader<'_> {
         }
         let timeout = self.timeout(signal);
         let endpoint = match endpoint {
-            None => Endpoint::usual(signal.path)?,
+            None => Endpoint::default_for(signal.path)?,
             Some((variable, base)) if variable == ENDPOINT => {
-                Endpoint::below(variable, &base, signal.path)?
+                Endpoint::with_base(variable, &base, signal.path)?
             }
             Some((variable, whole)) => Endpoint::parse(variable, &whole)?,
         };
         Ok(Some(Destination { signal: signal.name, endpoint, timeout }))
     }
 
-    /// By naming our exporter, or a collector and no exporter.
+    /// Whether the environment asks for this signal: it names the `otlp` exporter, or it names a
+    /// collector and no exporter.
     fn is_asked_for(&mut self, signal: &Signal, has_endpoint: bool) -> bool {
         let Some(names) = (self.environment)(signal.exporter) else { return has_endpoint };
         let names: Vec<_> = names.split(',').map(str::trim).collect();
         if names.iter().any(|name| !["otlp", "none"].contains(name)) {
-            self.ignore(signal.exporter, "there is no exporter but otlp");
+            self.ignore(signal.exporter, "otlp is the only exporter; the others are ignored");
         }
         names.contains(&"otlp")
     }
 
-    fn speaks_http(&mut self, signal: &Signal) -> bool {
+    fn uses_http(&mut self, signal: &Signal) -> bool {
         let Some((variable, protocol)) = self.first_of([signal.protocol, PROTOCOL]) else {
             return true;
         };
         match protocol.as_str() {
             "http/protobuf" => true,
             "grpc" => {
-                self.ignore(variable, "gRPC is not spoken, nothing is exported: set http/protobuf");
+                self.ignore(
+                    variable,
+                    "gRPC is not supported, so nothing is exported; set http/protobuf",
+                );
                 false
             }
             _ => {
-                self.ignore(variable, "http/protobuf is used");
+                self.ignore(variable, "http/protobuf is used instead");
                 true
             }
         }
@@ -144,19 +151,19 @@ impl Reader<'_> {
         if let Ok(milliseconds @ 1..) = milliseconds.parse() {
             return Duration::from_millis(milliseconds);
         }
-        self.ignore(variable, "an export may take 10 s");
+        self.ignore(variable, "an export may take 10 s, which is the default");
         DEFAULT_TIMEOUT
     }
 
-    /// The first of these variables that is set, and its value.
+    /// Returns the first of these variables that is set, and its value.
     fn first_of(&self, variables: [&'static str; 2]) -> Option<(&'static str, String)> {
         let read = |variable| Some((variable, (self.environment)(variable)?.trim().to_owned()));
         variables.into_iter().find_map(read)
     }
 
-    /// Remembers a setting once, though both signals may share it.
+    /// Records a setting once, even if both signals share it.
     fn ignore(&mut self, variable: &'static str, consequence: &'static str) {
-        let ignored = Ignored { variable, consequence };
+        let ignored = IgnoredSetting { variable, consequence };
         if !self.ignored.contains(&ignored) {
             self.ignored.push(ignored);
         }

@@ -1,3 +1,5 @@
+//! Which spans are exported as traces, and which of their data.
+
 use std::time::Duration;
 
 use opentelemetry::{
@@ -9,45 +11,20 @@ use opentelemetry_sdk::{
     error::OTelSdkResult,
     trace::{BatchSpanProcessor, Span, SpanData, SpanProcessor},
 };
-use tracing::{Level, Metadata, level_filters::LevelFilter, subscriber::Interest};
-use tracing_subscriber::{
-    Registry,
-    layer::{self, Filter},
-};
 
 use crate::observed;
 
-/// Lets our spans through to OpenTelemetry, and no event.
-pub(crate) struct TracedSpans;
-
-impl TracedSpans {
-    fn lets_through(metadata: &Metadata<'_>) -> bool {
-        metadata.is_span()
-            && *metadata.level() <= Level::DEBUG
-            && metadata.target().starts_with(observed::OURS)
-            && metadata.name() != observed::CONNECTION
-    }
+/// Whether a span with this name is exported as part of a trace.
+pub(crate) fn is_exported(name: &str) -> bool {
+    name != observed::CONNECTION
 }
 
-impl Filter<Registry> for TracedSpans {
-    fn enabled(&self, metadata: &Metadata<'_>, _: &layer::Context<'_, Registry>) -> bool {
-        Self::lets_through(metadata)
-    }
-
-    fn callsite_enabled(&self, metadata: &'static Metadata<'static>) -> Interest {
-        if Self::lets_through(metadata) { Interest::always() } else { Interest::never() }
-    }
-
-    fn max_level_hint(&self) -> Option<LevelFilter> {
-        Some(LevelFilter::DEBUG)
-    }
-}
-
-/// Takes off a finished span what must not be exported, before it waits in the queue.
+/// A span processor that removes from a finished span everything that must not be exported, before
+/// the span waits in the queue.
 #[derive(Debug)]
-pub(crate) struct ObservedOnly(pub(crate) BatchSpanProcessor);
+pub(crate) struct SpanScrubber(pub(crate) BatchSpanProcessor);
 
-impl SpanProcessor for ObservedOnly {
+impl SpanProcessor for SpanScrubber {
     fn on_start(&self, span: &mut Span, context: &Context) {
         self.0.on_start(span, context);
     }

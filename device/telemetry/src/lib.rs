@@ -1,14 +1,14 @@
-//! What the `device-key` command tells about itself: logs on standard error always, and traces and
-//! metrics over OTLP/HTTP when the standard `OTEL_*` variables ask for them.
+//! The logs, traces and metrics of the `device-key` command. Logs always go to standard error.
+//! Traces and metrics are sent over OTLP/HTTP if the standard `OTEL_*` variables ask for them.
 //!
-//! It is not a logging interface: everything else uses [`tracing`] and knows nothing of this crate.
-//! Metrics are made from spans as well, see [`observed`]. Nothing is sent without being asked for,
-//! and then only what [`observed`] lists; a collector that is away costs data, never a request.
+//! This crate is not a logging interface: all other crates use [`tracing`] and do not know this
+//! crate. Metrics are made from spans too. An export sends only the data that [`observed`] lists.
+//! If a collector cannot be reached, data is lost, but requests are neither delayed nor refused.
 //!
 //! ```
-//! use device_key_telemetry::{LevelFilter, Service, Settings, Telemetry};
+//! use device_key_telemetry::{LevelFilter, ServiceIdentity, Settings, Telemetry};
 //!
-//! let service = Service { name: "device-key", version: "0.1.0" };
+//! let service = ServiceIdentity { name: "device-key", version: "0.1.0" };
 //! let environment = |name: &str| std::env::var(name).ok();
 //! let settings = Settings::read(service, None, LevelFilter::INFO, environment)?;
 //! let telemetry = Telemetry::start(&settings)?;
@@ -30,12 +30,13 @@ pub mod observed;
 mod one_line;
 mod outage;
 mod settings;
+mod span_filter;
 mod span_metrics;
 mod telemetry;
 
 pub use error::TelemetryError;
 pub use log_format::{LogFormat, UnknownLogFormat};
-pub use logs::AUDIT;
-pub use settings::{Service, Settings};
+pub use one_line::AUDIT;
+pub use settings::{ServiceIdentity, Settings};
 pub use telemetry::Telemetry;
 pub use tracing_subscriber::filter::LevelFilter;

@@ -1,24 +1,27 @@
+//! The formats of the log on standard error.
+
 use std::{io, str::FromStr};
 
 use rustix::fs::fstat;
 
-/// How events are written to standard error.
+/// The format in which events are written to standard error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
-    /// A line each with time and level; coloured on a terminal only.
+    /// One line for each event, with time and level. Coloured only on a terminal.
     Text,
-    /// A JSON object a line.
+    /// One JSON object on a line for each event.
     Json,
-    /// A line each with syslog's priority in front (`<6>`) and no time, both of which the journal
-    /// keeps apart from the text.
+    /// One line for each event, with syslog's priority in front (`<6>`) and without a time. The
+    /// journal stores both separately from the text.
     ///
-    /// The journal's own protocol would keep fields apart too. This is preferred because it needs
-    /// no other socket in the service's sandbox, stays one stream with what a panic prints, and no
-    /// caller's text can become a field that looks like the journal's own.
+    /// The journal's own protocol would store the fields separately too. This format is used
+    /// because it needs no other socket in the service's sandbox, and goes to the same stream as
+    /// the text of a panic. Also, no text of a caller can become a field that looks like a field of
+    /// the journal itself.
     Journal,
 }
 
-/// A name that no format has.
+/// The name is not the name of a format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the formats are text, json and journal")]
 pub struct UnknownLogFormat;
@@ -37,11 +40,11 @@ impl FromStr for LogFormat {
 }
 
 impl LogFormat {
-    /// What fits standard error, given `JOURNAL_STREAM`.
+    /// The format for standard error, given the value of `JOURNAL_STREAM`.
     ///
-    /// The variable alone says nothing: children inherit it, also those whose standard error goes
-    /// elsewhere (systemd.exec(5)).
-    pub(crate) fn fitting(journal_stream: Option<&str>) -> Self {
+    /// The variable alone does not tell whether standard error is the journal: child processes
+    /// inherit it, even if their standard error goes elsewhere (systemd.exec(5)).
+    pub(crate) fn for_standard_error(journal_stream: Option<&str>) -> Self {
         let standard_error = fstat(io::stderr()).map(|stat| (stat.st_dev, stat.st_ino));
         match (journal_stream.and_then(device_and_inode), standard_error) {
             (Some(journal), Ok(ours)) if journal == ours => Self::Journal,

@@ -1,3 +1,5 @@
+//! The layer that writes events to standard error.
+
 use std::io;
 
 use anstream::{AutoStream, ColorChoice};
@@ -7,21 +9,22 @@ use tracing_subscriber::{
     fmt,
 };
 
-use crate::{LogFormat, Settings, one_line::OneLine};
+use crate::{
+    log_format::LogFormat,
+    one_line::{AUDIT, OneLine},
+    settings::Settings,
+};
 
-/// The target of audit events. Those of level info and above are written whatever is filtered.
-pub const AUDIT: &str = "audit";
-
-/// A layer as the subscriber takes it.
+/// A layer in the form that the subscriber takes.
 pub(crate) type BoxedLayer = Box<dyn Layer<Registry> + Send + Sync>;
 
-/// Writes events to standard error.
+/// Makes the layer that writes events to standard error.
 pub(crate) fn layer(settings: &Settings) -> BoxedLayer {
-    let chosen = EnvFilter::builder()
+    let configured = EnvFilter::builder()
         .with_default_directive(settings.default_level.into())
         .parse_lossy(&settings.directives);
-    let always = Targets::new().with_target(AUDIT, LevelFilter::INFO);
-    let filter = chosen.or(always);
+    let audit = Targets::new().with_target(AUDIT, LevelFilter::INFO);
+    let filter = configured.or(audit);
     let layer = fmt::layer().with_writer(io::stderr);
     match settings.log_format {
         LogFormat::Text => {

@@ -1,11 +1,11 @@
 //! Which spans and which of their fields leave this machine, and under which names.
 //!
-//! Everything else stays here: a field that is added to a span somewhere is not exported until it
-//! stands in this list, and events never are. Values are bounded in length, so that spans waiting
-//! in the queue are. The caller's request ids and `tracestate` are left out for that reason, and
-//! because they may be anything.
+//! Everything else stays on this machine: a field that is added to a span is not exported until it
+//! is added to this list, and events are never exported. The values in the list have a bounded
+//! length, so the spans in the queue are bounded too. The caller's request ids and `tracestate` are
+//! left out because their length is not bounded and their content can be anything.
 //!
-//! | span | field | exported as | of metrics too |
+//! | span | field | exported as | also in metrics |
 //! |---|---|---|---|
 //! | `request` | `rpc.method` | `rpc.method` | yes |
 //! | `request`, `connection` | `transport` | `device_key.transport` | yes |
@@ -14,17 +14,17 @@
 //! | `request`, `provider` | `reason` | `error.type` | yes |
 //! | any | `key_id` | `device_key.key_id` | no |
 //!
-//! Metrics come from spans as well:
+//! Metrics are made from spans too:
 //!
-//! | span | metric | what |
+//! | span | metric | meaning |
 //! |---|---|---|
-//! | [`REQUEST`] | `device_key.requests` | how many were answered |
-//! | [`REQUEST`] | `rpc.server.call.duration` | seconds until the answer, histogram |
-//! | [`PROVIDER`] | `device_key.provider.operation.duration` | seconds in the provider, histogram |
-//! | [`WAITING`] | `device_key.provider.waiting` | how many wait for the provider now |
-//! | [`CONNECTION`] | `device_key.connections` | how many are open now |
+//! | [`REQUEST`] | `device_key.requests` | number of answered requests |
+//! | [`REQUEST`] | `rpc.server.call.duration` | histogram: seconds until the answer |
+//! | [`PROVIDER`] | `device_key.provider.operation.duration` | histogram: seconds in the provider |
+//! | [`WAITING`] | `device_key.provider.waiting` | number of operations that wait now |
+//! | [`CONNECTION`] | `device_key.connections` | number of open connections |
 //!
-//! `error.type` is the reason of a refusal and is absent when all went well.
+//! `error.type` is the reason of a refusal and is absent if the request succeeded.
 
 /// The span of one request.
 pub const REQUEST: &str = "request";
@@ -35,13 +35,14 @@ pub const PROVIDER: &str = "provider";
 /// The span of one operation that waits for its turn in a provider.
 pub const WAITING: &str = "waiting";
 
-/// The span of one connection. It may live for months, so that it is counted but not traced.
+/// The span of one connection. A connection may live for months, so it is counted but not traced.
 pub const CONNECTION: &str = "connection";
 
-/// The start of the names of our own modules, whose spans these are.
-pub(crate) const OURS: &str = "device_key";
+/// The prefix of the names of this project's modules. Only spans of these modules are observed.
+pub(crate) const OUR_MODULES: &str = "device_key";
 
-/// The attribute of metrics and spans that a field becomes, if it has few values.
+/// The attribute of metrics and spans to which a field is mapped. `None` if the field is not
+/// exported or can have many values.
 pub(crate) fn dimension(field: &str) -> Option<&'static str> {
     match field {
         "rpc.method" => Some("rpc.method"),
@@ -53,7 +54,7 @@ pub(crate) fn dimension(field: &str) -> Option<&'static str> {
     }
 }
 
-/// The attribute of spans that a field becomes.
+/// The attribute of spans to which a field is mapped. `None` if the field is not exported.
 pub(crate) fn attribute(field: &str) -> Option<&'static str> {
     match field {
         "key_id" => Some("device_key.key_id"),

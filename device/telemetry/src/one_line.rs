@@ -1,3 +1,5 @@
+//! A format of the log that keeps each event on one line.
+
 use std::fmt;
 
 use tracing::{Event, Level, Subscriber};
@@ -10,29 +12,32 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
-use crate::AUDIT;
+/// The target of audit events. Audit events of level info and above are written whatever the filter
+/// says.
+pub const AUDIT: &str = "audit";
 
-/// Keeps an event on one line: a line feed in somebody's text must not look like the next event.
+/// A format that keeps each event on one line, so that a line feed in a text cannot look like the
+/// start of the next event.
 pub(crate) struct OneLine<F> {
     format: F,
     prefix: Prefix,
 }
 
-/// What stands in front of each line.
+/// What is written in front of each line.
 enum Prefix {
     Nothing,
     Priority,
 }
 
 impl OneLine<Format<Full, SystemTime>> {
-    /// For people and files.
+    /// The format for people and files.
     pub(crate) fn text(colored: bool) -> Self {
         Self { format: Format::default().with_ansi(colored), prefix: Prefix::Nothing }
     }
 }
 
 impl OneLine<Format<Full, ()>> {
-    /// For the journal, which has time and level from elsewhere.
+    /// The format for the journal, which gets the time and the level separately.
     pub(crate) fn journal() -> Self {
         let format = Format::default().without_time().with_level(false).with_ansi(false);
         Self { format, prefix: Prefix::Priority }
@@ -67,13 +72,13 @@ where
     }
 }
 
-/// Severities of RFC 5424 section 6.2.1, as sd-daemon(3) has them.
+/// The severity of an event (RFC 5424 section 6.2.1, with the numbers of sd-daemon(3)).
 fn priority(event: &Event<'_>) -> u8 {
     let metadata = event.metadata();
     match *metadata.level() {
         Level::ERROR => 3,
         Level::WARN => 4,
-        // Normal but significant.
+        // The severity "normal but significant".
         Level::INFO if metadata.target() == AUDIT => 5,
         Level::INFO => 6,
         Level::DEBUG | Level::TRACE => 7,

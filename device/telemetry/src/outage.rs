@@ -1,8 +1,10 @@
+//! Logs when a collector stops accepting data and when it accepts data again.
+
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tracing::{info, warn};
 
-/// Tells an operator once when a collector stops to take a signal, and once when it does again.
+/// Logs once when a collector stops accepting a signal, and once when it accepts the signal again.
 #[derive(Debug)]
 pub(crate) struct Outage {
     signal: &'static str,
@@ -16,7 +18,7 @@ impl Outage {
 
     pub(crate) fn delivered(&self) {
         if self.is_going_on.swap(false, Ordering::Relaxed) {
-            info!(signal = self.signal, "the collector takes telemetry again");
+            info!(signal = self.signal, "the collector accepts telemetry again");
         }
     }
 
@@ -25,7 +27,7 @@ impl Outage {
             warn!(
                 signal = self.signal,
                 %cause,
-                "the collector takes no telemetry; until it does, what does not fit the queue is lost"
+                "the collector does not accept telemetry; data that overflows the queue is lost"
             );
         }
     }

@@ -1,3 +1,5 @@
+//! Makes metrics from spans.
+
 use std::{fmt, time::Instant};
 
 use opentelemetry::{
@@ -5,28 +7,23 @@ use opentelemetry::{
     metrics::{Counter, Histogram, Meter, UpDownCounter},
 };
 use tracing::{
-    Level, Metadata, Subscriber,
+    Subscriber,
     field::{Field, Visit},
-    level_filters::LevelFilter,
     span::{Attributes, Id, Record},
-    subscriber::Interest,
 };
-use tracing_subscriber::{
-    Layer, Registry,
-    layer::{Context, Filter},
-    registry::LookupSpan,
-};
+use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
 
 use crate::observed;
 
-/// Bucket boundaries in seconds: from an operation of the OS keystore (some 50 µs) over one of a
-/// TPM (5 to 500 ms) to a prompt that a person answers.
+/// The boundaries of the histogram's buckets in seconds. They range from an operation of the OS
+/// keystore (about 50 µs) and of a TPM (5 to 500 ms) to a prompt that a person answers.
 const BOUNDARIES: [f64; 16] = [
     0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
     1.0, 10.0, 60.0,
 ];
 
-/// Turns spans into metrics, so that who makes a span need not know of metrics.
+/// A layer that makes metrics from spans, so that code which makes spans need not know about
+/// metrics.
 pub(crate) struct SpanMetrics {
     requests: Counter<u64>,
     request_duration: Histogram<f64>,
@@ -69,7 +66,7 @@ impl SpanMetrics {
         }
     }
 
-    /// What a span counts towards while it is open.
+    /// The gauge that counts a span while the span is open.
     fn gauge(&self, span: &str) -> Option<&UpDownCounter<i64>> {
         match span {
             observed::WAITING => Some(&self.waiting),
@@ -92,7 +89,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for SpanMetrics {
 
     fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
         let Some(span) = context.span(id) else { return };
-        // What went up must go down with the same attributes.
+        // The gauge must go down with the attributes with which it went up.
         if self.gauge(span.name()).is_some() {
             return;
         }
@@ -123,7 +120,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for SpanMetrics {
     }
 }
 
-/// What is known of an open span.
+/// The data that is recorded about an open span.
 struct Observation {
     begun: Instant,
     dimensions: Vec<KeyValue>,
@@ -143,30 +140,7 @@ impl Visit for Observation {
     }
 }
 
-/// Lets those spans through that are counted or timed.
-pub(crate) struct MeasuredSpans;
-
-impl MeasuredSpans {
-    fn lets_through(metadata: &Metadata<'_>) -> bool {
-        let measured =
-            [observed::REQUEST, observed::PROVIDER, observed::WAITING, observed::CONNECTION];
-        metadata.is_span()
-            && *metadata.level() <= Level::DEBUG
-            && metadata.target().starts_with(observed::OURS)
-            && measured.contains(&metadata.name())
-    }
-}
-
-impl Filter<Registry> for MeasuredSpans {
-    fn enabled(&self, metadata: &Metadata<'_>, _: &Context<'_, Registry>) -> bool {
-        Self::lets_through(metadata)
-    }
-
-    fn callsite_enabled(&self, metadata: &'static Metadata<'static>) -> Interest {
-        if Self::lets_through(metadata) { Interest::always() } else { Interest::never() }
-    }
-
-    fn max_level_hint(&self) -> Option<LevelFilter> {
-        Some(LevelFilter::DEBUG)
-    }
+/// Whether a span with this name is counted or timed.
+pub(crate) fn is_measured(name: &str) -> bool {
+    [observed::REQUEST, observed::PROVIDER, observed::WAITING, observed::CONNECTION].contains(&name)
 }

@@ -1,3 +1,5 @@
+//! The telemetry of a process, from its start to its shutdown.
+
 use std::time::{Duration, Instant};
 
 use opentelemetry::{metrics::MeterProvider as _, trace::TracerProvider as _};
@@ -6,29 +8,30 @@ use tracing::warn;
 use tracing_subscriber::{Layer as _, layer::SubscriberExt as _};
 
 use crate::{
-    Settings, TelemetryError,
+    error::TelemetryError,
     export::{self, Export},
-    exported_spans::TracedSpans,
-    logs,
-    span_metrics::{MeasuredSpans, SpanMetrics},
+    exported_spans, logs,
+    settings::Settings,
+    span_filter::SpanFilter,
+    span_metrics::{self, SpanMetrics},
 };
 
-/// How long a program that ends early, without [`Telemetry::shutdown`], waits for a collector.
+/// How long a program waits for a collector if it ends without calling [`Telemetry::shutdown`].
 const WAIT_ON_DROP: Duration = Duration::from_millis(500);
 
-/// The telemetry of this process, from its start on.
+/// The running telemetry of this process.
 #[derive(Debug)]
-#[must_use = "what is not shut down may lose what it has not sent yet"]
+#[must_use = "without a shutdown, data that has not been sent yet may be lost"]
 pub struct Telemetry {
     traces: Option<Export<SdkTracerProvider>>,
     metrics: Option<Export<SdkMeterProvider>>,
 }
 
 impl Telemetry {
-    /// Begins to log, and to export if the settings say so. Once a process.
+    /// Starts logging, and starts the exports that the settings ask for. Call it once in a process.
     ///
-    /// Without an export this makes no thread and opens nothing. With one, it makes a thread for
-    /// each signal and does not wait for the collector.
+    /// Without an export, this starts no thread and opens no file. With an export, it starts a
+    /// thread for each signal and does not wait for the collector.
     pub fn start(settings: &Settings) -> Result<Self, TelemetryError> {
         let mut layers = vec![logs::layer(settings)];
         let export = &settings.export;
@@ -44,11 +47,11 @@ impl Telemetry {
                 .with_target(false)
                 .with_threads(false)
                 .with_tracked_inactivity(false);
-            layers.push(layer.with_filter(TracedSpans).boxed());
+            layers.push(layer.with_filter(SpanFilter(exported_spans::is_exported)).boxed());
         }
         if let Some(metrics) = &metrics {
             let layer = SpanMetrics::of(&metrics.provider.meter(settings.service.name));
-            layers.push(layer.with_filter(MeasuredSpans).boxed());
+            layers.push(layer.with_filter(SpanFilter(span_metrics::is_measured)).boxed());
         }
         let telemetry = Self { traces, metrics };
         tracing::subscriber::set_global_default(tracing_subscriber::registry().with(layers))
@@ -57,31 +60,29 @@ impl Telemetry {
             warn!(
                 variable = ignored.variable,
                 consequence = ignored.consequence,
-                "a telemetry setting cannot be followed"
+                "a telemetry setting is not supported"
             );
         }
         Ok(telemetry)
     }
 
-    /// Sends what has not been sent yet, and gives up after this time. Logging goes on.
+    /// Sends the data that has not been sent yet, and gives up after `within`. Logging continues.
     ///
-    /// It blocks the calling thread.
+    /// This function blocks the calling thread.
     pub fn shutdown(mut self, within: Duration) {
         self.flush(within);
     }
 
     fn flush(&mut self, within: Duration) {
         let deadline = Instant::now() + within;
-        let traces = self
-            .traces
-            .take()
-            .map(|export| export.end(move |provider| provider.shutdown_with_timeout(within)));
-        let metrics = self
-            .metrics
-            .take()
-            .map(|export| export.end(move |provider| provider.shutdown_with_timeout(within)));
-        for ending in [traces, metrics].into_iter().flatten() {
-            ending.wait_until(deadline);
+        let traces = self.traces.take().map(|export| {
+            export.begin_shutdown(move |provider| provider.shutdown_with_timeout(within))
+        });
+        let metrics = self.metrics.take().map(|export| {
+            export.begin_shutdown(move |provider| provider.shutdown_with_timeout(within))
+        });
+        for shutdown in [traces, metrics].into_iter().flatten() {
+            shutdown.wait_until(deadline);
         }
     }
 }

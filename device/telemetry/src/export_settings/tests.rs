@@ -1,3 +1,5 @@
+//! Tests of how the `OTEL_*` variables are read.
+
 use super::*;
 
 fn read(variables: &[(&str, &str)]) -> ExportSettings {
@@ -7,7 +9,7 @@ fn read(variables: &[(&str, &str)]) -> ExportSettings {
     .unwrap()
 }
 
-/// Traces' and metrics' addresses.
+/// The addresses for traces and for metrics.
 fn urls(variables: &[(&str, &str)]) -> (Option<String>, Option<String>) {
     let settings = read(variables);
     let url = |destination: Option<Destination>| Some(destination?.endpoint.url());
@@ -22,19 +24,19 @@ const ANYWHERE: (&str, &str) = (ENDPOINT, "http://127.0.0.1:9");
 
 #[test]
 fn nothing_is_exported_unless_asked_for() {
-    for unasked in [
+    for variables in [
         &[][..],
         &[("OTEL_SERVICE_NAME", "x")],
         &[("OTEL_TRACES_EXPORTER", "none"), ("OTEL_METRICS_EXPORTER", "none"), ANYWHERE],
         &[("OTEL_SDK_DISABLED", "TRUE"), ("OTEL_TRACES_EXPORTER", "otlp"), ANYWHERE],
         &[("OTEL_TRACES_EXPORTER", "console")],
     ] {
-        assert_eq!(urls(unasked), (None, None), "{unasked:?}");
+        assert_eq!(urls(variables), (None, None), "{variables:?}");
     }
 }
 
 #[test]
-fn a_signal_has_its_own_address_or_the_common_one() {
+fn a_signal_uses_its_own_address_or_the_common_one() {
     let of = |text: &str| Some(text.to_owned());
     assert_eq!(
         urls(&[ANYWHERE]),
@@ -55,7 +57,7 @@ fn a_signal_has_its_own_address_or_the_common_one() {
 }
 
 #[test]
-fn what_cannot_be_followed_is_said() {
+fn unsupported_settings_are_recorded() {
     assert_eq!(ignored(&[ANYWHERE, (PROTOCOL, "http/protobuf"), (COMPRESSION, "none")]), [""; 0]);
     assert_eq!(ignored(&[ANYWHERE, (PROTOCOL, "http/json")]), [PROTOCOL]);
     assert_eq!(
@@ -66,7 +68,7 @@ fn what_cannot_be_followed_is_said() {
 }
 
 #[test]
-fn grpc_is_said_and_exports_nothing() {
+fn grpc_is_recorded_and_exports_nothing() {
     let settings = [ANYWHERE, (PROTOCOL, "grpc")];
     assert_eq!(ignored(&settings), [PROTOCOL]);
     assert_eq!(urls(&settings), (None, None));

@@ -1,4 +1,4 @@
-//! A collector of OTLP over HTTP, as small as it can be.
+//! A minimal collector of OTLP over HTTP.
 
 use std::{
     cell::RefCell,
@@ -16,21 +16,21 @@ use std::{
 
 use prost::Message;
 
-/// How long anything may take before a test gives it up.
-const PATIENCE: Duration = Duration::from_mins(1);
+/// How long a test waits before it fails.
+const TIMEOUT: Duration = Duration::from_mins(1);
 
-/// Stands for an answer that never comes.
+/// The status of a collector that never answers.
 pub(crate) const STALLED: u16 = 0;
 
 pub(crate) struct Collector {
     address: String,
     status: Arc<AtomicU16>,
     received: Receiver<Received>,
-    /// Came while another path was waited for.
+    /// Exports that arrived while the test waited for another path.
     passed_over: RefCell<VecDeque<Received>>,
 }
 
-/// One export as it came.
+/// One received export.
 pub(crate) struct Received {
     pub(crate) path: String,
     pub(crate) headers: HashMap<String, String>,
@@ -44,7 +44,7 @@ impl Received {
 }
 
 impl Collector {
-    /// One that answers each export with this status.
+    /// Starts a collector that answers each export with this status.
     pub(crate) fn start(status: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
@@ -60,7 +60,7 @@ impl Collector {
         Self { address, status, received, passed_over: RefCell::default() }
     }
 
-    /// Where there was one: connections are refused.
+    /// An address on which no collector listens any more: connections are refused.
     pub(crate) fn absent_address() -> String {
         format!("http://{}", TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap())
     }
@@ -80,7 +80,7 @@ impl Collector {
             return passed_over.remove(place).unwrap();
         }
         loop {
-            let received = self.received.recv_timeout(PATIENCE).unwrap();
+            let received = self.received.recv_timeout(TIMEOUT).unwrap();
             if received.path == path {
                 return received;
             }
@@ -88,7 +88,7 @@ impl Collector {
         }
     }
 
-    /// All that came until now.
+    /// All exports that were received until now.
     pub(crate) fn all(&self) -> Vec<Received> {
         self.received.try_iter().collect()
     }
@@ -97,7 +97,7 @@ impl Collector {
 fn serve(mut stream: TcpStream, sender: &Sender<Received>, status: &AtomicU16) {
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     let mut lines = (&mut reader).lines().map_while(Result::ok).take_while(|line| !line.is_empty());
-    // Who connects and says nothing wants nothing.
+    // A client may connect without sending a request.
     let Some(request_line) = lines.next() else { return };
     let headers: HashMap<String, String> = lines
         .filter_map(|line| {
@@ -111,10 +111,10 @@ fn serve(mut stream: TcpStream, sender: &Sender<Received>, status: &AtomicU16) {
     let status = status.load(Ordering::SeqCst);
     let _ = sender.send(Received { path, headers, body });
     if status == STALLED {
-        // Until the other side gives up.
+        // Wait until the other side gives up.
         let _ = reader.read_to_end(&mut Vec::new());
         return;
     }
-    // The other side may have ended meanwhile.
+    // The other side may have exited in the meantime.
     let _ = write!(stream, "HTTP/1.1 {status} Status\r\ncontent-length: 0\r\n\r\n");
 }

@@ -1,4 +1,4 @@
-//! What a collector gets.
+//! The traces and metrics that a collector receives.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -20,7 +20,7 @@ use crate::{
 
 const SESSION: &str = "serving::one_session";
 
-/// The first export of each signal from a child that serves one session.
+/// Runs a child that serves one session, and returns its first export of traces and of metrics.
 fn exported(variables: &[(&str, &str)]) -> (Received, Received) {
     let collector = Collector::start(200);
     let variables: Vec<_> =
@@ -153,7 +153,7 @@ fn requests_are_counted_and_timed_by_method_and_reason() {
 }
 
 #[test]
-fn operations_waiting_and_connections_are_measured() {
+fn operations_and_waiting_and_connections_are_measured() {
     let (_, received) = exported(&[]);
     let metrics = metrics(&received);
     let operations = values(&metrics["device_key.provider.operation.duration"]);
@@ -163,7 +163,7 @@ fn operations_waiting_and_connections_are_measured() {
     let waited = BTreeMap::from([(owned(&[("device_key.provider", "memory")]), 0)]);
     assert_eq!(values(&metrics["device_key.provider.waiting"]), waited);
     let open = BTreeMap::from([
-        // The one that was served.
+        // The connection that was served.
         (owned(&[("device_key.transport", "in_process")]), 0),
         (owned(&[("device_key.transport", "stdio")]), 0),
         (owned(&[("device_key.transport", "unix_socket")]), 2),
@@ -201,7 +201,7 @@ fn the_service_has_its_own_name_unless_the_environment_gives_one() {
 }
 
 #[test]
-fn one_signal_may_go_elsewhere() {
+fn one_signal_may_go_to_another_collector() {
     let (common, own) = (Collector::start(200), Collector::start(200));
     let traces_to = format!("{}/in", own.address());
     let variables =

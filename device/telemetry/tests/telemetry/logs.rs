@@ -1,4 +1,4 @@
-//! Standard error as an operator, a program or the journal reads it.
+//! Standard error as an operator, a program and the journal read it.
 
 use std::{
     fs::File,
@@ -44,7 +44,8 @@ fn targets_and_levels(variables: &[(&str, &str)]) -> Vec<(String, String)> {
         .collect()
 }
 
-/// The journal's end of a stream, and what `JOURNAL_STREAM` says of the other.
+/// A stream like the journal's: the end that the journal reads, the end that becomes standard
+/// error, and the value of `JOURNAL_STREAM` for that end.
 fn journal() -> (UnixStream, OwnedFd, String) {
     let (journal, standard_error) = UnixStream::pair().unwrap();
     let stat = fstat(&standard_error).unwrap();
@@ -100,12 +101,12 @@ fn the_journal_gets_a_priority_and_no_time() {
 }
 
 #[test]
-fn the_journal_is_known_by_its_stream() {
+fn the_journal_is_recognised_by_its_stream() {
     let (mut journal, standard_error, stream) = journal();
     let mut command = child::command(EVENTS, &[("JOURNAL_STREAM", &stream)]);
     let status = command.stderr(standard_error).status().unwrap();
     assert!(status.success());
-    // Also the command held the child's end.
+    // The command holds the child's end of the stream too.
     drop(command);
     let mut log = String::new();
     journal.read_to_string(&mut log).unwrap();
@@ -114,13 +115,13 @@ fn the_journal_is_known_by_its_stream() {
 }
 
 #[test]
-fn another_stream_than_the_journals_gets_text() {
+fn a_stream_that_is_not_the_journal_gets_text() {
     let (_journal, _standard_error, stream) = journal();
     for other in [&*stream, "", "1", "x:y", "18446744073709551616:1"] {
         let lines = lines(&[("JOURNAL_STREAM", other)]);
         assert!(lines.iter().all(|line| !line.starts_with('<')), "{lines:?}");
     }
-    // Nor does the journal, if text is chosen.
+    // The journal gets text too, if the text format is chosen.
     let (mut stream_of_journal, standard_error, stream) = journal();
     let mut command = child::command(EVENTS, &[("JOURNAL_STREAM", &stream), ("FORMAT", "text")]);
     assert!(command.stderr(standard_error).status().unwrap().success());
@@ -144,7 +145,8 @@ fn a_pipe_is_not_coloured_and_a_terminal_is() {
     assert!(command.stderr(Stdio::from(shown)).status().unwrap().success());
     drop(command);
     let mut log = Vec::new();
-    // A terminal whose other end is closed is at an error, not at an end.
+    // Reading from a terminal whose other end is closed gives an error instead of the end of the
+    // file.
     let _ = File::from(terminal).read_to_end(&mut log);
     let log = String::from_utf8(log).unwrap();
     assert!(log.lines().all(|line| line.contains(ESCAPE)), "{log}");

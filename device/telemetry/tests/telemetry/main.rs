@@ -1,8 +1,8 @@
-//! Telemetry as whoever reads it gets it: a program's standard error, and a collector's socket.
+//! Telemetry as its readers get it: on a program's standard error, and on a collector's socket.
 //!
-//! The harness: a subscriber is global and variables are a process's, so each test runs an ignored
-//! test of this binary in a child of its own, which serves requests with the real app-server. The
-//! collector is a listener on loopback.
+//! A subscriber is global, and environment variables belong to a process. Each test therefore runs
+//! an ignored test of this binary in a child process, which serves requests with the real
+//! app-server. The collector listens on loopback.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -13,8 +13,8 @@
 
 mod child;
 mod collector;
+mod disabled;
 mod export;
 mod logs;
 mod outage;
 mod serving;
-mod unasked;

@@ -1,4 +1,4 @@
-//! A collector that does not do its part.
+//! A collector that fails, stalls or is absent.
 
 use std::process::Stdio;
 
@@ -9,14 +9,15 @@ use crate::{
     collector::{Collector, STALLED},
 };
 
-/// Exports as often as they can.
+/// Settings with which the signals are exported as often as possible.
 const OFTEN: [(&str, &str); 3] =
     [("FORMAT", "json"), ("OTEL_BSP_SCHEDULE_DELAY", "10"), ("OTEL_METRIC_EXPORT_INTERVAL", "10")];
 
-/// Above what a busy machine needs, below the 10 s that one export takes beside a stalled collector.
+/// More than a busy machine needs, and less than the 10 s that one export takes with a stalled
+/// collector.
 const SERVED_WITHIN_MS: u64 = 9_000;
 
-/// The child allows 600 ms; the exporters would take 5 s.
+/// The child allows 600 ms for the shutdown. The exporters alone would take 5 s.
 const ENDED_WITHIN_MS: u64 = 3_000;
 
 fn milliseconds(stdout: &[u8], what: &str) -> u64 {
@@ -25,17 +26,18 @@ fn milliseconds(stdout: &[u8], what: &str) -> u64 {
     text.lines().find_map(|line| line.strip_prefix(&prefix)).unwrap().parse().unwrap()
 }
 
-/// How many lines of this level are about this signal.
+/// The number of lines with this level about this signal.
 fn count(lines: &[Value], level: &str, signal: &str) -> usize {
     lines.iter().filter(|line| line["level"] == level && line["signal"] == signal).count()
 }
 
 #[test]
 fn an_outage_and_its_end_are_logged_once_each() {
-    // Not one of those that the exporter tries again.
+    // The exporter does not retry after this status.
     let collector = Collector::start(400);
     let variables: Vec<_> = OFTEN.into_iter().chain([(ENDPOINT, collector.address())]).collect();
-    let mut command = child::command("serving::sessions_until_the_parent_says_so", &variables);
+    let mut command =
+        child::command("serving::sessions_until_the_parent_closes_standard_input", &variables);
     let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
     for _ in 0..3 {
         collector.next("/v1/traces");
@@ -57,24 +59,24 @@ fn an_outage_and_its_end_are_logged_once_each() {
 }
 
 #[test]
-fn a_stalled_collector_delays_no_request_and_bounds_the_end() {
+fn a_stalled_collector_delays_no_request_and_only_briefly_the_shutdown() {
     let collector = Collector::start(STALLED);
-    serve_beside(collector.address());
+    serve_with_bad_collector(collector.address());
     assert!(!collector.all().is_empty());
 }
 
 #[test]
-fn an_absent_collector_delays_no_request_and_bounds_the_end() {
-    serve_beside(&Collector::absent_address());
+fn an_absent_collector_delays_no_request_and_only_briefly_the_shutdown() {
+    serve_with_bad_collector(&Collector::absent_address());
 }
 
-fn serve_beside(address: &str) {
-    // The queue is filled many times over.
+fn serve_with_bad_collector(address: &str) {
+    // The sessions fill this queue many times over.
     let variables: Vec<_> = OFTEN
         .into_iter()
         .chain([(ENDPOINT, address), ("OTEL_BSP_MAX_QUEUE_SIZE", "600")])
         .collect();
-    let output = child::run("serving::sessions_beside_a_bad_collector", &variables);
+    let output = child::run("serving::sessions_with_a_bad_collector", &variables);
     let (served, ended) =
         (milliseconds(&output.stdout, "served"), milliseconds(&output.stdout, "ended"));
     assert!(served < SERVED_WITHIN_MS, "{served} ms");

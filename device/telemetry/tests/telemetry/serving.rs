@@ -1,4 +1,4 @@
-//! In children: the real app-server with requests that hold secrets.
+//! The code that runs in child processes: the real app-server with requests that hold secrets.
 
 use std::{
     sync::{
@@ -20,11 +20,11 @@ use tracing::{Span, debug_span, error, info_span};
 
 use crate::child;
 
-/// The caller's trace.
+/// The id of the caller's trace.
 pub(crate) const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
-/// The caller's span.
+/// The id of the caller's span.
 pub(crate) const PARENT: &str = "00f067aa0ba902b7";
-/// What every secret here begins with, and every text of the caller's own.
+/// The beginning of every secret and of every text of the caller in these tests.
 pub(crate) const SECRET: &str = "marked-secret";
 
 fn server() -> AppServer {
@@ -67,7 +67,7 @@ fn session() -> Vec<Value> {
     ]
 }
 
-/// What the server and the store do not make yet.
+/// Spans that the server and the store do not make yet.
 fn other_spans() -> [Span; 2] {
     debug_span!(target: "device_key::store", "waiting", provider = "memory").in_scope(|| {
         error!(target: "device_key::store", nonce = SECRET, "an event with a field that is secret");
@@ -83,7 +83,7 @@ fn other_spans() -> [Span; 2] {
 fn one_session() {
     let before = child::threads_and_files();
     let Some(telemetry) = child::telemetry() else { return };
-    println!("\nmade: {}", before == child::threads_and_files());
+    println!("\nstarted nothing: {}", before == child::threads_and_files());
     let connections = other_spans();
     runtime().block_on(exchange(&server(), &session()));
     child::end(telemetry);
@@ -92,13 +92,13 @@ fn one_session() {
 
 #[test]
 #[ignore = "runs in a child"]
-fn sessions_until_the_parent_says_so() {
+fn sessions_until_the_parent_closes_standard_input() {
     let Some(telemetry) = child::telemetry() else { return };
     let is_over = Arc::new(AtomicBool::new(false));
-    let saying = Arc::clone(&is_over);
+    let is_over_too = Arc::clone(&is_over);
     thread::spawn(move || {
         child::await_parent();
-        saying.store(true, Ordering::SeqCst);
+        is_over_too.store(true, Ordering::SeqCst);
     });
     runtime().block_on(async {
         let server = server();
@@ -109,10 +109,10 @@ fn sessions_until_the_parent_says_so() {
     child::end(telemetry);
 }
 
-/// Says how long the sessions took beside a collector of any kind, and how long the end.
+/// Prints how long the sessions took with a failing collector, and how long the shutdown took.
 #[test]
 #[ignore = "runs in a child"]
-fn sessions_beside_a_bad_collector() {
+fn sessions_with_a_bad_collector() {
     let Some(telemetry) = child::telemetry() else { return };
     let runtime = runtime();
     let server = server();

@@ -1,6 +1,6 @@
-//! Without being asked for, nothing leaves and nothing is made.
+//! If no variable asks for an export, telemetry sends nothing and starts nothing.
 
-use device_key_telemetry::{LevelFilter, Service, Settings};
+use device_key_telemetry::{LevelFilter, ServiceIdentity, Settings};
 
 use crate::{
     child::{self, ENDPOINT},
@@ -11,19 +11,19 @@ const SESSION: &str = "serving::one_session";
 const METRICS_EXPORTER: &str = "OTEL_METRICS_EXPORTER";
 const TRACES_EXPORTER: &str = "OTEL_TRACES_EXPORTER";
 
-/// Whether starting left the child's threads and open files as they were.
-fn made_nothing(output: &[u8]) -> bool {
+/// Whether the start of telemetry left the child's threads and open files as they were.
+fn started_nothing(output: &[u8]) -> bool {
     let text = str::from_utf8(output).unwrap();
-    text.lines().find_map(|line| line.strip_prefix("made: ")).unwrap().parse().unwrap()
+    text.lines().find_map(|line| line.strip_prefix("started nothing: ")).unwrap().parse().unwrap()
 }
 
 #[test]
 fn without_a_variable_there_is_no_thread_and_no_open_file() {
-    assert!(made_nothing(&child::run(SESSION, &[]).stdout));
+    assert!(started_nothing(&child::run(SESSION, &[]).stdout));
 }
 
 #[test]
-fn what_is_switched_off_sends_nothing() {
+fn a_disabled_export_sends_nothing() {
     for off in [
         &[("OTEL_SDK_DISABLED", "true")][..],
         &[(TRACES_EXPORTER, "none"), (METRICS_EXPORTER, "none")],
@@ -33,20 +33,20 @@ fn what_is_switched_off_sends_nothing() {
         let variables: Vec<_> =
             off.iter().copied().chain([(ENDPOINT, collector.address())]).collect();
         let output = child::run(SESSION, &variables);
-        assert!(made_nothing(&output.stdout), "{off:?}");
+        assert!(started_nothing(&output.stdout), "{off:?}");
         assert!(collector.all().is_empty(), "{off:?}");
     }
 }
 
 #[test]
-fn an_export_does_make_threads() {
+fn an_export_starts_threads() {
     let collector = Collector::start(200);
     let output = child::run(SESSION, &[(ENDPOINT, collector.address())]);
-    assert!(!made_nothing(&output.stdout));
+    assert!(!started_nothing(&output.stdout));
 }
 
 #[test]
-fn a_setting_that_cannot_be_followed_is_logged_once() {
+fn an_unsupported_setting_is_logged_once() {
     let variables = [
         ("FORMAT", "json"),
         (ENDPOINT, "http://127.0.0.1:9"),
@@ -58,8 +58,8 @@ fn a_setting_that_cannot_be_followed_is_logged_once() {
 }
 
 #[test]
-fn a_collector_that_cannot_be_reached_by_plain_http_ends_the_start() {
-    let service = Service { name: "device-key", version: "0" };
+fn telemetry_does_not_start_with_an_unsupported_collector_address() {
+    let service = ServiceIdentity { name: "device-key", version: "0" };
     let code = |endpoint: &str| {
         let environment = |name: &str| (name == ENDPOINT).then(|| endpoint.to_owned());
         let error = Settings::read(service, None, LevelFilter::INFO, environment).unwrap_err();
