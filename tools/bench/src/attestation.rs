@@ -1,3 +1,5 @@
+//! Measures the verification of an attestation against its four signatures.
+
 use std::{fs, path::Path, time::Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -28,13 +30,14 @@ use crate::figures::{Figures, Samples};
 
 const ATTESTATIONS: usize = 2_000;
 
-/// Within the validity of what the simulator's authority issues, which ends in the year 9999.
+/// A time at which the certificates of the simulator's authority are valid. They expire in the year
+/// 9999.
 const NOW: UnixTime = UnixTime::from_seconds(4_000_000_000);
 const SECRET: [u8; 32] = [7; 32];
 
-/// Both halves of an attestation verified by a backend, beside the bare verification of the four
-/// signatures that it rests on: of the endorsement certificate, of its issuer's, and two of the attestation
-/// key.
+/// Measures how long a backend takes to verify both halves of an attestation, and how long the four
+/// signatures alone take: of the endorsement certificate, of its issuer's certificate, and two of
+/// the attestation key.
 pub(crate) fn measure(figures: &mut Figures, scratch: &Path) -> Result<()> {
     let evidence = Evidence::gather(scratch)?;
     let signatures = evidence.signatures()?;
@@ -79,7 +82,7 @@ struct SignedBytes {
 }
 
 impl Evidence {
-    /// A real flow on a simulator whose endorsement keys have certificates.
+    /// Runs a real attestation on a simulator whose endorsement keys have certificates.
     fn gather(scratch: &Path) -> Result<Self> {
         let swtpm = Swtpm::start_with_endorsement();
         let settings =
@@ -130,7 +133,7 @@ impl Evidence {
             PublicArea::EccP256(public) => {
                 PublicKey::from_coordinates(&public.point().x(), &public.point().y())?
             }
-            PublicArea::Other(_) => bail!("an attestation key of another kind"),
+            PublicArea::Other(_) => bail!("the attestation key is not a P-256 key"),
         };
         let attest = |attest: &TpmBytes, signature: &TpmBytes| {
             let EcdsaSignature { r, s } = EcdsaSignature::from_tpmt(signature.as_bytes())?;
@@ -164,7 +167,7 @@ fn certificate(certificate: &[u8], issuer: &[u8]) -> Result<SignedBytes> {
     {
         RSA_SHA256 => &RSA_PKCS1_2048_8192_SHA256,
         ECDSA_SHA384 => &ECDSA_P384_SHA384_ASN1,
-        other => bail!("a certificate signed with {other}"),
+        other => bail!("a certificate is signed with the unsupported algorithm {other}"),
     };
     Ok(SignedBytes {
         key: key(algorithm, &issuer.tbs_certificate().subject_public_key_info().to_der()?)?,
@@ -177,7 +180,7 @@ fn key(algorithm: &'static dyn VerificationAlgorithm, spki: &[u8]) -> Result<Par
     ParsedPublicKey::new(algorithm, spki).ok().context("a public key")
 }
 
-/// The content of a file in PEM (RFC 7468).
+/// Reads a PEM file (RFC 7468) and decodes its content.
 fn pem(path: &Path) -> Result<Vec<u8>> {
     let text = fs::read_to_string(path)?;
     let body: String = text.lines().filter(|line| !line.starts_with("-----")).collect();

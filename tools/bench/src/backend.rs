@@ -1,4 +1,4 @@
-//! What a relying party takes, and how much of it is its store's.
+//! Measures how much time a relying party takes, and how much of this time its store takes.
 
 mod client;
 mod fleet;
@@ -21,18 +21,18 @@ use timed_registry::TimedRegistry;
 
 const FLOWS: usize = 1_000;
 
-/// Challenge, enrollment, token and connection of new devices, one after the other on one core, on both
-/// stores.
+/// Measures challenge, enrollment, token and connection of new devices, one after the other on one
+/// core, with each store.
 pub(crate) fn measure(figures: &mut Figures, scratch: &Path) -> Result<()> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let sqlite = SqliteRegistry::open(&scratch.join("registry.sqlite"))?;
     flows(figures, &runtime, "SQLite", Arc::new(sqlite))?;
-    let postgres = runtime.block_on(connected())?;
+    let postgres = runtime.block_on(open_postgres())?;
     flows(figures, &runtime, "PostgreSQL", Arc::new(postgres))?;
     fleet::measure(figures)
 }
 
-async fn connected() -> Result<PostgresRegistry> {
+async fn open_postgres() -> Result<PostgresRegistry> {
     Ok(PostgresRegistry::open(Postgres::shared().database().parse()?).await?)
 }
 
@@ -54,7 +54,7 @@ fn relying_party(registry: Arc<dyn Registry>) -> Result<RelyingParty> {
     }))
 }
 
-/// What clients do is not counted: making keys and signing.
+/// Runs the flows. The time of the clients is not counted: they make keys and sign.
 fn flows(
     figures: &mut Figures,
     runtime: &Runtime,

@@ -1,8 +1,10 @@
+//! Samples, and the table of figures that is printed.
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// Samples of one thing, in the order in which they were taken.
+/// Durations of one operation, in the order in which they were measured.
 #[derive(Default, Serialize, Deserialize)]
 pub(crate) struct Samples(Vec<Duration>);
 
@@ -50,7 +52,7 @@ enum Goal {
     AtLeast(f64),
 }
 
-/// What was measured, beside its goal.
+/// The measured figures and their goals.
 #[derive(Default)]
 pub(crate) struct Figures {
     rows: Vec<Row>,
@@ -58,7 +60,7 @@ pub(crate) struct Figures {
 }
 
 impl Figures {
-    /// A figure that should be at most `goal`.
+    /// Adds a figure that should be at most `goal`.
     pub(crate) fn add(
         &mut self,
         what: impl Into<String>,
@@ -69,7 +71,7 @@ impl Figures {
         self.rows.push(Row { what: what.into(), value, goal: Goal::AtMost(goal), unit });
     }
 
-    /// A figure that should be at least `goal`.
+    /// Adds a figure that should be at least `goal`.
     pub(crate) fn at_least(
         &mut self,
         what: impl Into<String>,
@@ -80,12 +82,12 @@ impl Figures {
         self.rows.push(Row { what: what.into(), value, goal: Goal::AtLeast(goal), unit });
     }
 
-    /// What a figure was made from.
+    /// Adds the spread of samples that a figure was computed from.
     pub(crate) fn detail(&mut self, what: &str, samples: &Samples) {
         self.details.push(format!("{what}: {}", samples.describe()));
     }
 
-    /// A line beside the figures.
+    /// Adds a line of text that is printed below the figures.
     pub(crate) fn note(&mut self, text: String) {
         self.details.push(text);
     }

@@ -1,3 +1,5 @@
+//! Measures the lookup of a binding in a small and in a large database.
+
 use std::{path::Path, time::Instant};
 
 use anyhow::{Context as _, Result};
@@ -16,7 +18,7 @@ use crate::figures::{Figures, Samples};
 const MANY: u32 = 1_000_000;
 const LOOKUPS: u32 = 20_000;
 
-/// One binding looked up in a database of one, and of a million.
+/// Measures the lookup of a binding in a database with one binding, and with a million.
 pub(crate) fn measure(figures: &mut Figures, scratch: &Path) -> Result<()> {
     let few = filled(&scratch.join("one-binding"), 1)?;
     eprintln!("filling a database with {MANY} bindings …");
@@ -24,7 +26,7 @@ pub(crate) fn measure(figures: &mut Figures, scratch: &Path) -> Result<()> {
     let [mut in_few, mut in_many] = <[Samples; 2]>::default();
     for number in 0..LOOKUPS {
         in_few.push(look_up(&few, 0)?);
-        // A stride that is coprime to the count visits rows far from each other.
+        // A stride that is coprime to the count visits rows that are far from each other.
         let row = u64::from(number) * 7_919 % u64::from(MANY);
         in_many.push(look_up(&many, u32::try_from(row)?)?);
     }
@@ -38,7 +40,7 @@ pub(crate) fn measure(figures: &mut Figures, scratch: &Path) -> Result<()> {
 const OWNER: OwnerUid = OwnerUid::new(1000);
 
 fn key_id(number: u32) -> DeviceKeyId {
-    // Spread over the table, as random ids are.
+    // Hashing spreads the ids over the table, as random ids are.
     DeviceKeyId::from_random_bytes(*Sha256Digest::of(&number.to_be_bytes()).as_bytes())
 }
 

@@ -1,8 +1,9 @@
-//! Measures device-key against the least that its work needs, interleaved in one run.
+//! Measures device-key against the least that its work needs, both in turns in the same run.
 //!
-//! Machines are noisy, so figures are ratios, or differences, of medians that were taken side by side.
-//! `cargo xtask bench` builds everything, starts a simulator and calls this program, which also plays
-//! the children that are measured: an echo, and an app-server on the memory provider.
+//! Machines are noisy, so the figures are ratios, or differences, of medians that were measured in
+//! turns. `cargo xtask bench` builds everything, starts a simulator and runs this program. This
+//! program is also the children that are measured: an echo, and an app-server on the memory
+//! provider.
 #![forbid(unsafe_code)]
 
 mod attestation;
@@ -31,30 +32,30 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Everything, printed as a table.
+    /// Measures everything and prints a table.
     All {
-        /// The release build of the product.
+        /// The release build of `device-key`.
         #[arg(long)]
         device_key: PathBuf,
-        /// The socket of a simulator that nobody else uses.
+        /// The socket of a simulator that no other program uses.
         #[arg(long)]
         tpm: PathBuf,
-        /// A folder on tmpfs: a sync of a disk would be most of a `create`.
+        /// A folder on tmpfs. On a disk, syncing would take most of the time of a `create`.
         #[arg(long)]
         scratch: PathBuf,
-        /// Only this part; may be given again.
+        /// Measure only this part; may be repeated.
         #[arg(long, value_enum)]
         only: Vec<Part>,
     },
-    /// Child: gives each line back.
+    /// Child: echoes each line.
     Echo,
-    /// Child: gives each line back after one hop to a blocking thread, as the app-server must take.
+    /// Child: echoes each line after one hop to a blocking thread, which the app-server needs too.
     HopEcho,
-    /// Child: the least that signing over a socket takes.
+    /// Child: does the least that signing over a socket needs.
     ServiceFloor { socket: PathBuf },
-    /// Child: the client of the service and of all that it is measured against.
+    /// Child: the client of the service and of the programs that the service is compared with.
     ServiceClient(service::Arguments),
-    /// Child: an app-server on the memory provider, with tracing as in the product.
+    /// Child: an app-server on the memory provider, with the tracing of the product.
     MemoryServer {
         #[arg(long)]
         home: PathBuf,

@@ -1,3 +1,5 @@
+//! A provider that signs each message only once.
+
 use std::{
     collections::HashMap,
     sync::{Mutex, PoisonError},
@@ -10,19 +12,19 @@ use device_key::{
 use device_key_testing::MemoryProvider;
 use device_key_types::{DeviceKeyId, PublicKey, Sha256Digest, Signature};
 
-/// The memory provider, which signs each message once and then gives the same signature again.
-pub(crate) struct Memoized {
+/// The memory provider, but it signs each message only once and then returns the stored signature.
+pub(crate) struct MemoizedProvider {
     provider: MemoryProvider,
     signatures: Mutex<HashMap<(DeviceKeyId, Sha256Digest), Signature>>,
 }
 
-impl Memoized {
+impl MemoizedProvider {
     pub(crate) fn new(provider: MemoryProvider) -> Self {
         Self { provider, signatures: Mutex::default() }
     }
 }
 
-impl DeviceKeyProvider for Memoized {
+impl DeviceKeyProvider for MemoizedProvider {
     fn description(&self) -> ProviderDescription {
         self.provider.description()
     }

@@ -1,3 +1,5 @@
+//! Measures the app-server without its provider against an echo.
+
 use std::{
     env,
     io::{self, Write as _},
@@ -19,14 +21,14 @@ use device_key_types::{OsRandom, SystemClock};
 use crate::{
     child::LineServer,
     figures::{Figures, Samples},
-    memoized::Memoized,
+    memoized::MemoizedProvider,
     statement,
 };
 
 const ROUNDS: usize = 40;
 const REQUESTS: usize = 100;
 
-/// All of the app-server but the provider, against an echo of the same lines.
+/// Measures the app-server without its provider, and an echo of the same lines.
 pub(crate) fn measure(figures: &mut Figures, scratch: &Path) -> Result<()> {
     let this = env::current_exe()?;
     let mut echo = LineServer::spawn(Command::new(&this).arg("echo"))?;
@@ -71,7 +73,7 @@ pub(crate) fn measure(figures: &mut Figures, scratch: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Gives each line back.
+/// Echoes each line.
 pub(crate) fn echo() -> Result<()> {
     let (mut input, mut output) = (io::stdin().lock(), io::stdout().lock());
     let mut line = Vec::new();
@@ -83,8 +85,8 @@ pub(crate) fn echo() -> Result<()> {
     Ok(())
 }
 
-/// Gives each line back, read and written by an async runtime of one thread, after a hop to its
-/// blocking pool that does nothing: the least that an app-server with one hop can take.
+/// Echoes each line with a single-threaded async runtime, after an empty hop to its pool of
+/// blocking threads. An app-server with one hop cannot be faster.
 pub(crate) fn hop_echo() -> Result<()> {
     use tokio::{
         io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
@@ -107,7 +109,7 @@ pub(crate) fn hop_echo() -> Result<()> {
     })
 }
 
-/// The app-server as the product runs it, on a provider in memory that times itself.
+/// Runs the app-server as the product does, on a provider in memory that measures its own time.
 pub(crate) fn memory_server(home: &Path) -> Result<()> {
     tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::new("info"))
@@ -120,14 +122,16 @@ pub(crate) fn memory_server(home: &Path) -> Result<()> {
         let stopwatch = Arc::clone(&stopwatch);
         move |moment, operation| {
             if operation == ProviderOperation::Sign {
-                stopwatch.pass(moment);
+                stopwatch.record(moment);
             }
             Ok(())
         }
     };
-    // Verification belongs to the key device, like the signature; and a signature in software would
-    // leave its traces in the caches, so each is computed once.
-    let provider = Memoized::new(MemoryProvider::hardware().checked(SignatureCheck::AtCreation));
+    // Verification is left out, because it is work of the key device, like the signature. A
+    // signature in software would also change the contents of the caches, so each is computed only
+    // once.
+    let provider =
+        MemoizedProvider::new(MemoryProvider::hardware().checked(SignatureCheck::AtCreation));
     let store = DeviceKeyStore::new(Parts {
         policy: RemoteControlPolicy::default(),
         limits: Limits::default(),
@@ -151,14 +155,14 @@ pub(crate) fn memory_server(home: &Path) -> Result<()> {
     Ok(runtime.block_on(serve_stdio(&server))?)
 }
 
-/// Times what lies between two moments; one operation at a time.
+/// Measures the time between two moments, for one operation at a time.
 #[derive(Default)]
 struct Stopwatch {
     state: std::sync::Mutex<(Option<Instant>, Samples)>,
 }
 
 impl Stopwatch {
-    fn pass(&self, moment: Moment) {
+    fn record(&self, moment: Moment) {
         let mut state = self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         match (moment, state.0.take()) {
             (Moment::Before, _) => state.0 = Some(Instant::now()),

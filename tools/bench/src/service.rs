@@ -1,8 +1,9 @@
-//! The service on a Unix socket with OS-protected keys, against the least that its work needs and
-//! against OpenSSH's agent, in turns.
+//! Measures the service on a Unix socket with OS-protected keys, the least that its work needs, and
+//! OpenSSH's agent, all in turns.
 //!
-//! The class needs three users: the service's, the client's, and root to start them. So this part
-//! runs as root, and its client is a child of another user that plays all the clients.
+//! OS-protected keys need three users: the user of the service, the user of the client, and root to
+//! start both. This part therefore runs as root. Its client is a child process of another user that
+//! plays all the clients.
 
 mod agent;
 mod client;
@@ -27,31 +28,31 @@ use crate::{
 pub(crate) use client::{Arguments, run as client};
 pub(crate) use floor::serve as floor;
 
-/// Users without accounts.
+/// The user of the service and the user of the client. Neither has an account.
 const SERVICE: u32 = 61_001;
 const CLIENT: u32 = 61_002;
-const PATIENCE: Duration = Duration::from_secs(10);
+const START_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What the client measured.
+/// The measurements of the client.
 #[derive(Default, Serialize, Deserialize)]
 pub(crate) struct Measured {
     ours: Samples,
     floor: Samples,
     relayed: Samples,
     agent: Samples,
-    /// Signatures per second on eight connections at once.
+    /// Signatures per second with eight concurrent connections.
     ours_at_once: f64,
     floor_at_once: f64,
     agent_at_once: f64,
 }
 
-/// Starts the three servers, lets the client measure them, and takes them down.
+/// Starts the three servers, has the client measure them, and stops them.
 pub(crate) fn measure(figures: &mut Figures, device_key: &Path) -> Result<()> {
     ensure!(
         rustix::process::geteuid().is_root(),
         "the service part runs as root: it starts programs of two other users"
     );
-    // Neither the program nor its keys may lie below a folder in which others write.
+    // No folder above the program and its keys may be writable for other users.
     let folder = tempfile::Builder::new().prefix("device-key-bench-").tempdir_in("/var/lib")?;
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755))?;
     let program = folder.path().join("device-key");
@@ -104,7 +105,7 @@ fn report(figures: &mut Figures, measured: &Measured, resident: f64) {
     figures.add("the relay adds, p50", relayed.median() - ours.median(), 40.0, "µs");
     figures.add("resident memory of the service after that", resident, 10.0, "MB");
     figures.detail("sign over a Unix socket, OS-protected key", ours);
-    figures.detail("the same through the relay", relayed);
+    figures.detail("sign over a Unix socket through the relay", relayed);
     figures.detail("floor: socket, parse, look up, write, sign, answer", floor);
     figures.detail("ssh-agent, ECDSA P-256", agent);
     figures.note(format!(
@@ -113,19 +114,19 @@ fn report(figures: &mut Figures, measured: &Measured, resident: f64) {
     ));
 }
 
-/// A server of this part.
+/// A server that this part measures.
 pub(crate) struct Server {
     child: Child,
     socket: PathBuf,
 }
 
 impl Server {
-    /// Waits until it can be connected to.
+    /// Waits until the server accepts connections.
     fn started(mut child: Child, socket: PathBuf) -> Result<Self> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + START_TIMEOUT;
         while std::os::unix::net::UnixStream::connect(&socket).is_err() {
-            ensure!(child.try_wait()?.is_none(), "{} never came", socket.display());
-            ensure!(Instant::now() < deadline, "{} is late", socket.display());
+            ensure!(child.try_wait()?.is_none(), "the server of {} exited", socket.display());
+            ensure!(Instant::now() < deadline, "{} did not open in time", socket.display());
             std::thread::sleep(Duration::from_millis(5));
         }
         Ok(Self { child, socket })
@@ -173,7 +174,7 @@ fn start_floor(folder: &Path) -> Result<Server> {
     Server::started(child, socket)
 }
 
-/// Drops to a user and its group, and to no settings that another has made.
+/// Makes the command run as a user and the user's group, with an empty environment.
 pub(crate) fn as_user(command: &mut Command, uid: u32) -> &mut Command {
     command.uid(uid).gid(uid).env_clear().current_dir("/")
 }

@@ -1,3 +1,5 @@
+//! Measures the start of `device-key`, its memory and the size of its binary.
+
 use std::{fs, path::Path, process::Command, time::Instant};
 
 use anyhow::Result;
@@ -9,7 +11,8 @@ use crate::{
 
 const RUNS: usize = 40;
 
-/// Time from spawn to the answer of `initialize`, memory then, and the size of the binary.
+/// Measures the time from spawn to the answer of `initialize`, the memory at that moment, and the
+/// size of the binary.
 pub(crate) fn measure(figures: &mut Figures, device_key: &Path, scratch: &Path) -> Result<()> {
     let home = scratch.join("spawn");
     let mut ready = Samples::default();
@@ -27,7 +30,7 @@ pub(crate) fn measure(figures: &mut Figures, device_key: &Path, scratch: &Path) 
                 .arg(&home),
         )?;
         server.initialize()?;
-        // The first run creates the state; a start finds it.
+        // The first run creates the state, so it is not counted.
         if run > 0 {
             ready.push(started.elapsed());
             resident = resident.max(resident_megabytes(server.id())?);

@@ -1,3 +1,5 @@
+//! The requests that the measurements send.
+
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
@@ -6,7 +8,7 @@ use serde_json::{Value, json};
 pub(crate) const ACCOUNT: &str = "bench-account";
 pub(crate) const CLIENT: &str = "bench-client";
 
-/// A request to sign a connection statement that lives for ten minutes, as a line.
+/// Returns, as one line, a request to sign a connection statement that expires in ten minutes.
 pub(crate) fn sign_line(key_id: &str) -> Result<Vec<u8>> {
     let now = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs())?;
     let payload = json!({

@@ -1,3 +1,5 @@
+//! Measures signing and creating with a TPM against the bare TPM commands.
+
 use std::{
     path::Path,
     process::Command,
@@ -22,7 +24,7 @@ const ROUNDS: usize = 12;
 const SIGNS: usize = 60;
 const CREATES: usize = 8;
 
-/// The same work without us: one connection, one session, the key loaded.
+/// The same work without device-key: one connection, one session, and a loaded key.
 struct Bare {
     tpm: Tpm,
     parent: StorageKey,
@@ -71,7 +73,8 @@ impl Bare {
     }
 }
 
-/// Signing and creating over stdio against the same commands sent bare, in turns on one simulator.
+/// Measures signing and creating over stdio, and the same TPM commands sent directly, in turns on
+/// one simulator.
 pub(crate) fn measure(
     figures: &mut Figures,
     device_key: &Path,
@@ -120,7 +123,8 @@ pub(crate) fn measure(
         }
         tpm.close()?;
 
-        // Its turn: the first request opens the connection again and is not counted.
+        // Now measure the app-server. Its first request opens the connection again and is not
+        // counted.
         server.exchange(&line, &mut answer)?;
         for _ in 0..SIGNS {
             ours.push(server.exchange(&line, &mut answer)?);

@@ -1,4 +1,4 @@
-//! Many devices in one PostgreSQL.
+//! Measures a relying party with many devices in one PostgreSQL.
 
 use std::{sync::Arc, time::Instant};
 
@@ -10,32 +10,33 @@ use device_key_relying_party::{
 use device_key_types::{ProtectionClass, UnixTime};
 use tokio::{runtime::Builder, task::JoinSet};
 
-use super::{client::Client, connected, relying_party};
+use super::{client::Client, open_postgres, relying_party};
 use crate::figures::{Figures, Samples};
 
 const DEVICES: u32 = 100_000;
-/// Whose keys are at hand; the others are in the way only.
+/// The number of devices that connect. The other devices only make the tables larger.
 const CLIENTS: u32 = 2_000;
 const CONNECTIONS: u32 = 20_000;
 const AT_ONCE: usize = 32;
 const SIGNATURES: usize = 20_000;
 
-/// Connections opened at once among a hundred thousand devices, beside bare verifications on one core.
+/// Measures connections that are opened concurrently among a hundred thousand devices, and bare
+/// signature verifications on one core.
 pub(super) fn measure(figures: &mut Figures) -> Result<()> {
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let rate = signature_rate()?;
     runtime.block_on(async {
-        let registry = connected().await?;
+        let registry = open_postgres().await?;
         eprintln!("enrolling {DEVICES} devices …");
-        let clients = enrolled(&registry).await?;
+        let clients = enroll(&registry).await?;
         let relying_party = Arc::new(relying_party(Arc::new(registry))?);
-        let (opened, seconds) = opened(relying_party, &clients).await?;
+        let (opened, seconds) = connect(relying_party, &clients).await?;
         let throughput = f64::from(CONNECTIONS) / seconds;
         figures.note(format!(
             "proofs verified among {DEVICES} devices on PostgreSQL, {AT_ONCE} at once: {throughput:.0} a \
              second, where one core verifies {rate:.0} signatures"
         ));
-        figures.detail("one of them, its look-ups included", &opened);
+        figures.detail("one of these proofs, with its look-ups", &opened);
         Ok(())
     })
 }
@@ -56,7 +57,7 @@ fn signature_rate() -> Result<f64> {
     Ok(1e6 / samples.median())
 }
 
-async fn enrolled(registry: &device_key_relying_party::PostgresRegistry) -> Result<Vec<Client>> {
+async fn enroll(registry: &device_key_relying_party::PostgresRegistry) -> Result<Vec<Client>> {
     let mut clients = Vec::new();
     for number in 0..DEVICES {
         let client = Client::new(number)?;
@@ -78,24 +79,25 @@ async fn enrolled(registry: &device_key_relying_party::PostgresRegistry) -> Resu
     Ok(clients)
 }
 
-/// How long each took, and all together in seconds. Tokens and proofs are made before.
-async fn opened(relying_party: Arc<RelyingParty>, clients: &[Client]) -> Result<(Samples, f64)> {
-    let mut lots: Vec<Vec<(ConnectionToken, ConnectionProof)>> = Vec::new();
-    lots.resize_with(AT_ONCE, Vec::new);
+/// Opens the connections. Returns how long each took, and how many seconds all took together. The
+/// tokens and proofs are made before the measurement starts.
+async fn connect(relying_party: Arc<RelyingParty>, clients: &[Client]) -> Result<(Samples, f64)> {
+    let mut batches: Vec<Vec<(ConnectionToken, ConnectionProof)>> = Vec::new();
+    batches.resize_with(AT_ONCE, Vec::new);
     let connections = usize::try_from(CONNECTIONS)?;
     for (number, client) in clients.iter().cycle().take(connections).enumerate() {
         let invitation = relying_party.invite_connection(&client.account, &client.key_id).await?;
         let proof = client.connection(&invitation)?;
-        let lot = lots.get_mut(number % AT_ONCE).context("a lot")?;
-        lot.push((invitation.token, proof));
+        let batch = batches.get_mut(number % AT_ONCE).context("a batch")?;
+        batch.push((invitation.token, proof));
     }
     let begun = Instant::now();
     let mut tasks = JoinSet::new();
-    for lot in lots {
+    for batch in batches {
         let relying_party = Arc::clone(&relying_party);
         tasks.spawn(async move {
             let mut samples = Samples::default();
-            for (token, proof) in lot {
+            for (token, proof) in batch {
                 let begun = Instant::now();
                 drop(relying_party.open_connection(&token, &proof).await?);
                 samples.push(begun.elapsed());

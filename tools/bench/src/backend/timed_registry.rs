@@ -1,3 +1,5 @@
+//! A registry that measures how long its callers wait for it.
+
 use std::{
     collections::HashSet,
     sync::{Arc, Mutex, PoisonError},
@@ -11,7 +13,7 @@ use device_key_relying_party::{
 };
 use device_key_types::{AccountUserId, ChallengeId, DeviceKeyId, Sha256Digest, UnixTime};
 
-/// A registry, and how long it was waited for.
+/// A registry that measures how long its callers wait for it.
 pub(super) struct TimedRegistry {
     registry: Arc<dyn Registry>,
     waited: Mutex<Duration>,
@@ -22,7 +24,7 @@ impl TimedRegistry {
         Self { registry, waited: Mutex::default() }
     }
 
-    /// The time since this was last asked.
+    /// Returns the time that callers have waited since the last call of this function.
     pub(super) fn take(&self) -> Duration {
         std::mem::take(&mut *self.waited.lock().unwrap_or_else(PoisonError::into_inner))
     }

@@ -1,3 +1,5 @@
+//! A client for OpenSSH's agent, and how to start the agent.
+
 use std::{
     fs,
     io::{Read as _, Write as _},
@@ -10,13 +12,13 @@ use anyhow::{Context as _, Result, ensure};
 
 use super::{Server, as_user};
 
-// RFC 9987 ("SSH Agent Protocol"), section on message numbers.
+// Message numbers of RFC 9987 ("SSH Agent Protocol").
 const REQUEST_IDENTITIES: u8 = 11;
 const IDENTITIES_ANSWER: u8 = 12;
 const SIGN_REQUEST: u8 = 13;
 const SIGN_RESPONSE: u8 = 14;
 
-/// Starts OpenSSH's agent with an ECDSA P-256 key. It serves its own user alone.
+/// Starts OpenSSH's agent with an ECDSA P-256 key. The agent serves only its own user and root.
 pub(super) fn start(folder: &Path, uid: u32) -> Result<Server> {
     let run = folder.join("agent");
     fs::create_dir(&run)?;
@@ -30,7 +32,8 @@ pub(super) fn start(folder: &Path, uid: u32) -> Result<Server> {
         .spawn()
         .context("spawn ssh-agent")?;
     let server = Server::started(child, socket)?;
-    // These want a user with an account, and the agent lets root in.
+    // ssh-keygen and ssh-add need a user with an account, so they run as root, whom the agent lets
+    // in.
     let mut make = Command::new("/usr/bin/ssh-keygen");
     make.args(["-q", "-t", "ecdsa", "-b", "256", "-N", "", "-f"]).arg(&key);
     let mut add = Command::new("/usr/bin/ssh-add");
@@ -41,8 +44,8 @@ pub(super) fn start(folder: &Path, uid: u32) -> Result<Server> {
     Ok(server)
 }
 
-/// A connection to the agent, and the request that has its one key sign 500 bytes, about as many as
-/// a statement of ours has.
+/// A connection to the agent, and a request to sign 500 bytes with the agent's only key. A signed
+/// statement of device-key has about 500 bytes.
 pub(super) struct Agent {
     stream: UnixStream,
     request: Vec<u8>,
@@ -55,12 +58,12 @@ impl Agent {
             Self { stream: UnixStream::connect(socket)?, request: Vec::new(), answer: Vec::new() };
         agent.request = frame(&[REQUEST_IDENTITIES])?;
         agent.exchange(IDENTITIES_ANSWER)?;
-        // The number of keys, then the first one's public part with its length.
+        // The number of keys, followed by the length and the public part of the first key.
         let key = agent.answer.get(5..).context("no keys")?;
         let (length, key) = key.split_first_chunk().context("no key")?;
         let length = usize::try_from(u32::from_be_bytes(*length))?;
         let mut request = vec![SIGN_REQUEST];
-        push_string(&mut request, key.get(..length).context("a key cut short")?)?;
+        push_string(&mut request, key.get(..length).context("the key is truncated")?)?;
         push_string(&mut request, &[b'x'; 500])?;
         request.extend_from_slice(&[0; 4]);
         agent.request = frame(&request)?;
@@ -77,7 +80,7 @@ impl Agent {
         self.stream.read_exact(&mut length)?;
         self.answer.resize(usize::try_from(u32::from_be_bytes(length))?, 0);
         self.stream.read_exact(&mut self.answer)?;
-        ensure!(self.answer.first() == Some(&expected), "the agent refuses");
+        ensure!(self.answer.first() == Some(&expected), "the agent refused the request");
         Ok(())
     }
 }

@@ -1,3 +1,5 @@
+//! A server that does the least that signing over a socket needs.
+
 use std::{
     collections::HashMap,
     fs,
@@ -21,7 +23,7 @@ use device_key_types::payload::{Draft, SyntaxOnly};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-/// The name of its one key.
+/// The id of the only key.
 pub(crate) const KEY_ID: &str = "dk_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
 #[derive(Deserialize)]
@@ -53,24 +55,26 @@ struct Statement {
     algorithm: &'static str,
 }
 
-/// The least that signing over a socket takes: a thread a connection, each line parsed, its key
-/// looked up in memory, its statement written canonically, signed and answered. Nothing is checked.
+/// Does the least that signing over a socket needs.
+///
+/// One thread serves each connection. It parses each line, looks up the key in memory, writes the
+/// statement canonically, signs it and answers. It checks nothing.
 pub(crate) fn serve(socket: &Path) -> Result<()> {
     let listener = UnixListener::bind(socket)?;
     fs::set_permissions(socket, fs::Permissions::from_mode(0o666))?;
     let key = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING)
         .ok()
-        .context("no key could be made")?;
+        .context("the key could not be made")?;
     let keys = Arc::new(HashMap::from([(KEY_ID.to_owned(), key)]));
     for stream in listener.incoming() {
         let (stream, keys) = (stream?, Arc::clone(&keys));
-        // A client that goes ends its thread with whatever error that gives.
-        thread::spawn(move || converse(stream, &keys));
+        // The thread ends with an error when its client disconnects, and the error is dropped.
+        thread::spawn(move || serve_connection(stream, &keys));
     }
     Ok(())
 }
 
-fn converse(stream: UnixStream, keys: &HashMap<String, EcdsaKeyPair>) -> Result<()> {
+fn serve_connection(stream: UnixStream, keys: &HashMap<String, EcdsaKeyPair>) -> Result<()> {
     let random = SystemRandom::new();
     let mut lines = BufReader::new(stream.try_clone()?);
     let mut output = stream;
@@ -82,7 +86,7 @@ fn converse(stream: UnixStream, keys: &HashMap<String, EcdsaKeyPair>) -> Result<
             .parse(&SyntaxOnly)
             .map_err(|error| anyhow::anyhow!("{}", error.reason))?;
         let message = payload.signed_bytes()?;
-        let signature = key.sign(&random, &message).ok().context("no signature")?;
+        let signature = key.sign(&random, &message).ok().context("signing failed")?;
         let mut answer = serde_json::to_vec(&Answer {
             id,
             result: Statement {
