@@ -1,4 +1,4 @@
-//! `TPMS_ATTEST`.
+//! Fuzzes the parser of `TPMS_ATTEST`.
 #![no_main]
 
 use device_key_tpm2::Attest;

@@ -1,4 +1,4 @@
-//! `TPMS_CREATION_DATA`.
+//! Fuzzes the parser of `TPMS_CREATION_DATA`.
 #![no_main]
 
 use device_key_tpm2::CreationData;

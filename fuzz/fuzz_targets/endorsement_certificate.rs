@@ -1,5 +1,6 @@
-//! An endorsement certificate: the input as it is, and as the fields of a certificate that a root signed,
-//! since hardly anything is read before a signature holds.
+//! Fuzzes the verification of an endorsement certificate. The input is used as a certificate, and
+//! also as the fields of a certificate that a trusted root signed, because hardly any field is read
+//! before the signature is verified.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -19,7 +20,8 @@ use libfuzzer_sys::fuzz_target;
 
 const NOW: UnixTime = UnixTime::from_seconds(1_700_000_000);
 
-/// The key of the certificates in `seeds`: template L-2 with the base point of P-256 (SP 800-186, 3.2.1.3).
+/// The key of the certificates in `seeds`: template L-2 with the base point of P-256 (SP 800-186,
+/// 3.2.1.3).
 const ENDORSEMENT_KEY: &[u8] = include_bytes!("../seeds/endorsement_key/ecc_p256");
 
 /// `ecdsa-with-SHA256` (RFC 5758, 3.2) as an `AlgorithmIdentifier`.
@@ -92,7 +94,8 @@ fuzz_target!(|input: &[u8]| {
     };
     let error = verify(input);
     assert!(matches!(error, None | Some(AttestationError::Certificate(_))), "{error:?}");
-    // A good certificate comes as far as the next check, for which there is no attestation key.
+    // A good certificate leads to the next check, which fails because the attestation key is
+    // missing.
     let error = verify(&certificate(root, input));
     assert!(
         matches!(
@@ -105,7 +108,7 @@ fuzz_target!(|input: &[u8]| {
     );
 });
 
-/// `None` if they are too many.
+/// `None` if there are too many bytes.
 fn bytes(bytes: &[u8]) -> Option<TpmBytes> {
     bytes.to_vec().try_into().ok()
 }
@@ -117,7 +120,7 @@ fn certificate(issuer: &EcdsaKeyPair, fields: &[u8]) -> Vec<u8> {
     tlv(0x30, &[fields, &ECDSA_WITH_SHA256, &signature].concat())
 }
 
-/// A DER value; its length is written in four bytes at most.
+/// Encodes a DER value, whose length takes at most four bytes.
 fn tlv(tag: u8, content: &[u8]) -> Vec<u8> {
     let length = u32::try_from(content.len()).unwrap().to_be_bytes();
     let length = match content.len() {

@@ -1,13 +1,14 @@
-//! `TPMT_PUBLIC` of an endorsement key, and a credential for it.
+//! Fuzzes the parser of an endorsement key's `TPMT_PUBLIC`, and makes a credential for the key.
 #![no_main]
 
 use device_key_types::{RandomSource, RandomUnavailable};
 use device_key_verifier::attestation::{EndorsementPublic, make_credential};
 use libfuzzer_sys::fuzz_target;
 
-struct Ones;
+/// A random source that returns the same byte each time.
+struct ConstantRandom;
 
-impl RandomSource for Ones {
+impl RandomSource for ConstantRandom {
     fn fill(&self, bytes: &mut [u8]) -> Result<(), RandomUnavailable> {
         bytes.fill(1);
         Ok(())
@@ -17,6 +18,6 @@ impl RandomSource for Ones {
 fuzz_target!(|bytes: &[u8]| {
     if let Ok(public) = EndorsementPublic::parse(bytes) {
         assert_eq!(public.as_bytes(), bytes);
-        let _ = make_credential(&public, &public.name(), &[0; 32], &Ones);
+        let _ = make_credential(&public, &public.name(), &[0; 32], &ConstantRandom);
     }
 });

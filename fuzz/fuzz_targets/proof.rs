@@ -1,4 +1,4 @@
-//! Signed bytes, and a signature: whatever a client may send with a key of its own.
+//! Fuzzes the verification of a proof: a client can send any signed bytes and any signature.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -60,10 +60,11 @@ static BACKEND: LazyLock<Backend> = LazyLock::new(|| {
 fuzz_target!(|bytes: &[u8]| {
     let Backend { device, key, connection, enrollment } = &*BACKEND;
     let good = SignPayload::Connection(connection.clone()).signed_bytes().unwrap();
-    // As a signature of a good statement.
+    // Use the input as the signature of a good statement.
     let proof = Proof { signed_bytes: &good, signature_der: bytes, public_key: key };
     assert_eq!(verify_connection(&proof, connection, NOW), Err(ProofError::InvalidSignature));
-    // As a statement with a good signature: only one byte string is the challenged one.
+    // Use the input as a statement with a good signature. Only the bytes of the challenge's
+    // statement are accepted.
     let signature = device.sign(&SystemRandom::new(), bytes).unwrap();
     let proof = Proof { signed_bytes: bytes, signature_der: signature.as_ref(), public_key: key };
     assert_eq!(verify_connection(&proof, connection, NOW).is_ok(), bytes == good);

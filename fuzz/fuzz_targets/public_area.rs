@@ -1,4 +1,4 @@
-//! `TPMT_PUBLIC` of an attestation or device key.
+//! Fuzzes the parser of the `TPMT_PUBLIC` of an attestation key or device key.
 #![no_main]
 
 use device_key_tpm2::{EccP256Public, PublicArea};
@@ -9,7 +9,7 @@ fuzz_target!(|bytes: &[u8]| {
         let _ = area.name();
         if let PublicArea::EccP256(public) = area {
             assert_eq!(public.as_bytes(), bytes);
-            // What is known about it is all that is in it.
+            // The template and the point contain all the information in the public area.
             let again = EccP256Public::new(public.template().clone(), public.point().clone());
             assert_eq!(again.as_ref(), Ok(&*public));
         }

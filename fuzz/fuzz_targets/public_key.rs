@@ -1,4 +1,4 @@
-//! `SubjectPublicKeyInfo` of a device key.
+//! Fuzzes the parser of a device key's `SubjectPublicKeyInfo`.
 #![no_main]
 
 use device_key_verifier::ProofKey;

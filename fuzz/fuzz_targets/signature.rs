@@ -1,4 +1,4 @@
-//! `TPMT_SIGNATURE`.
+//! Fuzzes the parser of `TPMT_SIGNATURE`.
 #![no_main]
 
 use device_key_tpm2::EcdsaSignature;
