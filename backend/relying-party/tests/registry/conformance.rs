@@ -1,4 +1,4 @@
-//! The contract, as code. A store runs all of it by [`suite`].
+//! The contract of a store, as tests. A store runs all of them with [`suite`].
 
 use std::sync::Arc;
 
@@ -11,14 +11,14 @@ mod devices;
 pub(crate) use challenges::*;
 pub(crate) use devices::*;
 
-/// Where a registry keeps its records.
+/// A place in which a registry stores its records.
 #[async_trait]
 pub(crate) trait Place: Send + Sync {
-    /// Opens it as one more process would.
+    /// Opens the registry as another process would.
     async fn open(&self) -> Arc<dyn Registry>;
 }
 
-/// Each part of the contract as a test on a new place of this kind.
+/// Turns each part of the contract into a test on a new place of this kind.
 macro_rules! suite {
     ($place:path: $($part:ident)*) => {
         $(
@@ -32,25 +32,25 @@ macro_rules! suite {
         suite! { $place:
             an_enrollment_challenge_comes_back_as_it_was
             a_connection_challenge_comes_back_as_it_was
-            a_challenge_is_taken_once_by_whichever_process
-            of_a_hundred_at_once_one_takes_an_enrollment
-            of_a_hundred_at_once_one_takes_a_connection
+            a_challenge_is_taken_once_across_processes
+            of_a_hundred_concurrent_callers_one_takes_an_enrollment
+            of_a_hundred_concurrent_callers_one_takes_a_connection
             another_account_neither_sees_nor_takes_a_challenge
-            an_expired_challenge_is_gone
+            an_expired_challenge_is_not_returned
             open_challenges_are_bounded_for_each_account
-            at_once_no_more_challenges_are_opened_than_allowed
+            concurrent_callers_open_no_more_challenges_than_allowed
             an_attestation_is_begun_once_while_the_challenge_is_open
             the_largest_identity_fits
-            expired_challenges_are_removed_and_others_stay
+            only_expired_challenges_are_deleted
             a_device_comes_back_as_it_was
-            a_key_is_enrolled_once_by_either_name
-            of_many_at_once_one_enrolls_a_key
+            a_key_is_enrolled_once_by_its_id_and_by_its_public_key
+            of_many_concurrent_callers_one_enrolls_a_key
             a_revoked_key_stays_revoked
-            a_device_is_revoked_by_its_own_account_alone
-            revoking_takes_back_unused_tokens
+            only_its_own_account_can_revoke_a_device
+            revoking_deletes_unused_tokens
             devices_are_bounded_for_each_account
-            a_list_is_of_one_account_and_in_order
-            whoever_is_still_enrolled_is_told_from_the_others
+            a_list_has_the_devices_of_one_account_in_order
+            still_enrolled_returns_only_enrolled_devices
             every_text_of_the_types_can_be_stored
         }
     };

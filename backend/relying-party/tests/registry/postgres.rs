@@ -1,3 +1,5 @@
+//! Tests of the store in `PostgreSQL`.
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -64,12 +66,12 @@ async fn a_newer_database_is_refused() {
 }
 
 #[tokio::test]
-async fn a_server_that_would_forget_is_told_not_to() {
+async fn asynchronous_commits_are_switched_off() {
     let database = database().await;
     let name = database.0.rsplit('=').next().unwrap();
     database.execute(&format!("ALTER DATABASE {name} SET synchronous_commit = off")).await;
     let registry = database.open().await;
-    // Whoever enrolls a device notes how this was committed.
+    // A trigger records with which setting the enrollment was committed.
     database
         .execute(
             "CREATE TABLE noted (setting text);
@@ -94,7 +96,7 @@ async fn a_lost_connection_is_replaced() {
              WHERE datname = current_database() AND pid <> pg_backend_pid()",
         )
         .await;
-    // The pool may learn of it only by using the connection.
+    // The pool may notice the loss only when it uses the connection.
     if let Err(lost) = registry.ready().await {
         assert_eq!(lost.reason(), "registry_unavailable");
     }
@@ -102,7 +104,7 @@ async fn a_lost_connection_is_replaced() {
 }
 
 #[tokio::test]
-async fn a_damaged_record_is_named_and_not_shown() {
+async fn an_error_names_a_damaged_record_and_hides_its_values() {
     let database = database().await;
     let registry = database.open().await;
     registry.enroll_device(&device(1, "a"), MANY).await.unwrap();
@@ -113,7 +115,7 @@ async fn a_damaged_record_is_named_and_not_shown() {
 }
 
 #[tokio::test]
-async fn what_the_server_says_of_values_is_not_repeated() {
+async fn an_error_hides_the_values_that_the_server_quotes() {
     let database = database().await;
     let registry = database.open().await;
     database.execute("ALTER TABLE devices ADD CHECK (client_id = 'none')").await;

@@ -1,4 +1,4 @@
-//! Values that fit into a registry.
+//! Sample records for the tests of registries.
 
 use device_key_relying_party::{
     BegunAttestation, ConnectionChallenge, Device, DeviceKind, EnrollmentChallenge,

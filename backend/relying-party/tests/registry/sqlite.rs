@@ -1,3 +1,5 @@
+//! Tests of the store in `SQLite`.
+
 use std::{os::unix::fs::PermissionsExt as _, path::PathBuf, sync::Arc, thread};
 
 use async_trait::async_trait;
@@ -31,7 +33,7 @@ async fn file() -> File {
 suite!(file);
 
 #[tokio::test]
-async fn the_files_are_ours_alone() {
+async fn only_the_owner_can_read_and_write_the_files() {
     let file = file().await;
     let registry = file.open().await;
     registry.enroll_device(&device(1, "a"), MANY).await.unwrap();
@@ -86,7 +88,7 @@ async fn a_file_that_was_migrated_while_it_was_open_is_left_alone() {
 }
 
 #[tokio::test]
-async fn a_damaged_record_is_named_and_not_shown() {
+async fn an_error_names_a_damaged_record_and_hides_its_values() {
     let file = file().await;
     let registry = file.open().await;
     registry.enroll_device(&device(1, "a"), MANY).await.unwrap();

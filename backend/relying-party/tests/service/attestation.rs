@@ -1,4 +1,5 @@
-//! Keys of the real provider in a simulated TPM (`swtpm`), whose certificates another program issued.
+//! Keys of the real provider in a simulated TPM (`swtpm`), whose certificates another program
+//! issued.
 
 use std::{fs, sync::Arc, time::Duration};
 
@@ -31,10 +32,10 @@ const ACCOUNT: &str = "account-a";
 
 on_both_stores! {
     each_kind_of_endorsement_key_vouches_for_a_device
-    one_process_may_finish_what_another_began
+    one_process_can_finish_an_attestation_that_another_began
 }
 
-/// A machine with a TPM and a client of it.
+/// A machine with a TPM, and a client on the machine.
 struct Machine {
     store: DeviceKeyStore,
     clock: Arc<FixedClock>,
@@ -68,7 +69,7 @@ impl Machine {
         self.store.create(&PEER, binding, ProtectionPolicy::HardwareOnly).await.unwrap()
     }
 
-    /// Trusts the simulator's authority for this kind.
+    /// Returns a policy that trusts the simulator's authority to vouch for this kind.
     fn policy(&self, requirement: Requirement, kind: RootKind) -> AttestationPolicy {
         let pem = |path| CertificateDer::from_pem_slice(&fs::read(path).unwrap()).unwrap();
         let root = pem(self.swtpm.root_certificate());
@@ -115,7 +116,7 @@ impl Machine {
         activating.await.unwrap()
     }
 
-    /// Both halves, up to what is sent to finish.
+    /// Runs both halves, up to the message that finishes the attestation.
     async fn attested(&self, client: Client, key: &DeviceKey) -> (Value, Activation) {
         let kind = EndorsementKeyKind::EccP256;
         let asked = ask(client).await;
@@ -126,7 +127,7 @@ impl Machine {
         (asked, activation)
     }
 
-    /// The answer with the key's own signature.
+    /// The enrollment answer, with the signature of the key.
     async fn answer(
         &self,
         key: &DeviceKey,
@@ -198,14 +199,14 @@ async fn each_kind_of_endorsement_key_vouches_for_a_device(store: Store) {
         let answer = machine.answer(&key, &asked, Some(&activation)).await;
         let (status, device) = enroll(client, &answer).await;
         assert_eq!((status, &device["verifiedKind"]), (201, &json!("simulated_tpm")), "{kind}");
-        // Once.
+        // The answer can be used only once.
         assert_eq!(refusal(&enroll(client, &answer).await), (404, "challenge_unknown"));
     }
     let (_, listed) = client.get(ACCOUNT, "/devices").await;
     assert_eq!(listed["devices"].as_array().unwrap().len(), 3);
 }
 
-async fn one_process_may_finish_what_another_began(store: Store) {
+async fn one_process_can_finish_an_attestation_that_another_began(store: Store) {
     let machine = Machine::new();
     let policy = machine.policy(Required, RootKind::Virtual);
     let first = machine.server(&store, policy.clone()).await;
@@ -219,7 +220,7 @@ async fn one_process_may_finish_what_another_began(store: Store) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_device_must_be_attested_where_it_is_required() {
+async fn a_device_must_be_attested_if_the_policy_requires_it() {
     let machine = Machine::new();
     let policy = machine.policy(Required, RootKind::Simulated);
     let server = machine.server(&Store::sqlite(), policy).await;
@@ -230,9 +231,9 @@ async fn a_device_must_be_attested_where_it_is_required() {
     assert_eq!(refusal(&refused), (403, "attestation_required"));
 }
 
-/// Optional is who never began.
+/// A client that never begins an attestation may go without. A client that begins must finish.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_begun_must_be_finished_and_well() {
+async fn an_attestation_that_was_begun_must_be_finished_and_valid() {
     let machine = Machine::new();
     let policy = machine.policy(Optional, RootKind::Simulated);
     let server = machine.server(&Store::sqlite(), policy).await;
@@ -243,7 +244,7 @@ async fn what_was_begun_must_be_finished_and_well() {
     let refused = enroll(client, &machine.answer(&key, &asked, None).await).await;
     assert_eq!(refusal(&refused), (403, "attestation_unfinished"));
 
-    // The second half of another challenge.
+    // The second half belongs to another challenge.
     let (_, other) = machine.attested(client, &key).await;
     let (asked, good) = machine.attested(client, &key).await;
     let refused = enroll(client, &machine.answer(&key, &asked, Some(&other)).await).await;
@@ -251,13 +252,13 @@ async fn what_was_begun_must_be_finished_and_well() {
     let again = enroll(client, &machine.answer(&key, &asked, Some(&good)).await).await;
     assert_eq!(refusal(&again), (404, "challenge_unknown"));
 
-    // The right secret, with the certification of another challenge.
+    // The secret is right; the certification belongs to another challenge.
     let (asked, good) = machine.attested(client, &key).await;
     let mixed = Activation { secret: good.secret, ..other.clone() };
     let refused = enroll(client, &machine.answer(&key, &asked, Some(&mixed)).await).await;
     assert_eq!(refusal(&refused), (403, "certification_extra_data_mismatch"));
 
-    // A second half without a first.
+    // There is a second half without a first half.
     let asked = ask(client).await;
     let refused = enroll(client, &machine.answer(&key, &asked, Some(&other)).await).await;
     assert_eq!(refusal(&refused), (403, "attestation_not_begun"));
@@ -268,7 +269,7 @@ async fn what_was_begun_must_be_finished_and_well() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_attestation_is_of_one_key_and_one_challenge() {
+async fn an_attestation_is_valid_for_one_key_and_one_challenge() {
     let machine = Machine::new();
     let policy = machine.policy(Required, RootKind::Simulated);
     let server = machine.server(&Store::sqlite(), policy).await;
@@ -280,7 +281,7 @@ async fn an_attestation_is_of_one_key_and_one_challenge() {
     let refused = enroll(client, &machine.answer(&other, &asked, Some(&activation)).await).await;
     assert_eq!(refusal(&refused), (403, "attestation_of_another_key"));
 
-    // The identity of a key in the name of another, then in another challenge.
+    // The identity of one key is sent for another key, then for another challenge.
     let asked = ask(client).await;
     let identity = machine.identity(&key, &asked, kind).await;
     let refused = begin(client, &other, &asked, &identity).await;
@@ -293,7 +294,7 @@ async fn an_attestation_is_of_one_key_and_one_challenge() {
     let refused = begin(client, &degraded, &asked, &identity).await;
     assert_eq!(refusal(&refused), (403, "wrong_protection_class"));
 
-    // What was refused has left the challenge as it was; what was taken is taken once.
+    // A refused identity leaves the challenge as it was. An accepted identity is accepted once.
     assert_eq!(begin(client, &key, &asked, &identity).await.0, 200);
     assert_eq!(refusal(&begin(client, &key, &asked, &identity).await), (409, "attestation_begun"));
 
@@ -307,12 +308,12 @@ async fn an_attestation_is_of_one_key_and_one_challenge() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nobody_is_believed_without_a_root() {
+async fn no_tpm_is_trusted_without_a_root() {
     let machine = Machine::new();
     let store = Store::sqlite();
     let key = machine.create().await;
     let kind = EndorsementKeyKind::EccP256;
-    // The root is there, and what leads from it to this TPM is not.
+    // The root is trusted, but the intermediate certificate to this TPM is missing.
     let root = fs::read(machine.swtpm.root_certificate()).unwrap();
     let root = CertificateDer::from_pem_slice(&root).unwrap();
     let roots = TrustRoots::new([(root.as_ref(), RootKind::Hardware)]).unwrap();

@@ -1,3 +1,5 @@
+//! An HTTP and WebSocket client for the tests.
+
 use std::net::SocketAddr;
 
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -20,17 +22,17 @@ use tokio_tungstenite::{
 
 use crate::server::PREFIX;
 
-/// Speaks to one server, with a connection for each request.
+/// A client of one server. It opens a connection for each request.
 #[derive(Clone, Copy)]
 pub(crate) struct Client {
     pub(crate) address: SocketAddr,
 }
 
-/// Status, and the JSON or null.
+/// The status of an answer, and its JSON, or null if there is none.
 pub(crate) type Answer = (u16, Value);
 
 impl Client {
-    /// Sends this account's request to a resource below the base.
+    /// Sends a request of this account to a resource below the base path.
     pub(crate) async fn post(&self, account: &str, resource: &str, body: &Value) -> Answer {
         let request = self.request("POST", resource, Some(account));
         self.send(request.header(CONTENT_TYPE, "application/json"), &body.to_string()).await
@@ -70,7 +72,7 @@ impl Client {
         sender.send_request(request).await.unwrap()
     }
 
-    /// A request that asks for a connection, without credentials.
+    /// A WebSocket request without credentials.
     pub(crate) fn upgrade(&self) -> Builder {
         self.request("GET", "", None)
             .header(UPGRADE, "websocket")
@@ -99,7 +101,7 @@ async fn answer(response: Response<Incoming>) -> Answer {
     (status, serde_json::from_slice(&body).unwrap())
 }
 
-/// The reason of a refusal, and its status.
+/// Returns the status and the reason of a refusal.
 pub(crate) fn refusal((status, body): &Answer) -> (u16, &str) {
     (*status, body["reason"].as_str().unwrap_or("none"))
 }
@@ -108,13 +110,13 @@ pub(crate) fn refusal((status, body): &Answer) -> (u16, &str) {
 pub(crate) struct Socket(pub(crate) WebSocketStream<TokioIo<Upgraded>>);
 
 impl Socket {
-    /// Sends a text and gives what comes back.
+    /// Sends a text and returns the text that comes back.
     pub(crate) async fn echo(&mut self, text: &str) -> String {
         self.0.send(Message::text(text)).await.unwrap();
         self.0.next().await.unwrap().unwrap().into_text().unwrap().as_str().to_owned()
     }
 
-    /// Waits for the server to close: code and reason.
+    /// Waits until the server closes the connection. Returns the code and the reason.
     pub(crate) async fn closed(&mut self) -> (u16, String) {
         match self.0.next().await.unwrap().unwrap() {
             Message::Close(Some(frame)) => (frame.code.into(), frame.reason.as_str().to_owned()),

@@ -1,3 +1,5 @@
+//! Tests of opening connections.
+
 use device_key_relying_party::ConnectionChallenge;
 use device_key_types::{Clock as _, SignPayload, payload::Connection};
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -15,16 +17,16 @@ use crate::{
 on_both_stores! {
     a_proof_opens_a_connection
     a_challenge_is_the_statement_with_the_token
-    each_field_is_held_against_the_challenge
-    a_token_without_its_key_is_nothing
-    a_token_is_good_once
-    of_a_hundred_proofs_one_opens
+    each_field_is_compared_with_the_challenge
+    a_token_without_its_key_opens_nothing
+    a_token_can_be_used_once
+    of_a_hundred_concurrent_proofs_one_opens_a_connection
     a_token_expires
-    a_device_that_is_not_there_gets_no_token
+    an_unknown_device_gets_no_token
     a_revoked_device_gets_no_connection
     a_token_given_while_the_device_was_revoked_opens_nothing
     unused_tokens_are_bounded
-    what_cannot_be_a_proof_leaves_the_token_unused
+    a_request_that_cannot_be_a_proof_leaves_the_token_unused
 }
 
 async fn a_proof_opens_a_connection(store: Store) {
@@ -35,7 +37,7 @@ async fn a_proof_opens_a_connection(store: Store) {
     socket.0.send(Message::Ping("p".into())).await.unwrap();
     assert_eq!(socket.0.next().await.unwrap().unwrap(), Message::Pong("p".into()));
     assert_eq!(socket.echo(&"x".repeat(60_000)).await.len(), 60_000);
-    // Several at a time.
+    // A device may have several connections at a time.
     let mut another = device.connect(server.client()).await.ok().unwrap();
     assert_eq!(another.echo("too").await, "too");
     socket.0.close(None).await.unwrap();
@@ -59,7 +61,7 @@ async fn a_challenge_is_the_statement_with_the_token(store: Store) {
 
 type Change = (fn(&mut Connection), &'static str);
 
-async fn each_field_is_held_against_the_challenge(store: Store) {
+async fn each_field_is_compared_with_the_challenge(store: Store) {
     let server = Server::on(&store).await;
     let client = server.client();
     let device = Device::new(1, "account-a").enrolled(client).await;
@@ -83,13 +85,13 @@ async fn each_field_is_held_against_the_challenge(store: Store) {
         let request = device.request(client, &challenge, &bytes(statement));
         let refused = client.open(request).await.err().unwrap();
         assert_eq!(refused, (403, json!({"reason": "field_mismatch", "field": field})));
-        // It was tried once.
+        // The token was used up.
         let again = client.open(device.good_request(client, &challenge)).await.err().unwrap();
         assert_eq!(refusal(&again), (401, "connection_token_refused"), "{field}");
     }
 }
 
-async fn a_token_without_its_key_is_nothing(store: Store) {
+async fn a_token_without_its_key_opens_nothing(store: Store) {
     let server = Server::on(&store).await;
     let client = server.client();
     let device = Device::new(1, "account-a").enrolled(client).await;
@@ -100,21 +102,21 @@ async fn a_token_without_its_key_is_nothing(store: Store) {
     let refused = client.open(thief.good_request(client, &challenge)).await.err().unwrap();
     assert_eq!(refusal(&refused), (403, "invalid_signature"));
 
-    // Another device of the same account, under its own name.
+    // Another device of the account signs, under its own key id.
     let challenge = device.connection_challenge(client).await;
     let refused = client.open(other.good_request(client, &challenge)).await.err().unwrap();
     assert_eq!(refused, (403, json!({"reason": "field_mismatch", "field": "keyId"})));
     let again = client.open(device.good_request(client, &challenge)).await.err().unwrap();
     assert_eq!(refusal(&again), (401, "connection_token_refused"));
 
-    // An enrollment's statement.
+    // The key signs an enrollment statement.
     let challenge = device.connection_challenge(client).await;
     let enrollment = device.enrollment_challenge(client).await;
     let signed = crate::device::bytes(device.enrollment(&enrollment));
     let refused = client.open(device.request(client, &challenge, &signed)).await.err().unwrap();
     assert_eq!(refusal(&refused), (403, "wrong_statement"));
 
-    // The account's own token is no connection token, and a connection token opens no account.
+    // An access token is not a connection token, and a connection token is not an access token.
     let challenge = device.connection_challenge(client).await;
     let account = json!({"token": "account-a"});
     let good = bytes(Device::connection(&challenge));
@@ -125,7 +127,7 @@ async fn a_token_without_its_key_is_nothing(store: Store) {
     assert_eq!(refusal(&refused), (401, "access_token_refused"));
 }
 
-async fn a_token_is_good_once(store: Store) {
+async fn a_token_can_be_used_once(store: Store) {
     let servers = [Server::on(&store).await, Server::on(&store).await];
     let [first, second] = [servers[0].client(), servers[1].client()];
     let device = Device::new(1, "account-a").enrolled(first).await;
@@ -135,7 +137,7 @@ async fn a_token_is_good_once(store: Store) {
         let again = client.open(device.good_request(client, &challenge)).await.err().unwrap();
         assert_eq!(refusal(&again), (401, "connection_token_refused"));
     }
-    // Nor does the proof go with another token.
+    // The proof is refused with another token too.
     let another = device.connection_challenge(first).await;
     let old = bytes(Device::connection(&challenge));
     let refused = first.open(device.request(first, &another, &old)).await.err().unwrap();
@@ -151,7 +153,7 @@ async fn a_token_is_good_once(store: Store) {
     assert_eq!(refusal(&again), (401, "connection_token_refused"));
 }
 
-async fn of_a_hundred_proofs_one_opens(store: Store) {
+async fn of_a_hundred_concurrent_proofs_one_opens_a_connection(store: Store) {
     let servers = [Server::on(&store).await, Server::on(&store).await];
     let device = Device::new(1, "account-a").enrolled(servers[0].client()).await;
     let challenge = device.connection_challenge(servers[0].client()).await;
@@ -183,7 +185,7 @@ async fn a_token_expires(store: Store) {
     assert_eq!(refusal(&late), (401, "connection_token_refused"));
 }
 
-async fn a_device_that_is_not_there_gets_no_token(store: Store) {
+async fn an_unknown_device_gets_no_token(store: Store) {
     let server = Server::on(&store).await;
     let client = server.client();
     let device = Device::new(1, "account-a").enrolled(client).await;
@@ -211,7 +213,7 @@ async fn a_revoked_device_gets_no_connection(store: Store) {
     }
 }
 
-/// The device was looked up before it was revoked, and its token was kept after.
+/// The device was looked up before it was revoked, and its token was stored afterwards.
 async fn a_token_given_while_the_device_was_revoked_opens_nothing(store: Store) {
     let server = Server::on(&store).await;
     let client = server.client();
@@ -253,7 +255,7 @@ async fn unused_tokens_are_bounded(store: Store) {
     device.connection_challenge(client).await;
 }
 
-async fn what_cannot_be_a_proof_leaves_the_token_unused(store: Store) {
+async fn a_request_that_cannot_be_a_proof_leaves_the_token_unused(store: Store) {
     let server = Server::on(&store).await;
     let client = server.client();
     let device = Device::new(1, "account-a").enrolled(client).await;

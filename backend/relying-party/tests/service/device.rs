@@ -1,3 +1,5 @@
+//! A device for the tests: a client with a key in software.
+
 use base64ct::{Base64, Encoding as _};
 use device_key_types::{
     DeviceKeyId, ProtectionClass, PublicKey, Sha256Digest, SignPayload, UnixTime,
@@ -12,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::client::{Answer, Client, Socket};
 
-/// A client with a key, which signs what it is told.
+/// A client with a key, which signs any bytes.
 #[derive(Clone)]
 pub(crate) struct Device {
     pub(crate) account: &'static str,
@@ -102,7 +104,7 @@ impl Device {
         client.post(self.account, "/enroll", &self.good_answer(&challenge)).await
     }
 
-    /// Enrolls it for what follows.
+    /// Enrolls the device and returns it.
     pub(crate) async fn enrolled(self, client: Client) -> Self {
         let (status, answer) = self.enroll(client).await;
         assert_eq!(status, 201, "{answer}");
@@ -120,7 +122,7 @@ impl Device {
         challenge
     }
 
-    /// The request that shows a token and these signed bytes.
+    /// The request that carries a token and these signed bytes.
     pub(crate) fn request(&self, client: Client, challenge: &Value, bytes: &[u8]) -> Builder {
         let [payload, signature] = self.signed(bytes);
         let token = challenge["token"].as_str().unwrap();

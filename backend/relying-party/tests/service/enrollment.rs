@@ -1,3 +1,5 @@
+//! Tests of enrolling devices without attestation.
+
 use device_key_types::{
     ProtectionClass, SignPayload,
     payload::{Enrollment, Target},
@@ -15,16 +17,16 @@ use crate::{
 on_both_stores! {
     a_device_is_enrolled_and_listed
     a_challenge_is_the_statement_without_the_device
-    each_field_is_held_against_the_challenge
-    a_proof_that_is_none_is_refused
-    an_answer_is_good_once
-    an_answer_to_another_challenge_is_none
-    of_a_hundred_answers_one_enrolls
+    each_field_is_compared_with_the_challenge
+    an_invalid_proof_is_refused
+    an_answer_can_be_used_once
+    an_answer_to_another_challenge_is_refused
+    of_a_hundred_concurrent_answers_one_enrolls
     the_challenge_of_another_account_stays_as_it_is
     a_challenge_expires
-    a_key_has_one_account
+    a_key_belongs_to_one_account
     open_challenges_are_bounded
-    what_cannot_be_an_answer_leaves_the_challenge_open
+    a_request_that_cannot_be_an_answer_leaves_the_challenge_open
 }
 
 async fn a_device_is_enrolled_and_listed(store: Store) {
@@ -64,10 +66,10 @@ async fn a_challenge_is_the_statement_without_the_device(store: Store) {
     assert_ne!(another["challengeId"], challenge["challengeId"]);
 }
 
-/// A change of the statement, and the field that is named for it.
+/// A change of the statement, and the field that the refusal names.
 type Change = (fn(&mut Enrollment), &'static str);
 
-async fn each_field_is_held_against_the_challenge(store: Store) {
+async fn each_field_is_compared_with_the_challenge(store: Store) {
     let server = Server::on(&store).await;
     let client = server.client();
     let device = Device::new(1, "account-a");
@@ -94,7 +96,7 @@ async fn each_field_is_held_against_the_challenge(store: Store) {
         let answer = device.answer(&challenge, &bytes(statement));
         let refused = client.post("account-a", "/enroll", &answer).await;
         assert_eq!(refused, (403, json!({"reason": "field_mismatch", "field": field})));
-        // It was tried once.
+        // The challenge was used up.
         let good = device.good_answer(&challenge);
         let again = client.post("account-a", "/enroll", &good).await;
         assert_eq!(refusal(&again), (404, "challenge_unknown"), "{field}");
@@ -117,10 +119,10 @@ impl Device {
     }
 }
 
-/// What a client makes of a challenge.
+/// A change of a client's answer to a challenge.
 type Answering<'a> = &'a dyn Fn(&Value) -> Value;
 
-async fn a_proof_that_is_none_is_refused(store: Store) {
+async fn an_invalid_proof_is_refused(store: Store) {
     let server = Server::on(&store).await;
     let client = server.client();
     let (device, other) = (Device::new(1, "account-a"), Device::new(2, "account-a"));
@@ -150,7 +152,7 @@ async fn a_proof_that_is_none_is_refused(store: Store) {
             device.answer(challenge, &statement.signed_bytes().unwrap())
         }),
         ("field_mismatch", &|challenge| {
-            // The class that is sent is not the one that is signed.
+            // The client sends another class than it signed.
             let mut answer = device.good_answer(challenge);
             answer["protectionClass"] = json!(ProtectionClass::OsProtectedNonextractable);
             answer
@@ -164,7 +166,7 @@ async fn a_proof_that_is_none_is_refused(store: Store) {
     assert_eq!(client.get("account-a", "/devices").await.1, json!({"devices": []}));
 }
 
-async fn an_answer_is_good_once(store: Store) {
+async fn an_answer_can_be_used_once(store: Store) {
     let servers = [Server::on(&store).await, Server::on(&store).await];
     let device = Device::new(1, "account-a");
     let challenge = device.enrollment_challenge(servers[0].client()).await;
@@ -183,7 +185,7 @@ async fn an_answer_is_good_once(store: Store) {
     assert_eq!(refusal(&again), (404, "challenge_unknown"));
 }
 
-async fn an_answer_to_another_challenge_is_none(store: Store) {
+async fn an_answer_to_another_challenge_is_refused(store: Store) {
     let server = Server::on(&store).await;
     let client = server.client();
     let device = Device::new(1, "account-a");
@@ -195,7 +197,7 @@ async fn an_answer_to_another_challenge_is_none(store: Store) {
     assert_eq!(refused, (403, json!({"reason": "field_mismatch", "field": "nonce"})));
 }
 
-async fn of_a_hundred_answers_one_enrolls(store: Store) {
+async fn of_a_hundred_concurrent_answers_one_enrolls(store: Store) {
     let servers = [Server::on(&store).await, Server::on(&store).await];
     let device = Device::new(1, "account-a");
     let challenge = device.enrollment_challenge(servers[0].client()).await;
@@ -237,13 +239,13 @@ async fn a_challenge_expires(store: Store) {
     assert_eq!(refusal(&late), (404, "challenge_unknown"));
 }
 
-async fn a_key_has_one_account(store: Store) {
+async fn a_key_belongs_to_one_account(store: Store) {
     let server = Server::on(&store).await;
     let client = server.client();
     let device = Device::new(1, "account-a").enrolled(client).await;
     let thief = Device { account: "account-b", ..device.clone() };
     assert_eq!(refusal(&thief.enroll(client).await), (409, "already_enrolled"));
-    // Another name for the same key.
+    // The key comes with another key id.
     let renamed = Device { key_id: Device::new(2, "").key_id, ..thief.clone() };
     assert_eq!(refusal(&renamed.enroll(client).await), (409, "already_enrolled"));
     assert_eq!(refusal(&thief.revoke(client).await), (404, "device_unknown"));
@@ -273,7 +275,7 @@ async fn open_challenges_are_bounded(store: Store) {
     device.enrollment_challenge(client).await;
 }
 
-async fn what_cannot_be_an_answer_leaves_the_challenge_open(store: Store) {
+async fn a_request_that_cannot_be_an_answer_leaves_the_challenge_open(store: Store) {
     let server = Server::on(&store).await;
     let client = server.client();
     let device = Device::new(1, "account-a");

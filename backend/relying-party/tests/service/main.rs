@@ -1,4 +1,4 @@
-//! The service over real TCP connections, on both stores, with keys in software.
+//! Tests of the service over real TCP connections, on both stores, with keys in software.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

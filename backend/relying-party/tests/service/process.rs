@@ -1,4 +1,4 @@
-//! The built program, killed and started again.
+//! Tests of the built program, which are killed and started again.
 
 use std::{
     fs,
@@ -22,7 +22,7 @@ use crate::{
     server::{ORIGIN, PREFIX, accounts},
 };
 
-/// Where a program keeps what it needs, and how it is started there.
+/// The folder and store of a program, and how the program is started with them.
 struct Place {
     folder: TempDir,
     store: Vec<String>,
@@ -56,7 +56,7 @@ impl Place {
         self.folder.path().join("accounts")
     }
 
-    /// Without any attestation.
+    /// Starts the program without attestation.
     fn start(&self) -> Program {
         self.start_with(&["--attestation", "optional"])
     }
@@ -67,7 +67,7 @@ impl Place {
         command.args(&self.store).env("RUST_LOG", "trace").stdin(Stdio::null());
         command.stdout(Stdio::piped());
         command.args(["--origin", ORIGIN, "--path-prefix", PREFIX]).args(more);
-        // What it logs is for `logs_hold_nothing_secret`.
+        // `logs_contain_nothing_secret` reads the log.
         let logs = fs::OpenOptions::new()
             .create(true)
             .append(true)
@@ -100,7 +100,7 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // The program may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -112,7 +112,7 @@ async fn on_each(test: impl AsyncFn(Place)) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_used_up_stays_so_when_every_process_is_killed() {
+async fn used_challenges_stay_used_after_every_process_is_killed() {
     on_each(async |place| {
         let programs = [place.start(), place.start()];
         let device = Device::new(1, "account-a");
@@ -133,7 +133,7 @@ async fn what_was_used_up_stays_so_when_every_process_is_killed() {
         assert_eq!(refusal(&again), (404, "challenge_unknown"));
         let again = client.open(device.good_request(client, &used)).await.err().unwrap();
         assert_eq!(refusal(&again), (401, "connection_token_refused"));
-        // And what was not used up is still good.
+        // A challenge that was not used can still be answered.
         assert!(client.open(device.good_request(client, &unused)).await.is_ok());
     })
     .await;
@@ -155,7 +155,7 @@ async fn a_revocation_reaches_another_process_within_a_second() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_signal_ends_it_in_order() {
+async fn a_signal_stops_the_command_in_order() {
     for signal in [Signal::TERM, Signal::INT] {
         let place = Place::sqlite();
         let mut program = place.start();
@@ -168,9 +168,9 @@ async fn a_signal_ends_it_in_order() {
     }
 }
 
-/// Everything that is secret, or names somebody, in a run that logs all there is.
+/// Searches the log of a run with full logging for everything that is secret or names somebody.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn logs_hold_nothing_secret() {
+async fn logs_contain_nothing_secret() {
     on_each(async |place| {
         let program = place.start();
         let client = program.client;
@@ -210,9 +210,9 @@ async fn logs_hold_nothing_secret() {
     .await;
 }
 
-/// Roots and what stands between, in PEM and in DER.
+/// Starts the program with roots and intermediates, in PEM and in DER.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn it_asks_for_attestation_where_it_trusts_a_root() {
+async fn the_command_asks_for_attestations_if_it_trusts_a_root() {
     let swtpm = Swtpm::start_with_endorsement();
     let issuer = swtpm.issuer_certificate();
     let pem = fs::read(swtpm.root_certificate()).unwrap();
@@ -227,12 +227,12 @@ async fn it_asks_for_attestation_where_it_trusts_a_root() {
 }
 
 #[test]
-fn it_does_not_start_with_what_will_not_do() {
+fn the_command_does_not_start_with_unusable_arguments() {
     let place = Place::sqlite();
     let no_certificate = format!("hardware:{}", place.accounts().display());
     let elsewhere = ["--origin", ORIGIN, "--listen", "192.0.2.1:1"];
     for (arguments, code) in [
-        // Attestation is required unless it is said otherwise, and nobody is trusted.
+        // Attestation is required by default, and no root is trusted.
         (&[][..], 2),
         (&["--attestation", "optional", "--accept", "hardware_tpm"], 2),
         (&["--origin", "http://backend.example"], 2),

@@ -1,4 +1,4 @@
-//! What is no request of ours, and what becomes of those that are slow.
+//! Tests of malformed, unknown and slow requests.
 
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ async fn server() -> (Server, Client) {
 }
 
 #[tokio::test]
-async fn an_access_token_is_needed_for_everything() {
+async fn every_endpoint_needs_an_access_token() {
     let (_server, client) = server().await;
     for (method, resource) in RESOURCES {
         for authorization in [None, Some("Bearer account-c"), Some("Bearer"), Some("account-a")] {
@@ -61,7 +61,7 @@ async fn post(client: Client, body: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn a_body_is_one_strict_object() {
+async fn a_body_must_be_one_strict_object() {
     let (_server, client) = server().await;
     for body in [
         "",
@@ -87,9 +87,9 @@ async fn a_body_is_one_strict_object() {
     assert_eq!(refusal(&refused), (413, "body_too_large"));
 }
 
-/// What a derived parser passes over, another parser may read.
+/// A derived parser ignores a duplicate that another parser might read.
 #[tokio::test]
-async fn a_member_that_nobody_reads_is_there_once_too() {
+async fn a_nested_member_must_not_occur_twice() {
     let (_server, client) = server().await;
     let key = Device::new(1, "account-a");
     let evidence = [
@@ -117,7 +117,7 @@ async fn a_member_that_nobody_reads_is_there_once_too() {
 }
 
 #[tokio::test]
-async fn a_body_must_be_said_to_be_json() {
+async fn a_body_must_be_declared_as_json() {
     let (_server, client) = server().await;
     for (media_type, status) in [
         ("application/json", 200),
@@ -137,7 +137,7 @@ async fn a_body_must_be_said_to_be_json() {
 }
 
 #[tokio::test]
-async fn other_resources_and_methods_are_not_there() {
+async fn other_resources_and_methods_are_refused() {
     let (_server, client) = server().await;
     for path in ["/", "/wham", "/remote/control/client/devices", "/wham/remote/control/client/"] {
         let refused = client.send(client.at("GET", path, Some("account-a")), "").await;
@@ -165,7 +165,7 @@ async fn the_probe_says_whether_the_store_answers() {
 }
 
 #[tokio::test]
-async fn whoever_is_slow_is_not_waited_for() {
+async fn slow_clients_are_not_waited_for() {
     let limits = RelyingPartyLimits { request_deadline: Duration::from_millis(400), ..limits() };
     let policy = AttestationPolicy::without_attestation();
     let server = Server::with(&Store::sqlite(), policy, limits).await;
@@ -205,7 +205,7 @@ async fn device_connections_are_bounded_and_probes_are_not() {
     let refused = client.open(device.good_request(client, &challenge)).await.err().unwrap();
     assert_eq!(refusal(&refused), (503, "overloaded"));
     assert_eq!(client.send(client.at("GET", "/healthz", None), "").await.0, 200);
-    // The token was not used up for it.
+    // The refused request did not use up the token.
     socket.0.close(None).await.unwrap();
     let opened = timeout(Duration::from_secs(10), async {
         while let Err(refused) = client.open(device.good_request(client, &challenge)).await {

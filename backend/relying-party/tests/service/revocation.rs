@@ -1,3 +1,5 @@
+//! Tests of how connections are closed after a revocation.
+
 use std::time::Duration;
 
 use device_key_relying_party::{AttestationPolicy, RelyingPartyLimits};
@@ -15,11 +17,11 @@ use crate::{
 
 on_both_stores! {
     every_process_closes_the_connections_of_a_revoked_device
-    a_client_that_does_not_listen_is_closed_too
-    a_server_that_stops_says_so
+    the_connection_of_a_client_that_does_not_read_is_closed_too
+    a_stopping_server_tells_its_clients
 }
 
-/// What is promised.
+/// The promised time to close a revoked device's connections.
 const PROMISED: Duration = Duration::from_secs(1);
 const REVOKED: (u16, &str) = (1008, "device_revoked");
 
@@ -48,8 +50,8 @@ async fn every_process_closes_the_connections_of_a_revoked_device(store: Store) 
     }
 }
 
-/// It sends without reading, until neither side can write any more.
-async fn a_client_that_does_not_listen_is_closed_too(store: Store) {
+/// The client sends without reading, until neither side can write any more.
+async fn the_connection_of_a_client_that_does_not_read_is_closed_too(store: Store) {
     let limits = RelyingPartyLimits { stall_deadline: Duration::from_mins(1), ..limits() };
     let policy = AttestationPolicy::without_attestation();
     let server = Server::with(&store, policy, limits).await;
@@ -64,7 +66,7 @@ async fn a_client_that_does_not_listen_is_closed_too(store: Store) {
     ended.await.expect("dropped within a second");
 }
 
-async fn a_server_that_stops_says_so(store: Store) {
+async fn a_stopping_server_tells_its_clients(store: Store) {
     let server = Server::on(&store).await;
     let device = Device::new(1, "account-a").enrolled(server.client()).await;
     let mut socket = device.connect(server.client()).await.ok().unwrap();
@@ -73,9 +75,9 @@ async fn a_server_that_stops_says_so(store: Store) {
     timeout(PROMISED, stopping).await.expect("nobody is waited for in vain").unwrap();
 }
 
-/// A store that answers nobody may hold a revocation.
+/// A store that does not answer may hold a revocation.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_cannot_be_checked_is_closed() {
+async fn connections_that_cannot_be_checked_are_closed() {
     let postgres = tokio::task::spawn_blocking(Postgres::start).await.unwrap();
     let store = Store::Postgres(postgres.database());
     let limits = RelyingPartyLimits { unchecked_at_most: Duration::from_secs(1), ..limits() };

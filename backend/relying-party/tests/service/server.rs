@@ -1,3 +1,5 @@
+//! A server for the tests, which runs in the process of the test.
+
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use device_key_relying_party::{
@@ -12,12 +14,12 @@ use tokio_util::sync::CancellationToken;
 use crate::{client::Client, store::Store};
 
 pub(crate) const PREFIX: &str = "/wham";
-/// What statements to every server of a test are addressed to, whichever port it has.
+/// The origin that clients of every test server sign, whatever the server's port is.
 pub(crate) const ORIGIN: &str = "http://127.0.0.1:7777";
-/// Access tokens, each of the account of the same name.
+/// Access tokens. The account of a token has the token's name.
 pub(crate) const ACCOUNTS: [&str; 2] = ["account-a", "account-b"];
 
-/// One backend process, in this process.
+/// A backend, which runs in the test's process.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     pub(crate) clock: Arc<FixedClock>,
@@ -26,7 +28,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// One that asks for no attestation.
+    /// Starts a server that asks for no attestation.
     pub(crate) async fn on(store: &Store) -> Self {
         Self::with(store, AttestationPolicy::without_attestation(), limits()).await
     }
@@ -66,14 +68,14 @@ impl Server {
         Client { address: self.address }
     }
 
-    /// Stops it, and waits until it has.
+    /// Stops the server and waits until it has stopped.
     pub(crate) async fn stopped(self) {
         self.stop.cancel();
         self.serving.await.unwrap().unwrap();
     }
 }
 
-/// Room for a hundred at once.
+/// Limits that allow a hundred concurrent requests.
 pub(crate) fn limits() -> RelyingPartyLimits {
     RelyingPartyLimits {
         enrollments_per_account: 200,
@@ -83,7 +85,7 @@ pub(crate) fn limits() -> RelyingPartyLimits {
     }
 }
 
-/// As the command reads them.
+/// The accounts, in the format that the command reads.
 pub(crate) fn accounts() -> String {
     ACCOUNTS
         .map(|name| {

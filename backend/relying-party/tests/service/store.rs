@@ -1,3 +1,5 @@
+//! The two stores for the tests of the service.
+
 use std::sync::Arc;
 
 use device_key_relying_party::{PostgresRegistry, Registry, SqliteRegistry};
@@ -19,7 +21,7 @@ impl Store {
         Self::Postgres(tokio::task::spawn_blocking(|| Postgres::shared().database()).await.unwrap())
     }
 
-    /// Opens it as one more process would.
+    /// Opens the store as another process would.
     pub(crate) async fn open(&self) -> Arc<dyn Registry> {
         match self {
             Self::Sqlite(folder) => {
@@ -32,7 +34,7 @@ impl Store {
     }
 }
 
-/// Each of these functions as a test on either store.
+/// Turns each of these functions into two tests, one for each store.
 macro_rules! on_both_stores {
     ($($test:ident)*) => {
         mod on_sqlite {

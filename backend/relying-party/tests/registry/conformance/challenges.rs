@@ -1,3 +1,5 @@
+//! The contract of a store for challenges.
+
 use std::sync::Arc;
 
 use device_key_relying_party::{OpenEnrollment, Registry, RegistryError};
@@ -35,7 +37,7 @@ pub(crate) async fn a_connection_challenge_comes_back_as_it_was(place: &impl Pla
     assert_eq!(registry.take_connection_challenge(token, NOW).await.unwrap(), None);
 }
 
-pub(crate) async fn a_challenge_is_taken_once_by_whichever_process(place: &impl Place) {
+pub(crate) async fn a_challenge_is_taken_once_across_processes(place: &impl Place) {
     let [first, second] = [place.open().await, place.open().await];
     let (asked, token) = (enrollment("one", "a"), connection(1, "a"));
     first.put_enrollment_challenge(&asked, MANY, NOW).await.unwrap();
@@ -50,7 +52,8 @@ pub(crate) async fn a_challenge_is_taken_once_by_whichever_process(place: &impl 
     }
 }
 
-/// Runs it a hundred times at once, in four processes, and says how many were given something.
+/// Runs `take` a hundred times concurrently, in four processes, and returns how many calls got a
+/// challenge.
 async fn winners<T, F>(place: &impl Place, take: impl Fn(Arc<dyn Registry>) -> F) -> usize
 where
     T: Send + 'static,
@@ -66,7 +69,7 @@ where
     takers.join_all().await.into_iter().flatten().count()
 }
 
-pub(crate) async fn of_a_hundred_at_once_one_takes_an_enrollment(place: &impl Place) {
+pub(crate) async fn of_a_hundred_concurrent_callers_one_takes_an_enrollment(place: &impl Place) {
     let registry = place.open().await;
     registry.put_enrollment_challenge(&enrollment("one", "a"), MANY, NOW).await.unwrap();
     let winners = winners(place, |registry| async move {
@@ -76,7 +79,7 @@ pub(crate) async fn of_a_hundred_at_once_one_takes_an_enrollment(place: &impl Pl
     assert_eq!(winners.await, 1);
 }
 
-pub(crate) async fn of_a_hundred_at_once_one_takes_a_connection(place: &impl Place) {
+pub(crate) async fn of_a_hundred_concurrent_callers_one_takes_a_connection(place: &impl Place) {
     let registry = place.open().await;
     let token = connection(1, "a").token_sha256;
     registry.put_connection_challenge(&connection(1, "a"), MANY, NOW).await.unwrap();
@@ -102,7 +105,7 @@ pub(crate) async fn another_account_neither_sees_nor_takes_a_challenge(place: &i
     assert_eq!(taken.unwrap().attestation, None);
 }
 
-pub(crate) async fn an_expired_challenge_is_gone(place: &impl Place) {
+pub(crate) async fn an_expired_challenge_is_not_returned(place: &impl Place) {
     let registry = place.open().await;
     let (asked, token) = (enrollment("one", "a"), connection(1, "a"));
     registry.put_enrollment_challenge(&asked, MANY, NOW).await.unwrap();
@@ -133,7 +136,8 @@ pub(crate) async fn open_challenges_are_bounded_for_each_account(place: &impl Pl
     let refused = registry.put_connection_challenge(&token, 2, NOW).await;
     assert_eq!(reason(refused), "quota_exceeded");
 
-    // Another account's are counted apart, taken and expired ones not at all.
+    // Challenges of another account are counted separately. Taken and expired challenges do not
+    // count.
     registry.put_enrollment_challenge(&enrollment("b", "b"), 2, NOW).await.unwrap();
     registry.put_connection_challenge(&connection(8, "b"), 2, NOW).await.unwrap();
     let first = "0".parse().unwrap();
@@ -144,7 +148,7 @@ pub(crate) async fn open_challenges_are_bounded_for_each_account(place: &impl Pl
     registry.put_enrollment_challenge(&enrollment("late", "a"), 2, then).await.unwrap();
 }
 
-pub(crate) async fn at_once_no_more_challenges_are_opened_than_allowed(place: &impl Place) {
+pub(crate) async fn concurrent_callers_open_no_more_challenges_than_allowed(place: &impl Place) {
     let registries = [place.open().await, place.open().await];
     let mut opening = JoinSet::new();
     for n in 0..40_u8 {
@@ -196,7 +200,7 @@ pub(crate) async fn the_largest_identity_fits(place: &impl Place) {
     assert_eq!(taken.unwrap().attestation, Some(begun));
 }
 
-pub(crate) async fn expired_challenges_are_removed_and_others_stay(place: &impl Place) {
+pub(crate) async fn only_expired_challenges_are_deleted(place: &impl Place) {
     let registry = place.open().await;
     let lasting = |seconds| NOW.saturating_add(seconds);
     for (n, seconds) in [(1_u8, 10), (2, 20), (3, 30)] {

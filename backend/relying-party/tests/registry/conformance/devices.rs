@@ -1,3 +1,5 @@
+//! The contract of a store for devices.
+
 use std::collections::HashSet;
 
 use device_key_relying_party::{Device, DeviceKind, RegistryError};
@@ -28,7 +30,7 @@ pub(crate) async fn a_device_comes_back_as_it_was(place: &impl Place) {
     }
 }
 
-pub(crate) async fn a_key_is_enrolled_once_by_either_name(place: &impl Place) {
+pub(crate) async fn a_key_is_enrolled_once_by_its_id_and_by_its_public_key(place: &impl Place) {
     let registry = place.open().await;
     registry.enroll_device(&device(1, "a"), MANY).await.unwrap();
     for again in [
@@ -43,12 +45,12 @@ pub(crate) async fn a_key_is_enrolled_once_by_either_name(place: &impl Place) {
     assert_eq!(registry.device(&key_id(2)).await.unwrap(), None);
 }
 
-pub(crate) async fn of_many_at_once_one_enrolls_a_key(place: &impl Place) {
+pub(crate) async fn of_many_concurrent_callers_one_enrolls_a_key(place: &impl Place) {
     let registries = [place.open().await, place.open().await];
     let mut enrolling = JoinSet::new();
     for n in 0..40_usize {
         let registry = registries[n % 2].clone();
-        // Several accounts, so that no account's turn keeps them apart.
+        // Several accounts take part, so that the lock of an account does not serialise the calls.
         let enrolled = device(1, &format!("account {}", n % 8));
         enrolling.spawn(async move { reason(registry.enroll_device(&enrolled, MANY).await) });
     }
@@ -81,7 +83,7 @@ pub(crate) async fn a_revoked_key_stays_revoked(place: &impl Place) {
     }
 }
 
-pub(crate) async fn a_device_is_revoked_by_its_own_account_alone(place: &impl Place) {
+pub(crate) async fn only_its_own_account_can_revoke_a_device(place: &impl Place) {
     let registry = place.open().await;
     registry.enroll_device(&device(1, "a"), MANY).await.unwrap();
     registry.put_connection_challenge(&connection(1, "a"), MANY, NOW).await.unwrap();
@@ -92,7 +94,7 @@ pub(crate) async fn a_device_is_revoked_by_its_own_account_alone(place: &impl Pl
     assert!(registry.take_connection_challenge(&token, NOW).await.unwrap().is_some());
 }
 
-pub(crate) async fn revoking_takes_back_unused_tokens(place: &impl Place) {
+pub(crate) async fn revoking_deletes_unused_tokens(place: &impl Place) {
     let registry = place.open().await;
     for n in [1, 2] {
         registry.enroll_device(&device(n, "a"), MANY).await.unwrap();
@@ -110,14 +112,14 @@ pub(crate) async fn devices_are_bounded_for_each_account(place: &impl Place) {
         registry.enroll_device(&device(n, "a"), 2).await.unwrap();
     }
     assert_eq!(reason(registry.enroll_device(&device(3, "a"), 2).await), "quota_exceeded");
-    // What is wrong with the key is said first.
+    // A fault of the key is reported before the quota.
     assert_eq!(reason(registry.enroll_device(&device(1, "a"), 2).await), "already_enrolled");
     registry.enroll_device(&device(4, "b"), 2).await.unwrap();
     registry.revoke(&account("a"), &key_id(1), NOW).await.unwrap();
     registry.enroll_device(&device(3, "a"), 2).await.unwrap();
 }
 
-pub(crate) async fn a_list_is_of_one_account_and_in_order(place: &impl Place) {
+pub(crate) async fn a_list_has_the_devices_of_one_account_in_order(place: &impl Place) {
     let registry = place.open().await;
     for (n, of) in [(3, "a"), (1, "a"), (2, "b"), (4, "a")] {
         registry.enroll_device(&device(n, of), MANY).await.unwrap();
@@ -128,7 +130,7 @@ pub(crate) async fn a_list_is_of_one_account_and_in_order(place: &impl Place) {
     assert_eq!(registry.list_devices(&account("nobody")).await.unwrap(), []);
 }
 
-pub(crate) async fn whoever_is_still_enrolled_is_told_from_the_others(place: &impl Place) {
+pub(crate) async fn still_enrolled_returns_only_enrolled_devices(place: &impl Place) {
     let registry = place.open().await;
     for n in 1..=4 {
         registry.enroll_device(&device(n, &format!("account {n}")), MANY).await.unwrap();
@@ -141,7 +143,7 @@ pub(crate) async fn whoever_is_still_enrolled_is_told_from_the_others(place: &im
     assert_eq!(registry.still_enrolled(&[]).await.unwrap(), HashSet::new());
 }
 
-/// The longest texts, and what a quote or an escape in the wrong place would spoil.
+/// Stores the longest texts, and texts that a wrong quote or escape would damage.
 pub(crate) async fn every_text_of_the_types_can_be_stored(place: &impl Place) {
     let registry = place.open().await;
     for (n, text) in (1..).zip(["x".repeat(512), "🔑".repeat(128), "'\"\\%_$1 ?1".to_owned()]) {
