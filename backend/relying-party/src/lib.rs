@@ -63,8 +63,8 @@
 //!
 //! use device_key_types::{OsRandom, SystemClock};
 //! use device_key_relying_party::{
-//!     AccountsFile, AttestationPolicy, Backend, RelyingPartyLimits, Listening, Parts, RelyingParty,
-//!     SqliteRegistry,
+//!     AccountsFile, AttestationPolicy, Backend, Listening, Parts, RelyingParty,
+//!     RelyingPartyLimits, SqliteRegistry,
 //! };
 //! use tokio_util::sync::CancellationToken;
 //!

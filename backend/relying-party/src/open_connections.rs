@@ -39,10 +39,11 @@ pub enum CloseReason {
 #[derive(Debug, Default)]
 pub(crate) struct OpenConnections(Arc<ConnectedDevices>);
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct ConnectedDevices(Mutex<HashMap<DeviceKeyId, ConnectedDevice>>);
 
 /// A device with open connections in this process.
+#[derive(Debug, Default)]
 struct ConnectedDevice {
     connections: usize,
     reason: watch::Sender<Option<CloseReason>>,
@@ -59,14 +60,11 @@ impl OpenConnections {
     /// Adds a connection of this device.
     pub(crate) fn add(&self, key_id: DeviceKeyId) -> ConnectionGuard {
         let mut devices = self.0.locked();
-        let connected = devices.entry(key_id).or_insert_with(|| ConnectedDevice {
-            connections: 0,
-            reason: watch::Sender::new(None),
-        });
+        let connected = devices.entry(key_id).or_default();
         connected.connections = connected.connections.saturating_add(1);
         if *connected.reason.borrow() == Some(CloseReason::Unchecked) {
             // Earlier connections of the device are still closing. They keep their own channel.
-            connected.reason = watch::Sender::new(None);
+            connected.reason = watch::Sender::default();
         }
         ConnectionGuard { key_id, devices: self.0.clone(), reason: connected.reason.subscribe() }
     }
@@ -176,11 +174,5 @@ impl Drop for ConnectionGuard {
 impl fmt::Debug for ConnectionGuard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("ConnectionGuard(..)")
-    }
-}
-
-impl fmt::Debug for ConnectedDevices {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ConnectedDevices(..)")
     }
 }

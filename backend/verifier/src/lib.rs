@@ -45,7 +45,10 @@
 //! let verified = verify_enrollment(&proof, &expected, now)?;
 //! # Ok(verified)
 //! # }
-//! # let base_point = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEaxfR8uEsQkf4vOblY6RA8ncDfYEt6zOg9KE5RdiYwpZP40Li/hp/m47n60p8D54WK84zV2sxXs7LtkBoN79R9Q==";
+//! # let base_point = concat!(
+//! #     "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEaxfR8uEsQkf4vOblY6RA8ncDfYEt",
+//! #     "6zOg9KE5RdiYwpZP40Li/hp/m47n60p8D54WK84zV2sxXs7LtkBoN79R9Q==",
+//! # );
 //! # let spki_der = <base64ct::Base64 as base64ct::Encoding>::decode_vec(base_point).unwrap();
 //! # let refused = backend(&spki_der, b"{}", b"", UnixTime::from_seconds(1_700_000_000));
 //! # assert_eq!(

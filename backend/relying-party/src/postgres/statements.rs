@@ -8,7 +8,7 @@ use tokio_postgres::{Row, types::ToSql};
 
 use crate::registry::{
     challenge::{BegunAttestation, ConnectionChallenge, EnrollmentChallenge, OpenEnrollment},
-    columns::{connection_columns, device_columns, enrollment_columns},
+    columns::{connection_columns, device_columns, enrollment_columns, read_record},
     device::Device,
     error::RegistryError,
     stored::{StoredConnection, StoredDevice, StoredEnrollment, parsed},
@@ -280,40 +280,18 @@ async fn changed(client: &Object, sql: &str, values: Values<'_>) -> Outcome<u64>
 }
 
 fn stored_enrollment(row: &Row) -> Result<StoredEnrollment, tokio_postgres::Error> {
-    Ok(StoredEnrollment {
-        challenge_id: row.try_get(0)?,
-        nonce: row.try_get(1)?,
-        account_user_id: row.try_get(2)?,
-        client_id: row.try_get(3)?,
-        expires_at: row.try_get(4)?,
-        attested_key_id: row.try_get(5)?,
-        attested_public_key: row.try_get(6)?,
-        credential_secret_sha256: row.try_get(7)?,
-        identity: row.try_get(8)?,
-    })
+    Ok(read_record!(row, try_get, StoredEnrollment:
+        challenge_id nonce account_user_id client_id expires_at attested_key_id attested_public_key
+        credential_secret_sha256 identity))
 }
 
 fn stored_connection(row: &Row) -> Result<StoredConnection, tokio_postgres::Error> {
-    Ok(StoredConnection {
-        token_sha256: row.try_get(0)?,
-        session_id: row.try_get(1)?,
-        nonce: row.try_get(2)?,
-        key_id: row.try_get(3)?,
-        account_user_id: row.try_get(4)?,
-        client_id: row.try_get(5)?,
-        expires_at: row.try_get(6)?,
-    })
+    Ok(read_record!(row, try_get, StoredConnection:
+        token_sha256 session_id nonce key_id account_user_id client_id expires_at))
 }
 
 fn stored_device(row: &Row) -> Result<StoredDevice, tokio_postgres::Error> {
-    Ok(StoredDevice {
-        key_id: row.try_get(0)?,
-        account_user_id: row.try_get(1)?,
-        client_id: row.try_get(2)?,
-        public_key_spki_der: row.try_get(3)?,
-        protection_class: row.try_get(4)?,
-        verified_kind: row.try_get(5)?,
-        enrolled_at: row.try_get(6)?,
-        revoked_at: row.try_get(7)?,
-    })
+    Ok(read_record!(row, try_get, StoredDevice:
+        key_id account_user_id client_id public_key_spki_der protection_class verified_kind
+        enrolled_at revoked_at))
 }

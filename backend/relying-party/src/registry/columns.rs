@@ -1,4 +1,4 @@
-//! The columns of each table, in the order in which both stores read them into the records of
+//! The columns of each table, and how both stores read them into the records of
 //! [`stored`](super::stored).
 
 macro_rules! enrollment_columns {
@@ -21,4 +21,12 @@ macro_rules! device_columns {
     };
 }
 
-pub(crate) use {connection_columns, device_columns, enrollment_columns};
+/// Reads a record from a row. Each field is in the column of its name, and `$get` is the method of
+/// the row that returns a column.
+macro_rules! read_record {
+    ($row:ident, $get:ident, $record:ident: $($column:ident)*) => {
+        $record { $($column: $row.$get(stringify!($column))?),* }
+    };
+}
+
+pub(crate) use {connection_columns, device_columns, enrollment_columns, read_record};

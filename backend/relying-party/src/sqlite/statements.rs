@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, named_params};
 
 use crate::registry::{
     challenge::{BegunAttestation, ConnectionChallenge, EnrollmentChallenge, OpenEnrollment},
-    columns::{connection_columns, device_columns, enrollment_columns},
+    columns::{connection_columns, device_columns, enrollment_columns, read_record},
     device::Device,
     error::RegistryError,
     stored::{StoredConnection, StoredDevice, StoredEnrollment, parsed},
@@ -242,40 +242,18 @@ pub(super) fn delete_expired(db: &Connection, now: UnixTime) -> Outcome<u64> {
 }
 
 fn stored_enrollment(row: &Row<'_>) -> rusqlite::Result<StoredEnrollment> {
-    Ok(StoredEnrollment {
-        challenge_id: row.get(0)?,
-        nonce: row.get(1)?,
-        account_user_id: row.get(2)?,
-        client_id: row.get(3)?,
-        expires_at: row.get(4)?,
-        attested_key_id: row.get(5)?,
-        attested_public_key: row.get(6)?,
-        credential_secret_sha256: row.get(7)?,
-        identity: row.get(8)?,
-    })
+    Ok(read_record!(row, get, StoredEnrollment:
+        challenge_id nonce account_user_id client_id expires_at attested_key_id attested_public_key
+        credential_secret_sha256 identity))
 }
 
 fn stored_connection(row: &Row<'_>) -> rusqlite::Result<StoredConnection> {
-    Ok(StoredConnection {
-        token_sha256: row.get(0)?,
-        session_id: row.get(1)?,
-        nonce: row.get(2)?,
-        key_id: row.get(3)?,
-        account_user_id: row.get(4)?,
-        client_id: row.get(5)?,
-        expires_at: row.get(6)?,
-    })
+    Ok(read_record!(row, get, StoredConnection:
+        token_sha256 session_id nonce key_id account_user_id client_id expires_at))
 }
 
 fn stored_device(row: &Row<'_>) -> rusqlite::Result<StoredDevice> {
-    Ok(StoredDevice {
-        key_id: row.get(0)?,
-        account_user_id: row.get(1)?,
-        client_id: row.get(2)?,
-        public_key_spki_der: row.get(3)?,
-        protection_class: row.get(4)?,
-        verified_kind: row.get(5)?,
-        enrolled_at: row.get(6)?,
-        revoked_at: row.get(7)?,
-    })
+    Ok(read_record!(row, get, StoredDevice:
+        key_id account_user_id client_id public_key_spki_der protection_class verified_kind
+        enrolled_at revoked_at))
 }
