@@ -72,6 +72,21 @@ pub fn shown(command: &mut Command) -> anyhow::Result<()> {
     succeeded(command, status)
 }
 
+/// Shows the command line, runs the command, and both shows and returns what it prints on standard
+/// output.
+///
+/// # Errors
+///
+/// Fails if the program fails or prints text that is not UTF-8.
+pub fn recorded(command: &mut Command) -> anyhow::Result<String> {
+    eprintln!("\n$ {}", line(command));
+    let output = command.stderr(Stdio::inherit()).output().with_context(|| cannot_run(command))?;
+    let said = String::from_utf8(output.stdout)?;
+    print!("{said}");
+    succeeded(command, output.status)?;
+    Ok(said)
+}
+
 /// Runs the command and drops its output.
 ///
 /// # Errors

@@ -1,5 +1,8 @@
-//! The doctor and the demo of the release binary, on this machine's TPM or on a simulated one; then the
-//! whole flow with a relying party, on simulated ones whose certificates are of an authority of the demo's own.
+//! Runs the doctor and the demo of the release binary, on this machine's TPM or on a simulated one, and
+//! then the whole flow with a relying party. That flow runs on simulated TPMs, because it needs TPMs
+//! whose certificates were issued by an authority of the demo's own.
+
+mod transcript;
 
 use std::{
     ffi::OsString,
@@ -12,13 +15,19 @@ use std::{
 use anyhow::Context as _;
 use device_key_process as process;
 
+use self::transcript::Transcript;
 use crate::{release, setup, swtpm::Swtpm, workspace::Workspace};
 
 /// The kernel's resource manager, which programs may share (Linux 4.12 and later).
 const TPM_DEVICE: &str = "/dev/tpmrm0";
 
-/// Runs both, and fails if either finds something that is not as expected.
-pub(crate) fn run(workspace: &Workspace, with_postgres: bool) -> anyhow::Result<()> {
+/// Runs every part, and fails if an outcome is not the expected one. With a `document`, everything
+/// runs on simulated TPMs, and the document must show what is printed.
+pub(crate) fn run(
+    workspace: &Workspace,
+    with_postgres: bool,
+    document: Option<&Path>,
+) -> anyhow::Result<()> {
     if with_postgres {
         setup::install(workspace)?;
     } else {
@@ -27,36 +36,67 @@ pub(crate) fn run(workspace: &Workspace, with_postgres: bool) -> anyhow::Result<
     let binary = release::binary(workspace)?;
     let folder = tempfile::Builder::new().prefix("device-key-demo-").tempdir()?;
     let home = folder.path().join("home");
-    let tpm = Tpm::choose(Path::new(TPM_DEVICE))?;
+    let tpm = if document.is_some() {
+        Tpm::Simulated(Swtpm::start()?)
+    } else {
+        Tpm::choose(Path::new(TPM_DEVICE))?
+    };
+    let mut transcript = document.map(|_| Transcript::new());
+    if let Some(transcript) = &mut transcript {
+        transcript.mask(&binary, "device-key");
+        transcript.mask(folder.path(), "/tmp/device-key-demo-…");
+        if let Tpm::Simulated(tpm) = &tpm {
+            transcript.mask(&tpm.socket(), "/tmp/device-key-swtpm-…/sock");
+        }
+    }
     for subcommand in ["doctor", "demo"] {
         let mut command = Command::new(&binary);
         command.arg(subcommand).arg("--home").arg(&home).args(tpm.arguments());
-        // Ours are arguments; a setting of the caller must not change what is shown.
+        // The demo's settings are arguments; a variable of the caller must not change what it shows.
         for variable in ["DEVICE_KEY_HOME", "DEVICE_KEY_TPM", "DEVICE_KEY_ALLOW_SIMULATED_TPM"] {
             command.env_remove(variable);
         }
-        process::shown(&mut command).context("not everything was as expected")?;
+        show(&mut command, transcript.as_mut())?;
     }
-    whole_flow(workspace, &binary, with_postgres)?;
+    whole_flow(workspace, &binary, with_postgres, transcript.as_mut())?;
+    if let (Some(transcript), Some(document)) = (&transcript, document) {
+        transcript.hold_against(document)?;
+    }
     eprintln!("\ndemo: everything was as expected, on {}", tpm.name());
     Ok(())
 }
 
-/// The relying party and the controller are not what users install: a quick build will do.
-fn whole_flow(workspace: &Workspace, binary: &Path, with_postgres: bool) -> anyhow::Result<()> {
+/// Plays the flow with a relying party. Users install neither the relying party nor the controller,
+/// so a quick build will do.
+fn whole_flow(
+    workspace: &Workspace,
+    binary: &Path,
+    with_postgres: bool,
+    mut transcript: Option<&mut Transcript>,
+) -> anyhow::Result<()> {
     const PACKAGES: [&str; 2] = ["device-key-relying-party", "device-key-demo"];
     let mut build = workspace.cargo();
     build.args(["build", "--locked", "--target-dir"]).arg(workspace.target());
     process::shown(build.args(PACKAGES.map(|package| format!("--package={package}"))))?;
-    let [relying_party, demo] =
-        PACKAGES.map(|program| workspace.target().join("debug").join(program));
-    let stores: &[&[&str]] = if with_postgres { &[&[], &["--postgres"]] } else { &[&[]] };
-    for store in stores {
-        let mut command = Command::new(&demo);
-        command.arg("--device-key").arg(binary).arg("--relying-party").arg(&relying_party);
-        process::shown(command.args(*store)).context("not everything was as expected")?;
+    let [relying_party, demo] = PACKAGES.map(|program| {
+        let path = workspace.target().join("debug").join(program);
+        if let Some(transcript) = &mut transcript {
+            transcript.mask(&path, program);
+        }
+        path
+    });
+    let mut command = Command::new(&demo);
+    command.arg("--device-key").arg(binary).arg("--relying-party").arg(&relying_party);
+    show(&mut command, transcript)?;
+    if with_postgres { show(command.arg("--postgres"), None) } else { Ok(()) }
+}
+
+fn show(command: &mut Command, transcript: Option<&mut Transcript>) -> anyhow::Result<()> {
+    match transcript {
+        Some(transcript) => transcript.record(command),
+        None => process::shown(command),
     }
-    Ok(())
+    .context("not everything was as expected")
 }
 
 enum Tpm {

@@ -61,6 +61,10 @@ enum Command {
         /// The whole flow once more, with a relying party on a PostgreSQL server of its own.
         #[arg(long)]
         postgres: bool,
+        /// Run on a simulated TPM, and fail if this document does not show what is printed; the
+        /// transcript in the document is then rewritten.
+        #[arg(long, value_name = "DOCUMENT")]
+        check: Option<PathBuf>,
     },
     /// Measure speed and memory beside their goals, on a simulated TPM and tmpfs. Not a test.
     Bench {
@@ -111,7 +115,7 @@ fn dispatch(command: &Command) -> anyhow::Result<()> {
         Command::Setup { check: false } => setup::install(&workspace),
         Command::Test { arguments } => test::run(&workspace, arguments),
         Command::RunTest { program, arguments } => test::root::run(program, arguments),
-        Command::Demo { postgres } => demo::run(&workspace, *postgres),
+        Command::Demo { postgres, check } => demo::run(&workspace, *postgres, check.as_deref()),
         Command::Bench { arguments } => bench::run(&workspace, arguments),
         Command::Package { test: false, .. } => package::run(&workspace),
         Command::Package { test: true, mirror } => package::test(&workspace, mirror.as_deref()),

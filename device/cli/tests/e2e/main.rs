@@ -11,6 +11,7 @@ mod concurrency;
 mod configuration;
 mod crash;
 mod doctor;
+mod documents;
 mod home;
 mod keys;
 mod killed;
