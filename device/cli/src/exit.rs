@@ -1,6 +1,6 @@
 use std::{fmt, process::ExitCode};
 
-/// How the command ends. Documented in the README; 2 is also `clap`'s code for wrong usage.
+/// How the command ends. Documented in docs/command-line.md; 2 is also `clap`'s code for wrong usage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
     /// All is well. The app-server: its input ended and every request was answered.
