@@ -1,4 +1,4 @@
-//! A Debian that was booted: systemd runs in it, apart from this machine's processes and network.
+//! Boots a Debian, so that systemd runs in it, apart from this machine's processes and network.
 
 use std::{
     fs::{self, File},
@@ -12,14 +12,14 @@ use device_key_process as process;
 
 use crate::debian::{Debian, with_environment_of_system};
 
-/// Booted in 2 s on an idle machine.
+/// How long a boot may take. It took 2 s on an idle machine.
 const BOOTED_WITHIN: Duration = Duration::from_mins(2);
 
-/// The socket on which systemd says that it has booted (`sd_notify(3)`), inside.
+/// The socket inside, on which systemd says that it has booted (`sd_notify(3)`).
 const NOTIFY: &str = "notify";
 
-/// Runs in namespaces of its own, so that all of this is gone with it. What systemd would set for the
-/// whole machine, in /proc/sys and /sys, is out of its reach.
+/// Runs in namespaces of its own, so that all of this is gone with it. What systemd would set for
+/// the whole machine, in /proc/sys and /sys, is out of its reach.
 const BOOT: &str = r#"
 set -e
 mount --bind "$0" "$0"
@@ -33,18 +33,18 @@ mount -t tmpfs tmpfs run
 exec chroot . env -i container=trial NOTIFY_SOCKET=/notify /lib/systemd/systemd --unit=basic.target
 "#;
 
-/// The running system; everything in it is killed when this is dropped.
+/// The running system. Every process in it is killed when this value is dropped.
 pub(crate) struct Booted<'a> {
     process: Child,
-    /// systemd, as this machine numbers it.
+    /// The process id of systemd on this machine.
     init: u32,
     _debian: &'a Debian,
 }
 
 impl<'a> Booted<'a> {
-    /// Boots and waits until everything is started.
+    /// Boots the system and waits until every unit is started.
     pub(crate) fn boot(debian: &'a Debian) -> anyhow::Result<Self> {
-        // A socket's path is short (unix(7)), and build folders may lie deep.
+        // The path of a socket must be short (unix(7)), and the path of a build folder may be long.
         let short = tempfile::tempdir()?;
         let root = short.path().join("root");
         symlink(debian.path("/"), &root)?;
@@ -61,7 +61,7 @@ impl<'a> Booted<'a> {
         match wait_until_booted(&mut process, &notify) {
             Ok(init) => Ok(Self { process, init, _debian: debian }),
             Err(error) => {
-                // --kill-child takes systemd along.
+                // --kill-child kills systemd too.
                 let _ = process.kill();
                 let _ = process.wait();
                 Err(error.context(fs::read_to_string(log)?))
@@ -79,17 +79,17 @@ impl<'a> Booted<'a> {
         command
     }
 
-    /// Runs a command inside that must succeed.
+    /// Runs a command inside, which must succeed.
     pub(crate) fn run(&self, program: &str, arguments: &[&str]) -> anyhow::Result<()> {
         process::quiet(self.command(program).args(arguments))
     }
 
-    /// What a command inside prints.
+    /// Returns what a command inside prints.
     pub(crate) fn output(&self, program: &str, arguments: &[&str]) -> anyhow::Result<String> {
         process::output(self.command(program).args(arguments))
     }
 
-    /// What these units say, and systemd of them.
+    /// Returns what these units log, and what systemd logs about them.
     pub(crate) fn journal(&self, units: &str) -> String {
         self.output("journalctl", &["--no-pager", "--boot", "--unit", units])
             .unwrap_or_else(|error| format!("there is no journal: {error:#}"))
@@ -98,25 +98,25 @@ impl<'a> Booted<'a> {
 
 impl Drop for Booted<'_> {
     fn drop(&mut self) {
-        // With systemd the kernel ends all else in there before unshare sees its end
-        // (pid_namespaces(7)), so that nobody writes into the folder any more.
+        // When systemd ends, the kernel kills every other process of the namespace before unshare
+        // sees the end (pid_namespaces(7)). So no process writes into the folder any more.
         let init = self.init.to_string();
         if !process::succeeds(Command::new("sh").args(["-c", "kill -KILL \"$0\"", &init])) {
-            // It has ended already, and unshare is about to.
+            // systemd has ended already, and unshare is about to end.
             let _ = self.process.kill();
         }
         let _ = self.process.wait();
     }
 }
 
-/// The process of systemd, once it says that it has booted.
+/// Waits until systemd says that it has booted, and returns its process id.
 fn wait_until_booted(process: &mut Child, notify: &UnixDatagram) -> anyhow::Result<u32> {
     let deadline = Instant::now() + BOOTED_WITHIN;
     let mut message = [0; 4096];
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         ensure!(!left.is_zero(), "systemd did not boot within {BOOTED_WITHIN:?}");
-        // It may have ended without a word.
+        // systemd may end without a message.
         notify.set_read_timeout(Some(left.min(Duration::from_secs(1))))?;
         if let Ok(length) = notify.recv(&mut message) {
             let said = String::from_utf8_lossy(message.get(..length).unwrap_or_default());

@@ -15,15 +15,15 @@ use crate::mirror;
 /// The oldest release that the package is for.
 const SUITE: &str = "bookworm";
 
-/// Mounts /proc for the command alone, so that nothing is left mounted after it, and becomes it.
+/// Mounts /proc for the command alone, so that nothing stays mounted, and becomes the command.
 const ENTER: &str = r#"mount -t proc proc "$0/proc" && exec chroot "$0" "$@""#;
-/// As a tool that makes images may do it.
+/// Becomes the command without mounting /proc, as a tool that makes images may do.
 const ENTER_WITHOUT_PROC: &str = r#"exec chroot "$0" "$@""#;
 
 /// Where the package lies inside the system under test.
 pub(crate) const PACKAGE: &str = "/root/device-key.deb";
 
-/// The unpacked system; it is removed when this is dropped.
+/// The unpacked system. It is removed when this value is dropped.
 pub(crate) struct Debian {
     root: TempDir,
 }
@@ -35,17 +35,18 @@ impl Debian {
         Ok(Self { root })
     }
 
-    /// Where a path of the system is for us.
+    /// Returns where a path of the system is on this machine.
     pub(crate) fn path(&self, inside: &str) -> PathBuf {
         self.root.path().join(inside.trim_start_matches('/'))
     }
 
-    /// A command that runs inside, with the system's own search path and nothing of our environment.
+    /// A command that runs inside, with the system's own search path and nothing of our
+    /// environment.
     pub(crate) fn command(&self, program: &str) -> Command {
         self.entered(ENTER, program)
     }
 
-    /// The same where /proc is not mounted.
+    /// A command that runs inside, on a system where /proc is not mounted.
     pub(crate) fn command_without_proc(&self, program: &str) -> Command {
         self.entered(ENTER_WITHOUT_PROC, program)
     }
@@ -57,17 +58,17 @@ impl Debian {
         command
     }
 
-    /// Runs a command inside that must succeed; nobody reads what it says.
+    /// Runs a command inside, which must succeed, and drops its output.
     pub(crate) fn run(&self, program: &str, arguments: &[&str]) -> anyhow::Result<()> {
         process::quiet(self.command(program).args(arguments))
     }
 
-    /// What a command inside prints.
+    /// Returns what a command inside prints.
     pub(crate) fn output(&self, program: &str, arguments: &[&str]) -> anyhow::Result<String> {
         process::output(self.command(program).args(arguments))
     }
 
-    /// A file inside, as text.
+    /// Returns the text of a file inside.
     pub(crate) fn read(&self, inside: &str) -> anyhow::Result<String> {
         fs::read_to_string(self.path(inside)).with_context(|| format!("cannot read {inside}"))
     }
@@ -83,7 +84,8 @@ pub(super) fn with_environment_of_system(command: &mut Command) {
         .env("DEBIAN_FRONTEND", "noninteractive");
 }
 
-/// An archive of a fresh system with systemd, kept in `folder` for the next time.
+/// Returns an archive of a fresh system with systemd. The archive stays in `folder` for the next
+/// run.
 pub(crate) fn archive(
     folder: &Path,
     architecture: &str,
@@ -99,7 +101,7 @@ pub(crate) fn archive(
     };
     eprintln!("\nDebian {SUITE} is fetched once, for {}; that takes a minute.", archive.display());
     let mut outcome = Ok(());
-    // Twice each if need be, because mirrors fail now and then.
+    // Each mirror gets two attempts, because mirrors fail now and then.
     for mirror in mirrors.iter().flat_map(|mirror| [mirror, mirror]) {
         outcome = fetch(folder, architecture, mirror, &archive);
         if outcome.is_ok() {
@@ -121,7 +123,7 @@ fn fetch(folder: &Path, architecture: &str, mirror: &str, archive: &Path) -> any
     )?;
     let debian = Debian { root };
     debian.run("apt-get", &["clean"])?;
-    // It has its name only when it is whole.
+    // The archive gets its name only when it is complete.
     let unfinished = archive.with_extension("tmp");
     process::quiet(
         Command::new("tar").arg("-C").arg(debian.root.path()).arg("-cf").arg(&unfinished).arg("."),

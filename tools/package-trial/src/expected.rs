@@ -1,12 +1,14 @@
-//! What must be on the system, written down apart from what the package is built from.
+//! The files that must be on the system, written down apart from the list that the package is built
+//! from.
 
 use anyhow::ensure;
 
-/// Stays when the package is removed, and goes with a purge.
+/// The files that stay when the package is removed, and go with a purge.
 pub(crate) const CONFIGURATION: &[&str] =
     &["/etc/device-key d 755 root root", "/etc/device-key/config.toml f 644 root root"];
 
-/// That the socket is enabled, and what deb-systemd-helper notes of it: as the configuration.
+/// The links that enable the socket, and the notes of deb-systemd-helper about them. They stay and
+/// go with the configuration.
 pub(crate) const ENABLED: &[&str] = &[
     "/etc/systemd/system/sockets.target.wants d 755 root root",
     "/etc/systemd/system/sockets.target.wants/device-key.socket l 777 root root \
@@ -17,10 +19,10 @@ pub(crate) const ENABLED: &[&str] = &[
      f 644 root root",
 ];
 
-/// Stays even when the package is purged.
+/// The folder that stays even when the package is purged.
 pub(crate) const HOME: &[&str] = &["/var/lib/device-key d 700 device-key device-key"];
 
-/// Goes when the package is removed.
+/// The files that go when the package is removed.
 pub(crate) const PROGRAM: &[&str] = &[
     "/usr/bin/device-key f 755 root root",
     "/usr/lib/systemd/system/device-key.service f 644 root root",

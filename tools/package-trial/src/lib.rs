@@ -1,9 +1,9 @@
 //! Tries the Debian package in a Debian of its own.
 //!
-//! The trial checks which files an installation adds and a removal leaves, what systemd reports about
-//! the units, whether the package works on a system without systemd, and whether clients reach the
-//! service on a system where systemd runs. `cargo xtask package --test` runs it. The trial needs root,
-//! because it enters the other Debian with chroot and boots it in namespaces.
+//! The trial checks which files an installation adds and a removal leaves, what systemd reports
+//! about the units, whether the package works on a system without systemd, and whether clients
+//! reach the service on a system where systemd runs. `cargo xtask package --test` runs it. The
+//! trial needs root, because it enters the other Debian with chroot and boots it in namespaces.
 #![forbid(unsafe_code)]
 
 mod booted;

@@ -1,4 +1,5 @@
-//! Installs, upgrades, removes and purges. systemd does not run in there, so nothing is started.
+//! Installs, upgrades, removes and purges the package. systemd does not run in this system, so
+//! nothing is started.
 
 use std::{
     fs,
@@ -19,7 +20,8 @@ const HOME_FOLDER: &str = "/var/lib/device-key";
 const STATE: &str = "/var/lib/device-key/state.sqlite";
 const STATE_EXPECTED: &str = "/var/lib/device-key/state.sqlite f 600 device-key device-key";
 
-/// Everything that is looked for before it is called. dpkg and the package work without them.
+/// The programs that the package's scripts look for before they call them. The package works
+/// without them.
 const OPTIONAL: [&str; 5] = [
     "/usr/bin/deb-systemd-helper",
     "/usr/bin/deb-systemd-invoke",
@@ -28,7 +30,7 @@ const OPTIONAL: [&str; 5] = [
     "/usr/bin/systemd-tmpfiles",
 ];
 
-/// On a system with systemd's programs.
+/// Runs the trial on a system that has systemd's programs.
 pub(crate) fn with_systemd(debian: &Debian) -> anyhow::Result<()> {
     let bare = Snapshot::of(debian)?;
     let expect = |what: &str, expected: &[&[&str]]| {
@@ -78,7 +80,8 @@ fn install(debian: &Debian) -> anyhow::Result<()> {
     debian.run("dpkg", &["--install", PACKAGE])
 }
 
-/// The user is of the system's range (Debian Policy, 9.2.2), and nobody can log in as it.
+/// Checks that the user has an id of the system's range (Debian Policy, 9.2.2), and that nobody can
+/// log in as this user.
 fn service_user(debian: &Debian) -> anyhow::Result<()> {
     let entry = debian.output("getent", &["passwd", "device-key"])?;
     let fields: Vec<_> = entry.trim().split(':').collect();
@@ -88,11 +91,11 @@ fn service_user(debian: &Debian) -> anyhow::Result<()> {
     ensure!(home == HOME_FOLDER && shell == "/usr/sbin/nologin", "{entry:?}");
     let shadow = debian.output("getent", &["shadow", "device-key"])?;
     ensure!(shadow.starts_with("device-key:!"), "the service's user has a password");
-    // The unit names it; without it the service would not start.
+    // The unit names this group. Without the group the service would not start.
     debian.run("getent", &["group", "tss"])
 }
 
-/// A file as the service writes them.
+/// Makes a file as the service writes it.
 fn make_state(debian: &Debian) -> anyhow::Result<()> {
     let home = fs::metadata(debian.path(HOME_FOLDER))?;
     let state = debian.path(STATE);
@@ -101,7 +104,7 @@ fn make_state(debian: &Debian) -> anyhow::Result<()> {
     Ok(chown(state, Some(home.uid()), Some(home.gid()))?)
 }
 
-/// dpkg takes the same version for an upgrade too, and runs the same scripts with the same words.
+/// Upgrades the package to its own version. dpkg runs the scripts as for any other upgrade.
 fn upgrade(debian: &Debian) -> anyhow::Result<()> {
     let installed = Snapshot::of(debian)?;
     let changed = format!("{}\nproviders = [\"os\"]\n", debian.read(CONFIG)?);

@@ -1,28 +1,28 @@
-//! Where this machine gets Debian from.
+//! Finds the mirrors from which this machine gets Debian.
 
 use std::process::Command;
 
 use anyhow::ensure;
 use device_key_process as process;
 
-/// The mirrors that apt uses for this suite, in its order. Some may be of others than Debian;
+/// Returns the mirrors that apt uses for this suite, in apt's order. Some may not be Debian's;
 /// debootstrap finds that out by their signatures.
 pub(crate) fn configured(suite: &str) -> anyhow::Result<Vec<String>> {
-    // Of all ways to ask apt for its sources, this one reads both of their formats and needs no
-    // lists that were fetched before.
+    // This way to ask apt for its sources reads both of their formats, and works before the first
+    // `apt-get update`.
     let uris = process::output(Command::new("apt-get").args(["update", "--print-uris"]))?;
     let mirrors = mirrors(&uris, suite);
     ensure!(!mirrors.is_empty(), "apt knows no mirror of Debian {suite}; name one with --mirror");
     Ok(mirrors)
 }
 
-/// From lines such as `'https://host/debian/dists/suite/InRelease' name 0`.
+/// Reads the mirrors from lines such as `'https://host/debian/dists/suite/InRelease' name 0`.
 fn mirrors(uris: &str, suite: &str) -> Vec<String> {
     let release = format!("/dists/{suite}/InRelease'");
     uris.lines()
         .filter_map(|line| line.strip_prefix('\'')?.split_once(&release))
         .map(|(mirror, _)| mirror)
-        // What debootstrap understands.
+        // debootstrap understands only these.
         .filter(|mirror| {
             ["http://", "https://", "file:/"].iter().any(|way| mirror.starts_with(way))
         })

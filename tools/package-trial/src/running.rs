@@ -1,4 +1,5 @@
-//! The package where systemd runs: clients reach the service, upgrades and removals stop it in order.
+//! The package where systemd runs: clients reach the service, upgrades and removals stop it in
+//! order.
 
 use anyhow::{Context as _, ensure};
 
@@ -11,14 +12,14 @@ const SOCKET_UNIT: &str = "device-key.socket";
 const SERVICE_UNIT: &str = "device-key.service";
 const SOCKET: &str = "/run/device-key/device-key.sock";
 
-/// A user without an account, beside the service's.
+/// A user without an account, who is not the service's user.
 const CLIENT: &str = "61002";
 
 /// Installs the package, uses the service as another user would, upgrades and removes it.
 pub(crate) fn check(debian: &Debian) -> anyhow::Result<()> {
     let system = Booted::boot(debian)?;
     let outcome = lifecycle(&system);
-    // Nobody could read it afterwards.
+    // The journal is gone with the system.
     outcome.with_context(|| system.journal("device-key.*"))
 }
 
@@ -30,8 +31,8 @@ fn lifecycle(system: &Booted<'_>) -> anyhow::Result<()> {
     let expected = format!("/run/device-key 755 root\n{SOCKET} 666 root\n");
     ensure!(modes == expected, "the socket is not as expected: {modes}");
 
-    // The first connection starts it. Without a TPM the key is of the operating system's class,
-    // which holds only where the unit leaves every condition of it true.
+    // The first connection starts the service. There is no TPM, so the key is OS-protected, which
+    // works only if the unit keeps every condition of that class true.
     create_key(system)?;
     expect_state(system, SERVICE_UNIT, "active")?;
     let first = service(system)?;
@@ -47,7 +48,7 @@ fn lifecycle(system: &Booted<'_>) -> anyhow::Result<()> {
     let ended = property(system, SERVICE_UNIT, "ExecMainStatus")?;
     let result = property(system, SERVICE_UNIT, "Result")?;
     ensure!((&*ended, &*result) == ("0", "success"), "stopped with {ended}: {result}");
-    // Once more by a connection, so that the removal has something to stop.
+    // A connection starts the service once more, so that the removal has something to stop.
     client(system, &["list"])?;
     system.run("dpkg", &["--remove", "device-key"])?;
     for unit in [SOCKET_UNIT, SERVICE_UNIT] {
@@ -60,7 +61,7 @@ fn lifecycle(system: &Booted<'_>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What tells one run of the service from another.
+/// The facts that distinguish one run of the service from another.
 struct Service {
     process: String,
     starts_of_socket: String,
@@ -69,7 +70,8 @@ struct Service {
 fn service(system: &Booted<'_>) -> anyhow::Result<Service> {
     let process = property(system, SERVICE_UNIT, "MainPID")?;
     let owner = system.output("stat", &["--format=%U", &format!("/proc/{process}/status")])?;
-    // The owner of an undumpable process's files is root (proc(5)), and this one holds keys.
+    // The service holds keys, so it must not be dumpable. Root owns the files of such a process in
+    // /proc (proc(5)).
     ensure!(owner == "root\n", "the service can be dumped: /proc shows it as {owner}");
     let status = system.output("cat", &[&format!("/proc/{process}/status")])?;
     let id = system.output("id", &["--user", "device-key"])?;
@@ -91,7 +93,7 @@ fn create_key(system: &Booted<'_>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The installed command as a client of the service.
+/// Runs the installed command as a client of the service.
 fn client(system: &Booted<'_>, arguments: &[&str]) -> anyhow::Result<String> {
     let user = ["--reuid", CLIENT, "--regid", CLIENT, "--clear-groups", "device-key"];
     system.output("setpriv", &[&user, arguments].concat())

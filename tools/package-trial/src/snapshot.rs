@@ -1,4 +1,4 @@
-//! Every path of a system with its kind, mode and owner.
+//! Records every path of a system with its kind, mode and owner.
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
@@ -6,12 +6,12 @@ use anyhow::{Context as _, ensure};
 
 use crate::debian::Debian;
 
-/// What package managers note for themselves about every package.
+/// The files in which package managers keep notes about every package.
 const NOT_OURS: [&str; 6] =
     ["/var/lib/dpkg/", "/var/log/", "/etc/.pwd.lock", "/etc/passwd-", "/etc/group-", "/tmp/"];
 const NOT_OURS_EITHER: [&str; 2] = ["/etc/shadow-", "/etc/gshadow-"];
 
-/// Paths, each with what stands behind it in a line of [`expected`](crate::expected).
+/// Every path, with the rest of its line in the format of [`expected`](crate::expected).
 #[derive(Debug)]
 pub(crate) struct Snapshot(BTreeMap<String, String>);
 
@@ -29,8 +29,8 @@ impl Snapshot {
         Ok(Self(entries.collect::<anyhow::Result<_>>()?))
     }
 
-    /// Fails unless this is `before` and exactly the expected lines, `PATH KIND MODE USER GROUP`,
-    /// with `-> TARGET` behind a link.
+    /// Fails unless this snapshot is `before` plus exactly the expected lines, `PATH KIND MODE USER
+    /// GROUP`, with `-> TARGET` after a link.
     pub(crate) fn expect(&self, before: &Self, expected: &[&str]) -> anyhow::Result<()> {
         let mut wanted = before.0.clone();
         for line in expected {

@@ -1,6 +1,7 @@
 //! Runs other programs for the developer commands.
 //!
-//! A command line can be shown before it runs, and the error of a failed program keeps its exit code.
+//! A command line can be shown before it runs, and the error of a failed program keeps its exit
+//! code.
 #![forbid(unsafe_code)]
 
 use std::{
@@ -20,7 +21,8 @@ pub struct Failed {
 }
 
 impl Failed {
-    /// The program's exit code, or 128 plus the number of the signal that ended it, as shells report.
+    /// The program's exit code, or 128 plus the number of the signal that ended it, as shells
+    /// report.
     fn code(&self) -> u8 {
         let code = self.status.code().or_else(|| self.status.signal().map(|number| 128 + number));
         code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)

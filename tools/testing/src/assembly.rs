@@ -1,3 +1,5 @@
+//! Puts a `DeviceKeyStore` together from test doubles.
+
 use std::sync::Arc;
 
 use device_key::{
@@ -10,14 +12,14 @@ use crate::{
     SequenceRandom, samples,
 };
 
-/// The parts of a store, held on to by the test: a clock at [`samples::NOW`], ids that count up,
-/// bindings in memory, and a record of everything that was asked of bindings and providers.
+/// The parts of a store, which the test keeps: a clock at [`samples::NOW`], key ids that count up,
+/// bindings in memory, and a record of every operation of bindings and providers.
 pub struct Assembly {
     /// The clock of the store.
     pub clock: Arc<FixedClock>,
     /// The bindings of the store.
     pub bindings: Arc<MemoryBindings>,
-    /// What the store asked of its parts.
+    /// The operations that the store asked of its parts.
     pub recorder: Arc<Recorder>,
     hooked_bindings: HookedBindings,
     random: Arc<dyn RandomSource>,
@@ -32,7 +34,7 @@ impl Default for Assembly {
 }
 
 impl Assembly {
-    /// Without any provider.
+    /// Starts without a provider.
     pub fn new() -> Self {
         let bindings = MemoryBindings::new();
         let recorder = Recorder::new();
@@ -48,13 +50,13 @@ impl Assembly {
         }
     }
 
-    /// Adds a provider behind those that are there.
+    /// Adds a provider after the ones that were added before.
     #[must_use]
     pub fn provider(self, provider: impl DeviceKeyProvider + 'static) -> Self {
         self.shared_provider(Arc::new(provider))
     }
 
-    /// Adds a provider that the test keeps a hold of.
+    /// Adds a provider that the test keeps too.
     #[must_use]
     pub fn shared_provider(mut self, provider: Arc<dyn DeviceKeyProvider>) -> Self {
         let recorded = HookedProvider::shared(provider).with(self.recorder.clone());
@@ -69,21 +71,21 @@ impl Assembly {
         self
     }
 
-    /// Takes key ids from elsewhere.
+    /// Sets the source of key ids.
     #[must_use]
     pub fn random(mut self, random: impl RandomSource + 'static) -> Self {
         self.random = Arc::new(random);
         self
     }
 
-    /// With other limits.
+    /// Sets the limits.
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
     }
 
-    /// Puts the store together.
+    /// Makes the store.
     pub fn store(self) -> DeviceKeyStore {
         DeviceKeyStore::new(Parts {
             policy: RemoteControlPolicy::default(),

@@ -1,3 +1,5 @@
+//! A clock that a test sets by hand.
+
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use device_key_types::{Clock, UnixTime};
@@ -7,17 +9,17 @@ use device_key_types::{Clock, UnixTime};
 pub struct FixedClock(AtomicI64);
 
 impl FixedClock {
-    /// Stands at `now`.
+    /// Makes a clock that stands at `now`.
     pub const fn at(now: UnixTime) -> Self {
         Self(AtomicI64::new(now.as_seconds()))
     }
 
-    /// Moves to `now`, forward or back.
+    /// Sets the clock to `now`, forward or back.
     pub fn set(&self, now: UnixTime) {
         self.0.store(now.as_seconds(), Ordering::SeqCst);
     }
 
-    /// Moves forward.
+    /// Moves the clock forward.
     pub fn advance(&self, seconds: i64) {
         self.0.fetch_add(seconds, Ordering::SeqCst);
     }

@@ -1,3 +1,5 @@
+//! A provider that lies, for tests of the checks behind a provider.
+
 use std::sync::{Arc, Mutex};
 
 use device_key::{
@@ -8,24 +10,24 @@ use device_key_types::{DeviceKeyId, PublicKey, Signature};
 
 use crate::memory_provider::SoftwareKey;
 
-/// A provider that answers honestly until it is told to lie.
+/// A provider that answers honestly until the test tells it to lie.
 pub struct CorruptProvider {
     inner: Arc<dyn DeviceKeyProvider>,
     other: SoftwareKey,
     corruption: Mutex<Option<Corruption>>,
 }
 
-/// How it lies.
+/// How the provider lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Corruption {
-    /// Signs the right bytes with another key.
+    /// It signs the right bytes with another key.
     SignatureByAnotherKey,
-    /// Names another public key, when a key is created and when it is loaded.
+    /// It names another public key, when a key is created and when it is loaded.
     AnotherPublicKey,
 }
 
 impl CorruptProvider {
-    /// Wraps a provider; honest at first.
+    /// Wraps a provider. The wrapper is honest at first.
     pub fn new(inner: impl DeviceKeyProvider + 'static) -> Arc<Self> {
         Arc::new(Self {
             inner: Arc::new(inner),
@@ -34,7 +36,7 @@ impl CorruptProvider {
         })
     }
 
-    /// Lies from here on.
+    /// Makes the provider lie from now on.
     pub fn lie(&self, corruption: Corruption) {
         *self.corruption.lock().unwrap() = Some(corruption);
     }

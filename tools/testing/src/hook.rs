@@ -1,4 +1,4 @@
-//! What may happen around an operation, one kind of interference a file.
+//! Hooks that interfere with an operation. Each kind of interference has a file.
 
 mod faults;
 mod gate;

@@ -1,3 +1,5 @@
+//! A binding store with hooks around its operations.
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -13,19 +15,19 @@ use crate::{
     hook::Hooks,
 };
 
-/// Any binding store, with hooks around its operations.
+/// Wraps any binding store and runs hooks around its operations.
 pub struct HookedBindings {
     inner: Arc<dyn DeviceKeyBindingStore>,
     hooks: Hooks<BindingOperation>,
 }
 
 impl HookedBindings {
-    /// Wraps a store; without hooks it behaves as that store.
+    /// Wraps a store. Without hooks the wrapper behaves as the store does.
     pub const fn new(inner: Arc<dyn DeviceKeyBindingStore>) -> Self {
         Self { inner, hooks: Hooks::none() }
     }
 
-    /// Adds a hook behind those that are there.
+    /// Adds a hook after the ones that were added before.
     #[must_use]
     pub fn with(mut self, hook: impl Hook<BindingOperation> + 'static) -> Self {
         self.hooks.push(hook);

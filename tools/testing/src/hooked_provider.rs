@@ -1,3 +1,5 @@
+//! A provider with hooks around its operations.
+
 use std::sync::Arc;
 
 use device_key::{
@@ -17,24 +19,24 @@ use crate::{
     hook::Hooks,
 };
 
-/// Any provider, with hooks around its operations.
+/// Wraps any provider and runs hooks around its operations.
 pub struct HookedProvider {
     inner: Arc<dyn DeviceKeyProvider>,
     hooks: Hooks<ProviderOperation>,
 }
 
 impl HookedProvider {
-    /// Wraps a provider; without hooks it behaves as that provider.
+    /// Wraps a provider. Without hooks the wrapper behaves as the provider does.
     pub fn new(inner: impl DeviceKeyProvider + 'static) -> Self {
         Self::shared(Arc::new(inner))
     }
 
-    /// Wraps a provider that the test keeps a hold of.
+    /// Wraps a provider that the test keeps too.
     pub const fn shared(inner: Arc<dyn DeviceKeyProvider>) -> Self {
         Self { inner, hooks: Hooks::none() }
     }
 
-    /// Adds a hook behind those that are there.
+    /// Adds a hook after the ones that were added before.
     #[must_use]
     pub fn with(mut self, hook: impl Hook<ProviderOperation> + 'static) -> Self {
         self.hooks.push(hook);
@@ -98,7 +100,7 @@ impl DeviceKeyProvider for HookedProvider {
         self.run(Availability, |inner| inner.availability(caller))
     }
 
-    /// Not a step of its own: it does no work that could fail or be interrupted.
+    /// This has no hooks, because it does no work that could fail or be interrupted.
     fn serves(&self, caller: &LocalPeer) -> Result<(), ProviderError> {
         self.inner.serves(caller)
     }

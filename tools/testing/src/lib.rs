@@ -1,12 +1,12 @@
-//! Test doubles of device-key and the suite that every provider and binding store must pass. Only
-//! ever a development dependency.
+//! Test doubles of device-key, and the suite that every provider and binding store must pass. This
+//! crate is only a development dependency.
 //!
 //! - Doubles: [`MemoryProvider`], [`MemoryBindings`], [`FixedClock`], [`SequenceRandom`].
 //! - Interference: [`HookedProvider`] and [`HookedBindings`] wrap any implementation and run hooks
 //!   around each operation: [`Recorder`], [`Faults`], [`Gate`], [`StopAt`], or a closure.
 //!   [`CorruptProvider`] lies.
 //! - [`conformance`] is the contract of the two traits, as code; [`vectors`] are the shared data.
-//! - [`Assembly`] puts a store together from all this; [`samples`] are statements that it signs.
+//! - [`Assembly`] makes a store from these parts; [`samples`] are statements that the store signs.
 //!
 //! ```
 //! use device_key::ProviderErrorKind;

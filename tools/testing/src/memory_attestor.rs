@@ -1,3 +1,5 @@
+//! Attestation without a TPM.
+
 use device_key::{AttestationInput, KeyAttestor, ProviderError, ProviderErrorKind};
 use device_key_types::{
     Sha256Digest,
@@ -6,15 +8,15 @@ use device_key_types::{
     },
 };
 
-/// Stands in for a platform that vouches for its keys. Where a TPM would sign, its evidence holds the
-/// bare digest that was to be signed, and it opens the credentials that [`credential_for`] makes.
+/// Stands in for a platform that attests its keys. A TPM would sign its evidence; this evidence
+/// holds the bare digest instead. The attestor opens the credentials that [`credential_for`] makes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct MemoryAttestor;
 
-/// A credential for a key as [`MemoryProvider`](crate::MemoryProvider) opens it.
+/// Makes a credential for a key, which [`MemoryProvider`](crate::MemoryProvider) can open.
 ///
 /// # Panics
-/// When the secret is too long for a credential.
+/// Panics if the secret is too long for a credential.
 pub fn credential_for(key_id: &device_key_types::DeviceKeyId, secret: &[u8]) -> Credential {
     Credential { blob: bytes(secret), encrypted_secret: bytes(key_id.to_string().as_bytes()) }
 }

@@ -1,3 +1,5 @@
+//! A binding store in memory.
+
 use std::{
     collections::{BTreeMap, btree_map::Entry},
     sync::{Arc, Mutex, MutexGuard},
@@ -10,7 +12,7 @@ use device_key::{
 };
 use device_key_types::{Binding, DeviceKeyId, UnixTime};
 
-/// Bindings in memory.
+/// A binding store in memory.
 #[derive(Debug, Default)]
 pub struct MemoryBindings(Mutex<BTreeMap<DeviceKeyId, Record>>);
 
@@ -39,12 +41,12 @@ impl Record {
 }
 
 impl MemoryBindings {
-    /// An empty store.
+    /// Makes an empty store.
     pub fn new() -> Arc<Self> {
         Arc::default()
     }
 
-    /// From here on, whoever began a key that is not whole is dead.
+    /// Declares every process dead that began a key and did not complete it.
     pub fn crash(&self) {
         for record in self.records().values_mut() {
             if let Record::Begun { creator_lives, .. } = record {
@@ -53,22 +55,23 @@ impl MemoryBindings {
         }
     }
 
-    /// Puts a whole key in, over whatever is there: what a test needs, whether or not it could be.
+    /// Puts a complete key in and replaces the record that has its id, whether or not a real store
+    /// could get there.
     pub fn put(&self, binding: DeviceKeyBinding) {
         self.records().insert(binding.key_id, Record::Whole(binding));
     }
 
-    /// Takes a record out at once, as a deletion elsewhere would.
+    /// Removes a record at once, as a deletion by another process would.
     pub fn forget(&self, key_id: &DeviceKeyId) {
         self.records().remove(key_id);
     }
 
-    /// A whole key, whoever owns it.
+    /// Returns a complete key of any owner.
     pub fn whole(&self, key_id: &DeviceKeyId) -> Option<DeviceKeyBinding> {
         self.records().get(key_id).and_then(Record::whole).cloned()
     }
 
-    /// The names of all records, whole or begun, in ascending order.
+    /// Returns the ids of all records, complete or begun, in ascending order.
     pub fn key_ids(&self) -> Vec<DeviceKeyId> {
         self.records().keys().copied().collect()
     }

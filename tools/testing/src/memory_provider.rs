@@ -1,3 +1,5 @@
+//! A provider that keeps its keys in memory.
+
 use std::{
     collections::BTreeMap,
     sync::{Mutex, MutexGuard},
@@ -17,7 +19,8 @@ use p256::{
 
 use crate::memory_attestor::MemoryAttestor;
 
-/// P-256 keys in plain memory. It protects nothing and claims whatever class it is told to.
+/// Keeps P-256 keys in plain memory. It protects nothing, and claims the class that the test
+/// chooses.
 pub struct MemoryProvider {
     description: ProviderDescription,
     seed: Option<u64>,
@@ -26,7 +29,8 @@ pub struct MemoryProvider {
 }
 
 impl MemoryProvider {
-    /// Poses as a TPM: name `memory_tpm`, one operation at a time, each signature checked.
+    /// Poses as a TPM: its name is `memory_tpm`, it does one operation at a time, and the store
+    /// checks each signature.
     pub fn hardware() -> Self {
         Self::describing(ProviderDescription {
             name: "memory_tpm",
@@ -36,7 +40,8 @@ impl MemoryProvider {
         })
     }
 
-    /// Poses as the OS-protected keystore: name `memory_os`, four at a time, checked at creation.
+    /// Poses as the OS-protected keystore: its name is `memory_os`, it does four operations at a
+    /// time, and the store checks a signature at creation.
     pub fn os_protected() -> Self {
         Self::describing(ProviderDescription {
             name: "memory_os",
@@ -46,40 +51,40 @@ impl MemoryProvider {
         })
     }
 
-    /// Poses as whatever is described.
+    /// Poses as the provider with this description.
     pub fn describing(description: ProviderDescription) -> Self {
         Self { description, seed: None, attestor: None, keys: Mutex::default() }
     }
 
-    /// With another name.
+    /// Sets the name.
     #[must_use]
     pub const fn named(mut self, name: &'static str) -> Self {
         self.description.name = name;
         self
     }
 
-    /// With room for so many operations at a time.
+    /// Sets how many operations run at a time.
     #[must_use]
     pub const fn concurrency(mut self, concurrency: usize) -> Self {
         self.description.concurrency = concurrency;
         self
     }
 
-    /// With signatures checked at other times.
+    /// Sets when the store checks signatures.
     #[must_use]
     pub const fn checked(mut self, signature_check: SignatureCheck) -> Self {
         self.description.signature_check = signature_check;
         self
     }
 
-    /// With somebody who vouches for the keys: see [`credential_for`](crate::credential_for).
+    /// Adds attestation of the keys: see [`credential_for`](crate::credential_for).
     #[must_use]
     pub const fn attesting(mut self) -> Self {
         self.attestor = Some(MemoryAttestor);
         self
     }
 
-    /// Makes the same key for the same id each time, instead of random ones.
+    /// Derives each key from its id instead of making a random key.
     #[must_use]
     pub const fn seeded(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
@@ -136,7 +141,7 @@ impl DeviceKeyProvider for MemoryProvider {
         Ok(self.load(&key.key_id)?.public_key)
     }
 
-    /// It stands in for devices, which take their time.
+    /// This provider stands in for devices, which may block.
     fn signs_at_once(&self, _: &KeyReference) -> bool {
         false
     }

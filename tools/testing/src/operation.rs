@@ -1,18 +1,20 @@
+//! The operations of the two traits, and the moments at which a hook can act.
+
 use std::fmt;
 
 use device_key::{BindingStoreError, ProviderError, ProviderErrorKind};
 
-/// Before an operation reaches the wrapped implementation, or after it succeeded there.
+/// The moment before an operation reaches the wrapped implementation, or after it succeeded there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Moment {
-    /// Nothing was done yet.
+    /// Nothing is done yet.
     Before,
-    /// The work is done, the caller does not know it yet.
+    /// The work is done, but the caller does not know yet.
     After,
 }
 
 impl Moment {
-    /// Both, in order.
+    /// Both moments, in order.
     pub const ALL: &[Self] = &[Self::Before, Self::After];
 
     /// The moment's name in a crash point.
@@ -24,7 +26,7 @@ impl Moment {
     }
 }
 
-/// The operations of one trait, and how it fails.
+/// The operations of one trait, and the trait's error.
 pub trait Operation: Copy + PartialEq + fmt::Debug + Send + Sync + 'static {
     /// The trait's error.
     type Error;
@@ -48,9 +50,9 @@ pub enum ProviderOperation {
     PublicKey,
     /// `sign`
     Sign,
-    /// `identity` of its attestor
+    /// `identity` of the provider's attestor
     Identify,
-    /// `activate` of its attestor
+    /// `activate` of the provider's attestor
     Activate,
     /// `delete`
     Delete,
@@ -131,9 +133,9 @@ impl Operation for BindingOperation {
     }
 }
 
-/// Makes an error of a kind, for tests that do not care what caused it.
+/// Makes an error of a kind, for tests for which the cause does not matter.
 pub trait IntoProviderError {
-    /// The error, with a made-up cause.
+    /// Returns the error, with a made-up cause.
     fn into_error(self) -> ProviderError;
 }
 
@@ -143,7 +145,7 @@ impl IntoProviderError for ProviderErrorKind {
     }
 }
 
-/// A binding store that cannot be used, with a made-up cause.
+/// Returns the error of a binding store that cannot be used, with a made-up cause.
 pub fn unavailable() -> BindingStoreError {
     BindingStoreError::Unavailable("injected fault".into())
 }

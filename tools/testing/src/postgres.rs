@@ -1,3 +1,5 @@
+//! A PostgreSQL server for tests.
+
 use std::{
     env,
     ffi::OsStr,
@@ -27,8 +29,8 @@ const START_DEADLINE: Duration = Duration::from_mins(1);
 const ACCOUNT: &str = "postgres";
 const SOCKET: &str = ".s.PGSQL.5432";
 
-/// Ends the server when the other end of its standard input is closed, which the kernel does however
-/// a test ends, and then removes its folder.
+/// Ends the server when the other end of the guard's standard input is closed, and then removes the
+/// server's folder. The kernel closes that end however a test ends.
 const GUARD: &str = r#"
     folder=$1; shift
     "$@" </dev/null &
@@ -39,8 +41,8 @@ const GUARD: &str = r#"
     rm -rf "$folder"
 "#;
 
-/// A `PostgreSQL` server of its own for one test binary, on a Unix socket in a temporary folder. It ends
-/// with the process, and so does what it stored.
+/// A `PostgreSQL` server for one test binary, on a Unix socket in a temporary folder. The server
+/// and its data end with the process.
 #[derive(Debug)]
 pub struct Postgres {
     guard: Child,
@@ -53,19 +55,19 @@ impl Postgres {
     /// The server that all tests of this process share.
     ///
     /// # Panics
-    /// As every method here, when `PostgreSQL`'s server (Debian: postgresql) is missing or does what it
-    /// should not.
+    /// Panics, as every method of this type does, if `PostgreSQL`'s server (Debian: postgresql) is
+    /// missing or misbehaves.
     pub fn shared() -> &'static Self {
         static SERVER: OnceLock<Postgres> = OnceLock::new();
         SERVER.get_or_init(Self::start)
     }
 
-    /// Starts one for a test that ends it, or pauses it.
+    /// Starts a server for a test that ends or pauses it.
     pub fn start() -> Self {
         let programs = programs();
         let scratch = scratch();
         initialize(&programs, scratch.path());
-        // The guard removes it: a static is never dropped.
+        // The guard removes the folder, because a static is never dropped.
         let folder = scratch.keep();
         let mut command = Command::new("sh");
         command.args(["-c", GUARD, "sh"]).arg(&folder).args(as_account());
@@ -76,9 +78,10 @@ impl Postgres {
             .arg("-k")
             .arg(&folder)
             .args(["-c", "listen_addresses=", "-c", "max_connections=200"])
-            // Nobody needs what a test stored after a power cut.
+            // Nobody needs the data of a test after a power cut.
             .args(["-c", "fsync=off", "-c", "full_page_writes=off"])
-            // What ends the test's group, such as a key on a terminal, must not end the guard.
+            // A signal to the test's process group, such as Ctrl-C on a terminal, must not end the
+            // guard.
             .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
@@ -90,14 +93,14 @@ impl Postgres {
         server
     }
 
-    /// Makes an empty database, and says how to connect to it: a string as libpq takes it.
+    /// Makes an empty database and returns a connection string as libpq takes it.
     pub fn database(&self) -> String {
         let name = format!("test_{}", self.databases.fetch_add(1, Ordering::SeqCst));
         run(self.program("createdb").arg(&name));
         format!("host={} user={ACCOUNT} dbname={name}", self.folder.display())
     }
 
-    /// Stops the server in its tracks; connections stay open and nothing is answered.
+    /// Pauses the server. Connections stay open, and nothing is answered.
     pub fn pause(&self) {
         self.signal_all(Signal::STOP);
     }
@@ -107,7 +110,7 @@ impl Postgres {
         self.signal_all(Signal::CONT);
     }
 
-    /// A client program, set up to speak to this server.
+    /// Returns a command that runs a client program on this server.
     fn program(&self, name: &str) -> Command {
         let mut command = Command::new(self.programs.join(name));
         command.arg("-h").arg(&self.folder).args(["-U", ACCOUNT]).stdin(Stdio::null());
@@ -122,7 +125,7 @@ impl Postgres {
             fs::read_to_string(format!("/proc/{server}/task/{server}/children")).unwrap();
         for pid in [server].into_iter().chain(children.split_whitespace()) {
             let pid = pid.parse().ok().and_then(Pid::from_raw).unwrap();
-            // A connection's process may just have ended.
+            // The process of a connection may just have ended.
             let _ = kill_process(pid, signal);
         }
     }
@@ -140,14 +143,14 @@ impl Postgres {
 
 impl Drop for Postgres {
     fn drop(&mut self) {
-        // Connections that are paused would not end.
+        // Paused connections would not end.
         self.resume();
         drop(self.guard.stdin.take());
         let _ = self.guard.wait();
     }
 }
 
-/// Makes the folder the server's and the data in it, for whom the kernel lets in.
+/// Gives the folder and the data in it to the account that runs the server.
 fn initialize(programs: &Path, folder: &Path) {
     if geteuid().is_root() {
         let (uid, gid) = (id("-u"), id("-g"));
@@ -162,7 +165,7 @@ fn initialize(programs: &Path, folder: &Path) {
     run(&mut initdb);
 }
 
-/// What a program of the server is run by: nothing, or `setpriv` where we are root.
+/// The program that runs a program of the server: none, or `setpriv` if we are root.
 fn as_account() -> Vec<String> {
     if !geteuid().is_root() {
         return Vec::new();
@@ -177,13 +180,13 @@ fn id(flag: &str) -> u32 {
 }
 
 fn run(command: &mut Command) {
-    // From a folder that the account may enter.
+    // The account must be able to enter the current folder.
     let output = command.current_dir("/").output().expect("PostgreSQL is installed");
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{command:?} failed: {errors}");
 }
 
-/// Debian keeps each version's programs in a folder of its own that no search path names.
+/// Debian keeps the programs of each version in a folder that is not on the search path.
 fn programs() -> PathBuf {
     let on_path = env::var_os("PATH").unwrap_or_default();
     let mut folders: Vec<PathBuf> = versions().unwrap_or_default();
@@ -192,7 +195,7 @@ fn programs() -> PathBuf {
     found.expect("PostgreSQL's server is installed (Debian: postgresql)")
 }
 
-/// The newest first.
+/// Returns the folders with the newest version first.
 fn versions() -> io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in fs::read_dir("/usr/lib/postgresql")? {
@@ -204,8 +207,8 @@ fn versions() -> io::Result<Vec<PathBuf>> {
     Ok(found.into_iter().map(|(_, folder)| folder).collect())
 }
 
-/// In `/tmp`, because a socket's path must be short. Closed to others: whoever reaches the socket is
-/// trusted.
+/// Makes a folder in `/tmp`, because a socket's path must be short. The folder is closed to other
+/// users, because the server trusts whoever reaches its socket.
 fn scratch() -> TempDir {
     let scratch = tempfile::Builder::new().prefix("postgres-").tempdir_in("/tmp").unwrap();
     fs::set_permissions(scratch.path(), fs::Permissions::from_mode(0o700)).unwrap();

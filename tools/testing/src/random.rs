@@ -1,13 +1,15 @@
+//! Random numbers that a test can predict, and a source that fails.
+
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use device_key_types::{DeviceKeyId, RandomSource, RandomUnavailable};
 
-/// Counts up from 1, so that a test can name the keys that will be created.
+/// Counts up from 1, so that a test knows the ids of the keys that it will create.
 #[derive(Debug, Default)]
 pub struct SequenceRandom(AtomicU64);
 
 impl SequenceRandom {
-    /// The id of the `nth` key, counted from 1.
+    /// Returns the id of the `nth` key, counted from 1.
     pub fn key_id(nth: u64) -> DeviceKeyId {
         let mut bytes = [0; 32];
         write(nth, &mut bytes);
@@ -22,7 +24,7 @@ impl RandomSource for SequenceRandom {
     }
 }
 
-/// Writes the number at the end, big-endian.
+/// Writes the number into the last bytes, big-endian.
 fn write(number: u64, buffer: &mut [u8]) {
     buffer.fill(0);
     for (byte, digit) in buffer.iter_mut().rev().zip(number.to_le_bytes()) {
@@ -30,7 +32,7 @@ fn write(number: u64, buffer: &mut [u8]) {
     }
 }
 
-/// Never gives anything.
+/// A source that always fails.
 #[derive(Clone, Copy, Debug)]
 pub struct BrokenRandom;
 

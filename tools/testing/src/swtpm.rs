@@ -1,3 +1,5 @@
+//! A simulated TPM for tests.
+
 mod endorsement;
 
 use std::{
@@ -12,28 +14,30 @@ use std::{
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use tempfile::TempDir;
 
-/// How long swtpm may take to come up; 8 to 16 ms were measured on an idle machine.
+/// How long swtpm may take to start. It took 8 to 16 ms on an idle machine.
 const START_DEADLINE: Duration = Duration::from_secs(20);
 
-/// A socket's path, its `.ctrl` sibling included, fits into `sun_path` with a final zero (unix(7)).
+/// The longest path of a socket: with `.ctrl` and a final zero it fits into `sun_path` (unix(7)).
 const MAX_SOCKET_PATH: usize = 107;
 
-/// A simulated TPM 2.0 of its own for one test: the program `swtpm`, killed when this is dropped.
+/// A simulated TPM 2.0 for one test: the program `swtpm`, which is killed when this value is
+/// dropped.
 ///
-/// It serves one connection at a time. A second one is accepted and waits until the first is closed.
+/// The TPM serves one connection at a time. A second connection is accepted and waits until the
+/// first is closed.
 #[derive(Debug)]
 pub struct Swtpm {
     child: Child,
     state: PathBuf,
-    /// The sockets, what the tools write, and the state where no other folder was given.
+    /// The sockets, the files of the tools, and the state if no other folder was given.
     scratch: TempDir,
 }
 
 impl Swtpm {
-    /// Starts one that has never been used.
+    /// Starts a TPM that has never been used.
     ///
-    /// # Panics
-    /// As every method here, when `swtpm` (Debian: swtpm) is missing or does what it should not.
+    /// # Panics Panics, as every method of this type does, if `swtpm` (Debian: swtpm) is missing or
+    /// misbehaves.
     pub fn start() -> Self {
         let scratch = scratch();
         let state = scratch.path().join("state");
@@ -41,7 +45,8 @@ impl Swtpm {
         Self::spawn(state, scratch)
     }
 
-    /// Starts one with the state that another left in this folder. Only one at a time can use it.
+    /// Starts a TPM with the state that another TPM left in this folder. Only one TPM at a time can
+    /// use a folder.
     pub fn start_on(state: &Path) -> Self {
         Self::spawn(fs::canonicalize(state).unwrap(), scratch())
     }
@@ -52,39 +57,40 @@ impl Swtpm {
         swtpm
     }
 
-    /// Its address as a setting has it: `unix:PATH`.
+    /// Returns the TPM's address as a setting has it: `unix:PATH`.
     pub fn address(&self) -> String {
         format!("unix:{}", self.path("sock"))
     }
 
-    /// The socket that takes TPM commands.
+    /// Returns the socket that takes TPM commands.
     pub fn socket(&self) -> PathBuf {
         self.scratch.path().join("sock")
     }
 
-    /// The folder with the state, which outlives the process but not this value, unless it was given.
+    /// Returns the folder with the state. It outlives the process, and it outlives this value only
+    /// if the test gave it.
     pub fn state(&self) -> &Path {
         &self.state
     }
 
-    /// The path of a file for the tools to write to and read from.
+    /// Returns the path of a file that the tools write or read.
     pub fn path(&self, name: &str) -> String {
         self.scratch.path().join(name).to_str().unwrap().to_owned()
     }
 
-    /// The TCTI with which libtss2 finds it: `TPM2TOOLS_TCTI` and `TPM2OPENSSL_TCTI`.
+    /// Returns the TCTI by which libtss2 finds the TPM: `TPM2TOOLS_TCTI` and `TPM2OPENSSL_TCTI`.
     pub fn tcti(&self) -> String {
         format!("swtpm:path={}", self.path("sock"))
     }
 
-    /// A program of tpm2-tools, set up to speak to this TPM.
+    /// Returns a command that runs a program of tpm2-tools on this TPM.
     pub fn tools(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         command.env("TPM2TOOLS_TCTI", self.tcti()).stdin(Stdio::null());
         command
     }
 
-    /// Runs a program of tpm2-tools, which must succeed, and returns what it printed.
+    /// Runs a program of tpm2-tools, which must succeed, and returns its output.
     pub fn run_tool(&self, program: &str, arguments: &[&str]) -> String {
         let output = self.tools(program).args(arguments).output().expect("tpm2-tools is installed");
         let errors = String::from_utf8_lossy(&output.stderr);
@@ -94,7 +100,7 @@ impl Swtpm {
 
     /// Kills the process, as a power cut does. The socket stays behind and refuses connections.
     pub fn stop(&mut self) {
-        // It may have ended by itself.
+        // The process may have ended by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -106,7 +112,7 @@ impl Swtpm {
         self.wait_until_ready();
     }
 
-    /// Stops the process in its tracks; connections stay open and nothing is answered.
+    /// Pauses the process. Connections stay open, and nothing is answered.
     pub fn pause(&self) {
         kill_process(self.pid(), Signal::STOP).unwrap();
         let (_, status) = waitpid(Some(self.pid()), WaitOptions::UNTRACED).unwrap().unwrap();
@@ -122,8 +128,8 @@ impl Swtpm {
         Pid::from_child(&self.child)
     }
 
-    /// The socket is there before it is listened on. The connection that proves readiness is closed
-    /// again, which swtpm notices before it serves the next.
+    /// Waits until swtpm listens, because its socket exists earlier. The connection that proves
+    /// this is closed again, which swtpm notices before it serves the next connection.
     fn wait_until_ready(&self) {
         let deadline = Instant::now() + START_DEADLINE;
         while let Err(error) = UnixStream::connect(self.socket()) {
@@ -139,7 +145,7 @@ impl Drop for Swtpm {
     }
 }
 
-/// The usual temporary folder, or `/tmp` where that is too deep for sockets.
+/// Returns the usual temporary folder, or `/tmp` if that folder's path is too long for sockets.
 fn scratch() -> TempDir {
     let builder = || {
         let mut builder = tempfile::Builder::new();
@@ -156,7 +162,7 @@ fn scratch() -> TempDir {
 fn spawn(state: &Path, sockets: &Path) -> Child {
     let at = |name: &str| format!("type=unixio,path={}", sockets.join(name).display());
     for name in ["sock", "sock.ctrl"] {
-        // There is none at the first start.
+        // At the first start there is no socket.
         let _ = fs::remove_file(sockets.join(name));
     }
     Command::new("swtpm")

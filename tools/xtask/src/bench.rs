@@ -1,4 +1,4 @@
-//! The benchmarks of the release build, on a simulated TPM of their own.
+//! Runs the benchmarks of the release build, on a simulated TPM of their own.
 
 use std::{path::Path, process::Command};
 
@@ -7,10 +7,10 @@ use device_key_process as process;
 
 use crate::{release, setup, swtpm::Swtpm, workspace::Workspace};
 
-/// A file system in memory: a sync of a disk would be most of what is measured.
+/// A file system in memory. On a disk, syncs would take most of the time that is measured.
 const MEMORY: &str = "/dev/shm";
 
-/// Builds everything first, so that nothing but the benchmarks runs while they measure.
+/// Builds everything first, so that nothing else runs during the measurements.
 pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> anyhow::Result<()> {
     setup::install_for_demo()?;
     let binary = release::binary(workspace)?;

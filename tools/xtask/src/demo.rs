@@ -1,6 +1,6 @@
-//! Runs the doctor and the demo of the release binary, on this machine's TPM or on a simulated one, and
-//! then the whole flow with a relying party. That flow runs on simulated TPMs, because it needs TPMs
-//! whose certificates were issued by an authority of the demo's own.
+//! Runs the doctor and the demo of the release binary, on this machine's TPM or on a simulated one,
+//! and then the whole flow with a relying party. That flow runs on simulated TPMs, because it needs
+//! TPMs whose certificates were issued by an authority of the demo's own.
 
 mod transcript;
 
@@ -52,7 +52,8 @@ pub(crate) fn run(
     for subcommand in ["doctor", "demo"] {
         let mut command = Command::new(&binary);
         command.arg(subcommand).arg("--home").arg(&home).args(tpm.arguments());
-        // The demo's settings are arguments; a variable of the caller must not change what it shows.
+        // The demo's settings are arguments; a variable of the caller must not change what it
+        // shows.
         for variable in ["DEVICE_KEY_HOME", "DEVICE_KEY_TPM", "DEVICE_KEY_ALLOW_SIMULATED_TPM"] {
             command.env_remove(variable);
         }

@@ -1,4 +1,4 @@
-//! Checks of the dependencies with cargo-deny, configured in `deny.toml`.
+//! Checks the dependencies with cargo-deny, which `deny.toml` configures.
 
 use std::{
     path::{Path, PathBuf},
@@ -9,28 +9,29 @@ use device_key_process::{self as process, Exit};
 
 use crate::workspace::Workspace;
 
-/// What is installed where no cargo-deny fits. Checks and settings change between minor versions,
-/// so only patches of this one fit.
+/// The version that is installed if the machine has no cargo-deny that fits. Checks and settings
+/// change between minor versions, so only patches of this version fit.
 const VERSION: &str = "0.20.2";
 
-/// Neither 1, which is any other failure, nor 2, which is a wrong command line.
+/// The code is neither 1, which is any other failure, nor 2, which is a wrong command line.
 const NO_ADVISORY_DATABASE: Exit = Exit {
     code: 3,
     message: "the advisory database cannot be fetched, so nothing is known about advisories; \
               try again with access to the network",
 };
 
-/// Bans, licences and sources: the answer depends on the commit alone.
+/// Checks bans, licences and sources. The result depends on the commit alone.
 pub(crate) fn check(workspace: &Workspace) -> anyhow::Result<()> {
     process::shown(
         deny(workspace)?.args(["--locked", "check"]).args(["bans", "licenses", "sources"]),
     )
 }
 
-/// Published advisories, as of now.
+/// Checks for advisories that are published now.
 pub(crate) fn advisories(workspace: &Workspace) -> anyhow::Result<()> {
     let mut deny = deny(workspace)?;
-    // Fetched on its own, because a failed check does not tell this from a found advisory.
+    // The database is fetched separately, because the exit code of a check does not distinguish a
+    // failed download from an advisory that was found.
     if process::shown(deny.args(["fetch", "db"])).is_err() {
         return Err(NO_ADVISORY_DATABASE.into());
     }
@@ -38,8 +39,8 @@ pub(crate) fn advisories(workspace: &Workspace) -> anyhow::Result<()> {
     process::shown(deny.args(["--locked", "check", "advisories"]))
 }
 
-/// The cargo-deny of this machine if it fits, else one below the build folder: installing it for
-/// the whole account could replace a version that other projects need.
+/// Returns the cargo-deny of this machine if it fits, and otherwise installs one below the build
+/// folder. Installing it for the whole account could replace a version that other projects need.
 fn deny(workspace: &Workspace) -> anyhow::Result<Command> {
     let ours = workspace.target().join("tools");
     let program = ours.join("bin/cargo-deny");
@@ -53,7 +54,7 @@ fn deny(workspace: &Workspace) -> anyhow::Result<Command> {
             .cargo()
             .args(["install", "cargo-deny", "--locked", "--quiet", "--version", VERSION, "--root"])
             .arg(&ours)
-            // Its objects, in a folder that cargo removes afterwards.
+            // cargo then puts the objects into a folder that it removes afterwards.
             .env_remove("CARGO_TARGET_DIR"),
     )?;
     Ok(in_root(workspace, &program))
@@ -72,7 +73,7 @@ fn fits(program: &Path) -> bool {
         .is_ok_and(|output| is_fitting_version(&String::from_utf8_lossy(&output.stdout)))
 }
 
-/// Whether this answer to `--version` is one of the wanted minor version.
+/// Returns whether this answer to `--version` names the wanted minor version.
 fn is_fitting_version(answer: &str) -> bool {
     let Some(version) = answer.trim().strip_prefix("cargo-deny ") else { return false };
     version.rsplit_once('.').map(|(minor, _)| minor)

@@ -1,6 +1,8 @@
-//! The fuzz targets, each for some time. They are a workspace of their own in `fuzz/`, in the layout of
-//! cargo-fuzz, which can run them too where there is a nightly compiler. Here libFuzzer watches coverage
-//! through flags that the stable compiler has as well, without a sanitizer: no unsafe code of ours is fuzzed.
+//! Builds and runs the fuzz targets.
+//!
+//! They are a workspace of their own in `fuzz/`, in the layout of cargo-fuzz, which can run them
+//! with a nightly compiler. Here libFuzzer watches coverage through flags that the stable compiler
+//! has too. There is no sanitizer, because no unsafe code of ours is fuzzed.
 
 use std::{
     fs,
@@ -12,7 +14,7 @@ use device_key_process as process;
 
 use crate::{release, workspace::Workspace};
 
-/// What cargo-fuzz gives to the compiler for coverage, and checks of overflow.
+/// The compiler flags that cargo-fuzz sets for coverage and for overflow checks.
 const FLAGS: [&str; 8] = [
     "--cfg=fuzzing",
     "-Cpasses=sancov-module",
@@ -24,8 +26,9 @@ const FLAGS: [&str; 8] = [
     "-Ccodegen-units=1",
 ];
 
-/// Builds the targets and runs one of them, or each, for so many seconds. What they find interesting is kept
-/// among the build output and used the next time; what breaks one is left where libFuzzer says.
+/// Builds the targets and runs one target, or every target, for so many seconds each. Inputs that
+/// reach new code are kept in the build output for the next run. libFuzzer prints where it leaves
+/// an input that breaks a target.
 pub(crate) fn run(workspace: &Workspace, target: Option<&str>, seconds: u32) -> anyhow::Result<()> {
     let folder = workspace.root().join("fuzz");
     let targets = targets(&folder.join("fuzz_targets"))?;
@@ -56,7 +59,7 @@ pub(crate) fn run(workspace: &Workspace, target: Option<&str>, seconds: u32) -> 
     Ok(())
 }
 
-/// The names of all targets, sorted.
+/// Returns the names of all targets, sorted.
 fn targets(folder: &Path) -> anyhow::Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in fs::read_dir(folder)? {

@@ -1,8 +1,8 @@
 //! Developer commands, run as `cargo xtask COMMAND`. CI runs these commands too.
 //!
-//! The crate runs `cargo` and the built programs as child processes. Of the workspace it depends only
-//! on `process` and `package-trial`, which depend on no other member, so it still works while the
-//! other crates do not compile.
+//! The crate runs `cargo` and the built programs as child processes. Of the workspace it depends
+//! only on `process` and `package-trial`, which depend on no other member, so it still works while
+//! the other crates do not compile.
 //!
 //! A command that fails because a program failed exits with the code of that program.
 #![forbid(unsafe_code)]
@@ -36,37 +36,38 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Install the tools that tests need, and with them the demo, or print how to.
+    /// Install the tools that the tests and the demo need, or print how to install them.
     Setup {
-        /// Only report what is missing; fail if anything is.
+        /// Only report the missing tools, and fail if any is missing.
         #[arg(long)]
         check: bool,
     },
-    /// Formatting, file lengths, lints, documentation and all tests.
+    /// Formatting, the rules for files, lints, documentation and all tests.
     Test {
         /// More arguments for `cargo test`, such as part of a test's name.
         #[arg(last = true, value_name = "ARGS")]
         arguments: Vec<String>,
     },
-    /// Run one test program, as root if its tests need root. `test` gives this to cargo as a runner.
+    /// Run one test program, as root if its tests need root. `test` makes cargo call this.
     #[command(hide = true)]
     RunTest {
         program: PathBuf,
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
-    /// Build the static binary, then run its doctor and its demo on this machine's TPM, or on a
-    /// simulated one where there is none; then the whole flow with a relying party, on simulated ones.
+    /// Build the static binary and run its doctor and its demo, on this machine's TPM or on a
+    /// simulated TPM. Then play the whole flow with a relying party, on simulated TPMs.
     Demo {
-        /// The whole flow once more, with a relying party on a PostgreSQL server of its own.
+        /// Play the flow once more, with a relying party on a PostgreSQL server of its own.
         #[arg(long)]
         postgres: bool,
-        /// Run on a simulated TPM, and fail if this document does not show what is printed; the
-        /// transcript in the document is then rewritten.
+        /// Run on a simulated TPM, and compare the output with the transcript in this document.
+        /// If they differ, rewrite the transcript and fail.
         #[arg(long, value_name = "DOCUMENT")]
         check: Option<PathBuf>,
     },
-    /// Measure speed and memory beside their goals, on a simulated TPM and tmpfs. Not a test.
+    /// Measure speed and memory beside their goals, on a simulated TPM and tmpfs. This is not a
+    /// test.
     Bench {
         /// Arguments for the benchmarks, such as `--only tpm`.
         #[arg(last = true, value_name = "ARGS")]
@@ -74,15 +75,16 @@ enum Command {
     },
     /// Build the Debian package around the static binary, into target/package/.
     Package {
-        /// Then install, upgrade, remove and purge it in a Debian of its own, fetched once. Takes
-        /// root.
+        /// Then install, upgrade, remove and purge the package in a Debian of its own, which is
+        /// downloaded once. This needs root.
         #[arg(long)]
         test: bool,
-        /// Where that Debian comes from, instead of the mirrors that apt uses.
+        /// Download that Debian from here instead of the mirrors that apt uses.
         #[arg(long, value_name = "URL", requires = "test")]
         mirror: Option<String>,
     },
-    /// Feed the parsers of what an attacker writes with what libFuzzer makes up. Not part of CI.
+    /// Feed inputs from libFuzzer to the parsers of what an attacker can write. CI does not run
+    /// this.
     Fuzz {
         /// Only this target
         target: Option<String>,
@@ -92,8 +94,8 @@ enum Command {
     },
     /// Check the dependencies: bans, licences and sources.
     Deny,
-    /// Check the dependencies for published advisories; exits with 3 if the advisory database
-    /// cannot be fetched. Not part of CI, because its answer changes without a commit.
+    /// Check the dependencies for published advisories. Exits with 3 if the advisory database
+    /// cannot be downloaded. CI does not run this, because the result changes without a commit.
     Advisories,
 }
 

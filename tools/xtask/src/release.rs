@@ -1,5 +1,5 @@
-//! The release build of the `device-key` command: static and stripped, so that it can be copied to
-//! another machine and measured without that machine's C library.
+//! Makes the release build of the `device-key` command. It is static and stripped, so that it runs
+//! on any machine and can be measured without that machine's C library.
 
 use std::{env, ffi::OsStr, path::PathBuf, process::Command};
 
@@ -13,30 +13,30 @@ pub(crate) fn binary(workspace: &Workspace) -> anyhow::Result<PathBuf> {
     program(workspace, "device-key-cli", "device-key")
 }
 
-/// Builds the benchmarks as the command is built and returns their path.
+/// Builds the benchmarks with the flags of the command and returns their path.
 pub(crate) fn benchmarks(workspace: &Workspace) -> anyhow::Result<PathBuf> {
     program(workspace, "device-key-bench", "device-key-bench")
 }
 
 fn program(workspace: &Workspace, package: &str, name: &str) -> anyhow::Result<PathBuf> {
     let triple = host()?;
-    // Without --target the flags would hold for procedural macros too, which rustc has to load and
-    // which therefore cannot be static. Stripping is set in the release profile.
+    // Without --target the flags would apply to procedural macros too. rustc loads these, so they
+    // cannot be static. The release profile strips the program.
     process::shown(
         workspace
             .cargo()
             .args(["build", "--locked", "--release", "--package", package, "--target", &triple])
-            // Said, because a setting of the caller could place it elsewhere.
+            // A setting of the caller could move the target folder, so the folder is named.
             .arg("--target-dir")
             .arg(workspace.target())
             .env("RUSTFLAGS", with_static_c_library(env::var_os("RUSTFLAGS").as_deref()))
-            // Cargo prefers this one; it would hide ours.
+            // Cargo prefers this variable, which would hide ours.
             .env_remove("CARGO_ENCODED_RUSTFLAGS"),
     )?;
     Ok(workspace.target().join(triple).join("release").join(name))
 }
 
-/// The machine that the compiler runs on, as `--target` takes it.
+/// Returns the triple of the machine that the compiler runs on, as `--target` takes it.
 pub(crate) fn host() -> anyhow::Result<String> {
     let version = process::output(Command::new("rustc").arg("-vV"))?;
     Ok(host_triple(&version).context("`rustc -vV` names no host")?.to_owned())

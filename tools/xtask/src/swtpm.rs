@@ -13,14 +13,14 @@ use anyhow::{Context as _, bail, ensure};
 use device_key_process as process;
 use tempfile::TempDir;
 
-/// The longest socket path: `sun_path` has 108 bytes with its end mark (unix(7)).
+/// The longest path of a socket in bytes: `sun_path` has 108 with its final zero (unix(7)).
 const LONGEST_SOCKET_PATH: usize = 107;
 
-/// swtpm listens within 20 ms on an idle machine; a loaded one gets much longer.
+/// How long swtpm may take to listen. It takes 20 ms on an idle machine.
 const READY_WITHIN: Duration = Duration::from_secs(10);
 const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(5);
 
-/// A running swtpm; it ends, and its state with it, when this is dropped.
+/// A running swtpm. It ends, and its state is removed, when this value is dropped.
 pub(crate) struct Swtpm {
     process: Child,
     folder: TempDir,
@@ -76,16 +76,16 @@ impl Swtpm {
 
 impl Drop for Swtpm {
     fn drop(&mut self) {
-        // It fails only if the process has ended already. The state is thrown away, so there is
-        // nothing that an orderly end would save.
+        // `kill` fails only if the process has ended already. The state is thrown away, so an
+        // orderly end would save nothing.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
 }
 
-/// `program`, ended by the kernel when we end without a chance to do it: `setpriv` asks for the
-/// signal and then becomes the program. It is part of util-linux; without it only an interrupt from
-/// the terminal, which reaches both of us, ends the program early.
+/// Returns a command for `program` that the kernel ends if we end without doing so: `setpriv` asks
+/// for the signal and then becomes the program. `setpriv` is part of util-linux. Without it, only
+/// an interrupt from the terminal, which reaches both processes, ends the program early.
 fn die_with_us(program: &Path) -> Command {
     if process::succeeds(Command::new("setpriv").args(["--pdeathsig", "KILL", "true"])) {
         let mut command = Command::new("setpriv");
@@ -95,7 +95,7 @@ fn die_with_us(program: &Path) -> Command {
     Command::new(program)
 }
 
-/// A temporary folder of our own that leaves room for socket names.
+/// Makes a temporary folder whose path leaves room for the names of sockets.
 fn folder_for_sockets() -> anyhow::Result<TempDir> {
     let folder = temporary_folder(&std::env::temp_dir())?;
     if has_room_for_sockets(folder.path()) {
@@ -120,7 +120,7 @@ fn socket(folder: &Path) -> PathBuf {
     folder.join("sock")
 }
 
-/// tpm2-tools look for it beside the socket, under this name.
+/// tpm2-tools look for the control socket beside the socket, under this name.
 fn control_socket(folder: &Path) -> PathBuf {
     folder.join("sock.ctrl")
 }

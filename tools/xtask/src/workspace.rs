@@ -1,4 +1,4 @@
-//! Where the workspace and its build output are.
+//! Finds the workspace and its build output.
 
 use std::{
     env,
@@ -15,7 +15,7 @@ pub(crate) struct Workspace {
 }
 
 impl Workspace {
-    /// The workspace around the current folder.
+    /// Finds the workspace around the current folder.
     pub(crate) fn locate() -> anyhow::Result<Self> {
         let manifest = process::output(Command::new("cargo").args([
             "locate-project",
@@ -37,15 +37,16 @@ impl Workspace {
         &self.root
     }
 
-    /// Build output, absolute.
+    /// The absolute path of the build output.
     pub(crate) fn target(&self) -> &Path {
         &self.target
     }
 
-    /// A `cargo` that runs in the workspace's root.
+    /// Returns a command for `cargo` in the workspace's root.
     ///
-    /// `cargo run` describes the xtask package in the environment; passed on, that would look like
-    /// a changed input to build scripts which read those variables, and rebuild their crates.
+    /// `cargo run` describes the xtask package in the environment. The command drops these
+    /// variables, because build scripts that read them would see changed inputs and rebuild their
+    /// crates.
     pub(crate) fn cargo(&self) -> Command {
         let mut cargo = Command::new("cargo");
         cargo.current_dir(&self.root);

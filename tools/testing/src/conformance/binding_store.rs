@@ -1,3 +1,5 @@
+//! The contract of a binding store, as code.
+
 use device_key::{
     AbandonedKey, BindingStoreError, CreatedKey, CreatingKey, DeviceKeyBinding,
     DeviceKeyBindingStore, OwnerUid, Page,
@@ -7,15 +9,16 @@ use device_key_types::{AccountUserId, Binding, ProtectionClass, StorageParentNam
 use crate::{SequenceRandom, memory_provider::SoftwareKey, samples};
 
 const OWNER: OwnerUid = OwnerUid::new(1000);
-/// More keys than any owner has here.
+/// A limit above the number of keys that any owner has in this suite.
 const MANY: u32 = 100;
 const STRANGER: OwnerUid = OwnerUid::new(1001);
 
-/// What every binding store must do, from an empty store to an empty store. That keys of dead
-/// processes are found is for each implementation to test: it takes a process that dies.
+/// Checks what every binding store must do. The store is empty before and after. Each
+/// implementation tests by itself that it finds the keys of dead processes, because that takes a
+/// process that dies.
 ///
 /// # Panics
-/// When the store does not conform, or is not empty at the start.
+/// Panics if the store does not conform, or is not empty at the start.
 pub async fn binding_store(store: &dyn DeviceKeyBindingStore) {
     becomes_visible_when_complete(store).await;
     is_created_once(store).await;
@@ -83,12 +86,13 @@ async fn removal_can_be_repeated(store: &dyn DeviceKeyBindingStore) {
     store.remove(&second.key_id).await.expect("remove");
 }
 
-/// Text that databases and encodings like to change, numbers at their ends, nothing where there
-/// may be nothing; two keys at a time, so that a field of one cannot turn up in the other.
+/// Uses text that databases and encodings tend to change, the smallest and largest numbers, and
+/// absent optional fields. There are two keys at a time, so that a field of one key cannot appear
+/// in the other.
 async fn keeps_every_field(store: &dyn DeviceKeyBindingStore) {
     let texts = [
         ("zoë", "客户"),
-        // The same letters, composed in another way, are another account.
+        // The same letters in another Unicode composition name another account.
         ("zoe\u{308}", "🔑 ' \" \\ % _ --"),
         (" leading and trailing ", "\u{feff}\u{200b}"),
         ("A", "a"),

@@ -1,3 +1,5 @@
+//! The contract of a provider, as code.
+
 use std::sync::Arc;
 
 use device_key::{
@@ -7,20 +9,20 @@ use device_key_types::{DeviceKeyId, OsRandom, ProtectionPolicy, Reason};
 
 use crate::{Assembly, MemoryBindings, SequenceRandom, samples};
 
-/// [`provider_for`] a local process of some user.
+/// Runs [`provider_for`] for a local process of some user.
 ///
 /// # Panics
-/// As [`provider_for`] does.
+/// Panics when [`provider_for`] does.
 pub async fn provider(provider: Arc<dyn DeviceKeyProvider>) {
     provider_for(provider, samples::peer(1000)).await;
 }
 
-/// What every provider must do, from an empty keystore to an empty keystore. Because only a
-/// [`DeviceKeyStore`] can have something signed, it works through one. `peer` is a caller that the
-/// provider serves.
+/// Checks what every provider must do. The keystore is empty before and after. The suite works
+/// through a [`DeviceKeyStore`], because nothing else can have a statement signed. `peer` is a
+/// caller that the provider serves.
 ///
 /// # Panics
-/// When the provider does not conform, or holds keys at the start.
+/// Panics if the provider does not conform, or holds keys at the start.
 pub async fn provider_for(provider: Arc<dyn DeviceKeyProvider>, peer: LocalPeer) {
     let description = provider.description();
     assert!(description.concurrency >= 1, "a lane has room for one");
@@ -66,14 +68,14 @@ pub async fn provider_for(provider: Arc<dyn DeviceKeyProvider>, peer: LocalPeer)
     assert_eq!(provider.list().expect("list"), [], "nothing stays behind");
 }
 
-/// A store, and who asks it.
+/// A store, and the peer that asks it.
 struct PeerStore {
     store: DeviceKeyStore,
     peer: LocalPeer,
 }
 
 async fn create(store: &PeerStore) -> DeviceKey {
-    // A provider of any class is asked: it is the only one there.
+    // The store has one provider, so it asks that provider whatever its class is.
     let policy = ProtectionPolicy::AllowOsProtectedNonextractable;
     store.store.create(&store.peer, samples::binding(), policy).await.expect("create")
 }
@@ -95,12 +97,12 @@ async fn refusal(store: &PeerStore, key_id: &DeviceKeyId) -> Reason {
     store.store.sign(&store.peer, key_id, payload).await.expect_err("not signed").reason()
 }
 
-/// A key is never replaced: creating under a name that is taken leaves the first one.
+/// A key is never replaced: creating a key under an id that is taken leaves the first key.
 fn refuses_a_name_that_is_taken(provider: &dyn DeviceKeyProvider, taken: &DeviceKey) {
     provider.create(&taken.key_id).expect_err("a name is given once");
 }
 
-/// A key whose public part is not the recorded one is lost, whichever key lies there.
+/// A key is lost if its public part is not the recorded one, whichever key is stored under its id.
 async fn refuses_another_public_key(
     store: &PeerStore,
     bindings: &MemoryBindings,

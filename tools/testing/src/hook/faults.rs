@@ -1,3 +1,5 @@
+//! A hook that lets an operation fail.
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::Hook;
@@ -7,24 +9,25 @@ use crate::{Moment, Operation};
 pub struct Faults<O, F> {
     moment: Moment,
     operation: O,
-    /// Counted from 1; `None` is every call.
+    /// The number of the call, counted from 1, or `None` for every call.
     nth: Option<usize>,
     calls: AtomicUsize,
     error: F,
 }
 
 impl<O: Operation, F: Fn() -> O::Error> Faults<O, F> {
-    /// Every call of `operation` fails and does nothing.
+    /// Makes every call of `operation` fail and do nothing.
     pub const fn always(operation: O, error: F) -> Self {
         Self { moment: Moment::Before, operation, nth: None, calls: AtomicUsize::new(0), error }
     }
 
-    /// The `nth` call, counted from 1, fails and does nothing.
+    /// Makes the `nth` call, counted from 1, fail and do nothing.
     pub fn nth(operation: O, nth: usize, error: F) -> Self {
         Self { nth: Some(nth), ..Self::always(operation, error) }
     }
 
-    /// The same, but the work is done and only the answer is lost.
+    /// Makes the `nth` call, counted from 1, do its work and then fail, so that only the answer is
+    /// lost.
     #[must_use]
     pub fn after_the_work(mut self) -> Self {
         self.moment = Moment::After;

@@ -1,3 +1,5 @@
+//! A hook that holds an operation until the test lets it go on.
+
 use std::{
     sync::{Arc, Condvar, Mutex},
     time::Duration,
@@ -8,12 +10,12 @@ use tokio::{sync::watch, time::timeout};
 use super::Hook;
 use crate::{Moment, Operation};
 
-/// A call that has not come by then never will; only a test that fails waits for so long.
+/// How long a test waits for a call. Only a test that fails waits for so long.
 const ARRIVAL_DEADLINE: Duration = Duration::from_secs(20);
 
-/// Holds every call of one operation until it is opened: a provider that takes a minute, without
-/// the minute. This is the test's end of it, which opens when dropped, so that a test that fails
-/// does not hang.
+/// Holds every call of one operation until the gate opens, so that a test can have a slow provider
+/// without waiting. This value is the test's handle. The gate opens when the handle is dropped, so
+/// that a test that fails does not hang.
 pub struct Gate<O> {
     barrier: Arc<Barrier<O>>,
 }
@@ -26,12 +28,12 @@ struct Barrier<O> {
 }
 
 impl<O: Operation> Gate<O> {
-    /// A closed gate in front of `operation`.
+    /// Makes a closed gate in front of `operation`.
     pub fn closed(operation: O) -> Self {
         Self::new(operation, false)
     }
 
-    /// An open one, to be closed later.
+    /// Makes an open gate in front of `operation`, to be closed later.
     pub fn opened(operation: O) -> Self {
         Self::new(operation, true)
     }
@@ -47,15 +49,15 @@ impl<O: Operation> Gate<O> {
         }
     }
 
-    /// The provider's or the binding store's end of it.
+    /// Returns the hook for the provider or the binding store.
     pub fn hook(&self) -> impl Hook<O> + 'static {
         Arc::clone(&self.barrier)
     }
 
-    /// Waits until `calls` calls in all have come to the gate. Needs Tokio's timer.
+    /// Waits until `calls` calls in all have reached the gate. Needs Tokio's timer.
     ///
     /// # Panics
-    /// When they do not come.
+    /// Panics if the calls do not come.
     pub async fn arrived(&self, calls: usize) {
         let mut arrived = self.barrier.arrived.subscribe();
         let arrival = arrived.wait_for(|arrived| *arrived >= calls);
@@ -63,19 +65,19 @@ impl<O: Operation> Gate<O> {
         in_time.expect("the operation is called").expect("the sender is in self");
     }
 
-    /// How many calls have come to the gate in all.
+    /// Returns how many calls have reached the gate in all.
     pub fn calls(&self) -> usize {
         *self.barrier.arrived.borrow()
     }
 
-    /// Holds whoever comes from now on.
+    /// Closes the gate, which holds every call from now on.
     pub fn close(&self) {
         *self.barrier.is_open.lock().unwrap() = false;
     }
 }
 
 impl<O> Gate<O> {
-    /// Lets through whoever waits and whoever comes.
+    /// Opens the gate for the calls that wait and for later calls.
     pub fn open(&self) {
         *self.barrier.is_open.lock().unwrap() = true;
         self.barrier.opened.notify_all();

@@ -1,3 +1,5 @@
+//! A hook that records every operation.
+
 use std::{
     mem,
     sync::{Arc, Mutex},
@@ -8,27 +10,26 @@ use device_key::{BindingStoreError, ProviderError};
 use super::Hook;
 use crate::{BindingOperation, Moment, ProviderOperation};
 
-/// Something that the store asked of one of its parts.
+/// An operation that the store asked of one of its parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// Of the binding store.
+    /// An operation of the binding store.
     Bindings(BindingOperation),
-    /// Of a provider.
+    /// An operation of a provider.
     Provider(ProviderOperation),
 }
 
-/// Writes down every operation in the order in which they begin. One recorder may serve several
-/// wrappers.
+/// Records operations in the order in which they begin. Several wrappers may share a recorder.
 #[derive(Debug, Default)]
 pub struct Recorder(Mutex<Vec<Event>>);
 
 impl Recorder {
-    /// An empty record.
+    /// Makes an empty record.
     pub fn new() -> Arc<Self> {
         Arc::default()
     }
 
-    /// What happened since the last call of this.
+    /// Returns the operations since the last call of this method.
     pub fn take(&self) -> Vec<Event> {
         mem::take(&mut *self.0.lock().unwrap())
     }

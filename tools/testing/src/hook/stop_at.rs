@@ -1,3 +1,5 @@
+//! A hook that kills the process at a chosen moment, for crash tests.
+
 use std::{fmt, str::FromStr};
 
 use rustix::process::{Signal, getpid, kill_process};
@@ -5,18 +7,18 @@ use rustix::process::{Signal, getpid, kill_process};
 use super::Hook;
 use crate::{Moment, Operation};
 
-/// Kills the whole process, as a power cut would, when an operation passes a moment. For child
-/// processes of crash tests, which are told the point as text: `before:create`, `after:complete`.
+/// Kills the whole process, as a power cut would, when an operation passes a moment. The child
+/// processes of crash tests get the moment as text: `before:create`, `after:complete`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StopAt<O> {
-    /// Before the operation or after its work.
+    /// The moment: before the operation, or after its work.
     pub moment: Moment,
     /// The operation.
     pub operation: O,
 }
 
 impl<O: Operation> StopAt<O> {
-    /// Every point at which a process can be stopped by this.
+    /// Every point at which this hook can stop a process.
     pub fn all() -> impl Iterator<Item = Self> {
         O::ALL.iter().flat_map(|&operation| {
             Moment::ALL.iter().map(move |&moment| Self { moment, operation })
@@ -28,7 +30,7 @@ impl<O: Operation> Hook<O> for StopAt<O> {
     fn pass(&self, moment: Moment, operation: O) -> Result<(), O::Error> {
         if moment == self.moment && operation == self.operation {
             kill_process(getpid(), Signal::KILL).expect("a process may kill itself");
-            // The signal may take effect on another thread first; go no further on this one.
+            // The signal may reach another thread first, so this thread must not go on.
             loop {
                 std::thread::park();
             }
@@ -43,7 +45,7 @@ impl<O: Operation> fmt::Display for StopAt<O> {
     }
 }
 
-/// Not a moment and an operation of this trait.
+/// The error of text that is not a moment and an operation of this trait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnknownStop;
 

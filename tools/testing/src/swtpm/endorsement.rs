@@ -1,4 +1,4 @@
-//! A TPM with endorsement keys and certificates for them, from a certificate authority of the test's own.
+//! A simulated TPM with endorsement keys, and certificates for them from the test's own authority.
 
 use std::{
     ffi::OsStr,
@@ -10,7 +10,8 @@ use std::{
 
 use super::{Swtpm, scratch};
 
-/// What the certificates say about the TPM: the arguments of `swtpm_localca` that `swtpm_setup` passes.
+/// What the certificates say about the TPM: the arguments that `swtpm_setup` passes to
+/// `swtpm_localca`.
 const ABOUT_THE_TPM: [&str; 13] = [
     "--tpm2",
     "--tpm-spec-family",
@@ -30,24 +31,25 @@ const ABOUT_THE_TPM: [&str; 13] = [
 /// Where the certificate of a P-256 endorsement key is (TCG "EK Credential Profile", template L-2).
 const P256_CERTIFICATE: &str = "0x01C0000A";
 
-/// The files of one prepared TPM and of its certificate authority. Making them takes seconds, so each test
-/// process does it once.
+/// The files of one prepared TPM and of its certificate authority. Making them takes seconds, so
+/// each test process makes them once.
 #[derive(Debug)]
 struct Prepared {
     state: Files,
     authority: Files,
 }
 
-/// Files of one folder by their names.
+/// The files of one folder, by their names.
 type Files = Vec<(String, Vec<u8>)>;
 
 impl Swtpm {
-    /// Starts one that a manufacturer has prepared: with persistent endorsement keys, RSA-2048 at 0x81010001 and
-    /// P-384 at 0x81010016, and certificates for both at 0x01C00002 and 0x01C00016. In one test process all of
-    /// them are one TPM with one endorsement seed; [`Swtpm::start`] gives others.
+    /// Starts a TPM that a manufacturer has prepared. It has persistent endorsement keys, RSA-2048
+    /// at 0x81010001 and P-384 at 0x81010016, and certificates for both at 0x01C00002 and
+    /// 0x01C00016. All such TPMs of one test process share an endorsement seed; [`Swtpm::start`]
+    /// makes new seeds.
     ///
     /// # Panics
-    /// When `swtpm_setup` or `swtpm_localca` (Debian: swtpm-tools) is missing.
+    /// Panics if `swtpm_setup` or `swtpm_localca` (Debian: swtpm-tools) is missing.
     pub fn start_with_endorsement() -> Self {
         static PREPARED: OnceLock<Prepared> = OnceLock::new();
         let prepared = PREPARED.get_or_init(prepare);
@@ -59,18 +61,20 @@ impl Swtpm {
         Self::spawn(state, scratch)
     }
 
-    /// The certificate, in PEM, that issued those of the endorsement keys.
+    /// Returns the issuer's certificate in PEM. The issuer issued the certificates of the
+    /// endorsement keys.
     pub fn issuer_certificate(&self) -> PathBuf {
         self.authority().join("issuercert.pem")
     }
 
-    /// The self-signed certificate, in PEM, that issued the issuer's.
+    /// Returns the self-signed certificate in PEM that issued the issuer's certificate.
     pub fn root_certificate(&self) -> PathBuf {
         self.authority().join("swtpm-localca-rootca-cert.pem")
     }
 
-    /// Has tpm2-tools make a credential, without a TPM: for the endorsement key with this `TPMT_PUBLIC` and an
-    /// object with this Name. Gives the contents of the `TPM2B_ID_OBJECT` and of the `TPM2B_ENCRYPTED_SECRET`.
+    /// Makes a credential with tpm2-tools, without a TPM, for the endorsement key with this
+    /// `TPMT_PUBLIC` and an object with this Name. Returns the contents of the `TPM2B_ID_OBJECT`
+    /// and of the `TPM2B_ENCRYPTED_SECRET`.
     pub fn make_credential(
         &self,
         endorsement_key: &[u8],
@@ -92,15 +96,15 @@ impl Swtpm {
         (blob.to_vec(), encrypted_secret.to_vec())
     }
 
-    /// The folder of the certificate authority, only of a TPM that was started with one.
+    /// Returns the folder of the certificate authority. Panics if the TPM was started without one.
     fn authority(&self) -> PathBuf {
         let authority = self.scratch.path().join("ca");
         assert!(authority.is_dir(), "this TPM was not started with endorsement keys");
         authority
     }
 
-    /// Issues a certificate for the P-256 endorsement key too and writes it to 0x01C0000A. The key itself is not
-    /// kept. Takes no connection.
+    /// Issues a certificate for the P-256 endorsement key too, and writes it to 0x01C0000A. The TPM
+    /// does not keep the key itself. This uses tools, and no connection of the test.
     pub fn certify_p256_endorsement_key(&self) {
         let context = self.path("ek-p256");
         self.run_tool("tpm2_createek", &["-G", "ecc", "-c", &context]);
@@ -134,7 +138,7 @@ fn sized(bytes: &[u8]) -> (&[u8], &[u8]) {
     rest.split_at(usize::from(u16::from_be_bytes(*size)))
 }
 
-/// Does what a manufacturer does, in a folder that is removed again.
+/// Prepares a TPM as a manufacturer does, in a folder that is removed afterwards.
 fn prepare() -> Prepared {
     let folder = scratch();
     let (state, authority) = (folder.path().join("state"), folder.path().join("ca"));
@@ -155,8 +159,8 @@ fn prepare() -> Prepared {
     Prepared { state: read_folder(&state), authority: read_folder(&authority) }
 }
 
-/// Writes the configuration of `swtpm_localca` for an authority in this folder and returns the arguments that
-/// name it.
+/// Writes the configuration of `swtpm_localca` for an authority in this folder, and returns the
+/// arguments that name the configuration.
 fn configuration(authority: &Path) -> [PathBuf; 4] {
     let lines = [
         ("statedir", authority.to_owned()),
@@ -175,7 +179,7 @@ fn settings(lines: &[(&str, PathBuf)]) -> String {
     lines.iter().map(line).collect::<Vec<_>>().concat()
 }
 
-/// The whole path of a program, which a configuration must give.
+/// Returns the whole path of a program, because a configuration needs it.
 fn program(name: &str) -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found =
@@ -207,7 +211,7 @@ fn write_folder(folder: &Path, files: &Files) {
 mod tests {
     use super::*;
 
-    /// Whether OpenSSL finds a chain from what is at the index to the root.
+    /// Returns whether OpenSSL finds a chain from the certificate at this index to the root.
     fn certified(swtpm: &Swtpm, index: &str) -> bool {
         let (der, pem) = (swtpm.path("certificate.der"), swtpm.path("certificate.pem"));
         swtpm.run_tool("tpm2_nvread", &[index, "-o", &der]);
@@ -235,7 +239,7 @@ mod tests {
         }
         swtpm.certify_p256_endorsement_key();
         assert!(certified(&swtpm, P256_CERTIFICATE));
-        // The next one is as the first was at its start.
+        // The next TPM starts as the first one did.
         let next = Swtpm::start_with_endorsement();
         assert!(!next.run_tool("tpm2_getcap", &["handles-nv-index"]).contains("1C0000A"));
         let certificate = |swtpm: &Swtpm| fs::read(swtpm.root_certificate()).unwrap();

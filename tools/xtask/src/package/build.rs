@@ -19,7 +19,7 @@ use super::{
 };
 use crate::workspace::Workspace;
 
-/// Where packages and what belongs to them are made.
+/// Returns the folder for packages and for the files of the trial.
 pub(crate) fn folder(workspace: &Workspace) -> PathBuf {
     workspace.target().join("package")
 }
@@ -73,7 +73,7 @@ impl Tree {
             installed_kibibytes: 0,
         };
         tree.folder(Path::new("DEBIAN"))?;
-        // It is not installed.
+        // The folder DEBIAN is not installed.
         tree.installed_kibibytes = 0;
         Ok(tree)
     }
@@ -92,7 +92,7 @@ impl Tree {
         Ok(())
     }
 
-    /// Makes the folder and those above it, whatever the umask is.
+    /// Makes the folder and the folders above it, with one mode whatever the umask is.
     fn folder(&mut self, folder: &Path) -> anyhow::Result<()> {
         let mut above: Vec<_> =
             folder.ancestors().filter(|folder| !folder.as_os_str().is_empty()).collect();
@@ -102,7 +102,7 @@ impl Tree {
                 let path = self.root.path().join(folder);
                 fs::create_dir(&path)?;
                 set_mode(&path, 0o755)?;
-                // Counted as dpkg-gencontrol does: a kibibyte each.
+                // dpkg-gencontrol counts a folder as one kibibyte.
                 self.installed_kibibytes += 1;
             }
         }
@@ -121,15 +121,15 @@ impl Tree {
         files.flat_map(|destination| ["/", destination, "\n"]).collect()
     }
 
-    /// What `dpkg --verify` compares with. Configuration has its sums elsewhere.
+    /// Returns the sums that `dpkg --verify` compares. dpkg keeps those of configuration elsewhere.
     fn checksums(&self) -> anyhow::Result<String> {
         let files = self.destinations.iter().filter(|destination| !is_configuration(destination));
         process::output(Command::new("md5sum").current_dir(self.root.path()).args(files))
     }
 }
 
-/// The same tree gives the same bytes: times are clamped, and the compressor has one thread, since
-/// its output depends on how many it has.
+/// Packs the tree. Equal trees give equal bytes: times are clamped, and the compressor has one
+/// thread, because its output depends on the number of threads.
 fn pack(tree: &Path, file: &Path, epoch: &str) -> anyhow::Result<()> {
     process::quiet(
         Command::new("dpkg-deb")
@@ -140,8 +140,8 @@ fn pack(tree: &Path, file: &Path, epoch: &str) -> anyhow::Result<()> {
     )
 }
 
-/// Seconds since 1970 that stand for the age of every file: what the caller says, or else the
-/// commit's (<https://reproducible-builds.org/specs/source-date-epoch/>).
+/// Returns the seconds since 1970 that every file gets as its time: the caller's, or else the time
+/// of the commit (<https://reproducible-builds.org/specs/source-date-epoch/>).
 fn source_date(workspace: &Workspace) -> anyhow::Result<String> {
     if let Ok(epoch) = env::var("SOURCE_DATE_EPOCH") {
         return Ok(epoch);
@@ -161,7 +161,7 @@ fn set_mode(path: &Path, mode: u32) -> anyhow::Result<()> {
     Ok(fs::set_permissions(path, fs::Permissions::from_mode(mode))?)
 }
 
-/// For people; precise to a byte up to 2^53 bytes.
+/// Returns the size for people.
 fn megabytes(file: &Path) -> anyhow::Result<f64> {
     let kilobytes = u32::try_from(fs::metadata(file)?.len() / 1000)?;
     Ok(f64::from(kilobytes) / 1000.0)

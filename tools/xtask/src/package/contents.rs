@@ -1,4 +1,4 @@
-//! Which files the package holds.
+//! The list of the files in the package.
 
 use std::path::{Path, PathBuf};
 
@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 #[derive(Debug)]
 pub(crate) struct Content {
     pub(crate) source: PathBuf,
-    /// Relative to the root of the file system.
+    /// The path below the root of the file system.
     pub(crate) destination: &'static str,
     pub(crate) mode: u32,
 }
 
-/// Maintainer scripts and where they stand in the workspace.
+/// The maintainer scripts, and their paths in the workspace.
 pub(crate) const SCRIPTS: [(&str, &str); 3] = [
     ("postinst", "packaging/debian/postinst"),
     ("prerm", "packaging/debian/prerm"),
@@ -23,7 +23,7 @@ pub(crate) const CONTROL: &str = "packaging/debian/control";
 
 const PROGRAM: &str = "usr/bin/device-key";
 
-/// From the workspace, sorted by destination.
+/// The files from the workspace, sorted by destination.
 const FILES: [(&str, &str); 13] = [
     ("packaging/config.toml", "etc/device-key/config.toml"),
     ("packaging/systemd/system/device-key.service", "usr/lib/systemd/system/device-key.service"),
@@ -40,7 +40,7 @@ const FILES: [(&str, &str); 13] = [
     ("packaging/examples/wrapping-key.conf", "usr/share/doc/device-key/examples/wrapping-key.conf"),
 ];
 
-/// Every file, with the binary from where it was built.
+/// Returns every file. `binary` is the program that was built.
 pub(crate) fn contents(workspace: &Path, binary: &Path) -> Vec<Content> {
     let program = Content { source: binary.to_path_buf(), destination: PROGRAM, mode: 0o755 };
     let files = FILES.iter().map(|(source, destination)| Content {
@@ -51,7 +51,8 @@ pub(crate) fn contents(workspace: &Path, binary: &Path) -> Vec<Content> {
     std::iter::once(program).chain(files).collect()
 }
 
-/// Whether an administrator may change the file, so that an upgrade must not replace it silently.
+/// Returns whether an administrator may change the file, so that an upgrade must not replace it
+/// silently.
 pub(crate) fn is_configuration(destination: &str) -> bool {
     destination.starts_with("etc/")
 }

@@ -1,18 +1,19 @@
-//! The control file's fields that depend on the build (Debian Policy, chapter 5).
+//! The fields of the control file that depend on the build (Debian Policy, chapter 5).
 
 use std::fmt;
 
 use anyhow::bail;
 
-/// Rises when the packaging changes and the program does not; back to 1 with the next version.
+/// The revision of the packaging. It rises if the packaging changes and the program does not, and
+/// starts at 1 with each version.
 const REVISION: u32 = 1;
 
 /// A Debian architecture.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Architecture(&'static str);
 
 impl Architecture {
-    /// Of this machine, for which the binary is built.
+    /// Returns the architecture of this machine, for which the binary is built.
     pub(crate) fn of_this_machine() -> anyhow::Result<Self> {
         Ok(Self(match std::env::consts::ARCH {
             "x86_64" => "amd64",
@@ -28,19 +29,21 @@ impl fmt::Display for Architecture {
     }
 }
 
-/// The package's version: a pre-release stands before its release (Debian Policy, 5.6.12).
+/// Returns the version of the package. A pre-release sorts before its release (Debian Policy,
+/// 5.6.12).
 pub(crate) fn version(cargo: &str) -> String {
     format!("{}-{REVISION}", cargo.replacen('-', "~", 1))
 }
 
-/// The whole control file. `installed_kibibytes` is what the files take once they are installed.
+/// Returns the whole control file. `installed_kibibytes` is the size of the installed files.
 pub(crate) fn file(
     fixed: &str,
     version: &str,
     architecture: Architecture,
     installed_kibibytes: u64,
 ) -> String {
-    // The order of fields means nothing; these stand first, because the description is last.
+    // The order of the fields has no meaning. These come first, because the description must be
+    // last.
     let (name, rest) = fixed.split_once('\n').unwrap_or((fixed, ""));
     format!(
         "{name}\nVersion: {version}\nArchitecture: {architecture}\n\

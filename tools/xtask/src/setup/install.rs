@@ -1,4 +1,4 @@
-//! Installing packages with the system's package manager.
+//! Installs packages with the system's package manager.
 
 use std::ffi::OsStr;
 
@@ -25,7 +25,7 @@ impl PackageManager {
             .find_map(|(name, manager)| executable(name, path).map(|_| manager))
     }
 
-    /// The commands that install these packages. The outcome of the last command decides.
+    /// Returns the commands that install these packages. The outcome of the last command decides.
     pub(crate) fn steps(self, requirements: &[&Requirement]) -> Vec<Step> {
         match self {
             Self::AptGet => {
@@ -51,7 +51,7 @@ pub(crate) fn run(steps: &[Step], privilege: Privilege) -> anyhow::Result<()> {
         .context("cannot install what is missing")
 }
 
-/// The steps as a person would type them.
+/// Returns the steps as a person would type them.
 pub(crate) fn line(steps: &[Step]) -> String {
     let typed: Vec<_> = steps.iter().map(|step| format!("sudo {}", step.join(" "))).collect();
     typed.join(" && ")

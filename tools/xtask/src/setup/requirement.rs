@@ -1,4 +1,4 @@
-//! What tests, the demo and packaging need, how to see that it is there, and which packages bring it.
+//! The tools that tests, the demo and packaging need: how to find each, and which packages hold it.
 
 use std::{
     env,
@@ -10,12 +10,12 @@ use std::{
 
 use device_key_process as process;
 
-/// Something that must be on the machine.
+/// A tool that must be on the machine.
 #[derive(Debug)]
 pub(crate) struct Requirement {
     pub(crate) name: &'static str,
     evidence: Evidence,
-    /// Of Debian and Ubuntu.
+    /// The package of Debian and Ubuntu.
     pub(crate) debian: &'static str,
     pub(crate) fedora: &'static str,
 }
@@ -24,24 +24,24 @@ pub(crate) struct Requirement {
 enum Evidence {
     /// A program on the search path.
     Executable(&'static str),
-    /// A provider that OpenSSL can load, by its file name. Loading it instead would not do: the
-    /// tpm2 provider refuses to start on a machine without a TPM.
+    /// A provider that OpenSSL can load, by its file name. Loading it would not prove more, because
+    /// the tpm2 provider refuses to start on a machine without a TPM.
     OpensslModule(&'static str),
     /// A library that the C compiler finds, by its file name.
     Library(&'static str),
-    /// A module of any `python3` on the search path: where a Python of its own comes first, the
-    /// system's package brings the module to a later one.
+    /// A module of any `python3` on the search path. The system's package adds the module to the
+    /// system's Python, which may not be the first one.
     PythonModule(&'static str),
-    /// A program of PostgreSQL's server. Debian keeps those of each version in a folder that is not on
-    /// the search path, `lib/postgresql/VERSION/bin` beside `bin`.
+    /// A program of PostgreSQL's server. Debian keeps the programs of each version in a folder that
+    /// is not on the search path, `lib/postgresql/VERSION/bin` beside `bin`.
     PostgresProgram(&'static str),
 }
 
-/// Of the demo and the benchmarks.
+/// The tools of the demo and the benchmarks.
 pub(crate) const FOR_DEMO: &[Requirement] =
     &[COMPILER, STATIC_LIBRARY, OPENSSL, SIMULATOR, SIMULATOR_SETUP];
 
-/// Of tests.
+/// The tools of the tests.
 pub(crate) const FOR_TESTS: &[Requirement] = &[
     COMPILER,
     STATIC_LIBRARY,
@@ -73,8 +73,8 @@ pub(crate) const FOR_TESTS: &[Requirement] = &[
     },
 ];
 
-/// Of building and trying the package. In `/usr/sbin`, which is on root's search path, and trying the
-/// package takes root.
+/// The tools for building and trying the package. debootstrap is in `/usr/sbin`, which is on root's
+/// search path, and trying the package needs root.
 pub(crate) const FOR_PACKAGING: &[Requirement] =
     &[COMPILER, STATIC_LIBRARY, PACKER, tool("debootstrap", "debootstrap", "debootstrap")];
 
@@ -83,7 +83,8 @@ const OPENSSL: Requirement = tool("openssl", "openssl", "openssl");
 const SIMULATOR: Requirement = tool("swtpm", "swtpm", "swtpm");
 const SIMULATOR_SETUP: Requirement = tool("swtpm_setup", "swtpm-tools", "swtpm-tools");
 const PACKER: Requirement = tool("dpkg-deb", "dpkg", "dpkg");
-/// The static release build links it. Debian's compilers bring it, Fedora's do not.
+/// The static release build links this library. The compiler's package brings it on Debian, and not
+/// on Fedora.
 const STATIC_LIBRARY: Requirement = Requirement {
     name: "static C library",
     evidence: Evidence::Library("libc.a"),
@@ -95,12 +96,12 @@ const fn tool(name: &'static str, debian: &'static str, fedora: &'static str) ->
     Requirement { name, evidence: Evidence::Executable(name), debian, fedora }
 }
 
-/// Which of these cannot be found with this search path.
+/// Returns the tools that are not found with this search path.
 pub(crate) fn missing(required: &'static [Requirement], path: &OsStr) -> Vec<&'static Requirement> {
     required.iter().filter(|requirement| !requirement.evidence.is_on(path)).collect()
 }
 
-/// The program that a shell with this search path would run.
+/// Returns the program that a shell with this search path would run.
 pub(crate) fn executable(name: &str, path: &OsStr) -> Option<PathBuf> {
     executables(name, path).next()
 }
@@ -118,7 +119,7 @@ impl Evidence {
                     modules_folder(&answer).is_some_and(|folder| folder.join(file).is_file())
                 })
             }
-            // A compiler that knows no such file repeats the bare name.
+            // A compiler that does not find the file repeats the bare name.
             Self::Library(file) => answer("cc", &[&format!("-print-file-name={file}")], path)
                 .is_some_and(|answer| {
                     let found = Path::new(answer.trim());
@@ -136,7 +137,7 @@ impl Evidence {
     }
 }
 
-/// The folders of each version of PostgreSQL's server beside a folder of programs.
+/// Returns the folder of each version of PostgreSQL's server beside a folder of programs.
 fn postgres_folders(programs: &Path) -> Vec<PathBuf> {
     let versions = programs.with_file_name("lib").join("postgresql").read_dir();
     versions.into_iter().flatten().flatten().map(|version| version.path().join("bin")).collect()
@@ -147,7 +148,7 @@ fn answer(program: &str, arguments: &[&str], path: &OsStr) -> Option<String> {
     process::output(Command::new(program).args(arguments)).ok()
 }
 
-/// The folder in `MODULESDIR: "/usr/lib/ossl-modules"`.
+/// Returns the folder in `MODULESDIR: "/usr/lib/ossl-modules"`.
 fn modules_folder(answer: &str) -> Option<&Path> {
     let quoted = answer.trim().strip_prefix("MODULESDIR:")?.trim();
     Some(Path::new(quoted.trim_matches('"')))
@@ -182,8 +183,9 @@ mod tests {
     }
 
     fn install(folder: &Path, name: &str, script: &str) {
-        // Written by a child: had we the file open for writing while another test starts a
-        // program, that program would hold it for a moment, and running it would fail (ETXTBSY).
+        // A child process writes the file. If we had the file open for writing while another test
+        // starts a program, that program would hold it for a moment, and running the file would
+        // fail (ETXTBSY).
         let write = r#"printf '#!/bin/sh\n%s\n' "$2" > "$1" && chmod 755 "$1""#;
         let mut shell = Command::new("sh");
         shell.args(["-c", write, "sh"]).arg(folder.join(name)).arg(script);

@@ -1,5 +1,5 @@
-//! The TypeScript compiler for the example in that language: from npm, in the versions that the
-//! example locks, into the build output.
+//! Installs the TypeScript compiler for the example in that language. npm puts the versions that
+//! the example locks into the build output.
 
 use std::{fs, path::PathBuf, process::Command};
 
@@ -8,7 +8,7 @@ use device_key_process as process;
 
 use crate::workspace::Workspace;
 
-/// What npm reads: the packages, and their exact versions and digests.
+/// The files that npm reads: the packages, and their exact versions and digests.
 const LISTS: [&str; 2] = ["package.json", "package-lock.json"];
 
 pub(crate) struct Compiler {
@@ -17,7 +17,8 @@ pub(crate) struct Compiler {
 }
 
 impl Compiler {
-    /// Tests look for it in `typescript` below the target folder.
+    /// Returns the compiler of this workspace. Tests look for it in `typescript` below the target
+    /// folder.
     pub(crate) fn of(workspace: &Workspace) -> Self {
         Self {
             example: workspace.root().join("docs/examples/typescript"),
@@ -25,9 +26,9 @@ impl Compiler {
         }
     }
 
-    /// Whether the packages that the example locks now are there, all of them.
+    /// Returns whether all packages are installed in the versions that the example locks now.
     pub(crate) fn is_installed(&self) -> bool {
-        // npm writes this file when everything else is in place.
+        // npm writes this file last.
         self.folder.join("node_modules/.package-lock.json").is_file()
             && LISTS.iter().all(|list| {
                 let [wanted, there] = [&self.example, &self.folder].map(|of| of.join(list));
@@ -35,7 +36,7 @@ impl Compiler {
             })
     }
 
-    /// Installs them anew.
+    /// Installs the packages, after removing the old ones.
     pub(crate) fn install(&self) -> anyhow::Result<()> {
         if self.folder.exists() {
             fs::remove_dir_all(&self.folder)?;

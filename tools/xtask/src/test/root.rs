@@ -1,7 +1,7 @@
 //! Test programs that start programs of several users, which only root may do.
 //!
-//! For an ordinary user cargo runs every test program through `cargo xtask run-test`, which puts sudo
-//! before the programs listed here. So one build and one run of cargo serve every test.
+//! For an ordinary user cargo runs every test program through `cargo xtask run-test`, which puts
+//! sudo before the programs listed here. So one build and one run of cargo serve every test.
 
 use std::{
     env,
@@ -33,7 +33,8 @@ pub(crate) fn runner() -> anyhow::Result<[String; 2]> {
     Ok(["--config".to_owned(), format!("target.{triple}.runner=[{xtask:?}, \"run-test\"]")])
 }
 
-/// Becomes the test program. Its tests fail as not run if they need root and nobody can become root.
+/// Becomes the test program. Its tests fail as not run if they need root and nobody can become
+/// root.
 pub(crate) fn run(program: &Path, arguments: &[OsString]) -> anyhow::Result<()> {
     // cargo sets the variable for each program that it runs.
     let package = env::var("CARGO_PKG_NAME").unwrap_or_default();
