@@ -111,19 +111,19 @@ fn main() -> ExitCode {
 }
 
 fn dispatch(command: &Command) -> anyhow::Result<()> {
-    let workspace = Workspace::locate()?;
+    let workspace = Workspace::locate;
     match command {
-        Command::Setup { check: true } => setup::check(&workspace),
-        Command::Setup { check: false } => setup::install(&workspace),
-        Command::Test { arguments } => test::run(&workspace, arguments),
+        Command::Setup { check: true } => setup::check(&workspace()?),
+        Command::Setup { check: false } => setup::install(&workspace()?),
+        Command::Test { arguments } => test::run(&workspace()?, arguments),
         Command::RunTest { program, arguments } => test::root::run(program, arguments),
-        Command::Demo { postgres, check } => demo::run(&workspace, *postgres, check.as_deref()),
-        Command::Bench { arguments } => bench::run(&workspace, arguments),
-        Command::Package { test: false, .. } => package::run(&workspace),
-        Command::Package { test: true, mirror } => package::test(&workspace, mirror.as_deref()),
-        Command::Fuzz { target, seconds } => fuzz::run(&workspace, target.as_deref(), *seconds),
-        Command::Deny => deny::check(&workspace),
-        Command::Advisories => deny::advisories(&workspace),
+        Command::Demo { postgres, check } => demo::run(&workspace()?, *postgres, check.as_deref()),
+        Command::Bench { arguments } => bench::run(&workspace()?, arguments),
+        Command::Package { test: false, .. } => package::run(&workspace()?),
+        Command::Package { test: true, mirror } => package::test(&workspace()?, mirror.as_deref()),
+        Command::Fuzz { target, seconds } => fuzz::run(&workspace()?, target.as_deref(), *seconds),
+        Command::Deny => deny::check(&workspace()?),
+        Command::Advisories => deny::advisories(&workspace()?),
     }
 }
 

@@ -33,7 +33,7 @@ pub(crate) fn runner() -> anyhow::Result<[String; 2]> {
     Ok(["--config".to_owned(), format!("target.{triple}.runner=[{xtask:?}, \"run-test\"]")])
 }
 
-/// Becomes the test program. Its tests fail as not run if they need root and nobody can become
+/// Becomes the test program. Fails without running it if its tests need root and we cannot become
 /// root.
 pub(crate) fn run(program: &Path, arguments: &[OsString]) -> anyhow::Result<()> {
     // cargo sets the variable for each program that it runs.
@@ -41,8 +41,10 @@ pub(crate) fn run(program: &Path, arguments: &[OsString]) -> anyhow::Result<()> 
     let mut command = if needs_root(&package, program) {
         let Some(privilege) = Privilege::available() else {
             bail!(
-                "these tests were not run: they start programs of several users, which needs root; \
-                 sudo is not installed, or it wants a password and there is no terminal to ask on"
+                "the tests in {} of {package} were not run: they start programs of several users, \
+                 which needs root, but sudo is not installed, or it wants a password and there is no \
+                 terminal to ask on",
+                program.display()
             );
         };
         let mut command = privilege.command("env");
