@@ -20,6 +20,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod absolute_path;
 pub mod attestation;
 mod backend_origin;
 mod binding;
@@ -45,6 +46,7 @@ mod target_path;
 mod text;
 mod time;
 
+pub use absolute_path::{AbsolutePath, InvalidPath, UnixSocketPath};
 pub use backend_origin::{BackendOrigin, InvalidBackendOrigin};
 pub use binding::Binding;
 pub use clock::{Clock, SystemClock};

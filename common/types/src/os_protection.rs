@@ -2,7 +2,8 @@ use std::fmt;
 
 /// A condition without which keys are not OS-protected: the one that does not hold is told to the
 /// client in one word, what was found goes to the log and to `doctor`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum OsProtectionCondition {
     /// This service offers no OS-protected keys.

@@ -1,9 +1,11 @@
 use std::fmt;
 
+use base64ct::{Base64, Encoding as _};
 use p256::{
     ecdsa::{VerifyingKey, signature::Verifier as _},
     pkcs8::{DecodePublicKey as _, EncodePublicKey as _},
 };
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 use crate::{InvalidSignature, Signature};
 
@@ -55,5 +57,19 @@ impl PublicKey {
 impl fmt::Debug for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("PublicKey(P-256)")
+    }
+}
+
+/// As the standard base64 of its DER encoding.
+impl Serialize for PublicKey {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&Base64::encode_string(self.spki_der()))
+    }
+}
+
+impl<'de> Deserialize<'de> for PublicKey {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let der = Base64::decode_vec(&String::deserialize(deserializer)?);
+        Self::from_spki_der(&der.map_err(D::Error::custom)?).map_err(D::Error::custom)
     }
 }

@@ -3,7 +3,8 @@ use std::fmt;
 /// Why something was refused or failed: the stable code that clients may match on.
 ///
 /// The codes are part of the protocol and do not change; texts beside them may.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Reason {
     /// The line is not JSON, not UTF-8, has a duplicate key or is nested too deeply.
@@ -205,5 +206,33 @@ impl std::error::Error for Reason {}
 impl serde::Serialize for Reason {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::OsProtectionCondition;
+
+    /// All names that a type reads, as its own error lists them.
+    fn names<T: serde::de::DeserializeOwned + fmt::Debug>() -> Vec<String> {
+        let error = serde_json::from_str::<T>("\"\"").unwrap_err().to_string();
+        error.split('`').skip(3).step_by(2).map(str::to_owned).collect()
+    }
+
+    fn read<T: serde::de::DeserializeOwned>(name: &str) -> T {
+        serde_json::from_value(name.into()).unwrap()
+    }
+
+    #[test]
+    fn every_code_is_read_as_it_is_written() {
+        let (reasons, conditions) = (names::<Reason>(), names::<OsProtectionCondition>());
+        assert_eq!((reasons.len(), conditions.len()), (43, 15));
+        for name in reasons {
+            assert_eq!(read::<Reason>(&name).as_str(), name);
+        }
+        for name in conditions {
+            assert_eq!(read::<OsProtectionCondition>(&name).as_str(), name);
+        }
     }
 }

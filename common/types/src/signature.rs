@@ -1,4 +1,6 @@
+use base64ct::{Base64, Encoding as _};
 use p256::ecdsa;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 /// An ECDSA P-256 signature whose two numbers are in range.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,5 +29,19 @@ impl Signature {
 
     pub(crate) fn as_ecdsa(&self) -> &ecdsa::Signature {
         &self.0
+    }
+}
+
+/// As the standard base64 of its DER encoding.
+impl Serialize for Signature {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&Base64::encode_string(&self.to_der()))
+    }
+}
+
+impl<'de> Deserialize<'de> for Signature {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let der = Base64::decode_vec(&String::deserialize(deserializer)?);
+        Self::from_der(&der.map_err(D::Error::custom)?).map_err(D::Error::custom)
     }
 }

@@ -28,7 +28,7 @@ pub fn check(json: &str) -> Result<(), serde_json::Error> {
 
 /// A value that is read from a JSON object and from nothing else: a derived parser alone would also
 /// take its members as an array, by position.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, serde::Serialize)]
 pub struct Object<T>(pub T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {

@@ -4,9 +4,10 @@ use clap::{
     Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand,
     builder::BoolishValueParser, error::ErrorKind,
 };
-use device_key_config::{ListenAddress, ProviderName, UnixSocketPath};
+use device_key_config::{ListenAddress, ProviderName};
 use device_key_provider_tpm::TpmAddress;
 use device_key_telemetry::LogFormat;
+use device_key_types::UnixSocketPath;
 
 mod keys;
 

@@ -2,7 +2,7 @@
 
 use std::{env, fmt, fs, io};
 
-use device_key_config::UnixSocketPath;
+use device_key_types::UnixSocketPath;
 use tokio::net::UnixStream;
 
 use crate::{

@@ -4,11 +4,10 @@ use std::{fmt, str::FromStr};
 
 use device_key::AddedBackend;
 use device_key_tpm2::TpmAddress;
-use device_key_types::{BackendOrigin, Origin, PathPrefix, strict_json::Object};
+use device_key_types::{AbsolutePath, BackendOrigin, Origin, PathPrefix, strict_json::Object};
 use serde::{Deserialize, Deserializer, de::Error as _};
 
 use crate::{
-    absolute_path::AbsolutePath,
     error::InvalidConfig,
     limits::LimitSettings,
     listen::ListenAddress,

@@ -27,7 +27,6 @@
 //! ```
 #![forbid(unsafe_code)]
 
-mod absolute_path;
 mod config;
 mod error;
 mod file;
@@ -38,7 +37,6 @@ mod text;
 mod text_position;
 mod trusted_file;
 
-pub use absolute_path::{AbsolutePath, InvalidPath, UnixSocketPath};
 pub use config::{Config, Service, ServiceMode, Tpm, UnknownServiceMode, WebSocket};
 pub use error::{ConfigError, InvalidConfig};
 pub use file::ConfigFile;

@@ -2,7 +2,7 @@
 
 use std::{fmt, net::SocketAddr, str::FromStr};
 
-use crate::absolute_path::{InvalidPath, UnixSocketPath};
+use device_key_types::{InvalidPath, UnixSocketPath};
 
 /// One place to listen at.
 ///

@@ -1,10 +1,15 @@
+//! Answers to requests, and why a request is answered with an error.
+
 use std::borrow::Cow;
 
 use device_key_types::{Field, FieldError, OsProtectionCondition, ProtectionClass, Reason};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::{ErrorCode, RequestId, Version, error_code};
+use crate::{
+    envelope::{RequestId, Version},
+    error_object::ErrorObject,
+};
 
 /// One line to send, with its line feed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,16 +27,7 @@ impl Answer {
     pub fn failure(id: Option<&RequestId>, version: Version, error: &RpcError) -> Self {
         let envelope = Failure {
             jsonrpc: version.member(),
-            error: ErrorObject {
-                code: error_code(error.reason),
-                message: &error.message,
-                data: ErrorData {
-                    reason: error.reason,
-                    field: error.field.as_deref(),
-                    available: error.available.as_deref(),
-                    cause: error.cause,
-                },
-            },
+            error: ErrorObject::from(error),
             id: id.map(RequestId::as_json),
         };
         // Strings and integers serialise; were that ever untrue, the line would be missing, and the
@@ -64,11 +60,11 @@ impl Version {
 /// Why a request is answered with an error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RpcError {
-    reason: Reason,
-    message: Cow<'static, str>,
-    field: Option<Cow<'static, str>>,
-    available: Option<Vec<ProtectionClass>>,
-    cause: Option<OsProtectionCondition>,
+    pub(crate) reason: Reason,
+    pub(crate) message: Cow<'static, str>,
+    pub(crate) field: Option<Cow<'static, str>>,
+    pub(crate) available: Option<Vec<ProtectionClass>>,
+    pub(crate) cause: Option<OsProtectionCondition>,
 }
 
 impl RpcError {
@@ -140,24 +136,6 @@ struct Success<'a, R> {
 struct Failure<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     jsonrpc: Option<&'static str>,
-    error: ErrorObject<'a>,
+    error: ErrorObject,
     id: Option<&'a RawValue>,
-}
-
-#[derive(Serialize)]
-struct ErrorObject<'a> {
-    code: ErrorCode,
-    message: &'a str,
-    data: ErrorData<'a>,
-}
-
-#[derive(Serialize)]
-struct ErrorData<'a> {
-    reason: Reason,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    field: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    available: Option<&'a [ProtectionClass]>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cause: Option<OsProtectionCondition>,
 }

@@ -2,15 +2,16 @@
 //! [`Identity`](device_key_types::attestation::Identity) and
 //! [`Activation`](device_key_types::attestation::Activation) as they are.
 
+use base64ct::{Base64, Encoding as _};
 use device_key_types::{
     DeviceKeyId, Field, Reason,
     attestation::{Challenge, Credential, Draft, EndorsementKeyKind, TpmBytes},
     payload::StatementPolicy,
 };
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::{RpcError, key::parse_key_id};
+use crate::{answer::RpcError, key::parse_key_id};
 
 /// Tells which device and which attestation key speak for a key.
 pub const IDENTITY: &str = "device/key/attestation/identity";
@@ -18,12 +19,12 @@ pub const IDENTITY: &str = "device/key/attestation/identity";
 pub const ACTIVATE: &str = "device/key/attestation/activate";
 
 /// Params of [`IDENTITY`].
-#[derive(Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct IdentityParams {
     key_id: String,
     challenge: Box<RawValue>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     endorsement_key: Option<EndorsementKeyKind>,
 }
 
@@ -38,6 +39,16 @@ pub struct AttestationRequest {
 }
 
 impl IdentityParams {
+    /// Asks for the evidence that answers a backend's challenge, which is given as JSON. Without a
+    /// kind the service takes the first endorsement key that has a certificate.
+    pub fn new(
+        key_id: &DeviceKeyId,
+        challenge: Box<RawValue>,
+        endorsement_key: Option<EndorsementKeyKind>,
+    ) -> Self {
+        Self { key_id: key_id.to_string(), challenge, endorsement_key }
+    }
+
     /// The shape of the challenge, then the key id, then each field of the challenge.
     pub fn parse(&self, policy: &impl StatementPolicy) -> Result<AttestationRequest, RpcError> {
         request(&self.key_id, &self.challenge, self.endorsement_key, policy)
@@ -45,18 +56,31 @@ impl IdentityParams {
 }
 
 /// Params of [`ACTIVATE`].
-#[derive(Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ActivateParams {
     key_id: String,
     challenge: Box<RawValue>,
     credential_blob: String,
     encrypted_secret: String,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     endorsement_key: Option<EndorsementKeyKind>,
 }
 
 impl ActivateParams {
+    /// Gives the credential that the backend made of an identity, with the same challenge and
+    /// endorsement key as before.
+    pub fn new(identity: IdentityParams, credential: &Credential) -> Self {
+        let IdentityParams { key_id, challenge, endorsement_key } = identity;
+        Self {
+            key_id,
+            challenge,
+            credential_blob: Base64::encode_string(credential.blob.as_bytes()),
+            encrypted_secret: Base64::encode_string(credential.encrypted_secret.as_bytes()),
+            endorsement_key,
+        }
+    }
+
     /// As [`IdentityParams::parse`], then the credential's two parts.
     pub fn parse(
         &self,

@@ -1,3 +1,5 @@
+//! The JSON-RPC code of each reason.
+
 use device_key_types::Reason;
 
 /// A JSON-RPC error code.

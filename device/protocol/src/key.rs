@@ -2,16 +2,17 @@
 //!
 //! Params hold texts; each has a method that parses them in the protocol's order of checks.
 
-use base64ct::{Base64, Encoding as _};
+use std::fmt;
+
 use device_key_types::{
-    ALGORITHM, Binding, DeviceKeyId, Field, ProtectionClass, ProtectionPolicy, PublicKey, Reason,
-    SignPayload, Signature, TpmKind,
+    ALGORITHM, AccountUserId, Binding, ClientId, DeviceKeyId, Field, ProtectionClass,
+    ProtectionPolicy, PublicKey, Reason, SignPayload, Signature, TpmKind,
     payload::{Draft, StatementPolicy},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::RpcError;
+use crate::{answer::RpcError, base64, name::Name};
 
 /// Creates a key.
 pub const CREATE: &str = "device/key/create";
@@ -21,16 +22,29 @@ pub const PUBLIC: &str = "device/key/public";
 pub const SIGN: &str = "device/key/sign";
 
 /// Params of [`CREATE`].
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CreateParams {
     account_user_id: String,
     client_id: String,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     protection_policy: Option<ProtectionPolicy>,
 }
 
 impl CreateParams {
+    /// Asks for a key. Without a policy the service makes a hardware key or none.
+    pub fn new(
+        account_user_id: &AccountUserId,
+        client_id: &ClientId,
+        protection_policy: Option<ProtectionPolicy>,
+    ) -> Self {
+        Self {
+            account_user_id: account_user_id.as_str().to_owned(),
+            client_id: client_id.as_str().to_owned(),
+            protection_policy,
+        }
+    }
+
     /// The binding, account first, and the policy, which is hardware only if left out or null.
     pub fn parse(&self) -> Result<(Binding, ProtectionPolicy), RpcError> {
         let in_field = |field| move |reason| RpcError::in_field(reason, field);
@@ -46,13 +60,18 @@ impl CreateParams {
 }
 
 /// Params of [`PUBLIC`].
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PublicParams {
     key_id: String,
 }
 
 impl PublicParams {
+    /// Names a key.
+    pub fn new(key_id: &DeviceKeyId) -> Self {
+        Self { key_id: key_id.to_string() }
+    }
+
     /// The key id.
     pub fn parse(&self) -> Result<DeviceKeyId, RpcError> {
         parse_key_id(&self.key_id)
@@ -60,7 +79,7 @@ impl PublicParams {
 }
 
 /// Params of [`SIGN`].
-#[derive(Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SignParams {
     key_id: String,
@@ -68,6 +87,11 @@ pub struct SignParams {
 }
 
 impl SignParams {
+    /// Asks for a signature over a statement, which is given as JSON.
+    pub fn new(key_id: &DeviceKeyId, payload: Box<RawValue>) -> Self {
+        Self { key_id: key_id.to_string(), payload }
+    }
+
     /// The shape of the payload, then the key id, then each field of the payload.
     pub fn parse(
         &self,
@@ -86,16 +110,22 @@ pub(crate) fn parse_key_id(text: &str) -> Result<DeviceKeyId, RpcError> {
 }
 
 /// Result of [`CREATE`] and [`PUBLIC`].
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct KeyResult {
-    key_id: String,
-    public_key_spki_der_base64: String,
-    algorithm: &'static str,
-    protection_class: ProtectionClass,
-    /// Ours beside the protocol's four: a simulated key must not pass for more than it is.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tpm_kind: Option<TpmKind>,
+    /// The key's name.
+    pub key_id: DeviceKeyId,
+    /// The key's public part. On the wire: standard base64 of `SubjectPublicKeyInfo` in DER.
+    #[serde(rename = "publicKeySpkiDerBase64")]
+    pub public_key: PublicKey,
+    /// The key's algorithm.
+    pub algorithm: Algorithm,
+    /// What protects the key.
+    pub protection_class: Name<ProtectionClass>,
+    /// What kind of TPM holds the key, if a TPM does. The field is an addition to the protocol's
+    /// four: a key in a simulator must be recognisable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tpm_kind: Option<Name<TpmKind>>,
 }
 
 impl KeyResult {
@@ -107,31 +137,56 @@ impl KeyResult {
         tpm_kind: Option<TpmKind>,
     ) -> Self {
         Self {
-            key_id: key_id.to_string(),
-            public_key_spki_der_base64: Base64::encode_string(public_key.spki_der()),
-            algorithm: ALGORITHM,
-            protection_class: class,
-            tpm_kind,
+            key_id: *key_id,
+            public_key: public_key.clone(),
+            algorithm: Algorithm::EcdsaP256Sha256,
+            protection_class: class.into(),
+            tpm_kind: tpm_kind.map(Name::from),
         }
     }
 }
 
-/// Result of [`SIGN`].
-#[derive(Clone, Serialize)]
+/// The signature algorithm of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Algorithm {
+    /// ECDSA on P-256 over SHA-256.
+    #[serde(rename = "ecdsa_p256_sha256")]
+    EcdsaP256Sha256,
+}
+
+impl fmt::Display for Algorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(ALGORITHM)
+    }
+}
+
+/// Result of [`SIGN`]. `Debug` hides the statement.
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SignResult {
-    signature_der_base64: String,
-    signed_payload_base64: String,
-    algorithm: &'static str,
+    /// The signature. On the wire: standard base64 of its DER encoding.
+    #[serde(rename = "signatureDerBase64")]
+    pub signature: Signature,
+    /// The exact bytes that were signed. On the wire: standard base64.
+    #[serde(rename = "signedPayloadBase64", with = "base64")]
+    pub signed_payload: Vec<u8>,
+    /// The key's algorithm.
+    pub algorithm: Algorithm,
 }
 
 impl SignResult {
-    /// A signature and the exact bytes that it is over.
+    /// A signature and the exact bytes that were signed.
     pub fn new(signature: &Signature, signed_bytes: &[u8]) -> Self {
         Self {
-            signature_der_base64: Base64::encode_string(&signature.to_der()),
-            signed_payload_base64: Base64::encode_string(signed_bytes),
-            algorithm: ALGORITHM,
+            signature: signature.clone(),
+            signed_payload: signed_bytes.to_vec(),
+            algorithm: Algorithm::EcdsaP256Sha256,
         }
+    }
+}
+
+impl fmt::Debug for SignResult {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SignResult").finish_non_exhaustive()
     }
 }

@@ -17,16 +17,22 @@
 
 mod answer;
 pub mod attestation;
+mod base64;
+pub mod call;
 mod code;
 mod envelope;
+mod error_object;
 pub mod initialize;
 pub mod key;
 pub mod lifecycle;
+mod name;
 mod params;
 
 pub use answer::{Answer, RpcError};
 pub use code::{ErrorCode, error_code};
 pub use envelope::{Message, Rejected, Request, RequestId, TraceContext, Version};
+pub use error_object::{ErrorData, ErrorObject};
+pub use name::Name;
 pub use params::Params;
 
 /// Longest line in bytes, without its line feed: 1 MiB. A longer one is `message_too_large`.

@@ -1,12 +1,17 @@
 //! `device/key/list`, `device/key/delete` and `device/key/providers`.
 
 use device_key_types::{
-    ALGORITHM, AccountUserId, Binding, ClientId, DeviceKeyId, Field, ProtectionClass, Reason,
-    TpmKind, UnixTime,
+    AccountUserId, Binding, ClientId, DeviceKeyId, Field, ProtectionClass, Reason, TpmKind,
+    UnixTime,
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{RpcError, initialize::ProviderInfo, key::parse_key_id};
+use crate::{
+    answer::RpcError,
+    initialize::ProviderInfo,
+    key::{Algorithm, parse_key_id},
+    name::Name,
+};
 
 /// Lists the caller's keys, page by page.
 pub const LIST: &str = "device/key/list";
@@ -19,16 +24,16 @@ pub const PROVIDERS: &str = "device/key/providers";
 pub const MAX_PAGE: u32 = 100;
 
 /// Params of [`LIST`].
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ListParams {
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     account_user_id: Option<String>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     client_id: Option<String>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     cursor: Option<String>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     limit: Option<u32>,
 }
 
@@ -46,6 +51,27 @@ pub struct ListQuery {
 }
 
 impl ListParams {
+    /// Asks for the first page, or for the page that `cursor` leads to.
+    pub fn new(
+        account_user_id: Option<&AccountUserId>,
+        client_id: Option<&ClientId>,
+        cursor: Option<String>,
+        limit: Option<u32>,
+    ) -> Self {
+        Self {
+            account_user_id: account_user_id.map(|account| account.as_str().to_owned()),
+            client_id: client_id.map(|client| client.as_str().to_owned()),
+            cursor,
+            limit,
+        }
+    }
+
+    /// The request for another page of the same list.
+    #[must_use]
+    pub fn at(self, cursor: String) -> Self {
+        Self { cursor: Some(cursor), ..self }
+    }
+
     /// Account, client, cursor, limit, in this order.
     pub fn parse(&self) -> Result<ListQuery, RpcError> {
         let in_field = |field| move |reason| RpcError::in_field(reason, field);
@@ -66,37 +92,44 @@ impl ListParams {
     }
 }
 
-/// Result of [`LIST`].
-#[derive(Clone, Serialize)]
+/// Result of [`LIST`]: a page. `K` is how a key is held.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct ListResult {
-    keys: Vec<ListedKey>,
-    /// Opaque to clients: the last key of the page, behind which the next one begins.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    next_cursor: Option<String>,
+pub struct ListResult<K = ListedKey> {
+    /// The keys of the page.
+    pub keys: Vec<K>,
+    /// Leads to the next page, if there is one. Its content is opaque to clients.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<String>,
 }
 
 impl ListResult {
-    /// A page, and whether there is more behind it.
+    /// A page, and whether another page follows. The cursor is the last key of this page.
     pub fn new(keys: Vec<ListedKey>, has_more: bool) -> Self {
-        let next_cursor = keys.last().filter(|_| has_more).map(|last| last.key_id.clone());
+        let next_cursor = keys.last().filter(|_| has_more).map(|last| last.key_id.to_string());
         Self { keys, next_cursor }
     }
 }
 
 /// A key as it is listed.
-#[derive(Clone, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ListedKey {
-    key_id: String,
-    account_user_id: String,
-    client_id: String,
-    algorithm: &'static str,
-    protection_class: ProtectionClass,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tpm_kind: Option<TpmKind>,
-    /// Unix seconds.
-    created_at: i64,
+    /// The key's name.
+    pub key_id: DeviceKeyId,
+    /// The account that the key is bound to.
+    pub account_user_id: AccountUserId,
+    /// The client that the key is bound to.
+    pub client_id: ClientId,
+    /// The key's algorithm.
+    pub algorithm: Algorithm,
+    /// What protects the key.
+    pub protection_class: Name<ProtectionClass>,
+    /// What kind of TPM holds the key, if a TPM does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tpm_kind: Option<Name<TpmKind>>,
+    /// When the key was created, in Unix seconds.
+    pub created_at: UnixTime,
 }
 
 impl ListedKey {
@@ -108,26 +141,32 @@ impl ListedKey {
         tpm_kind: Option<TpmKind>,
         created_at: UnixTime,
     ) -> Self {
+        let Binding { account_user_id, client_id } = binding.clone();
         Self {
-            key_id: key_id.to_string(),
-            account_user_id: binding.account_user_id.as_str().to_owned(),
-            client_id: binding.client_id.as_str().to_owned(),
-            algorithm: ALGORITHM,
-            protection_class: class,
-            tpm_kind,
-            created_at: created_at.as_seconds(),
+            key_id: *key_id,
+            account_user_id,
+            client_id,
+            algorithm: Algorithm::EcdsaP256Sha256,
+            protection_class: class.into(),
+            tpm_kind: tpm_kind.map(Name::from),
+            created_at,
         }
     }
 }
 
 /// Params of [`DELETE`].
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DeleteParams {
     key_id: String,
 }
 
 impl DeleteParams {
+    /// Names a key.
+    pub fn new(key_id: &DeviceKeyId) -> Self {
+        Self { key_id: key_id.to_string() }
+    }
+
     /// The key id.
     pub fn parse(&self) -> Result<DeviceKeyId, RpcError> {
         parse_key_id(&self.key_id)
@@ -135,15 +174,15 @@ impl DeleteParams {
 }
 
 /// Result of [`DELETE`]: an empty object.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct DeleteResult {}
 
-/// Params of [`PROVIDERS`]: an object of no members.
-#[derive(Clone, Copy, Debug, Deserialize)]
+/// Params of [`PROVIDERS`]: an empty object.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct ProvidersParams {}
 
 /// Result of [`PROVIDERS`].
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ProvidersResult {
     /// Each provider, in the order in which `create` tries them.
     pub providers: Vec<ProviderInfo>,

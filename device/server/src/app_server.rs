@@ -156,8 +156,8 @@ impl AppServer {
                 std::env::consts::ARCH
             ),
             codex_home: if local.is_some() { home.display().to_string() } else { "/".to_owned() },
-            platform_family: std::env::consts::FAMILY,
-            platform_os: std::env::consts::OS,
+            platform_family: std::env::consts::FAMILY.into(),
+            platform_os: std::env::consts::OS.into(),
             server_info: ServerInfo { name: name.clone(), version: version.clone() },
             device_key: local.map(|peer| DeviceKeyCapabilities {
                 providers: methods::device_key::provider_infos(&self.inner.store, &peer),

@@ -1,10 +1,11 @@
 use std::{env, fmt, net::SocketAddr, path::Path};
 
-use device_key_config::{ListenAddress, ServiceMode, UnixSocketPath};
+use device_key_config::{ListenAddress, ServiceMode};
 use device_key_server::{
     AppServer, CapabilityToken, SocketMode, UnixSocket, UnixSocketError, WebSocketError,
     WebSocketLimits, WebSocketListening, WebSocketSettings,
 };
+use device_key_types::UnixSocketPath;
 use listenfd::ListenFd;
 use tracing::{error, info};
 

@@ -1,6 +1,5 @@
-use device_key_config::UnixSocketPath;
 use device_key_server::{RelayError, RelayTarget, relay_stdio};
-use device_key_types::ErrorChain;
+use device_key_types::{ErrorChain, UnixSocketPath};
 
 use crate::{
     exit::{Exit, Failure},

@@ -7,9 +7,8 @@ use clap::{
     builder::{PossibleValuesParser, RangedU64ValueParser, TypedValueParser},
     parser::ValueSource,
 };
-use device_key_config::UnixSocketPath;
 use device_key_types::{
-    AccountUserId, ClientId, DeviceKeyId, Reason, attestation::EndorsementKeyKind,
+    AccountUserId, ClientId, DeviceKeyId, Reason, UnixSocketPath, attestation::EndorsementKeyKind,
 };
 
 use super::PlatformArguments;

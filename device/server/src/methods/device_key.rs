@@ -129,10 +129,13 @@ async fn providers(
 pub(crate) fn provider_infos(store: &DeviceKeyStore, peer: &LocalPeer) -> Vec<ProviderInfo> {
     let info = |status: ProviderStatus| ProviderInfo {
         name: status.provider.name.to_owned(),
-        protection_class: status.provider.protection_class,
+        protection_class: status.provider.protection_class.into(),
         available: status.unavailable.is_none(),
-        reason: status.unavailable.map(ProviderErrorKind::reason),
-        cause: status.unavailable.and_then(ProviderErrorKind::os_protection_condition),
+        reason: status.unavailable.map(|kind| kind.reason().into()),
+        cause: status
+            .unavailable
+            .and_then(ProviderErrorKind::os_protection_condition)
+            .map(Into::into),
     };
     store.providers(peer).into_iter().map(info).collect()
 }
