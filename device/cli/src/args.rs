@@ -13,7 +13,7 @@ mod keys;
 
 pub(crate) use keys::{
     AttestArguments, ConnectionArguments, CreateArguments, KeyArguments, KeyCommand, ListArguments,
-    Policy, ProvidersArguments, SignArguments, SocketArguments,
+    ProvidersArguments, SignArguments, SocketArguments,
 };
 
 /// Keys that cannot leave this device, for controlling it remotely.
@@ -28,7 +28,7 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Serve JSON-RPC over standard input and output.
     AppServer(AppServerArguments),
-    /// Check what device keys need on this machine, and say how to mend what fails.
+    /// Check what device keys need on this machine, and say how to fix what fails.
     Doctor(DoctorArguments),
     /// Create a key, sign with it, verify with OpenSSL, and try what must be refused.
     Demo(DemoArguments),

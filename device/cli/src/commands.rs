@@ -13,6 +13,8 @@ mod sign;
 
 use std::io::Write as _;
 
+use device_key_client::Received;
+
 use crate::{
     args::KeyCommand,
     exit::{Exit, Failure},
@@ -26,7 +28,13 @@ struct Shown {
     table: String,
 }
 
-/// Runs one of them to its end.
+impl Shown {
+    fn new<T>(result: &Received<T>, table: String) -> Self {
+        Self { json: result.json().to_owned(), table }
+    }
+}
+
+/// Runs a command to its end.
 pub(crate) fn run(command: &KeyCommand) -> Result<Exit, Failure> {
     let (shown, connection) = match command {
         KeyCommand::Create(arguments) => (create::run(arguments)?, &arguments.connection),

@@ -1,21 +1,24 @@
 //! The main job on real parts: an app-server is spawned as a client would spawn it.
 
-mod child;
 mod openssl;
 mod statements;
 
-use std::{ffi::OsString, path::Path};
+use std::{env, path::Path, process::Command};
 
 use base64ct::{Base64, Encoding as _};
-use device_key_types::{DeviceKeyId, ProtectionClass, PublicKey, payload};
+use device_key_client::{
+    Client as AsyncClient, ClientError, Received,
+    key::{self, KeyResult, PublicParams, SignResult},
+};
+use device_key_types::payload;
 use serde_json::{Value, json};
 
 use crate::{
     args::{DemoArguments, PlatformArguments},
+    client::{Client, failure_of},
     exit::{Exit, Failure},
     report::{Verdict, heading, row},
 };
-use child::AppServerChild;
 
 const WIDTH: usize = 44;
 
@@ -25,119 +28,118 @@ pub(crate) fn run(arguments: &DemoArguments) -> Result<Exit, Failure> {
         .prefix("device-key-demo-")
         .tempdir()
         .map_err(|error| Failure::system("cannot make a temporary folder", &error))?;
-    let arguments = app_server_arguments(&arguments.platform, scratch.path());
     let mut demo = Demo {
-        server: AppServerChild::spawn(&arguments)?,
+        client: Client::spawn(app_server(&arguments.platform, scratch.path())?)?,
         scratch: scratch.path(),
         all_as_expected: true,
     };
     demo.show()?;
-    let Demo { server, mut all_as_expected, .. } = demo;
-    all_as_expected &= server.finish()?;
-    Ok(if all_as_expected { Exit::Success } else { Exit::NotAsExpected })
+    let status = demo.client.ask(AsyncClient::close)?;
+    let has_ended_well = status.is_some_and(|status| status.success());
+    Ok(if demo.all_as_expected && has_ended_well { Exit::Success } else { Exit::NotAsExpected })
 }
 
-/// The same platform for the child; without a home of the user's own, a temporary one.
-fn app_server_arguments(platform: &PlatformArguments, scratch: &Path) -> Vec<OsString> {
+/// This program as an app-server on the platform of the demo. Its home is temporary unless the user
+/// named one. It logs errors only, because its log would stand between the demo's lines.
+fn app_server(platform: &PlatformArguments, scratch: &Path) -> Result<Command, Failure> {
+    let program = env::current_exe()
+        .map_err(|error| Failure::system("cannot find the app-server", &error))?;
     let home = platform.home.clone().unwrap_or_else(|| scratch.join("home"));
-    let mut arguments = vec![OsString::from("--home"), home.into()];
+    let mut command = Command::new(program);
+    command.args(["app-server", "--home"]).arg(home);
     if let Some(tpm) = &platform.tpm {
-        arguments.extend(["--tpm".into(), tpm.to_string().into()]);
+        command.args(["--tpm", &tpm.to_string()]);
     }
     if platform.allow_simulated_tpm {
-        arguments.push("--allow-simulated-tpm".into());
+        command.arg("--allow-simulated-tpm");
     }
-    arguments
+    if env::var_os("RUST_LOG").is_none() {
+        command.env("RUST_LOG", "error");
+    }
+    Ok(command)
 }
 
 struct Demo<'a> {
-    server: AppServerChild,
+    client: Client,
     scratch: &'a Path,
     all_as_expected: bool,
-}
-
-struct Key {
-    id: String,
-    public_key: PublicKey,
 }
 
 impl Demo<'_> {
     fn show(&mut self) -> Result<(), Failure> {
         heading("A device key, from creation to proof");
-        let client_info = json!({"name": "device-key-demo", "version": env!("CARGO_PKG_VERSION")});
-        self.call("initialize", &json!({"clientInfo": client_info}))?;
         let Some(key) = self.create()? else { return Ok(()) };
         self.read_public_key(&key)?;
         self.prove("connection proof signed", &key, &statements::connection())?;
         let enrollment = statements::enrollment(&device_identity(&key));
         self.prove("enrollment proof signed", &key, &enrollment)?;
         heading("What is refused");
-        for refusal in statements::refusals(&key.id) {
-            let answer = self.server.call(refusal.method, &refusal.params)?;
-            let reason = reason(&answer);
-            self.expect(reason == refusal.reason, refusal.what, reason);
+        for refusal in statements::refusals(&key.key_id.to_string()) {
+            let answer = self
+                .client
+                .try_ask(async |client| client.request(refusal.method, &refusal.params).await);
+            let reason = match answer {
+                Ok(_) => "nothing".to_owned(),
+                Err(error) => reason(error)?,
+            };
+            self.expect(reason == refusal.reason, refusal.what, &reason);
         }
         Ok(())
     }
 
-    fn create(&mut self) -> Result<Option<Key>, Failure> {
-        let binding = json!({"accountUserId": statements::ACCOUNT, "clientId": statements::CLIENT});
-        let created = self.call("device/key/create", &binding)?;
-        let key = member(&created, "keyId")
-            .as_str()
-            .zip(public_key(&created))
-            .map(|(id, public_key)| Key { id: id.to_owned(), public_key });
-        let shown = format!(
-            "{} ({}, {})",
-            text(member(&created, "keyId")),
-            text(member(&created, "protectionClass")),
-            text(member(&created, "tpmKind"))
-        );
-        self.expect(key.is_some(), "key created and bound", &shown);
-        Ok(key)
+    fn create(&mut self) -> Result<Option<Received<KeyResult>>, Failure> {
+        let params = json!({"accountUserId": statements::ACCOUNT, "clientId": statements::CLIENT});
+        let created =
+            self.succeed(key::CREATE, async |client| client.call(key::CREATE, &params).await)?;
+        let Some(key) = created.map(|key: Received<KeyResult>| key) else {
+            return Ok(None);
+        };
+        let kind = key.tpm_kind.as_ref().map_or_else(|| "no TPM".to_owned(), ToString::to_string);
+        let shown = format!("{} ({}, {kind})", key.key_id, key.protection_class);
+        self.expect(true, "key created and bound", &shown);
+        Ok(Some(key))
     }
 
-    fn read_public_key(&mut self, key: &Key) -> Result<(), Failure> {
-        let public = self.call("device/key/public", &json!({"keyId": key.id}))?;
-        let is_same = public_key(&public).as_ref() == Some(&key.public_key);
-        self.expect(
-            is_same,
-            "public key read back",
-            text(member(&public, "publicKeySpkiDerBase64")),
-        );
+    fn read_public_key(&mut self, key: &KeyResult) -> Result<(), Failure> {
+        let params = PublicParams::new(&key.key_id);
+        let public = self.succeed(key::PUBLIC, async |client| client.public(&params).await)?;
+        let shown =
+            public.as_ref().map(|public| Base64::encode_string(public.public_key.spki_der()));
+        let is_same = public.is_some_and(|public| public.public_key == key.public_key);
+        self.expect(is_same, "public key read back", &shown.unwrap_or_default());
         Ok(())
     }
 
-    fn prove(&mut self, what: &str, key: &Key, payload: &Value) -> Result<(), Failure> {
-        let params = json!({"keyId": key.id, "payload": payload});
-        let signed = self.call("device/key/sign", &params)?;
-        let (Some(message), Some(signature)) = (
-            bytes(member(&signed, "signedPayloadBase64")),
-            bytes(member(&signed, "signatureDerBase64")),
-        ) else {
-            self.expect(false, what, &signed.to_string());
-            return Ok(());
-        };
+    fn prove(&mut self, what: &str, key: &KeyResult, payload: &Value) -> Result<(), Failure> {
+        let params = json!({"keyId": key.key_id, "payload": payload});
+        let signed = self.succeed(what, async |client| client.call(key::SIGN, &params).await)?;
+        let Some(signed) = signed.map(Received::<SignResult>::into_value) else { return Ok(()) };
+        let signature = signed.signature.to_der();
         let verify = |message: &[u8]| {
             openssl::verifies(self.scratch, key.public_key.spki_der(), message, &signature)
         };
+        let mut message = signed.signed_payload;
         let verifies = verify(&message)?;
-        let mut tampered = message;
-        tampered.push(b' ');
-        let tampered_verifies = verify(&tampered)?;
+        message.push(b' ');
+        let tampered_verifies = verify(&message)?;
         self.expect(verifies, what, "openssl: verified");
         self.expect(!tampered_verifies, "the same proof with one byte more", "openssl: refused");
         Ok(())
     }
 
-    /// Calls a method that must succeed; its result, or an error shown as one.
-    fn call(&mut self, method: &str, params: &Value) -> Result<Value, Failure> {
-        let mut answer = self.server.call(method, params)?;
-        let result = answer.get_mut("result").map(Value::take);
-        if result.is_none() {
-            self.expect(false, method, reason(&answer));
+    /// Makes a request that must succeed. A refusal is shown as an outcome that is not as expected.
+    fn succeed<T>(
+        &mut self,
+        what: &str,
+        request: impl AsyncFnOnce(&mut AsyncClient) -> Result<T, ClientError>,
+    ) -> Result<Option<T>, Failure> {
+        match self.client.try_ask(request) {
+            Ok(result) => Ok(Some(result)),
+            Err(error) => {
+                self.expect(false, what, &reason(error)?);
+                Ok(None)
+            }
         }
-        Ok(result.unwrap_or_default())
     }
 
     fn expect(&mut self, is_as_expected: bool, what: &str, shown: &str) {
@@ -146,34 +148,21 @@ impl Demo<'_> {
     }
 }
 
-fn reason(answer: &Value) -> &str {
-    answer.pointer("/error/data/reason").map_or("nothing", text)
+/// The reason of a refusal. Any other error ends the demo.
+fn reason(error: ClientError) -> Result<String, Failure> {
+    match error {
+        ClientError::Refused { error, .. } => {
+            Ok(error.data.reason.map_or(error.message.into_owned(), |reason| reason.to_string()))
+        }
+        error => Err(failure_of(error)),
+    }
 }
 
-fn member<'a>(object: &'a Value, name: &str) -> &'a Value {
-    object.get(name).unwrap_or(&Value::Null)
-}
-
-fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or("nothing")
-}
-
-fn bytes(value: &Value) -> Option<Vec<u8>> {
-    Base64::decode_vec(value.as_str()?).ok()
-}
-
-fn public_key(result: &Value) -> Option<PublicKey> {
-    PublicKey::from_spki_der(&bytes(member(result, "publicKeySpkiDerBase64"))?).ok()
-}
-
-/// What an enrollment says about the device; any digest has the right shape, only this one is true.
-fn device_identity(key: &Key) -> String {
-    key.id
-        .parse::<DeviceKeyId>()
-        .ok()
-        .and_then(|id| {
-            let class = ProtectionClass::HardwareTpm;
-            payload::device_identity_digest(&id, class, &key.public_key).ok()
-        })
+/// What an enrollment says about the device. The service accepts any digest of the right shape; only
+/// this one is true.
+fn device_identity(key: &KeyResult) -> String {
+    key.protection_class
+        .known()
+        .and_then(|class| payload::device_identity_digest(&key.key_id, class, &key.public_key).ok())
         .map_or_else(|| statements::DIGEST.to_owned(), |digest| digest.to_string())
 }

@@ -77,7 +77,7 @@ fn print(checks: &[Check]) {
     for check in checks {
         row(check.verdict, &check.name, width, &check.found);
         if let Some(cure) = &check.cure {
-            anstream::println!("{:width$}to mend it: {cure}", "", width = width + 10);
+            anstream::println!("{:width$}fix: {cure}", "", width = width + 10);
         }
     }
 }

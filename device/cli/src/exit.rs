@@ -64,7 +64,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "device-key: {}: {}", self.what, self.cause)?;
         match &self.cure {
-            Some(cure) => write!(f, "\n  to mend it: {cure}"),
+            Some(cure) => write!(f, "\n  fix: {cure}"),
             None => Ok(()),
         }
     }

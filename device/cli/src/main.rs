@@ -15,7 +15,6 @@ mod exit;
 mod hardening;
 mod home;
 mod report;
-mod service_socket;
 mod settings;
 mod table;
 mod telemetry;

@@ -31,7 +31,6 @@ mod app_server;
 mod connection;
 mod limits;
 mod methods;
-mod relay;
 mod transport;
 
 pub use app_server::{AppServer, ServerDescription};
@@ -41,7 +40,6 @@ pub use methods::{
     audit,
     table::{DuplicateMethod, Methods},
 };
-pub use relay::{RelayError, RelayTarget, relay_stdio};
 pub use transport::{
     stdio::serve_stdio,
     unix::{

@@ -8,7 +8,8 @@ use clap::{
     parser::ValueSource,
 };
 use device_key_types::{
-    AccountUserId, ClientId, DeviceKeyId, Reason, UnixSocketPath, attestation::EndorsementKeyKind,
+    AccountUserId, ClientId, DeviceKeyId, ProtectionPolicy, Reason, UnixSocketPath,
+    attestation::EndorsementKeyKind,
 };
 
 use super::PlatformArguments;
@@ -56,6 +57,15 @@ pub(crate) enum Policy {
     HardwareOnly,
     /// Hardware, or else a key that the operating system protects
     AllowOsProtectedNonextractable,
+}
+
+impl From<Policy> for ProtectionPolicy {
+    fn from(policy: Policy) -> Self {
+        match policy {
+            Policy::HardwareOnly => Self::HardwareOnly,
+            Policy::AllowOsProtectedNonextractable => Self::AllowOsProtectedNonextractable,
+        }
+    }
 }
 
 #[derive(Debug, Args)]

@@ -1,26 +1,25 @@
+//! An app-server in this process, for keys that no service holds.
+
 use std::io;
 
 use anstream::{AutoStream, ColorChoice};
 use device_key_server::{AppServer, Methods, ServerDescription};
-use tokio::{
-    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, DuplexStream},
-    task::JoinHandle,
-};
+use tokio::{io::DuplexStream, task::JoinHandle};
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 use crate::{
     app_server::sweep, args::PlatformArguments, compose, exit::Failure, home, settings::Settings,
 };
 
-/// The product in this very process, for keys that no service holds.
+/// What runs beside the connection to an app-server in this process.
 pub(super) struct InProcess {
-    stream: BufReader<DuplexStream>,
     sweeping: JoinHandle<()>,
 }
 
 impl InProcess {
-    /// Puts it together as the app-server does. To be called within a Tokio runtime.
-    pub(super) fn open(platform: &PlatformArguments) -> Result<Self, Failure> {
+    /// Starts what `device-key app-server` would start, and connects to it. Must be called within a
+    /// Tokio runtime.
+    pub(super) fn open(platform: &PlatformArguments) -> Result<(Self, DuplexStream), Failure> {
         log_warnings();
         let settings = Settings::resolve(platform)?;
         let home = home::open(&settings)?;
@@ -32,28 +31,19 @@ impl InProcess {
         };
         let server = AppServer::new(description, host.store().clone(), Methods::new())
             .map_err(|error| Failure::system("cannot set up the methods", &error))?;
-        // Where no service ever runs, nobody else clears up behind one of us that was killed.
+        // If no service ever runs, nobody else clears up after a command that was killed.
         let sweeping = tokio::spawn(sweep(host));
-        Ok(Self { stream: BufReader::new(server.connect_in_process()), sweeping })
+        Ok((Self { sweeping }, server.connect_in_process()))
     }
 
-    /// Gives a line to the server and waits for one.
-    pub(super) async fn exchange(&mut self, line: &[u8]) -> io::Result<Vec<u8>> {
-        self.stream.write_all(line).await?;
-        let mut answer = Vec::new();
-        match self.stream.read_until(b'\n', &mut answer).await? {
-            0 => Err(io::ErrorKind::UnexpectedEof.into()),
-            _ => Ok(answer),
-        }
-    }
-
-    /// Waits for the sweep. It tells the log how it went.
+    /// Waits for the sweep, which logs its outcome.
     pub(super) async fn swept(&mut self) {
         let _ = (&mut self.sweeping).await;
     }
 }
 
-/// Tells whoever runs a command what is wrong, as `RUST_LOG` says. The audit log is the service's.
+/// Logs warnings to standard error unless `RUST_LOG` says otherwise. Only a service keeps an audit
+/// log.
 fn log_warnings() {
     let level = LevelFilter::WARN;
     let filter = EnvFilter::builder().with_default_directive(level.into()).from_env_lossy();

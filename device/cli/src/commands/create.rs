@@ -1,31 +1,14 @@
-use serde::Serialize;
+//! `device-key create`: makes a key.
+
+use device_key_client::key::CreateParams;
 
 use super::{Shown, key};
-use crate::{
-    args::{CreateArguments, Policy},
-    client::Client,
-    exit::Failure,
-};
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Params<'a> {
-    account_user_id: &'a str,
-    client_id: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    protection_policy: Option<&'static str>,
-}
+use crate::{args::CreateArguments, client::Client, exit::Failure};
 
 /// `device/key/create`
 pub(super) fn run(arguments: &CreateArguments) -> Result<Shown, Failure> {
-    let params = Params {
-        account_user_id: arguments.account.as_str(),
-        client_id: arguments.client.as_str(),
-        protection_policy: arguments.policy.map(|policy| match policy {
-            Policy::HardwareOnly => "hardware_only",
-            Policy::AllowOsProtectedNonextractable => "allow_os_protected_nonextractable",
-        }),
-    };
-    let result = Client::connect(&arguments.connection)?.call("device/key/create", &params)?;
-    key::shown(&result)
+    let policy = arguments.policy.map(Into::into);
+    let params = CreateParams::new(&arguments.account, &arguments.client, policy);
+    let mut client = Client::connect(&arguments.connection)?;
+    Ok(key::shown(&client.ask(async |client| client.create(&params).await)?))
 }

@@ -1,9 +1,14 @@
-use super::{Shown, key::KeyParams};
+//! `device-key delete`: deletes a key.
+
+use device_key_client::lifecycle::DeleteParams;
+
+use super::Shown;
 use crate::{args::KeyArguments, client::Client, exit::Failure};
 
 /// `device/key/delete`
 pub(super) fn run(arguments: &KeyArguments) -> Result<Shown, Failure> {
-    let params = KeyParams { key_id: arguments.key_id.to_string() };
-    let result = Client::connect(&arguments.connection)?.call("device/key/delete", &params)?;
-    Ok(Shown { json: result.get().to_owned(), table: format!("deleted {}\n", arguments.key_id) })
+    let params = DeleteParams::new(&arguments.key_id);
+    let mut client = Client::connect(&arguments.connection)?;
+    let deleted = client.ask(async |client| client.delete(&params).await)?;
+    Ok(Shown::new(&deleted, format!("deleted {}\n", arguments.key_id)))
 }

@@ -1,87 +1,44 @@
-use device_key_types::{AccountUserId, ClientId};
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+//! `device-key list`: lists the keys of this user.
 
-use super::{Shown, calendar};
-use crate::{
-    args::ListArguments,
-    client::{self, Client},
-    exit::Failure,
-    table,
+use device_key_client::{
+    Received,
+    lifecycle::{ListParams, ListResult, ListedKey},
 };
 
-const METHOD: &str = "device/key/list";
+use super::{Shown, calendar};
+use crate::{args::ListArguments, client::Client, exit::Failure, table};
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Params<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    account_user_id: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    client_id: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cursor: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    limit: Option<u32>,
-}
-
-/// Keys are kept as they stand on the wire.
-#[derive(Deserialize, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Page {
-    keys: Vec<Box<RawValue>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    next_cursor: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Listed {
-    key_id: String,
-    account_user_id: String,
-    client_id: String,
-    protection_class: String,
-    tpm_kind: Option<String>,
-    created_at: i64,
-}
-
-/// `device/key/list`: the page that was asked for, or else page after page until the last.
+/// `device/key/list`: the page that was asked for, otherwise all pages.
 pub(super) fn run(arguments: &ListArguments) -> Result<Shown, Failure> {
-    let mut client = Client::connect(&arguments.connection)?;
-    let mut params = Params {
-        account_user_id: arguments.account.as_ref().map(AccountUserId::as_str),
-        client_id: arguments.client.as_ref().map(ClientId::as_str),
-        cursor: arguments.cursor.clone(),
-        limit: arguments.limit,
+    let ListArguments { account, client: name, cursor, limit, connection } = arguments;
+    let params = ListParams::new(account.as_ref(), name.as_ref(), cursor.clone(), *limit);
+    let mut client = Client::connect(connection)?;
+    let page = if cursor.is_none() && limit.is_none() {
+        let keys = client.ask(async |client| client.list_all(params).await)?;
+        ListResult { keys, next_cursor: None }
+    } else {
+        client.ask(async |client| client.list(&params).await)?
     };
-    let mut page: Page = client::read(&client.call(METHOD, &params)?)?;
-    if arguments.cursor.is_none() && arguments.limit.is_none() {
-        while let Some(cursor) = page.next_cursor.take() {
-            if params.cursor.as_ref() == Some(&cursor) {
-                return Err(client::odd(&"a page that leads to itself"));
-            }
-            params.cursor = Some(cursor);
-            let next: Page = client::read(&client.call(METHOD, &params)?)?;
-            page.keys.extend(next.keys);
-            page.next_cursor = next.next_cursor;
-        }
-    }
     let json = serde_json::to_string(&page)
         .map_err(|error| Failure::system("the keys cannot be written", &error))?;
-    Ok(Shown { json, table: table(&page)? })
+    Ok(Shown { json, table: table(&page) })
 }
 
-fn table(page: &Page) -> Result<String, Failure> {
-    let row = |key: &RawValue| {
-        let key: Listed = client::read(key)?;
-        let protection = match key.tpm_kind {
+fn table(page: &ListResult<Received<ListedKey>>) -> String {
+    let row = |key: &Received<ListedKey>| {
+        let protection = match &key.tpm_kind {
             Some(kind) => format!("{} ({kind})", key.protection_class),
-            None => key.protection_class,
+            None => key.protection_class.to_string(),
         };
-        let created = calendar::utc(key.created_at);
-        Ok([key.key_id, key.account_user_id, key.client_id, protection, created])
+        [
+            key.key_id.to_string(),
+            key.account_user_id.as_str().to_owned(),
+            key.client_id.as_str().to_owned(),
+            protection,
+            calendar::utc(key.created_at.as_seconds()),
+        ]
     };
-    let rows = page.keys.iter().map(|key| row(key)).collect::<Result<Vec<_>, Failure>>()?;
+    let rows: Vec<_> = page.keys.iter().map(row).collect();
     let mut text = if rows.is_empty() {
         "no keys\n".to_owned()
     } else {
@@ -90,5 +47,5 @@ fn table(page: &Page) -> Result<String, Failure> {
     if let Some(cursor) = &page.next_cursor {
         text.push_str(&table::pairs(&[("more with", format!("--cursor '{cursor}'"))]));
     }
-    Ok(text)
+    text
 }

@@ -1,12 +1,13 @@
-use super::{
-    Shown,
-    key::{self, KeyParams},
-};
+//! `device-key public`: shows the public part of a key.
+
+use device_key_client::key::PublicParams;
+
+use super::{Shown, key};
 use crate::{args::KeyArguments, client::Client, exit::Failure};
 
 /// `device/key/public`
 pub(super) fn run(arguments: &KeyArguments) -> Result<Shown, Failure> {
-    let params = KeyParams { key_id: arguments.key_id.to_string() };
-    let result = Client::connect(&arguments.connection)?.call("device/key/public", &params)?;
-    key::shown(&result)
+    let params = PublicParams::new(&arguments.key_id);
+    let mut client = Client::connect(&arguments.connection)?;
+    Ok(key::shown(&client.ask(async |client| client.public(&params).await)?))
 }

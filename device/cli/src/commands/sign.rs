@@ -1,39 +1,21 @@
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+//! `device-key sign`: signs a statement.
+
+use base64ct::{Base64, Encoding as _};
+use device_key_client::key::SignParams;
 
 use super::{Shown, json_file};
-use crate::{
-    args::SignArguments,
-    client::{self, Client},
-    exit::Failure,
-    table,
-};
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Params {
-    key_id: String,
-    payload: Box<RawValue>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Answer {
-    signature_der_base64: String,
-    signed_payload_base64: String,
-    algorithm: String,
-}
+use crate::{args::SignArguments, client::Client, exit::Failure, table};
 
 /// `device/key/sign`
 pub(super) fn run(arguments: &SignArguments) -> Result<Shown, Failure> {
     let payload = json_file::read(&arguments.payload, "payload")?;
-    let params = Params { key_id: arguments.key_id.to_string(), payload };
-    let result = Client::connect(&arguments.connection)?.call("device/key/sign", &params)?;
-    let signed: Answer = client::read(&result)?;
+    let params = SignParams::new(&arguments.key_id, payload);
+    let mut client = Client::connect(&arguments.connection)?;
+    let signed = client.ask(async |client| client.sign(&params).await)?;
     let table = table::pairs(&[
-        ("signature", signed.signature_der_base64),
-        ("signed payload", signed.signed_payload_base64),
-        ("algorithm", signed.algorithm),
+        ("signature", Base64::encode_string(&signed.signature.to_der())),
+        ("signed payload", Base64::encode_string(&signed.signed_payload)),
+        ("algorithm", signed.algorithm.to_string()),
     ]);
-    Ok(Shown { json: result.get().to_owned(), table })
+    Ok(Shown::new(&signed, table))
 }

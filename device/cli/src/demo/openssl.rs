@@ -1,3 +1,5 @@
+//! Signatures verified by the `openssl` command.
+
 use std::{fs, path::Path, process::Command};
 
 use crate::exit::Failure;

@@ -1,3 +1,5 @@
+//! The statements that the demo has signed, and the requests that must be refused.
+
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
@@ -45,8 +47,8 @@ pub(super) fn enrollment(device_identity_sha256: &str) -> Value {
     })
 }
 
-/// One request that must be refused.
-pub(super) struct Refusal {
+/// A request that must be refused.
+pub(super) struct RefusedRequest {
     pub(super) what: &'static str,
     pub(super) method: &'static str,
     pub(super) params: Value,
@@ -54,8 +56,8 @@ pub(super) struct Refusal {
 }
 
 /// What must be refused, each for its own reason.
-pub(super) fn refusals(key_id: &str) -> Vec<Refusal> {
-    let sign = |what, payload: Value, reason| Refusal {
+pub(super) fn refusals(key_id: &str) -> Vec<RefusedRequest> {
+    let sign = |what, payload: Value, reason| RefusedRequest {
         what,
         method: "device/key/sign",
         params: json!({"keyId": key_id, "payload": payload}),
@@ -69,7 +71,7 @@ pub(super) fn refusals(key_id: &str) -> Vec<Refusal> {
     };
     let connection = |field: &str, value: Value| changed(connection(), field, value);
     let enrollment = |field: &str, value: Value| changed(enrollment(DIGEST), field, value);
-    let with_key_id = |what, key_id: &str, reason| Refusal {
+    let with_key_id = |what, key_id: &str, reason| RefusedRequest {
         what,
         method: "device/key/sign",
         params: json!({"keyId": key_id, "payload": self::connection()}),
@@ -117,7 +119,7 @@ pub(super) fn refusals(key_id: &str) -> Vec<Refusal> {
             "dk_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
             "key_not_found",
         ),
-        Refusal {
+        RefusedRequest {
             what: "arbitrary bytes",
             method: "device/key/signBytes",
             params: json!({"keyId": key_id, "bytesBase64": "aGVsbG8="}),

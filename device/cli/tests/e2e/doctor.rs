@@ -13,7 +13,7 @@ use crate::{
 
 const NOT_AS_EXPECTED: Option<i32> = Some(1);
 
-/// The verdict of each check of `doctor --json`. What is not well says how to mend it.
+/// The verdict of each check of `doctor --json`. What is not well says how to fix it.
 fn verdicts(output: &Output) -> BTreeMap<String, String> {
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     let text = |check: &Value, member: &str| check[member].as_str().unwrap().to_owned();
@@ -150,6 +150,10 @@ fn the_demo_goes_as_expected() {
     let output = run(&mut command);
     let shown = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{shown}");
+    let log = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(log, "", "nothing stands between the demo's lines");
+    let logged = run(command.env("RUST_LOG", "info")).stderr;
+    assert!(!logged.is_empty(), "the log comes back for those who ask for it");
     let output = run(&mut on("demo", &home.path(), &swtpm.address()));
     assert_eq!(output.status.code(), Some(0));
     assert_eq!(home.assert_at_rest().len(), 1, "the demo's key is kept where a home is named");

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::{
     keys::{assert_failed, stdout},
     peer::{Heard, Peer, Reply, client_of},
-    program::{device_key, run},
+    program::{device_key, run, run_on},
 };
 
 const REFUSED: Option<i32> = Some(1);
@@ -25,6 +25,12 @@ const SERVICE: u32 = 61_001;
 const CLIENT: u32 = 61_002;
 
 const ID: &str = "dk_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
+/// A public key of P-256 and a signature, both of which are well formed.
+const PUBLIC_KEY: &str = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE2DwSr9FGW7vxyBoJr46qX1ND3OfU\
+    EyI0zS655w9X9llnSgTngpx3kZYcqoFfgPpA09ljABnWnRDKz+RftP6BGA==";
+const SIGNATURE: &str = "MEUCIBuAbMoPRS9DFv3XsPRr/OohuGaU6XfgEvry44uikaWvAiEAuRYaOdAF2yzd\
+    hoIk5E5KskM+4Z3a7S4s7muQjzDaeTA=";
+
 const OTHER_ID: &str = "dk_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
 fn listed(id: &str, account: &str) -> Value {
@@ -49,7 +55,7 @@ fn request(method: &str, params: Value) -> (String, Value) {
 #[test]
 fn each_command_is_one_request() {
     let key = json!({
-        "keyId": ID, "publicKeySpkiDerBase64": "MFk=", "algorithm": "ecdsa_p256_sha256",
+        "keyId": ID, "publicKeySpkiDerBase64": PUBLIC_KEY, "algorithm": "ecdsa_p256_sha256",
         "protectionClass": "os_protected_nonextractable",
     });
     let policy = "allow-os-protected-nonextractable";
@@ -63,7 +69,7 @@ fn each_command_is_one_request() {
     );
     let key_id = json!({"keyId": ID});
     let signed = json!({
-        "signatureDerBase64": "MEU=", "signedPayloadBase64": "e30=",
+        "signatureDerBase64": SIGNATURE, "signedPayloadBase64": "e30=",
         "algorithm": "ecdsa_p256_sha256",
     });
     let folder = tempfile::tempdir().unwrap();
@@ -290,8 +296,8 @@ fn only_a_service_that_is_trusted_is_told_anything() {
         (CLIENT, SERVICE, Some(0), false),
     ] {
         let case = format!("{listener} {client} {service_uid:?}");
-        let replies = [Reply::Result(json!({"providers": []}))];
-        let peer = Peer::of_user((listener != 0).then_some(listener), replies);
+        let replies = || [Reply::Result(json!({"providers": []}))];
+        let peer = Peer::of_user((listener != 0).then_some(listener), replies());
         let mut command = Command::new(&copy);
         command.env_clear().current_dir("/").uid(client).gid(client);
         command.args(["providers", "--json", "--socket"]).arg(peer.path());
@@ -301,6 +307,31 @@ fn only_a_service_that_is_trusted_is_told_anything() {
         if is_trusted {
             assert_eq!(stdout(&output), "{\"providers\":[]}\n", "{case}");
             assert_eq!(heard.requests.len(), 1, "{case}");
+        } else {
+            assert_failed(&output, UNTRUSTED_SERVICE, &listener.to_string());
+            assert_eq!(heard.bytes, 0, "{case}");
+        }
+        // The relay answers the question in the same way.
+        let peer = Peer::of_user((listener != 0).then_some(listener), replies());
+        let mut command = Command::new(&copy);
+        command.env_clear().current_dir("/").uid(client).gid(client);
+        command.args(["app-server", "--connect"]).arg(peer.path());
+        service_uid.map(|uid| command.args(["--service-uid", &uid.to_string()]));
+        let input = concat!(
+            r#"{"id":0,"method":"initialize","params":{}}"#,
+            "\n",
+            r#"{"id":1,"method":"device/key/providers","params":{}}"#,
+            "\n",
+        );
+        let file = program.path().join("input");
+        fs::write(&file, input).unwrap();
+        let output = run_on(&mut command, File::open(file).unwrap());
+        let heard = peer.heard();
+        if is_trusted {
+            let last = stdout(&output).lines().last().unwrap().to_owned();
+            let expected = r#"{"id":1,"jsonrpc":"2.0","result":{"providers":[]}}"#;
+            assert_eq!(last, expected, "{case}");
+            assert_eq!(heard.bytes, input.len(), "{case}");
         } else {
             assert_failed(&output, UNTRUSTED_SERVICE, &listener.to_string());
             assert_eq!(heard.bytes, 0, "{case}");

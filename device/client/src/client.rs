@@ -1,0 +1,279 @@
+//! The client: one connection, one request at a time.
+
+use std::{
+    fmt, io,
+    pin::Pin,
+    process::{ExitStatus, Stdio},
+    time::Duration,
+};
+
+use device_key_protocol::{
+    attestation::{self, ActivateParams, IdentityParams},
+    call::{Received, read_answer, write_request},
+    initialize::{self, ClientInfo, InitializeParams},
+    key::{self, CreateParams, KeyResult, PublicParams, SignParams, SignResult},
+    lifecycle::{
+        self, DeleteParams, DeleteResult, ListParams, ListResult, ListedKey, ProvidersParams,
+        ProvidersResult,
+    },
+};
+use device_key_types::{
+    attestation::{Activation, Identity},
+    strict_json::Object,
+};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::value::RawValue;
+use tokio::{
+    io::{
+        AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _,
+        BufReader,
+    },
+    process::{Child, Command},
+    time::timeout,
+};
+
+use crate::{error::ClientError, service_socket::ServiceSocket};
+
+/// Far above the largest answer: a page of keys with the longest names.
+const MAX_ANSWER_BYTES: u64 = 16 * 1024 * 1024;
+
+/// How a client names itself, and how long it waits for an answer.
+#[derive(Clone, Debug)]
+pub struct ClientSettings {
+    /// The name and version that the service sees.
+    pub info: ClientInfo,
+    /// How long to wait for each answer. The default is two minutes, because a TPM may be slow.
+    pub timeout: Duration,
+}
+
+impl ClientSettings {
+    /// Settings with the default timeout.
+    pub fn new(name: &str, version: &str) -> Self {
+        let info = ClientInfo { name: name.to_owned(), version: version.to_owned(), title: None };
+        Self { info, timeout: Duration::from_secs(120) }
+    }
+}
+
+/// A connection to a service, after the handshake.
+///
+/// When an answer was lost, did not come in time or was not understood, or when the future of a
+/// request was dropped, the connection is out of step and every further request fails with
+/// [`ClientError::Lost`]. Connect again.
+pub struct Client {
+    reader: BufReader<Pin<Box<dyn AsyncRead + Send>>>,
+    writer: Pin<Box<dyn AsyncWrite + Send>>,
+    child: Option<Child>,
+    timeout: Duration,
+    next_id: i64,
+    is_in_step: bool,
+}
+
+impl Client {
+    /// Connects to a running service.
+    pub async fn connect(
+        socket: &ServiceSocket,
+        settings: &ClientSettings,
+    ) -> Result<Self, ClientError> {
+        let (reader, writer) = socket.connect().await?.into_split();
+        Self::over(reader, writer, settings).await
+    }
+
+    /// Spawns a program that serves the protocol on its standard input and output, such as
+    /// `device-key app-server`. [`close`](Self::close) waits for its end; a client that is dropped
+    /// only closes the program's input, which ends it.
+    pub async fn spawn(
+        command: &mut Command,
+        settings: &ClientSettings,
+    ) -> Result<Self, ClientError> {
+        let failed = |source| ClientError::Local { action: "cannot spawn the app-server", source };
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().map_err(failed)?;
+        let pipes = child.stdout.take().zip(child.stdin.take());
+        let (reader, writer) = pipes.ok_or_else(|| failed(io::ErrorKind::BrokenPipe.into()))?;
+        let mut client = Self::new(reader, writer, settings.timeout);
+        client.child = Some(child);
+        client.initialize(settings).await?;
+        Ok(client)
+    }
+
+    /// Speaks over two streams that are connected to a service.
+    pub async fn over(
+        reader: impl AsyncRead + Send + 'static,
+        writer: impl AsyncWrite + Send + 'static,
+        settings: &ClientSettings,
+    ) -> Result<Self, ClientError> {
+        let mut client = Self::new(reader, writer, settings.timeout);
+        client.initialize(settings).await?;
+        Ok(client)
+    }
+
+    fn new(
+        reader: impl AsyncRead + Send + 'static,
+        writer: impl AsyncWrite + Send + 'static,
+        timeout: Duration,
+    ) -> Self {
+        Self {
+            reader: BufReader::new(Box::pin(reader)),
+            writer: Box::pin(writer),
+            child: None,
+            timeout,
+            next_id: 0,
+            is_in_step: true,
+        }
+    }
+
+    async fn initialize(&mut self, settings: &ClientSettings) -> Result<(), ClientError> {
+        let client_info = Object(settings.info.clone());
+        let params = InitializeParams { client_info, capabilities: None };
+        self.request(initialize::METHOD, &params).await.map(drop)
+    }
+
+    /// Creates a key.
+    pub async fn create(
+        &mut self,
+        params: &CreateParams,
+    ) -> Result<Received<KeyResult>, ClientError> {
+        self.call(key::CREATE, params).await
+    }
+
+    /// Reads the public part of a key.
+    pub async fn public(
+        &mut self,
+        params: &PublicParams,
+    ) -> Result<Received<KeyResult>, ClientError> {
+        self.call(key::PUBLIC, params).await
+    }
+
+    /// Signs a statement.
+    pub async fn sign(&mut self, params: &SignParams) -> Result<Received<SignResult>, ClientError> {
+        self.call(key::SIGN, params).await
+    }
+
+    /// Gets the evidence which device and which attestation key speak for a key.
+    pub async fn identity(
+        &mut self,
+        params: &IdentityParams,
+    ) -> Result<Received<Identity>, ClientError> {
+        self.call(attestation::IDENTITY, params).await
+    }
+
+    /// Opens a backend's credential and certifies the key.
+    pub async fn activate(
+        &mut self,
+        params: &ActivateParams,
+    ) -> Result<Received<Activation>, ClientError> {
+        self.call(attestation::ACTIVATE, params).await
+    }
+
+    /// Lists the caller's keys: one page.
+    pub async fn list(
+        &mut self,
+        params: &ListParams,
+    ) -> Result<ListResult<Received<ListedKey>>, ClientError> {
+        self.call(lifecycle::LIST, params).await.map(Received::into_value)
+    }
+
+    /// Lists the caller's keys: every page from the one that the params ask for.
+    pub async fn list_all(
+        &mut self,
+        mut params: ListParams,
+    ) -> Result<Vec<Received<ListedKey>>, ClientError> {
+        let mut page = self.list(&params).await?;
+        let mut keys = page.keys;
+        while let Some(cursor) = page.next_cursor {
+            params = params.at(cursor.clone());
+            page = self.list(&params).await?;
+            if page.next_cursor.as_ref() == Some(&cursor) {
+                let source = "a page that leads to itself";
+                return Err(ClientError::unintelligible(lifecycle::LIST, source));
+            }
+            keys.append(&mut page.keys);
+        }
+        Ok(keys)
+    }
+
+    /// Deletes a key.
+    pub async fn delete(
+        &mut self,
+        params: &DeleteParams,
+    ) -> Result<Received<DeleteResult>, ClientError> {
+        self.call(lifecycle::DELETE, params).await
+    }
+
+    /// Tells what can protect keys here.
+    pub async fn providers(&mut self) -> Result<Received<ProvidersResult>, ClientError> {
+        self.call(lifecycle::PROVIDERS, &ProvidersParams {}).await
+    }
+
+    /// Makes a request of any method and reads its result, which must be an object.
+    pub async fn call<T: DeserializeOwned>(
+        &mut self,
+        method: &str,
+        params: &impl Serialize,
+    ) -> Result<Received<T>, ClientError> {
+        Received::read(self.request(method, params).await?)
+            .map_err(|error| ClientError::unintelligible(method, error))
+    }
+
+    /// Makes a request of any method. The result is returned as it stands on the wire.
+    pub async fn request(
+        &mut self,
+        method: &str,
+        params: &impl Serialize,
+    ) -> Result<Box<RawValue>, ClientError> {
+        let id = self.next_id;
+        let line = write_request(id, method, params).map_err(|error| ClientError::Local {
+            action: "the request cannot be written",
+            source: error.into(),
+        })?;
+        if !std::mem::take(&mut self.is_in_step) {
+            let source = io::Error::other("an earlier request on this connection was not answered");
+            return Err(ClientError::lost(method, source));
+        }
+        self.next_id = id.saturating_add(1);
+        let answer = timeout(self.timeout, self.exchange(&line))
+            .await
+            .map_err(|_| ClientError::TimedOut { method: method.to_owned(), after: self.timeout })?
+            .map_err(|error| match error.kind() {
+                io::ErrorKind::FileTooLarge => ClientError::unintelligible(method, error),
+                _ => ClientError::lost(method, error),
+            })?;
+        let outcome =
+            read_answer(&answer, id).map_err(|error| ClientError::unintelligible(method, error))?;
+        self.is_in_step = true;
+        outcome.map_err(|error| ClientError::Refused { method: method.to_owned(), error })
+    }
+
+    async fn exchange(&mut self, line: &[u8]) -> io::Result<Vec<u8>> {
+        self.writer.write_all(line).await?;
+        self.writer.flush().await?;
+        let mut answer = Vec::new();
+        let length =
+            (&mut self.reader).take(MAX_ANSWER_BYTES).read_until(b'\n', &mut answer).await?;
+        match answer.last() {
+            Some(b'\n') => Ok(answer),
+            _ if u64::try_from(length).is_ok_and(|length| length < MAX_ANSWER_BYTES) => {
+                Err(io::ErrorKind::UnexpectedEof.into())
+            }
+            _ => {
+                Err(io::Error::new(io::ErrorKind::FileTooLarge, "the answer is longer than 16 MiB"))
+            }
+        }
+    }
+
+    /// Ends the connection. If the client spawned the service, waits until that process has ended
+    /// and tells how.
+    pub async fn close(&mut self) -> Result<Option<ExitStatus>, ClientError> {
+        self.is_in_step = false;
+        self.writer = Box::pin(tokio::io::sink());
+        let Some(child) = &mut self.child else { return Ok(None) };
+        let action = "cannot wait for the app-server";
+        child.wait().await.map(Some).map_err(|source| ClientError::Local { action, source })
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("is_in_step", &self.is_in_step).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,87 @@
+//! Copies between the standard streams and the service's socket, byte for byte, for clients that can
+//! only spawn a child process.
+
+use std::{
+    fs::File,
+    io,
+    net::Shutdown,
+    os::{
+        fd::{AsFd, BorrowedFd},
+        unix::net::UnixStream,
+    },
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+};
+
+use rustix::{
+    event::{PollFd, PollFlags, poll},
+    io::{Errno, read, retry_on_intr, write},
+};
+
+const CHUNK_BYTES: usize = 64 * 1024;
+
+/// Relays between the standard streams and the service until the service has answered everything
+/// that came before the end of the input. A connection that ends before the input does is an error.
+///
+/// The input is read on a thread that ends with the process.
+pub fn relay_stdio(service: &UnixStream) -> io::Result<()> {
+    let requests = service.try_clone()?;
+    let has_ended = Arc::new(AtomicBool::new(false));
+    let input_has_ended = Arc::clone(&has_ended);
+    thread::Builder::new().name("relay-input".to_owned()).spawn(move || {
+        // The requests end with the input, even if reading it failed. The answers tell the rest.
+        let copied = unbuffered(io::stdin()).and_then(|input| copy(&input, &requests));
+        input_has_ended.store(copied.is_ok(), Ordering::Release);
+        let _ = requests.shutdown(Shutdown::Write);
+    })?;
+    unbuffered(io::stdout()).and_then(|output| copy(service, &output))?;
+    // The flag is set before the service can see the end of the requests.
+    if has_ended.load(Ordering::Acquire) {
+        Ok(())
+    } else {
+        Err(io::ErrorKind::UnexpectedEof.into())
+    }
+}
+
+/// Duplicates the stream, because the standard library keeps a buffer in front of its own handle.
+fn unbuffered(stream: impl AsFd) -> io::Result<File> {
+    Ok(File::from(stream.as_fd().try_clone_to_owned()?))
+}
+
+/// Copies until the end of the input. Every chunk is written as soon as it is read.
+fn copy(from: impl AsFd, to: impl AsFd) -> io::Result<()> {
+    let mut chunk = vec![0; CHUNK_BYTES];
+    loop {
+        let length = retried(&from, PollFlags::IN, |from| read(from, &mut chunk))?;
+        if length == 0 {
+            return Ok(());
+        }
+        let mut rest = chunk.get(..length).unwrap_or_default();
+        while !rest.is_empty() {
+            let written = retried(&to, PollFlags::OUT, |to| write(to, rest))?;
+            rest = rest.get(written..).unwrap_or_default();
+        }
+    }
+}
+
+/// Retries until the operation is done. The process that spawned us may have made the streams
+/// non-blocking.
+fn retried(
+    stream: impl AsFd,
+    readiness: PollFlags,
+    mut operation: impl FnMut(BorrowedFd<'_>) -> rustix::io::Result<usize>,
+) -> io::Result<usize> {
+    loop {
+        match operation(stream.as_fd()) {
+            Err(Errno::AGAIN) => {
+                let mut waiting = [PollFd::new(&stream, readiness)];
+                retry_on_intr(|| poll(&mut waiting, None))?;
+            }
+            Err(Errno::INTR) => {}
+            done => return Ok(done?),
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! Where the service listens, and who may be listening there.
+
+use std::{env, fs, io, os::unix::net::UnixStream as StdUnixStream};
+
+use device_key_types::UnixSocketPath;
+use tokio::net::UnixStream;
+
+use crate::error::ClientError;
+
+/// The socket of a service, and the user who may run the service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceSocket {
+    path: UnixSocketPath,
+    service_uid: Option<u32>,
+}
+
+impl ServiceSocket {
+    /// The socket at this path.
+    pub fn at(path: UnixSocketPath) -> Self {
+        Self { path, service_uid: None }
+    }
+
+    /// The default socket: the system's if it exists, otherwise the user's, below
+    /// `XDG_RUNTIME_DIR`. Once a socket is chosen, no other is tried.
+    pub fn locate() -> Result<Self, ClientError> {
+        let user = UnixSocketPath::of_user(env::var_os("XDG_RUNTIME_DIR").as_deref());
+        first_existing([Some(UnixSocketPath::of_system()), user]).map(Self::at)
+    }
+
+    /// Trusts a service of this user, too.
+    #[must_use]
+    pub fn trusting(self, service_uid: Option<u32>) -> Self {
+        Self { service_uid, ..self }
+    }
+
+    /// Connects. Nothing is sent before the kernel has told whose process listens: it must be root's,
+    /// as when systemd makes the socket, this user's own, or the trusted user's.
+    pub async fn connect(&self) -> Result<UnixStream, ClientError> {
+        let path = self.path.as_path();
+        let stream = UnixStream::connect(path)
+            .await
+            .map_err(|source| ClientError::NoService { tried: vec![path.to_owned()], source })?;
+        // These are the credentials of the process that called listen(2) (unix(7)). Tokio reads them
+        // into a type that has room for a process id of 0, which stands for another process
+        // namespace, such as that of a container.
+        let credentials = stream.peer_cred().map_err(local("cannot tell who listens"))?;
+        let listener = credentials.uid();
+        if self.trusts(listener) {
+            Ok(stream)
+        } else {
+            Err(ClientError::UntrustedListener { path: path.to_owned(), listener })
+        }
+    }
+
+    /// As [`connect`](Self::connect), outside of a Tokio runtime. The stream blocks.
+    pub fn connect_blocking(&self) -> Result<StdUnixStream, ClientError> {
+        let action = "cannot set up a connection";
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .build()
+            .map_err(local(action))?;
+        runtime.block_on(async {
+            let stream = self.connect().await?.into_std().map_err(local(action))?;
+            stream.set_nonblocking(false).map_err(local(action))?;
+            Ok(stream)
+        })
+    }
+
+    fn trusts(&self, listener: u32) -> bool {
+        let own = rustix::process::geteuid().as_raw();
+        [0, own].contains(&listener) || self.service_uid == Some(listener)
+    }
+}
+
+fn local(action: &'static str) -> impl Fn(io::Error) -> ClientError {
+    move |source| ClientError::Local { action, source }
+}
+
+fn first_existing(candidates: [Option<UnixSocketPath>; 2]) -> Result<UnixSocketPath, ClientError> {
+    let candidates = candidates.into_iter().flatten();
+    candidates.clone().find(exists).ok_or_else(|| ClientError::NoService {
+        tried: candidates.map(|path| path.as_path().to_owned()).collect(),
+        source: io::ErrorKind::NotFound.into(),
+    })
+}
+
+/// A path that cannot be looked at may exist; the attempt to connect will tell.
+fn exists(path: &UnixSocketPath) -> bool {
+    !matches!(
+        fs::symlink_metadata(path.as_path()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_systems_socket_goes_before_the_users() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = |name: &str| folder.path().join(name);
+        let path =
+            |name: &str| -> UnixSocketPath { place(name).to_str().unwrap().parse().unwrap() };
+        let chosen = || first_existing([Some(path("system")), Some(path("user"))]).ok();
+        assert_eq!(chosen(), None);
+        fs::write(place("user"), "").unwrap();
+        assert_eq!(chosen(), Some(path("user")));
+        fs::write(place("system"), "").unwrap();
+        assert_eq!(chosen(), Some(path("system")));
+    }
+
+    #[test]
+    fn who_may_listen() {
+        let own = rustix::process::geteuid().as_raw();
+        let (stranger, service) = (own + 1, own + 2);
+        let socket = ServiceSocket::at(UnixSocketPath::of_system());
+        let trusted =
+            |socket: &ServiceSocket| [0, own, service, stranger].map(|uid| socket.trusts(uid));
+        assert_eq!(trusted(&socket), [true, true, false, false]);
+        assert_eq!(trusted(&socket.trusting(Some(service))), [true, true, true, false]);
+    }
+}
