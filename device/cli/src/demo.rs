@@ -3,7 +3,12 @@
 mod openssl;
 mod statements;
 
-use std::{env, path::Path, process::Command};
+use std::{
+    env,
+    fs::{self, File},
+    path::Path,
+    process::Command,
+};
 
 use base64ct::{Base64, Encoding as _};
 use device_key_client::{
@@ -28,11 +33,19 @@ pub(crate) fn run(arguments: &DemoArguments) -> Result<Exit, Failure> {
         .prefix("device-key-demo-")
         .tempdir()
         .map_err(|error| Failure::system("cannot make a temporary folder", &error))?;
-    let mut demo = Demo {
-        client: Client::spawn(app_server(&arguments.platform, scratch.path())?)?,
-        scratch: scratch.path(),
-        all_as_expected: true,
-    };
+    let log = scratch.path().join("log");
+    let played = play(&arguments.platform, scratch.path(), &log);
+    if !matches!(played, Ok(Exit::Success))
+        && let Ok(log) = fs::read_to_string(&log)
+    {
+        anstream::eprint!("{log}");
+    }
+    played
+}
+
+fn play(platform: &PlatformArguments, scratch: &Path, log: &Path) -> Result<Exit, Failure> {
+    let client = Client::spawn(app_server(platform, scratch, log)?)?;
+    let mut demo = Demo { client, scratch, all_as_expected: true };
     demo.show()?;
     let status = demo.client.ask(AsyncClient::close)?;
     let has_ended_well = status.is_some_and(|status| status.success());
@@ -40,8 +53,13 @@ pub(crate) fn run(arguments: &DemoArguments) -> Result<Exit, Failure> {
 }
 
 /// This program as an app-server on the platform of the demo. Its home is temporary unless the user
-/// named one. It logs errors only, because its log would stand between the demo's lines.
-fn app_server(platform: &PlatformArguments, scratch: &Path) -> Result<Command, Failure> {
+/// named one. Its log goes to a file, so that no log line stands between the demo's lines; with
+/// `RUST_LOG` it goes to standard error.
+fn app_server(
+    platform: &PlatformArguments,
+    scratch: &Path,
+    log: &Path,
+) -> Result<Command, Failure> {
     let program = env::current_exe()
         .map_err(|error| Failure::system("cannot find the app-server", &error))?;
     let home = platform.home.clone().unwrap_or_else(|| scratch.join("home"));
@@ -54,7 +72,8 @@ fn app_server(platform: &PlatformArguments, scratch: &Path) -> Result<Command, F
         command.arg("--allow-simulated-tpm");
     }
     if env::var_os("RUST_LOG").is_none() {
-        command.env("RUST_LOG", "error");
+        let log = File::create(log);
+        command.stderr(log.map_err(|error| Failure::system("cannot write a log", &error))?);
     }
     Ok(command)
 }

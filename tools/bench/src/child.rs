@@ -1,3 +1,5 @@
+//! A child process that answers lines with lines.
+
 use std::{
     fs,
     io::{BufRead as _, BufReader, Write as _},
@@ -6,7 +8,12 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use serde_json::{Value, json};
+use device_key_client::{
+    initialize::{self, InitializeResult},
+    key::{self, KeyResult},
+    read_answer, write_request,
+};
+use serde::{Serialize, de::DeserializeOwned};
 
 use crate::statement;
 
@@ -39,24 +46,25 @@ impl LineServer {
         Ok(start.elapsed())
     }
 
-    /// Calls a method that must succeed.
-    pub(crate) fn call(&mut self, method: &str, params: &Value) -> Result<Value> {
+    /// Makes a request that must succeed.
+    pub(crate) fn call<T: DeserializeOwned>(
+        &mut self,
+        method: &str,
+        params: &impl Serialize,
+    ) -> Result<T> {
         let mut answer = Vec::new();
-        let line = format!("{}\n", json!({"id": 0, "method": method, "params": params}));
-        self.exchange(line.as_bytes(), &mut answer)?;
-        let mut answer: Value = serde_json::from_slice(&answer)?;
-        ensure!(answer.get("error").is_none(), "{method}: {answer}");
-        answer.get_mut("result").map(Value::take).context("neither result nor error")
+        self.exchange(&write_request(0, method, params)?, &mut answer)?;
+        result(method, &answer)
     }
 
     /// Creates a key and gives its id.
     pub(crate) fn create_key(&mut self) -> Result<String> {
-        let created = self.call("device/key/create", &statement::binding())?;
-        Ok(created.get("keyId").and_then(Value::as_str).context("keyId")?.to_owned())
+        let created: KeyResult = self.call(key::CREATE, &statement::create(None)?)?;
+        Ok(created.key_id.to_string())
     }
 
-    pub(crate) fn initialize(&mut self) -> Result<Value> {
-        self.call("initialize", &json!({"clientInfo": {"name": "bench", "version": "0"}}))
+    pub(crate) fn initialize(&mut self) -> Result<InitializeResult> {
+        self.call(initialize::METHOD, &statement::initialize())
     }
 
     pub(crate) fn id(&self) -> u32 {
@@ -69,6 +77,13 @@ impl LineServer {
         ensure!(child.wait()?.success(), "a child failed");
         Ok(())
     }
+}
+
+/// The result in the answer to request 0, which must have succeeded.
+pub(crate) fn result<T: DeserializeOwned>(method: &str, answer: &[u8]) -> Result<T> {
+    let result = read_answer(answer, 0)?
+        .map_err(|error| anyhow::anyhow!("{method} was refused: {}", error.message))?;
+    Ok(serde_json::from_str(result.get())?)
 }
 
 /// The memory of a process that is in use now.

@@ -53,7 +53,7 @@ pub(crate) fn measure(figures: &mut Figures, scratch: &Path) -> Result<()> {
         }
     }
     let provider = server
-        .call("bench/provider", &serde_json::json!({}))?
+        .call::<serde_json::Value>("bench/provider", &serde_json::json!({}))?
         .get("medianMicroseconds")
         .and_then(serde_json::Value::as_f64)
         .context("the provider's share")?;

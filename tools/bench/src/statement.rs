@@ -3,7 +3,12 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
-use serde_json::{Value, json};
+use device_key_client::{
+    initialize::{ClientInfo, InitializeParams},
+    key::CreateParams,
+};
+use device_key_types::{ProtectionPolicy, strict_json::Object};
+use serde_json::json;
 
 pub(crate) const ACCOUNT: &str = "bench-account";
 pub(crate) const CLIENT: &str = "bench-client";
@@ -29,6 +34,13 @@ pub(crate) fn sign_line(key_id: &str) -> Result<Vec<u8>> {
     Ok(format!("{request}\n").into_bytes())
 }
 
-pub(crate) fn binding() -> Value {
-    json!({"accountUserId": ACCOUNT, "clientId": CLIENT})
+/// The params of a key for those statements.
+pub(crate) fn create(policy: Option<ProtectionPolicy>) -> Result<CreateParams> {
+    Ok(CreateParams::new(&ACCOUNT.parse()?, &CLIENT.parse()?, policy))
+}
+
+/// The params of the handshake.
+pub(crate) fn initialize() -> InitializeParams {
+    let info = ClientInfo { name: "bench".to_owned(), version: "0".to_owned(), title: None };
+    InitializeParams { client_info: Object(info), capabilities: None }
 }

@@ -131,7 +131,7 @@ pub(crate) fn measure(
         }
         for _ in 0..CREATES {
             let start = Instant::now();
-            server.call("device/key/create", &statement::binding())?;
+            server.create_key()?;
             our_creates.push(start.elapsed());
         }
     }

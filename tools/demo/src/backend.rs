@@ -1,3 +1,5 @@
+//! The relying party as a process of its own.
+
 use std::{
     fmt::Write as _,
     fs,

@@ -1,7 +1,10 @@
+//! The controller's side of the relying party's protocol.
+
 use std::{fmt, net::SocketAddr};
 
 use anyhow::{Context as _, Result};
 use base64ct::{Base64, Encoding as _};
+use device_key_types::DeviceKeyId;
 use futures_util::{SinkExt as _, StreamExt as _};
 use http_body_util::{BodyExt as _, Full};
 use hyper::{
@@ -88,7 +91,7 @@ impl Controller {
     }
 
     /// Revokes a device.
-    pub async fn revoke(&self, key_id: &str) -> Result<Result<Value, Refused>> {
+    pub async fn revoke(&self, key_id: &DeviceKeyId) -> Result<Result<Value, Refused>> {
         self.request(Method::DELETE, &format!("/devices/{key_id}"), None).await
     }
 
@@ -96,7 +99,7 @@ impl Controller {
     pub async fn connect(
         &self,
         token: &str,
-        key_id: &str,
+        key_id: &DeviceKeyId,
         proof: &Proof,
     ) -> Result<Result<Connection, Refused>> {
         let request = Request::builder()
@@ -107,7 +110,7 @@ impl Controller {
             .header(header::SEC_WEBSOCKET_VERSION, "13")
             .header(header::SEC_WEBSOCKET_KEY, Base64::encode_string(&[0; 16]))
             .header(header::AUTHORIZATION, format!("Bearer {token}"))
-            .header("device-key-id", key_id)
+            .header("device-key-id", key_id.to_string())
             .header("device-key-signed-payload", &proof.signed_payload)
             .header("device-key-signature", &proof.signature)
             .body(Full::default())?;

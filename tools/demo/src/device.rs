@@ -1,88 +1,111 @@
-use std::{
-    io::{BufRead as _, BufReader, Write as _},
-    path::Path,
-    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
-};
+//! The controller's device: the real app-server as a child process, on a TPM.
+
+use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use serde_json::{Value, json};
+use base64ct::{Base64, Encoding as _};
+use device_key_client::{
+    Client, ClientError, ClientSettings, Received,
+    attestation::{ActivateParams, IdentityParams},
+    key::{CreateParams, KeyResult, SignParams},
+};
+use device_key_types::attestation::Credential;
+use serde::Deserialize as _;
+use serde_json::{Value, value::to_raw_value};
+use tokio::process::Command;
 
-/// A device of a controller: the real app-server as its child, on a TPM.
+use crate::controller::Proof;
+
+/// A device of a controller.
 pub struct Device {
-    child: Child,
-    input: ChildStdin,
-    output: BufReader<ChildStdout>,
-    next_id: i64,
-}
-
-/// A key, as the device tells of it.
-#[derive(Clone, Debug)]
-pub struct DeviceKey {
-    /// `keyId`
-    pub key_id: String,
-    /// `publicKeySpkiDerBase64`
-    pub public_key: String,
-    /// `protectionClass`
-    pub protection_class: String,
+    client: Client,
 }
 
 impl Device {
-    /// Spawns the app-server and shakes hands. `tpm` is an address such as `unix:PATH`.
-    pub fn spawn(program: &Path, home: &Path, tpm: &str) -> Result<Self> {
-        let mut child = Command::new(program)
+    /// Spawns the app-server. `tpm` is an address such as `unix:PATH`.
+    pub async fn spawn(program: &Path, home: &Path, tpm: &str) -> Result<Self> {
+        let mut command = Command::new(program);
+        command
             .args(["app-server", "--allow-simulated-tpm", "--tpm", tpm, "--home"])
             .arg(home)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
             .stderr(crate::log())
-            .spawn()
-            .with_context(|| format!("cannot spawn {}", program.display()))?;
-        let input = child.stdin.take().context("a pipe")?;
-        let output = BufReader::new(child.stdout.take().context("a pipe")?);
-        let mut device = Self { child, input, output, next_id: 0 };
-        let client = json!({"name": "controller", "version": env!("CARGO_PKG_VERSION")});
-        device.ask("initialize", &json!({"clientInfo": client}))?;
-        Ok(device)
-    }
-
-    /// Makes a request, which must succeed.
-    pub fn ask(&mut self, method: &str, params: &Value) -> Result<Value> {
-        let answer = self.call(method, params)?;
-        answer.map_err(|reason| anyhow::anyhow!("{method} was refused: {reason}"))
-    }
-
-    /// Makes a request: its result, or the reason why it was refused.
-    pub fn call(&mut self, method: &str, params: &Value) -> Result<Result<Value, String>> {
-        let request = json!({"id": self.next_id, "method": method, "params": params});
-        self.next_id += 1;
-        writeln!(self.input, "{request}")?;
-        let mut line = String::new();
-        self.output.read_line(&mut line)?;
-        let mut answer: Value = serde_json::from_str(&line).context("the device is gone")?;
-        if let Some(result) = answer.get_mut("result") {
-            return Ok(Ok(result.take()));
-        }
-        let reason = answer.pointer("/error/data/reason").and_then(Value::as_str);
-        Ok(Err(reason.unwrap_or("no reason").to_owned()))
+            .kill_on_drop(true);
+        let settings = ClientSettings::new("controller", env!("CARGO_PKG_VERSION"));
+        let client = Client::spawn(&mut command, &settings).await;
+        let client = client.with_context(|| format!("cannot spawn {}", program.display()))?;
+        Ok(Self { client })
     }
 
     /// Creates a key for an account and a client.
-    pub fn create_key(&mut self, account: &str, client: &str) -> Result<DeviceKey> {
-        let binding = json!({"accountUserId": account, "clientId": client});
-        let key = self.ask("device/key/create", &binding)?;
-        let text = |member: &str| key.get(member).and_then(Value::as_str).map(str::to_owned);
-        Ok(DeviceKey {
-            key_id: text("keyId").context("keyId")?,
-            public_key: text("publicKeySpkiDerBase64").context("publicKeySpkiDerBase64")?,
-            protection_class: text("protectionClass").context("protectionClass")?,
-        })
+    pub async fn create_key(&mut self, account: &str, client: &str) -> Result<KeyResult> {
+        let params = CreateParams::new(&account.parse()?, &client.parse()?, None);
+        Ok(self.client.create(&params).await?.into_value())
+    }
+
+    /// Signs a statement: a proof, or the reason of the refusal.
+    pub async fn sign(
+        &mut self,
+        key: &KeyResult,
+        statement: &Value,
+    ) -> Result<Result<Proof, String>> {
+        let params = SignParams::new(&key.key_id, to_raw_value(statement)?);
+        let signed = or_reason(self.client.sign(&params).await)?;
+        Ok(signed.map(|signed| Proof {
+            signed_payload: Base64::encode_string(&signed.signed_payload),
+            signature: Base64::encode_string(&signed.signature.to_der()),
+        }))
+    }
+
+    /// Shows which TPM holds the key, for the attestation challenge in an enrollment challenge.
+    pub async fn identity(&mut self, key: &KeyResult, challenge: &Value) -> Result<Value> {
+        let identity = self.identity_for(key, challenge).await?;
+        identity.map_err(|reason| anyhow::anyhow!("no identity: {reason}"))
+    }
+
+    /// As [`identity`](Self::identity), or the reason of the refusal.
+    pub async fn identity_for(
+        &mut self,
+        key: &KeyResult,
+        challenge: &Value,
+    ) -> Result<Result<Value, String>> {
+        let params = identity_params(key, challenge)?;
+        json(self.client.identity(&params).await)
+    }
+
+    /// Opens a credential and has the key certified: the activation, or the reason of the refusal.
+    pub async fn activate(
+        &mut self,
+        key: &KeyResult,
+        challenge: &Value,
+        credential: &Value,
+    ) -> Result<Result<Value, String>> {
+        let credential = Credential::deserialize(credential)?;
+        let params = ActivateParams::new(identity_params(key, challenge)?, &credential);
+        json(self.client.activate(&params).await)
     }
 }
 
-impl Drop for Device {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+fn identity_params(key: &KeyResult, challenge: &Value) -> Result<IdentityParams> {
+    let challenge = challenge.get("attestation").context("an attestation challenge")?;
+    Ok(IdentityParams::new(&key.key_id, to_raw_value(challenge)?, None))
+}
+
+fn json<T>(answer: Result<Received<T>, ClientError>) -> Result<Result<Value, String>> {
+    let answer = or_reason(answer)?;
+    Ok(match answer {
+        Ok(received) => Ok(serde_json::from_str(received.json())?),
+        Err(reason) => Err(reason),
+    })
+}
+
+/// The result, or the reason of a refusal. Any other error ends the demo.
+fn or_reason<T>(answer: Result<T, ClientError>) -> Result<Result<T, String>> {
+    match answer {
+        Ok(result) => Ok(Ok(result)),
+        Err(ClientError::Refused { error, .. }) => {
+            let reason = error.data.reason.map(|reason| reason.to_string());
+            Ok(Err(reason.unwrap_or_else(|| "no reason".to_owned())))
+        }
+        Err(error) => Err(error.into()),
     }
 }

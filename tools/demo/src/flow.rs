@@ -1,22 +1,19 @@
 //! What a controller does between its device and the relying party.
 
 use anyhow::{Context as _, Result};
-use base64ct::{Base64, Encoding as _};
-use device_key_types::{
-    DeviceKeyId, ProtectionClass, PublicKey, Sha256Digest, payload::device_identity_digest,
-};
+use device_key_client::key::KeyResult;
+use device_key_types::{Sha256Digest, payload::device_identity_digest};
 use serde_json::{Map, Value, json};
 
-use crate::{Controller, Device, DeviceKey, Proof, Refused};
+use crate::{
+    controller::{Controller, Proof, Refused},
+    device::Device,
+};
 
 /// The enrollment statement that answers a challenge.
-pub fn enrollment_statement(challenge: &Value, key: &DeviceKey) -> Result<Value> {
-    let spki = Base64::decode_vec(&key.public_key).ok().context("base64")?;
-    let identity = device_identity_digest(
-        &key.key_id.parse::<DeviceKeyId>()?,
-        key.protection_class.parse::<ProtectionClass>()?,
-        &PublicKey::from_spki_der(&spki)?,
-    )?;
+pub fn enrollment_statement(challenge: &Value, key: &KeyResult) -> Result<Value> {
+    let class = key.protection_class.known().context("a known protection class")?;
+    let identity = device_identity_digest(&key.key_id, class, &key.public_key)?;
     let mut statement = members(challenge)?;
     statement.remove("attestation");
     statement.insert("deviceIdentitySha256Base64url".to_owned(), json!(identity.to_string()));
@@ -42,53 +39,8 @@ pub fn text<'a>(answer: &'a Value, member: &str) -> Result<&'a str> {
     answer.get(member).and_then(Value::as_str).with_context(|| member.to_owned())
 }
 
-impl Device {
-    /// Signs a statement: a proof, or the reason of the refusal.
-    pub fn sign(&mut self, key: &DeviceKey, statement: &Value) -> Result<Result<Proof, String>> {
-        let params = json!({"keyId": key.key_id, "payload": statement});
-        Ok(match self.call("device/key/sign", &params)? {
-            Ok(signed) => Ok(Proof {
-                signed_payload: text(&signed, "signedPayloadBase64")?.to_owned(),
-                signature: text(&signed, "signatureDerBase64")?.to_owned(),
-            }),
-            Err(reason) => Err(reason),
-        })
-    }
-
-    /// Shows which TPM holds the key, for the attestation challenge in an enrollment challenge.
-    pub fn identity(&mut self, key: &DeviceKey, challenge: &Value) -> Result<Value> {
-        let identity = self.identity_for(key, challenge)?;
-        identity.map_err(|reason| anyhow::anyhow!("no identity: {reason}"))
-    }
-
-    /// The same, or the reason of the refusal.
-    pub fn identity_for(
-        &mut self,
-        key: &DeviceKey,
-        challenge: &Value,
-    ) -> Result<Result<Value, String>> {
-        let challenge = challenge.get("attestation").context("an attestation challenge")?;
-        let params = json!({"keyId": key.key_id, "challenge": challenge});
-        self.call("device/key/attestation/identity", &params)
-    }
-
-    /// Opens a credential and has the key certified: the activation, or the reason of the refusal.
-    pub fn activate(
-        &mut self,
-        key: &DeviceKey,
-        challenge: &Value,
-        credential: &Value,
-    ) -> Result<Result<Value, String>> {
-        let mut params = members(credential)?;
-        let challenge = challenge.get("attestation").context("an attestation challenge")?;
-        params.insert("keyId".to_owned(), json!(key.key_id));
-        params.insert("challenge".to_owned(), challenge.clone());
-        self.call("device/key/attestation/activate", &Value::Object(params))
-    }
-}
-
 /// What the relying party is told of a key.
-pub fn claim(challenge: &Value, key: &DeviceKey) -> Result<Value> {
+pub fn claim(challenge: &Value, key: &KeyResult) -> Result<Value> {
     Ok(json!({
         "challengeId": text(challenge, "challengeId")?,
         "keyId": key.key_id,
@@ -108,7 +60,7 @@ impl Controller {
     pub async fn send_identity(
         &self,
         challenge: &Value,
-        key: &DeviceKey,
+        key: &KeyResult,
         identity: &Value,
     ) -> Result<Result<Value, Refused>> {
         let mut body = claim(challenge, key)?;
@@ -120,7 +72,7 @@ impl Controller {
     pub async fn enroll(
         &self,
         challenge: &Value,
-        key: &DeviceKey,
+        key: &KeyResult,
         proof: &Proof,
         activation: Option<&Value>,
     ) -> Result<Result<Value, Refused>> {
@@ -138,24 +90,24 @@ impl Controller {
     pub async fn enroll_attested(
         &self,
         device: &mut Device,
-        key: &DeviceKey,
+        key: &KeyResult,
         client: &str,
     ) -> Result<Value> {
         let challenge = self.enrollment_challenge(client).await?;
-        let identity = device.identity(key, &challenge)?;
+        let identity = device.identity(key, &challenge).await?;
         let credential = self.send_identity(&challenge, key, &identity).await?;
         let credential =
             credential.map_err(|refused| anyhow::anyhow!("no credential: {refused}"))?;
-        let activation = device.activate(key, &challenge, &credential)?;
+        let activation = device.activate(key, &challenge, &credential).await?;
         let activation = activation.map_err(|reason| anyhow::anyhow!("no activation: {reason}"))?;
-        let proof = device.sign(key, &enrollment_statement(&challenge, key)?)?;
+        let proof = device.sign(key, &enrollment_statement(&challenge, key)?).await?;
         let proof = proof.map_err(|reason| anyhow::anyhow!("no proof: {reason}"))?;
         let enrolled = self.enroll(&challenge, key, &proof, Some(&activation)).await?;
         enrolled.map_err(|refused| anyhow::anyhow!("not enrolled: {refused}"))
     }
 
     /// Asks for a connection: the invitation, or the refusal.
-    pub async fn invite(&self, key: &DeviceKey) -> Result<Result<Value, Refused>> {
+    pub async fn invite(&self, key: &KeyResult) -> Result<Result<Value, Refused>> {
         self.post("/challenge", &json!({"keyId": key.key_id})).await
     }
 }

@@ -14,7 +14,7 @@ use std::process::Stdio;
 
 pub use backend::{Account, Backend, PATH_PREFIX, Settings, write_accounts};
 pub use controller::{Connection, Controller, Proof, Refused};
-pub use device::{Device, DeviceKey};
+pub use device::Device;
 
 /// Where the programs' logs go: nowhere, unless `RUST_LOG` says what to show.
 fn log() -> Stdio {

@@ -1,11 +1,14 @@
+//! The story that the demo tells: each step, and what should come of it.
+
 use std::{
     path::Path,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result};
+use device_key_client::key::KeyResult;
 use device_key_demo::{
-    Account, Backend, Connection, Controller, Device, DeviceKey, Proof, Refused, Settings,
+    Account, Backend, Connection, Controller, Device, Proof, Refused, Settings,
     flow::{connection_statement, enrollment_statement, text},
     write_accounts,
 };
@@ -37,8 +40,8 @@ pub(crate) async fn play(
     relying_party: &Path,
     registry: Registry,
 ) -> Result<Table> {
-    let mut story = Story::begin(device_key, relying_party, registry)?;
-    let key = story.device.create_key(&story.account.id, CLIENT)?;
+    let mut story = Story::begin(device_key, relying_party, registry).await?;
+    let key = story.device.create_key(&story.account.id, CLIENT).await?;
     let connection = story.enrolls_and_connects(&key).await?;
     story.proofs_are_refused(&key).await?;
     story.attestations_are_refused(&key).await?;
@@ -62,7 +65,7 @@ struct Story {
 }
 
 impl Story {
-    fn begin(device_key: &Path, relying_party: &Path, registry: Registry) -> Result<Self> {
+    async fn begin(device_key: &Path, relying_party: &Path, registry: Registry) -> Result<Self> {
         let scratch = tempfile::Builder::new().prefix("device-key-demo-").tempdir()?;
         let at = |name: &str| scratch.path().join(name);
         let (certified, uncertified) = (Swtpm::start_with_endorsement(), Swtpm::start());
@@ -90,8 +93,8 @@ impl Story {
             table: Table::default(),
             account,
             other,
-            device: Device::spawn(device_key, &at("device"), &certified.address())?,
-            foreign: Device::spawn(device_key, &at("foreign"), &uncertified.address())?,
+            device: Device::spawn(device_key, &at("device"), &certified.address()).await?,
+            foreign: Device::spawn(device_key, &at("foreign"), &uncertified.address()).await?,
             backend,
             impatient,
             _tpms: [certified, uncertified],
@@ -103,21 +106,21 @@ impl Story {
         self.backend.controller(&self.account)
     }
 
-    async fn enrolls_and_connects(&mut self, key: &DeviceKey) -> Result<Connection> {
+    async fn enrolls_and_connects(&mut self, key: &KeyResult) -> Result<Connection> {
         self.table.section("A key is attested, enrolled, and opens a connection");
         let controller = self.controller();
         let challenge = controller.enrollment_challenge(CLIENT).await?;
-        let identity = self.device.identity(key, &challenge)?;
+        let identity = self.device.identity(key, &challenge).await?;
         let endorsement_key = text(&identity, "endorsementKey")?;
         self.table.row("the device shows its endorsement key", "ecc_p384", endorsement_key);
         let credential = controller.send_identity(&challenge, key, &identity).await?;
         self.table.row("the relying party makes a credential", "ok", outcome(&credential));
         let credential = credential.unwrap_or_default();
-        let activation = self.device.activate(key, &challenge, &credential)?;
+        let activation = self.device.activate(key, &challenge, &credential).await?;
         let opened = activation.as_ref().map_or_else(String::as_str, |_| "ok");
         self.table.row("the TPM opens it and certifies the key", "ok", opened);
         let activation = activation.unwrap_or_default();
-        let proof = signed(self.device.sign(key, &enrollment_statement(&challenge, key)?)?)?;
+        let proof = signed(self.device.sign(key, &enrollment_statement(&challenge, key)?).await?)?;
         let enrolled = controller.enroll(&challenge, key, &proof, Some(&activation)).await?;
         let kind = enrolled.as_ref().map(|device| text(device, "verifiedKind"));
         let kind = match kind {
@@ -145,7 +148,7 @@ impl Story {
         Ok(connection)
     }
 
-    async fn proofs_are_refused(&mut self, key: &DeviceKey) -> Result<()> {
+    async fn proofs_are_refused(&mut self, key: &KeyResult) -> Result<()> {
         self.table.section("Proofs that are refused");
         let controller = self.controller();
 
@@ -154,7 +157,8 @@ impl Story {
         self.table.row("one bit of the statement changed", "invalid_signature", outcome(&tampered));
 
         let challenge = controller.enrollment_challenge(CLIENT).await?;
-        let enrollment = signed(self.device.sign(key, &enrollment_statement(&challenge, key)?)?)?;
+        let enrollment =
+            signed(self.device.sign(key, &enrollment_statement(&challenge, key)?).await?)?;
         let token = self.token(&controller, key).await?;
         let crossed = controller.connect(&token, &key.key_id, &enrollment).await?;
         let what = "an enrollment proof for a connection";
@@ -163,7 +167,7 @@ impl Story {
         let invitation = invited(controller.invite(key).await?)?;
         let mut statement = connection_statement(&invitation)?;
         set(&mut statement, "targetOrigin", "http://127.0.0.1:1");
-        let proof = signed(self.device.sign(key, &statement)?)?;
+        let proof = signed(self.device.sign(key, &statement).await?)?;
         let token = text(&invitation, "token")?;
         let foreign = controller.connect(token, &key.key_id, &proof).await?;
         let expected = "field_mismatch targetOrigin";
@@ -171,7 +175,7 @@ impl Story {
 
         let mut statement = connection_statement(&invited(controller.invite(key).await?)?)?;
         set(&mut statement, "targetOrigin", "https://evil.example");
-        let refused = reason(self.device.sign(key, &statement)?);
+        let refused = reason(self.device.sign(key, &statement).await?);
         let what = "a foreign origin, which no device signs for";
         self.table.row(what, "origin_not_allowed", refused);
 
@@ -180,7 +184,7 @@ impl Story {
         let what = "another account's token, for this device";
         self.table.row(what, "device_unknown", outcome(&refused));
         let theirs = stranger.enrollment_challenge(CLIENT).await?;
-        let refused = reason(self.device.sign(key, &enrollment_statement(&theirs, key)?)?);
+        let refused = reason(self.device.sign(key, &enrollment_statement(&theirs, key)?).await?);
         self.table.row("another account's challenge, to this key", "binding_mismatch", refused);
         let refused = stranger.enroll(&challenge, key, &enrollment, None).await?;
         let what = "this account's challenge, answered by the other";
@@ -192,30 +196,30 @@ impl Story {
         sleep(PAST_ITS_CHALLENGES).await;
         let late = hasty.connect(&token, &key.key_id, &proof).await?;
         self.table.row("an expired token", "connection_token_refused", outcome(&late));
-        let refused = reason(self.device.sign(key, &connection_statement(&invitation)?)?);
+        let refused = reason(self.device.sign(key, &connection_statement(&invitation)?).await?);
         self.table.row("an expired statement, which no device signs", "expired", refused);
         Ok(())
     }
 
-    async fn attestations_are_refused(&mut self, key: &DeviceKey) -> Result<()> {
+    async fn attestations_are_refused(&mut self, key: &KeyResult) -> Result<()> {
         self.table.section("Attestations that are refused");
         let controller = self.controller();
-        let unattested = self.device.create_key(&self.account.id, CLIENT)?;
+        let unattested = self.device.create_key(&self.account.id, CLIENT).await?;
         let challenge = controller.enrollment_challenge(CLIENT).await?;
         let statement = enrollment_statement(&challenge, &unattested)?;
-        let proof = signed(self.device.sign(&unattested, &statement)?)?;
+        let proof = signed(self.device.sign(&unattested, &statement).await?)?;
         let refused = controller.enroll(&challenge, &unattested, &proof, None).await?;
         self.table.row("a key that is not attested", "attestation_required", outcome(&refused));
 
-        let foreign_key = self.foreign.create_key(&self.account.id, CLIENT)?;
+        let foreign_key = self.foreign.create_key(&self.account.id, CLIENT).await?;
         let challenge = controller.enrollment_challenge(CLIENT).await?;
-        let foreign = self.foreign.identity(&foreign_key, &challenge)?;
+        let foreign = self.foreign.identity(&foreign_key, &challenge).await?;
         let refused = controller.send_identity(&challenge, &foreign_key, &foreign).await?;
         self.table.row("a TPM that nobody certified", "no_certificate", outcome(&refused));
 
         // The certificate is good and public, the keys are in a TPM: in another one.
         let mut borrowed = foreign;
-        let genuine = self.device.identity(&unattested, &challenge)?;
+        let genuine = self.device.identity(&unattested, &challenge).await?;
         for member in
             ["endorsementKey", "endorsementKeyPublicBase64", "endorsementKeyCertificatesBase64"]
         {
@@ -226,27 +230,27 @@ impl Story {
         }
         let credential = controller.send_identity(&challenge, &foreign_key, &borrowed).await?;
         let credential = credential.map_err(|refused| anyhow::anyhow!("{refused}"))?;
-        let refused = reason(self.foreign.activate(&foreign_key, &challenge, &credential)?);
+        let refused = reason(self.foreign.activate(&foreign_key, &challenge, &credential).await?);
         let not_activated = "credential_not_activated";
         self.table.row("another TPM's certificate, at that key's TPM", not_activated, refused);
-        let refused = reason(self.device.activate(&unattested, &challenge, &credential)?);
+        let refused = reason(self.device.activate(&unattested, &challenge, &credential).await?);
         let what = "an attestation key of another TPM, at the certified one";
         self.table.row(what, not_activated, refused);
 
         let challenge = controller.enrollment_challenge(CLIENT).await?;
-        let refused = reason(self.device.identity_for(key, &elsewhere(&challenge))?);
+        let refused = reason(self.device.identity_for(key, &elsewhere(&challenge)).await?);
         let what = "a challenge of a foreign backend, to the device";
         self.table.row(what, "origin_not_allowed", refused);
         Ok(())
     }
 
-    async fn is_revoked(&mut self, key: &DeviceKey, mut connection: Connection) -> Result<()> {
+    async fn is_revoked(&mut self, key: &KeyResult, mut connection: Connection) -> Result<()> {
         self.table.section("A device is revoked");
         let controller = self.controller();
         let devices =
             controller.devices().await?.map_err(|refused| anyhow::anyhow!("{refused}"))?;
         let listed = devices.pointer("/devices/0/keyId").and_then(Value::as_str);
-        self.table.row("it is listed", &key.key_id, listed.unwrap_or("nothing"));
+        self.table.row("it is listed", &key.key_id.to_string(), listed.unwrap_or("nothing"));
         // By the other process: the one with the connection has to notice.
         let elsewhere = self.impatient.controller(&self.account);
         let begun = Instant::now();
@@ -265,14 +269,14 @@ impl Story {
     async fn connection_proof(
         &mut self,
         controller: &Controller,
-        key: &DeviceKey,
+        key: &KeyResult,
     ) -> Result<(String, Proof)> {
         let invitation = invited(controller.invite(key).await?)?;
-        let proof = signed(self.device.sign(key, &connection_statement(&invitation)?)?)?;
+        let proof = signed(self.device.sign(key, &connection_statement(&invitation)?).await?)?;
         Ok((text(&invitation, "token")?.to_owned(), proof))
     }
 
-    async fn token(&self, controller: &Controller, key: &DeviceKey) -> Result<String> {
+    async fn token(&self, controller: &Controller, key: &KeyResult) -> Result<String> {
         Ok(text(&invited(controller.invite(key).await?)?, "token")?.to_owned())
     }
 }

@@ -1,3 +1,5 @@
+//! The table that the demo prints.
+
 use anstyle::{AnsiColor, Style};
 
 /// What was tried, and what came of it.

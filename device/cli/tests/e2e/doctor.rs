@@ -157,5 +157,7 @@ fn the_demo_goes_as_expected() {
     let output = run(&mut on("demo", &home.path(), &swtpm.address()));
     assert_eq!(output.status.code(), Some(0));
     assert_eq!(home.assert_at_rest().len(), 1, "the demo's key is kept where a home is named");
-    assert_eq!(run(&mut on("demo", &home.path(), ABSENT)).status.code(), NOT_AS_EXPECTED);
+    let output = run(&mut on("demo", &home.path(), ABSENT));
+    assert_eq!(output.status.code(), NOT_AS_EXPECTED);
+    assert!(!output.stderr.is_empty(), "the log explains an outcome that is not as expected");
 }

@@ -1,3 +1,5 @@
+//! The client that measures the servers in turns.
+
 use std::{
     io::{self, BufRead as _, BufReader, Write as _},
     os::unix::net::UnixStream,
@@ -7,12 +9,22 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use clap::Args;
-use serde_json::{Value, json};
+use device_key_client::{
+    initialize::{self, InitializeResult},
+    key::{self, KeyResult},
+    write_request,
+};
+use device_key_types::ProtectionPolicy;
+use serde::{Serialize, de::DeserializeOwned};
 
 use super::{Measured, agent::Agent, floor};
-use crate::{child::LineServer, figures::Samples, statement};
+use crate::{
+    child::{LineServer, result},
+    figures::Samples,
+    statement,
+};
 
 const ROUNDS: usize = 20;
 const REQUESTS: usize = 200;
@@ -51,7 +63,7 @@ impl Lines {
     /// Connects and shakes hands.
     fn initialized(socket: &Path) -> Result<Self> {
         let mut lines = Self::connect(socket)?;
-        lines.call("initialize", &json!({"clientInfo": {"name": "bench", "version": "0"}}))?;
+        let _: InitializeResult = lines.call(initialize::METHOD, &statement::initialize())?;
         Ok(lines)
     }
 
@@ -70,25 +82,18 @@ impl Lines {
         Ok(())
     }
 
-    fn call(&mut self, method: &str, params: &Value) -> Result<Value> {
-        let line = format!("{}\n", json!({"id": 0, "method": method, "params": params}));
-        self.exchange(line.as_bytes())?;
-        let mut answer: Value = serde_json::from_slice(&self.answer)?;
-        ensure!(answer.get("error").is_none(), "{method}: {answer}");
-        answer.get_mut("result").map(Value::take).context("neither result nor error")
+    fn call<T: DeserializeOwned>(&mut self, method: &str, params: &impl Serialize) -> Result<T> {
+        self.exchange(&write_request(0, method, params)?)?;
+        result(method, &self.answer)
     }
 }
 
 /// Measures all servers in turns and prints what it found as JSON.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let mut ours = Lines::initialized(&arguments.ours)?;
-    let mut params = statement::binding();
-    if let Some(params) = params.as_object_mut() {
-        params.insert("protectionPolicy".into(), "allow_os_protected_nonextractable".into());
-    }
-    let created = ours.call("device/key/create", &params)?;
-    let key_id = created.get("keyId").and_then(Value::as_str).context("keyId")?;
-    let line = statement::sign_line(key_id)?;
+    let policy = ProtectionPolicy::AllowOsProtectedNonextractable;
+    let created: KeyResult = ours.call(key::CREATE, &statement::create(Some(policy))?)?;
+    let line = statement::sign_line(&created.key_id.to_string())?;
     let floor_line = statement::sign_line(floor::KEY_ID)?;
     let mut floor = Lines::connect(&arguments.floor)?;
     let mut agent = Agent::connect(&arguments.agent)?;
