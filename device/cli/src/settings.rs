@@ -3,7 +3,7 @@
 
 use std::{env, path::PathBuf};
 
-use device_key::{AddedBackend, Limits, RemoteControlPolicy};
+use device_key::{AddedBackend, RemoteControlPolicy, StoreLimits};
 use device_key_config::{
     Config, ConfigError, ConfigFile, LimitSettings, ListenAddress, Providers, Service, ServiceMode,
     WebSocket,
@@ -111,8 +111,8 @@ impl Settings {
     }
 
     /// What the key store may take on at a time.
-    pub(crate) fn store_limits(&self) -> Limits {
-        Limits {
+    pub(crate) fn store_limits(&self) -> StoreLimits {
+        StoreLimits {
             keys_per_owner: self.limits.keys_per_user.get(),
             waiting_per_provider: self.limits.waiting_per_provider.as_count(),
             waiting_per_owner: self.limits.waiting_per_user.as_count(),

@@ -28,7 +28,7 @@
 //! use std::sync::Arc;
 //!
 //! use device_key::{
-//!     DeviceKeyStore, Limits, LocalPeer, OwnerUid, Parts, RemoteControlPolicy, Transport,
+//!     DeviceKeyStore, LocalPeer, OwnerUid, Parts, RemoteControlPolicy, StoreLimits, Transport,
 //! };
 //! use device_key_testing::{MemoryBindings, MemoryProvider};
 //! use device_key_types::{
@@ -40,7 +40,7 @@
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let store = DeviceKeyStore::new(Parts {
 //!     policy: RemoteControlPolicy::default(),
-//!     limits: Limits::default(),
+//!     limits: StoreLimits::default(),
 //!     clock: Arc::new(SystemClock),
 //!     random: Arc::new(OsRandom),
 //!     bindings: MemoryBindings::new(),
@@ -109,5 +109,6 @@ pub use provider::{
 };
 pub use signing_input::{KeyReference, SELF_TEST_MESSAGE, SigningInput};
 pub use store::{
-    DeviceKey, DeviceKeyStore, KeyPage, Limits, Parts, ProviderStatus, Recovery, SignedStatement,
+    DeviceKey, DeviceKeyStore, KeyPage, Parts, ProviderStatus, Recovery, SignedStatement,
+    StoreLimits,
 };

@@ -21,7 +21,7 @@ use tokio::{
 };
 use tracing::{Instrument as _, Span, debug_span, field, info_span};
 
-pub use limits::Limits;
+pub use limits::StoreLimits;
 pub use list::KeyPage;
 pub use recover::Recovery;
 pub use sign::SignedStatement;
@@ -38,7 +38,7 @@ pub struct Parts {
     /// Which statements may go where.
     pub policy: RemoteControlPolicy,
     /// How much one may have at a time.
-    pub limits: Limits,
+    pub limits: StoreLimits,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Where key ids come from.
@@ -84,7 +84,7 @@ pub struct ProviderStatus {
 
 struct Inner {
     policy: RemoteControlPolicy,
-    limits: Limits,
+    limits: StoreLimits,
     clock: Arc<dyn Clock>,
     random: Arc<dyn RandomSource>,
     bindings: Arc<dyn DeviceKeyBindingStore>,
@@ -98,7 +98,7 @@ struct LanedProvider {
 }
 
 impl LanedProvider {
-    fn new(provider: Arc<dyn DeviceKeyProvider>, limits: &Limits) -> Arc<Self> {
+    fn new(provider: Arc<dyn DeviceKeyProvider>, limits: &StoreLimits) -> Arc<Self> {
         let ProviderDescription { name, concurrency, .. } = provider.description();
         let lane = Lane::new(name, concurrency, limits.waiting_for_provider());
         Arc::new(Self { provider, lane })

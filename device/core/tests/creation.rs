@@ -241,7 +241,7 @@ async fn a_key_of_a_provider_that_is_not_there_waits_for_it() {
 
     let other = MemoryProvider::hardware().named("another");
     let without = DeviceKeyStore::new(device_key::Parts {
-        limits: device_key::Limits::default(),
+        limits: device_key::StoreLimits::default(),
         policy: device_key::RemoteControlPolicy::default(),
         clock: Arc::new(device_key_testing::FixedClock::at(samples::NOW)),
         random: Arc::new(device_key_types::OsRandom),

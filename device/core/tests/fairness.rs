@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use device_key::{ConnectionId, DeviceKeyProvider as _, DeviceKeyStore, Limits, LocalPeer};
+use device_key::{ConnectionId, DeviceKeyProvider as _, DeviceKeyStore, LocalPeer, StoreLimits};
 use device_key_testing::{
     Assembly, Gate, HookedProvider, MemoryProvider,
     ProviderOperation::{self, Create, Sign},
@@ -31,7 +31,7 @@ struct Crowd {
 }
 
 impl Crowd {
-    fn new(limits: Limits) -> Self {
+    fn new(limits: StoreLimits) -> Self {
         let gate = Gate::opened(Sign);
         let provider = HookedProvider::new(MemoryProvider::hardware()).with(gate.hook());
         let store = Assembly::new().limits(limits).provider(provider).store();
@@ -79,7 +79,7 @@ impl Crowd {
 }
 
 async fn position_of_newcomer(newcomer: LocalPeer) -> usize {
-    let mut crowd = Crowd::new(Limits::default());
+    let mut crowd = Crowd::new(StoreLimits::default());
     let flooding = peer(1000, 1);
     let (flooders, own) = (crowd.key(flooding).await, crowd.key(newcomer).await);
     crowd.occupy(flooding, flooders).await;
@@ -110,7 +110,8 @@ async fn a_flood_on_one_connection_delays_another_of_the_same_user_by_one_turn()
 
 #[tokio::test]
 async fn a_user_who_waits_too_much_is_refused_and_others_are_not() {
-    let limits = Limits { waiting_per_owner: 3, waiting_per_provider: 5, ..Limits::default() };
+    let limits =
+        StoreLimits { waiting_per_owner: 3, waiting_per_provider: 5, ..StoreLimits::default() };
     let mut crowd = Crowd::new(limits);
     let (first, second, third) = (peer(1, 1), peer(2, 2), peer(3, 3));
     let keys = [crowd.key(first).await, crowd.key(second).await, crowd.key(third).await];
@@ -131,8 +132,8 @@ async fn a_user_who_waits_too_much_is_refused_and_others_are_not() {
     assert_eq!((of("first"), of("second"), of("third")), (6, 2, 1), "answers, refusals included");
 }
 
-fn impatient() -> Limits {
-    Limits { operation: Duration::from_millis(200), ..Limits::default() }
+fn impatient() -> StoreLimits {
+    StoreLimits { operation: Duration::from_millis(200), ..StoreLimits::default() }
 }
 
 #[tokio::test]

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use device_key::{
-    DeviceKeyProvider as _, DeviceKeyStore, KeyPage, Limits, LocalPeer, Page, ProviderErrorKind,
-    Recovery,
+    DeviceKeyProvider as _, DeviceKeyStore, KeyPage, LocalPeer, Page, ProviderErrorKind, Recovery,
+    StoreLimits,
 };
 use device_key_testing::{
     Assembly, Faults, Gate, HookedProvider, IntoProviderError as _, MemoryProvider,
@@ -139,7 +139,7 @@ async fn a_list_holds_every_key_of_the_caller_once() {
 #[tokio::test]
 async fn a_quota_is_each_owners_own_and_a_refusal_leaves_nothing() {
     let provider = Arc::new(MemoryProvider::hardware());
-    let limits = Limits { keys_per_owner: 2, ..Limits::default() };
+    let limits = StoreLimits { keys_per_owner: 2, ..StoreLimits::default() };
     let store = Assembly::new().limits(limits).shared_provider(provider.clone()).store();
     let first = create(&store, &PEER).await.unwrap();
     create(&store, &PEER).await.unwrap();

@@ -7,7 +7,8 @@ use std::{
 };
 
 use device_key::{
-    DeviceKeyBindingStore, DeviceKeyProvider, DeviceKeyStore, Limits, Parts, RemoteControlPolicy,
+    DeviceKeyBindingStore, DeviceKeyProvider, DeviceKeyStore, Parts, RemoteControlPolicy,
+    StoreLimits,
 };
 use device_key_private_fs::{PrivateDir, PrivateFsError};
 use device_key_provider_os::{ConditionReport, OsProvider, OsSettings};
@@ -51,7 +52,7 @@ pub struct HostBuilder {
     credentials: Option<PathBuf>,
     configuration: Vec<PathBuf>,
     policy: RemoteControlPolicy,
-    limits: Limits,
+    limits: StoreLimits,
     clock: Arc<dyn Clock>,
     random: Arc<dyn RandomSource>,
 }
@@ -68,7 +69,7 @@ impl Host {
             credentials: None,
             configuration: Vec::new(),
             policy: RemoteControlPolicy::default(),
-            limits: Limits::default(),
+            limits: StoreLimits::default(),
             clock: Arc::new(SystemClock),
             random: Arc::new(OsRandom),
         }
@@ -132,7 +133,7 @@ impl HostBuilder {
 
     /// Bounds keys, waiting operations and the time of an operation.
     #[must_use]
-    pub const fn limits(mut self, limits: Limits) -> Self {
+    pub const fn limits(mut self, limits: StoreLimits) -> Self {
         self.limits = limits;
         self
     }

@@ -5,7 +5,7 @@
 
 use std::{error::Error, sync::Arc};
 
-use device_key::{DeviceKeyStore, Limits, Parts, RemoteControlPolicy};
+use device_key::{DeviceKeyStore, Parts, RemoteControlPolicy, StoreLimits};
 use device_key_server::{AppServer, Methods, ServerDescription};
 use device_key_testing::{MemoryBindings, MemoryProvider};
 use device_key_types::{OsRandom, SystemClock};
@@ -21,7 +21,7 @@ struct GreetParams {
 fn host() -> Result<AppServer, Box<dyn Error>> {
     let store = DeviceKeyStore::new(Parts {
         policy: RemoteControlPolicy::default(),
-        limits: Limits::default(),
+        limits: StoreLimits::default(),
         clock: Arc::new(SystemClock),
         random: Arc::new(OsRandom),
         bindings: MemoryBindings::new(),

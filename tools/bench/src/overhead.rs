@@ -11,7 +11,9 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use device_key::{DeviceKeyStore, Limits, LocalPeer, Parts, RemoteControlPolicy, SignatureCheck};
+use device_key::{
+    DeviceKeyStore, LocalPeer, Parts, RemoteControlPolicy, SignatureCheck, StoreLimits,
+};
 use device_key_private_fs::PrivateDir;
 use device_key_server::{AppServer, Methods, ServerDescription, serve_stdio};
 use device_key_state::StateRuntime;
@@ -134,7 +136,7 @@ pub(crate) fn memory_server(home: &Path) -> Result<()> {
         MemoizedProvider::new(MemoryProvider::hardware().checked(SignatureCheck::AtCreation));
     let store = DeviceKeyStore::new(Parts {
         policy: RemoteControlPolicy::default(),
-        limits: Limits::default(),
+        limits: StoreLimits::default(),
         clock: Arc::new(SystemClock),
         random: Arc::new(OsRandom),
         bindings: Arc::new(StateRuntime::open(&home)?),

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use device_key::{
-    DeviceKeyBindingStore, DeviceKeyProvider, DeviceKeyStore, Limits, Parts, RemoteControlPolicy,
+    DeviceKeyBindingStore, DeviceKeyProvider, DeviceKeyStore, Parts, RemoteControlPolicy,
+    StoreLimits,
 };
 use device_key_types::RandomSource;
 
@@ -24,7 +25,7 @@ pub struct Assembly {
     hooked_bindings: HookedBindings,
     random: Arc<dyn RandomSource>,
     providers: Vec<Arc<dyn DeviceKeyProvider>>,
-    limits: Limits,
+    limits: StoreLimits,
 }
 
 impl Default for Assembly {
@@ -46,7 +47,7 @@ impl Assembly {
             recorder,
             random: Arc::new(SequenceRandom::default()),
             providers: Vec::new(),
-            limits: Limits::default(),
+            limits: StoreLimits::default(),
         }
     }
 
@@ -80,7 +81,7 @@ impl Assembly {
 
     /// Sets the limits.
     #[must_use]
-    pub fn limits(mut self, limits: Limits) -> Self {
+    pub fn limits(mut self, limits: StoreLimits) -> Self {
         self.limits = limits;
         self
     }

@@ -12,8 +12,8 @@ use std::{
 };
 
 use device_key::{
-    DeviceKeyBindingStore, DeviceKeyStore, Limits, LocalPeer, OwnerUid, Parts, ProviderError,
-    RemoteControlPolicy, Transport,
+    DeviceKeyBindingStore, DeviceKeyStore, LocalPeer, OwnerUid, Parts, ProviderError,
+    RemoteControlPolicy, StoreLimits, Transport,
 };
 use device_key_private_fs::PrivateDir;
 use device_key_provider_tpm::{TpmProvider, TpmSettings};
@@ -202,7 +202,7 @@ fn victim() {
     }
     let store = DeviceKeyStore::new(Parts {
         policy: RemoteControlPolicy::default(),
-        limits: Limits::default(),
+        limits: StoreLimits::default(),
         clock: Arc::new(SystemClock),
         random: Arc::new(OsRandom),
         bindings: Arc::new(bindings),

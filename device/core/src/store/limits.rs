@@ -12,7 +12,7 @@ pub(super) const WAITING_FOR_LOOK_UPS: WaitingLimits =
 
 /// How much one may have at a time. More is refused, not queued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct StoreLimits {
     /// Keys of one user, in whatever phase; more are `quota_exceeded`.
     pub keys_per_owner: u32,
     /// Operations that wait for one provider; more are `overloaded`.
@@ -23,7 +23,7 @@ pub struct Limits {
     pub operation: Duration,
 }
 
-impl Default for Limits {
+impl Default for StoreLimits {
     /// The time is longer than a prompt that a person answers.
     fn default() -> Self {
         Self {
@@ -35,7 +35,7 @@ impl Default for Limits {
     }
 }
 
-impl Limits {
+impl StoreLimits {
     pub(super) const fn waiting_for_provider(&self) -> WaitingLimits {
         WaitingLimits { in_all: self.waiting_per_provider, per_owner: self.waiting_per_owner }
     }
