@@ -1,3 +1,5 @@
+//! The input of an attestation: a challenge that passed every check.
+
 use std::fmt;
 
 use device_key_types::{
@@ -8,18 +10,18 @@ use device_key_types::{
 
 use crate::KeyReference;
 
-/// The only thing that a provider attests: a challenge that passed every check, and the one key that it
-/// may be answered with.
+/// The only input that a provider attests: a challenge that passed every check, and the one key
+/// that may answer the challenge.
 ///
-/// The fields are private, and [`authorize_attestation`](crate::authorize_attestation) alone makes one.
-/// What a TPM signs for it are digests of canonical statements; nobody chooses its `extraData`.
+/// The fields are private, so only [`authorize_attestation`](crate::authorize_attestation) makes
+/// this value. The TPM signs digests of canonical statements; no caller chooses its `extraData`.
 pub struct AttestationInput {
     key: KeyReference,
     claim: Claim,
 }
 
 impl AttestationInput {
-    /// Takes a claim about this key. For `authorize_attestation` alone.
+    /// Takes a claim about this key. Only `authorize_attestation` may call this.
     pub(crate) const fn from_authorized(key: KeyReference, claim: Claim) -> Self {
         Self { key, claim }
     }
@@ -29,12 +31,13 @@ impl AttestationInput {
         &self.key
     }
 
-    /// What the attestation key signs to show where it was made.
+    /// The digest that the attestation key signs to show in which TPM it was made.
     pub fn identity_digest(&self) -> Result<Sha256Digest, UnserializableError> {
         self.claim.identity_digest()
     }
 
-    /// What the attestation key signs to certify the device key, once it has this secret.
+    /// The digest that the attestation key signs to certify the device key, once the TPM has given
+    /// up this secret.
     pub fn certification_digest(
         &self,
         secret: &ActivatedSecret,

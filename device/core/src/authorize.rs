@@ -1,3 +1,5 @@
+//! The decisions that gate signing and attestation, as pure functions.
+
 use device_key_types::{
     AccountUserId, ClientId, FieldError, Reason, SignPayload, UnixTime,
     attestation::{Challenge, Claim},
@@ -6,11 +8,11 @@ use device_key_types::{
 
 use crate::{AttestationInput, DeviceKeyBinding, RemoteControlPolicy, SigningInput};
 
-/// Decides whether the bound key may sign this statement now, and if so gives the exact bytes.
+/// Decides whether the bound key may sign this statement now, and returns the exact bytes to sign.
 ///
-/// Every check stands here, whatever was checked before: target and expiry against the policy, then
-/// account and client against the binding that was read from the store. It is pure; whoever holds a
-/// [`SigningInput`] knows that all of it held at `now`.
+/// This function makes every check itself, even if the caller made some before: target and expiry
+/// against the policy, then account and client against the binding that was read from the store. It
+/// is pure, so a [`SigningInput`] proves that every check passed at `now`.
 pub fn authorize(
     policy: &RemoteControlPolicy,
     now: UnixTime,
@@ -22,8 +24,10 @@ pub fn authorize(
     Ok(SigningInput::from_authorized(binding.reference(), payload.signed_bytes()?))
 }
 
-/// Decides whether the bound key may be attested for this challenge now. The same checks in the same
-/// order as [`authorize`]; whoever holds an [`AttestationInput`] knows that all of it held at `now`.
+/// Decides whether the bound key may be attested for this challenge now.
+///
+/// The checks and their order are those of [`authorize`]. An [`AttestationInput`] proves that every
+/// check passed at `now`.
 pub fn authorize_attestation(
     policy: &RemoteControlPolicy,
     now: UnixTime,
@@ -63,7 +67,7 @@ pub enum AuthorizeError {
     /// The key is bound to another account or client.
     #[error("{}", Reason::BindingMismatch.message())]
     BindingMismatch,
-    /// The statement could not be written.
+    /// The statement could not be serialised.
     #[error(transparent)]
     Unserializable(#[from] UnserializableError),
 }

@@ -1,3 +1,5 @@
+//! The record of which key exists, who owns it and which account it speaks for.
+
 use std::error::Error;
 
 use async_trait::async_trait;
@@ -8,20 +10,23 @@ use device_key_types::{
 
 use crate::{CreatedKey, KeyReference, OwnerUid};
 
-/// The one source of truth about which key exists, whose it is and what it speaks for.
+/// The one source of truth about which keys exist, who owns each key, and which account and client
+/// it speaks for.
 ///
-/// The futures are driven on a thread that may block: an implementation on an embedded database may
-/// simply do its work when first polled. [`get`](Self::get) alone is also awaited where requests come
-/// in, before it is known whether anything has to be waited for, so it must be quick or really async.
+/// The futures run on a thread that may block, so an implementation on an embedded database may do
+/// its whole work when it is first polled. The exception is [`get`](Self::get), which is also
+/// awaited on the thread that receives requests: `get` must be quick or truly asynchronous.
 #[async_trait]
 pub trait DeviceKeyBindingStore: Send + Sync {
-    /// Records that this process is about to create a key, unless its owner has
-    /// `keys_per_owner` of them, in whatever phase: then it is
-    /// [`BindingStoreError::QuotaExceeded`]. An existing key of that name is
-    /// [`BindingStoreError::Conflict`], and stays as it is.
+    /// Records that this process is about to create a key.
+    ///
+    /// If the owner already has `keys_per_owner` keys, in whatever phase, the error is
+    /// [`BindingStoreError::QuotaExceeded`]. If a key of that name exists, the error is
+    /// [`BindingStoreError::Conflict`] and the existing key stays as it is.
     async fn begin(&self, key: &CreatingKey, keys_per_owner: u32) -> Result<(), BindingStoreError>;
 
-    /// Makes a key that was begun visible, with what the provider told about it.
+    /// Completes a key that was begun, with the facts that the provider returned. From now on the
+    /// key is visible.
     async fn complete(
         &self,
         key_id: &DeviceKeyId,
@@ -29,23 +34,23 @@ pub trait DeviceKeyBindingStore: Send + Sync {
         now: UnixTime,
     ) -> Result<(), BindingStoreError>;
 
-    /// The binding of a whole key of this owner; another owner's key is `None`.
+    /// The binding of a complete key of this owner; `None` for another owner's key.
     async fn get(
         &self,
         key_id: &DeviceKeyId,
         owner: OwnerUid,
     ) -> Result<Option<DeviceKeyBinding>, BindingStoreError>;
 
-    /// Whole keys of this owner, ascending by the text of the key id.
+    /// The complete keys of this owner, in ascending order of the text of the key id.
     async fn list(
         &self,
         owner: OwnerUid,
         page: &Page,
     ) -> Result<Vec<DeviceKeyBinding>, BindingStoreError>;
 
-    /// Hides a whole key of this owner for good, before its material is removed: no other call
-    /// finds it but [`remove`](Self::remove) and [`abandoned`](Self::abandoned). `None` if there is
-    /// no such key.
+    /// Hides a complete key of this owner for good, before its material is removed. From now on
+    /// only [`remove`](Self::remove) and [`abandoned`](Self::abandoned) find the key. `None` if
+    /// there is no such key.
     async fn begin_deletion(
         &self,
         key_id: &DeviceKeyId,
@@ -53,12 +58,12 @@ pub trait DeviceKeyBindingStore: Send + Sync {
         now: UnixTime,
     ) -> Result<Option<DeviceKeyBinding>, BindingStoreError>;
 
-    /// Forgets a key in any phase. Not an error if there is none.
+    /// Removes the record of a key in any phase. It is not an error if there is no record.
     async fn remove(&self, key_id: &DeviceKeyId) -> Result<(), BindingStoreError>;
 
-    /// Keys that were begun by processes that live no more, and keys whose deletion was begun, by
-    /// whomever: deleting twice does no harm. A key that a live process is creating is never among
-    /// them.
+    /// The keys that dead processes began to create, and the keys that any process began to delete:
+    /// deleting a key twice does no harm. The answer never has a key that a live process is
+    /// creating.
     async fn abandoned(&self) -> Result<Vec<AbandonedKey>, BindingStoreError>;
 }
 
@@ -67,9 +72,9 @@ pub trait DeviceKeyBindingStore: Send + Sync {
 pub struct CreatingKey {
     /// The key's name.
     pub key_id: DeviceKeyId,
-    /// The user who may use it.
+    /// The user who may use the key.
     pub owner: OwnerUid,
-    /// What it will speak for.
+    /// The account and client that the key will speak for.
     pub binding: Binding,
     /// The provider's name.
     pub provider: &'static str,
@@ -79,33 +84,33 @@ pub struct CreatingKey {
     pub created_at: UnixTime,
 }
 
-/// A whole key and its binding.
+/// A complete key and its binding.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeviceKeyBinding {
     /// The key's name.
     pub key_id: DeviceKeyId,
-    /// The user who may use it.
+    /// The user who may use the key.
     pub owner: OwnerUid,
-    /// What it speaks for.
+    /// The account and client that the key speaks for.
     pub binding: Binding,
     /// The provider's name.
     pub provider: Box<str>,
-    /// What protects it.
+    /// What protects the private key.
     pub protection_class: ProtectionClass,
     /// The kind of TPM, for TPM keys.
     pub tpm_kind: Option<TpmKind>,
-    /// Its public part.
+    /// The public key.
     pub public_key: PublicKey,
     /// The storage parent's Name, for TPM keys.
     pub storage_parent: Option<StorageParentName>,
-    /// When it was created.
+    /// When the key was created.
     pub created_at: UnixTime,
     /// When this record last changed.
     pub updated_at: UnixTime,
 }
 
 impl DeviceKeyBinding {
-    /// What a provider needs to find the key.
+    /// The facts that a provider needs to find the key.
     pub fn reference(&self) -> KeyReference {
         KeyReference {
             key_id: self.key_id,
@@ -122,31 +127,31 @@ pub struct Page {
     pub account_user_id: Option<AccountUserId>,
     /// Only keys of this client.
     pub client_id: Option<ClientId>,
-    /// Only keys behind this one.
+    /// Only keys whose id is greater than this key id.
     pub after: Option<DeviceKeyId>,
-    /// At most so many.
+    /// The largest number of keys to list.
     pub limit: u32,
 }
 
-/// What an interrupted creation or deletion left in the store.
+/// A record that an interrupted creation or deletion left in the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AbandonedKey {
     /// The key's name.
     pub key_id: DeviceKeyId,
-    /// The provider that may hold material for it.
+    /// The provider that may hold material for the key.
     pub provider: Box<str>,
 }
 
-/// The store could not do what it was asked. Sources are for the log, never for a client.
+/// Why the store could not do what it was asked. The sources are for the log, never for a client.
 #[derive(Debug, thiserror::Error)]
 pub enum BindingStoreError {
     /// A key of that name exists.
     #[error("a key of that name exists")]
     Conflict,
-    /// The owner has as many keys as one may have.
-    #[error("the owner has as many keys as one may have")]
+    /// The owner has as many keys as an owner may have.
+    #[error("the owner has as many keys as an owner may have")]
     QuotaExceeded,
-    /// The key that should be completed was not begun here.
+    /// This process did not begin the key that it wants to complete.
     #[error("the key was not begun")]
     NotBegun,
     /// The store cannot be read or written now.

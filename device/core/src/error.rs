@@ -1,3 +1,5 @@
+//! The errors of key operations and the reason codes that clients see.
+
 use std::error::Error;
 
 use device_key_types::{
@@ -8,32 +10,32 @@ use crate::{AuthorizeError, BindingStoreError, ProviderError};
 
 /// Why a key operation did not succeed.
 ///
-/// [`DeviceKeyError::reason`] is for the client; the chain of sources is for the log.
+/// [`DeviceKeyError::reason`] is for the client. The chain of sources is for the log.
 #[derive(Debug, thiserror::Error)]
 pub enum DeviceKeyError {
-    /// A field of the request is refused.
+    /// A field of the request was refused.
     #[error(transparent)]
     Field(#[from] FieldError),
     /// The key is bound to another account or client.
     #[error("{}", Reason::BindingMismatch.message())]
     BindingMismatch,
-    /// No such key for this owner.
+    /// The owner has no such key.
     #[error("{}", Reason::KeyNotFound.message())]
     KeyNotFound,
-    /// No provider gives a class that the caller accepts.
+    /// No provider offers a protection class that the caller accepts.
     #[error("{}", reason.message())]
     NoProtection {
-        /// Which kind of protection is missing.
+        /// The code that says which kind of protection is missing.
         reason: Reason,
-        /// What a caller with another policy could have.
+        /// The classes that a caller with another policy could have.
         available: Vec<ProtectionClass>,
-        /// Which condition of the OS-protected class does not hold, if that is what is missing.
+        /// The condition of the OS-protected class that does not hold, if that class is missing.
         cause: Option<OsProtectionCondition>,
     },
     /// Too many operations wait for this provider.
     #[error("{}", Reason::Overloaded.message())]
     Overloaded,
-    /// The operation did not come to its end in time.
+    /// The operation did not end before its deadline.
     #[error("{}", Reason::Timeout.message())]
     TimedOut,
     /// The provider failed.
@@ -48,7 +50,7 @@ pub enum DeviceKeyError {
     /// The binding store failed.
     #[error(transparent)]
     Bindings(#[from] BindingStoreError),
-    /// A fault of ours.
+    /// A fault in this software.
     #[error("internal error")]
     Internal(#[source] Box<dyn Error + Send + Sync>),
 }
@@ -83,7 +85,7 @@ impl DeviceKeyError {
         }
     }
 
-    /// The field that was refused, if it was one field.
+    /// The field that was refused, if one field was.
     pub const fn field(&self) -> Option<Field> {
         match self {
             Self::Field(error) => Some(error.field),

@@ -1,11 +1,11 @@
 //! Device keys: P-256 keys that cannot leave the device, each bound to one account and one client,
 //! which sign only structured remote-control statements.
 //!
-//! [`DeviceKeyStore`] is the entry. It is given a [`RemoteControlPolicy`], a
-//! [`Clock`](device_key_types::Clock), a [`RandomSource`](device_key_types::RandomSource), a
-//! [`DeviceKeyBindingStore`] and providers; it picks none of them itself, and
-//! without a provider every call fails with `hardware_unavailable`. Here are the decisions only:
-//! no socket, no file, no platform call.
+//! Begin with [`DeviceKeyStore`]. Its caller supplies a [`RemoteControlPolicy`], a
+//! [`Clock`](types::Clock), a [`RandomSource`](types::RandomSource), a [`DeviceKeyBindingStore`]
+//! and the providers, because the store chooses none of them itself. Without a provider every call
+//! fails with `hardware_unavailable`. This crate only decides: it opens no socket and no file and
+//! makes no platform call.
 //!
 //! # The flow that gates signing
 //!
@@ -15,9 +15,9 @@
 //!   answer ◀── expiry and binding again ◀── signature verified ◀── provider.sign(&SigningInput)
 //! ```
 //!
-//! A provider takes nothing but a [`SigningInput`], whose fields are private and which only
-//! [`authorize`] and the constant self-test make. There is no way to sign arbitrary bytes. A platform
-//! that vouches for its keys is asked in the same way, with an [`AttestationInput`].
+//! A provider signs only a [`SigningInput`]. Its fields are private, and only [`authorize`] and the
+//! constant self-test make one, so there is no way to sign arbitrary bytes. A platform that vouches
+//! for its keys is asked in the same way, with an [`AttestationInput`].
 //!
 //! # Create, sign, verify
 //!
@@ -84,8 +84,8 @@ mod attestation_input;
 mod authorize;
 mod binding_store;
 mod error;
+mod fair_semaphore;
 mod key_attestor;
-mod lane;
 mod peer;
 mod policy;
 mod provider;

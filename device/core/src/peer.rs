@@ -1,12 +1,14 @@
+//! The caller at the other end of a connection.
+
 use std::fmt;
 
-/// Who is at the other end of a connection, as its transport found out. What a message says about
-/// its sender is never part of it.
+/// The caller at the other end of a connection, as the transport found it. Nothing that a message
+/// says about its sender is part of this value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Peer {
-    /// A process on this machine, of a known user.
+    /// A process on this machine whose user is known.
     Local(LocalPeer),
-    /// Anything else. Key operations are refused.
+    /// Any other caller. Its key operations are refused.
     Remote,
 }
 
@@ -20,7 +22,7 @@ impl Peer {
     }
 }
 
-/// A local process. Only a transport should make one, from what the kernel says.
+/// A local process. Only a transport should make this value, from what the kernel reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LocalPeer {
     owner: OwnerUid,
@@ -29,8 +31,9 @@ pub struct LocalPeer {
     process: Option<PeerProcess>,
 }
 
-/// Tells connections apart, so that one cannot crowd out another. Unique within a server.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// The number of a connection, unique within a server. It keeps one connection from crowding out
+/// another.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId(u64);
 
 impl ConnectionId {
@@ -51,14 +54,14 @@ impl LocalPeer {
         Self { owner, transport, connection: ConnectionId(0), process: None }
     }
 
-    /// The same peer, on this connection. Without it, a peer shares its turns with every other one
-    /// of its user that has none.
+    /// This peer, with the number of its connection. All peers of a user without a number share one
+    /// queue.
     #[must_use]
     pub const fn on_connection(self, connection: ConnectionId) -> Self {
         Self { connection, ..self }
     }
 
-    /// The same peer, with what the transport could see of its process.
+    /// This peer, with what the transport could see of its process.
     #[must_use]
     pub const fn with_process(self, process: PeerProcess) -> Self {
         Self { process: Some(process), ..self }
@@ -69,24 +72,26 @@ impl LocalPeer {
         self.owner
     }
 
-    /// How it is connected.
+    /// How the peer is connected.
     pub const fn transport(&self) -> Transport {
         self.transport
     }
 
-    /// Which connection it is on.
+    /// The peer's connection.
     pub const fn connection(&self) -> ConnectionId {
         self.connection
     }
 
-    /// What could be seen of its process, for the audit log.
+    /// What the transport could see of the peer's process, for the audit log.
     pub const fn process(&self) -> Option<&PeerProcess> {
         self.process.as_ref()
     }
 }
 
-/// A process as it was when it connected. A hint for people and no identity: a process chooses its
-/// own command name, hands its connections on, and leaves its number to another when it ends.
+/// A process as it was when it connected.
+///
+/// This value is a hint for people, not an identity: a process chooses its own command name, can
+/// pass its connection to another process, and frees its process id when it ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PeerProcess {
     id: u32,
@@ -94,12 +99,12 @@ pub struct PeerProcess {
     command_length: u8,
 }
 
-/// Longest command name: `TASK_COMM_LEN` less its final zero (`proc_pid_comm(5)`).
+/// The longest command name: `TASK_COMM_LEN` less its final zero (`proc_pid_comm(5)`).
 const COMMAND_BYTES: usize = 15;
 
 impl PeerProcess {
-    /// Keeps a process id and at most 15 bytes of a command name. Of the name only printable ASCII
-    /// is kept, for it goes to logs and is the peer's own choice.
+    /// Keeps a process id and at most 15 bytes of a command name. Each byte of the name that is not
+    /// printable ASCII becomes `?`, because the peer chooses the name and the name goes to logs.
     pub fn new(id: u32, command_name: &str) -> Self {
         let printable = |byte: u8| if matches!(byte, b' '..=b'~') { byte } else { b'?' };
         let mut command = [0; COMMAND_BYTES];
@@ -111,7 +116,7 @@ impl PeerProcess {
         Self { id, command, command_length }
     }
 
-    /// The process id, as the service's own process namespace has it.
+    /// The process id in the service's own process namespace.
     pub const fn id(&self) -> u32 {
         self.id
     }
@@ -130,9 +135,9 @@ impl PeerProcess {
 pub enum Transport {
     /// Standard input and output of a child process.
     Stdio,
-    /// A Rust host in the same process.
+    /// A Rust program that has the service in its own process.
     InProcess,
-    /// A Unix domain socket; the kernel tells the peer's user.
+    /// A Unix domain socket, whose kernel reports the peer's user.
     UnixSocket,
 }
 
@@ -148,7 +153,7 @@ impl Transport {
 }
 
 /// The numeric user id that owns a key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OwnerUid(u32);
 
 impl OwnerUid {

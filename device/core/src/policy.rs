@@ -1,3 +1,5 @@
+//! The backends that statements may be addressed to.
+
 use device_key_types::{
     Origin, Reason, TargetPath, UnixTime, check_expiry,
     payload::{Statement, StatementPolicy},
@@ -15,29 +17,28 @@ const BUILT_IN_BACKENDS: [BuiltInBackend; 3] = [
     BuiltInBackend::Loopback,
 ];
 
-/// Where the built-in backends have their endpoints. No other backend has them there.
+/// The prefixes of the built-in backends' endpoints. No other backend has these prefixes.
 const BUILT_IN_PATH_PREFIXES: [&str; 2] = ["/api/codex", "/wham"];
 
-/// Where each statement may be addressed.
+/// The origins and paths that each statement may be addressed to.
 ///
-/// A backend has the prefixes that were given for it and no others. A path is a prefix and the one
-/// endpoint of its statement; the endpoints end in different segments, so no prefix makes the path
-/// of one statement that of the other.
+/// A backend has only the path prefixes that were added for it. An allowed path is a prefix and the
+/// one [endpoint](Statement::endpoint) of the statement.
 #[derive(Clone, Debug, Default)]
 pub struct RemoteControlPolicy {
     added: Vec<AddedBackend>,
 }
 
 impl RemoteControlPolicy {
-    /// Allows these backends beside the built-in ones. One that is a built-in backend already gets
-    /// another prefix, for exactly that origin.
+    /// Allows these backends in addition to the built-in backends. If an added origin belongs to a
+    /// built-in backend, exactly this origin gets another prefix.
     #[must_use]
     pub fn with_backends(mut self, backends: impl IntoIterator<Item = AddedBackend>) -> Self {
         self.added.extend(backends);
         self
     }
 
-    /// The policy as it stands at one point in time.
+    /// The policy at one point in time.
     pub const fn at(&self, now: UnixTime) -> PolicyAt<'_> {
         PolicyAt { policy: self, now }
     }
@@ -85,7 +86,7 @@ fn is_built_in(origin: &Origin) -> bool {
     BUILT_IN_BACKENDS.iter().any(|backend| backend.is_at(origin))
 }
 
-/// Whether the path is this prefix and the endpoint of the statement, and nothing else.
+/// Whether the path is exactly this prefix and the endpoint of the statement.
 fn leads_to(prefix: &str, statement: Statement, path: &TargetPath) -> bool {
     path.as_str().strip_prefix(prefix) == Some(statement.endpoint())
 }

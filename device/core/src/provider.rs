@@ -1,3 +1,5 @@
+//! The platform side of a key: where key material is made, kept and used.
+
 use std::{error::Error, fmt};
 
 use device_key_types::{
@@ -7,78 +9,81 @@ use device_key_types::{
 
 use crate::{KeyAttestor, KeyReference, LocalPeer, SigningInput};
 
-/// Owns key material on one kind of platform, and nothing else: no binding, no account, no policy.
+/// Holds key material on one kind of platform. A provider knows no binding, account or policy.
 ///
-/// Every method may block for as long as the platform takes; callers run them off the async
-/// threads, and not more than [`ProviderDescription::concurrency`] at a time.
+/// Every method may block for as long as the platform takes. Callers therefore call the methods off
+/// the async threads, and at most [`ProviderDescription::concurrency`] at a time.
 pub trait DeviceKeyProvider: Send + Sync {
-    /// What the provider is. Constant for its lifetime.
+    /// Describes the provider. The answer never changes.
     fn description(&self) -> ProviderDescription;
 
-    /// What is known about availability for this caller without asking a key device. It is part of
-    /// the handshake of every connection, so it takes well under a millisecond.
+    /// Says whether the provider is available to this caller, as far as the provider knows without
+    /// asking its key device. Every connection's handshake calls this method, so it must take well
+    /// under a millisecond.
     fn presence(&self, caller: &LocalPeer) -> Result<(), ProviderError>;
 
     /// Asks the platform whether keys can be created for this caller now.
     fn availability(&self, caller: &LocalPeer) -> Result<(), ProviderError>;
 
-    /// Whether keys of this provider may be used for this caller, as far as that is known from
-    /// [`presence`](Self::presence) and [`availability`](Self::availability). Asked for every
-    /// signature, so it makes no system call.
+    /// Says whether this caller may use keys of this provider, as far as
+    /// [`presence`](Self::presence) and [`availability`](Self::availability) have found out. Every
+    /// signature calls this method, so it must make no system call.
     fn serves(&self, caller: &LocalPeer) -> Result<(), ProviderError>;
 
-    /// Creates a key under this name and stores it durably. A name that is taken is an error, and
-    /// the key there stays. On any other error nothing is left that [`DeviceKeyProvider::delete`]
-    /// does not remove.
+    /// Creates a key under this name and stores it durably.
+    ///
+    /// If the name is taken, this is an error and the existing key stays. After any other error,
+    /// [`DeviceKeyProvider::delete`] removes everything that is left.
     fn create(&self, key_id: &DeviceKeyId) -> Result<CreatedKey, ProviderError>;
 
     /// Loads the key and gives its public part, as the platform holds it; a provider may answer
     /// [`ProviderErrorKind::KeyLost`] if that is not the recorded one.
     fn public_key(&self, key: &KeyReference) -> Result<PublicKey, ProviderError>;
 
-    /// Whether [`sign`](Self::sign) would now take microseconds of the processor and nothing else: the
-    /// key is in memory, and there is no device, file or person to wait for. Then it is called where
-    /// the request came in, without a trip to another thread and back. Makes no system call itself.
+    /// Says whether [`sign`](Self::sign) would now take only microseconds of processor time,
+    /// because the key is in memory and there is no device, file or person to wait for. If so, the
+    /// caller signs on the thread that received the request. This method must make no system call.
     fn signs_at_once(&self, key: &KeyReference) -> bool;
 
-    /// Signs with exactly the key that the input names; a key whose public part differs from the
-    /// recorded one is [`ProviderErrorKind::KeyLost`].
+    /// Signs with exactly the key that the input names. If the key's public part differs from the
+    /// recorded public key, the error is [`ProviderErrorKind::KeyLost`].
     fn sign(&self, input: &SigningInput) -> Result<Signature, ProviderError>;
 
-    /// What vouches for its keys, if anything on this platform does.
+    /// The attestor of the provider's keys; `None` if nothing on this platform vouches for them.
     fn attestor(&self) -> Option<&dyn KeyAttestor>;
 
-    /// Removes the key and whatever an interrupted creation left. Not an error if nothing is there.
+    /// Removes the key and everything that an interrupted creation left. It is not an error if
+    /// there is nothing to remove.
     fn delete(&self, key_id: &DeviceKeyId) -> Result<(), ProviderError>;
 
-    /// Names every key that is stored here, in ascending order.
+    /// Lists every key that is stored here, in ascending order.
     fn list(&self) -> Result<Vec<DeviceKeyId>, ProviderError>;
 }
 
-/// What a provider is.
+/// The constant properties of a provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProviderDescription {
-    /// Stable name, kept with each key.
+    /// The provider's stable name, which is recorded with each key.
     pub name: &'static str,
-    /// The class of every key that it makes.
+    /// The protection class of every key of the provider.
     pub protection_class: ProtectionClass,
-    /// How many operations the platform takes at a time; at least 1.
+    /// The number of operations that the platform can run at a time, at least 1.
     pub concurrency: usize,
-    /// When its signatures are verified before they leave.
+    /// When the provider's signatures are verified before they are returned.
     pub signature_check: SignatureCheck,
 }
 
 /// When a provider's signatures are verified under the recorded public key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SignatureCheck {
-    /// Each one: the key sits in a device that software cannot look into.
+    /// Every signature is verified, because software cannot look into the device with the key.
     Each,
-    /// The self-test at creation: the provider compares the loaded public key each time, and a
-    /// verification costs more than the signature.
+    /// Only the self-test at creation is verified. The provider compares the loaded public key each
+    /// time, and a verification would cost more than the signature.
     AtCreation,
 }
 
-/// What a provider tells about a key that it created.
+/// The facts about a key that a provider created.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CreatedKey {
     /// The key's public part.
@@ -89,7 +94,7 @@ pub struct CreatedKey {
     pub storage_parent: Option<StorageParentName>,
 }
 
-/// A provider could not do what it was asked. The source is for the log, never for a client.
+/// Why a provider could not do what it was asked. The source is for the log, never for a client.
 #[derive(Debug)]
 pub struct ProviderError {
     kind: ProviderErrorKind,
@@ -97,12 +102,12 @@ pub struct ProviderError {
 }
 
 impl ProviderError {
-    /// Classifies a platform error.
+    /// Gives a platform error its kind.
     pub fn new(kind: ProviderErrorKind, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self { kind, source: source.into() }
     }
 
-    /// What happened.
+    /// The kind of the error.
     pub const fn kind(&self) -> ProviderErrorKind {
         self.kind
     }
@@ -120,14 +125,14 @@ impl Error for ProviderError {
     }
 }
 
-/// What happened in a provider.
+/// The kinds of provider errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProviderErrorKind {
-    /// The platform has no such hardware, or it is a simulator that was not allowed.
+    /// The platform has no such hardware, or its hardware is a simulator that was not allowed.
     HardwareUnavailable,
     /// A condition of the OS-protected class does not hold.
     OsProtectionUnavailable(OsProtectionCondition),
-    /// Another program holds the device.
+    /// Another program is using the device.
     Busy,
     /// The device is in dictionary-attack lockout.
     LockedOut,
@@ -135,20 +140,20 @@ pub enum ProviderErrorKind {
     Unavailable,
     /// The key exists here, but the platform can no longer load it.
     KeyLost,
-    /// Nothing vouches for its keys, or not now.
+    /// Nothing on this platform vouches for keys, or not at this time.
     AttestationUnavailable,
     /// The credential was not made for this key on this device.
     CredentialNotActivated,
-    /// The person at the machine said no.
+    /// The person at the machine denied the request. No provider of this version asks a person.
     UserDenied,
     /// The deadline passed.
     Timeout,
-    /// Anything else.
+    /// Any other error.
     Failed,
 }
 
 impl ProviderErrorKind {
-    /// The condition that does not hold, if that is what happened.
+    /// The condition that does not hold, if the kind is [`Self::OsProtectionUnavailable`].
     pub const fn os_protection_condition(self) -> Option<OsProtectionCondition> {
         match self {
             Self::OsProtectionUnavailable(condition) => Some(condition),

@@ -1,14 +1,17 @@
+//! The input of a signature: bytes that passed every check.
+
 use std::fmt;
 
 use device_key_types::{DeviceKeyId, PublicKey, Sha256Digest, StorageParentName};
 
-/// What a new key signs to prove itself, in a domain of its own: no statement begins like this.
+/// The message that a new key signs to prove that it works. Its domain is its own: no statement
+/// begins with it.
 pub const SELF_TEST_MESSAGE: &[u8] = br#"{"domain":"device-key-self-test/v1"}"#;
 
-/// The only thing that a provider signs: checked bytes, tied to the one key that may sign them.
+/// The only input that a provider signs: checked bytes and the one key that may sign them.
 ///
-/// The fields are private. [`authorize`](crate::authorize) makes one from a statement that passed
-/// every check, and `create` makes one of a constant message; there is no third way.
+/// The fields are private. [`authorize`](crate::authorize) makes this value from a statement that
+/// passed every check, and `create` makes it from a constant message. There is no third way.
 pub struct SigningInput {
     key: KeyReference,
     message: Box<[u8]>,
@@ -16,12 +19,12 @@ pub struct SigningInput {
 }
 
 impl SigningInput {
-    /// Takes the canonical bytes of a statement. For `authorize` alone.
+    /// Takes the canonical bytes of a statement. Only `authorize` may call this.
     pub(crate) fn from_authorized(key: KeyReference, message: Vec<u8>) -> Self {
         Self { key, sha256: Sha256Digest::of(&message), message: message.into() }
     }
 
-    /// The constant message by which a new key proves that it signs.
+    /// The constant message with which a new key proves that it signs.
     pub(crate) fn self_test(key: KeyReference) -> Self {
         Self::from_authorized(key, SELF_TEST_MESSAGE.to_vec())
     }
@@ -36,7 +39,7 @@ impl SigningInput {
         &self.message
     }
 
-    /// Gives the signed bytes out, once they are signed.
+    /// Returns the bytes, once they are signed.
     pub(crate) fn into_message(self) -> Box<[u8]> {
         self.message
     }
@@ -53,13 +56,13 @@ impl fmt::Debug for SigningInput {
     }
 }
 
-/// The facts by which a provider finds a key and knows that it has the right one.
+/// The facts by which a provider finds a key and recognises it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyReference {
     /// The key's name.
     pub key_id: DeviceKeyId,
     /// The public key that was recorded at creation.
     pub public_key: PublicKey,
-    /// The storage parent's Name at creation, where the provider has one.
+    /// The storage parent's Name at creation, for TPM keys.
     pub storage_parent: Option<StorageParentName>,
 }

@@ -1,4 +1,4 @@
-//! [`DeviceKeyStore`]: one operation a file.
+//! [`DeviceKeyStore`], with one file for each operation.
 
 mod attest;
 mod create;
@@ -30,31 +30,31 @@ use crate::{
     BindingStoreError, DeviceKeyBinding, DeviceKeyBindingStore, DeviceKeyError, DeviceKeyProvider,
     LocalPeer, OwnerUid, ProviderDescription, ProviderError, ProviderErrorKind,
     RemoteControlPolicy,
-    lane::{Claimant, Lane, Turn},
+    fair_semaphore::{FairSemaphore, Permit, Requester},
 };
 
-/// What a [`DeviceKeyStore`] is put together from.
+/// The parts from which a [`DeviceKeyStore`] is built.
 pub struct Parts {
-    /// Which statements may go where.
+    /// Which statements may be addressed to which backend.
     pub policy: RemoteControlPolicy,
-    /// How much one may have at a time.
+    /// How many keys and waiting operations there may be.
     pub limits: StoreLimits,
-    /// The time.
+    /// The clock that expiries are compared with.
     pub clock: Arc<dyn Clock>,
-    /// Where key ids come from.
+    /// The source of key ids.
     pub random: Arc<dyn RandomSource>,
-    /// Where bindings are kept.
+    /// The store of bindings.
     pub bindings: Arc<dyn DeviceKeyBindingStore>,
-    /// Where keys are kept, strongest protection first.
+    /// The providers, strongest protection first.
     pub providers: Vec<Arc<dyn DeviceKeyProvider>>,
 }
 
 /// Creates device keys and signs structured statements with them. Cheap to clone.
 ///
 /// The synchronous work of a request, from binding to provider, runs on the blocking pool of the
-/// Tokio runtime it is called on, whose time driver must be enabled. Who has to wait, for a
-/// provider or for the bindings, waits in a fair order and holds no thread, so a provider that
-/// takes a minute holds nothing up but its own lane.
+/// caller's Tokio runtime, whose time driver must be enabled. A request that has to wait for a
+/// provider or for the bindings waits in a fair order and holds no thread, so a provider that takes
+/// a minute delays only its own callers.
 #[derive(Clone)]
 pub struct DeviceKeyStore {
     inner: Arc<Inner>,
@@ -65,20 +65,20 @@ pub struct DeviceKeyStore {
 pub struct DeviceKey {
     /// The key's name.
     pub key_id: DeviceKeyId,
-    /// Its public part.
+    /// The public key.
     pub public_key: PublicKey,
-    /// What protects it.
+    /// What protects the private key.
     pub protection_class: ProtectionClass,
-    /// The kind of TPM that made it, for TPM keys.
+    /// The kind of TPM that made the key, for TPM keys.
     pub tpm_kind: Option<TpmKind>,
 }
 
-/// Whether a caller can use a provider, as far as that is known without asking the platform.
+/// Whether a caller can use a provider, as far as the provider knows without asking the platform.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProviderStatus {
-    /// What the provider is.
+    /// The provider.
     pub provider: ProviderDescription,
-    /// `None` if nothing speaks against it.
+    /// Why the caller cannot use the provider; `None` if no reason is known.
     pub unavailable: Option<ProviderErrorKind>,
 }
 
@@ -88,23 +88,23 @@ struct Inner {
     clock: Arc<dyn Clock>,
     random: Arc<dyn RandomSource>,
     bindings: Arc<dyn DeviceKeyBindingStore>,
-    look_ups: Arc<Lane>,
-    providers: Vec<Arc<LanedProvider>>,
+    look_ups: Arc<FairSemaphore>,
+    providers: Vec<Arc<LimitedProvider>>,
 }
 
-struct LanedProvider {
+struct LimitedProvider {
     provider: Arc<dyn DeviceKeyProvider>,
-    lane: Arc<Lane>,
+    semaphore: Arc<FairSemaphore>,
 }
 
-impl LanedProvider {
+impl LimitedProvider {
     fn new(provider: Arc<dyn DeviceKeyProvider>, limits: &StoreLimits) -> Arc<Self> {
         let ProviderDescription { name, concurrency, .. } = provider.description();
-        let lane = Lane::new(name, concurrency, limits.waiting_for_provider());
-        Arc::new(Self { provider, lane })
+        let semaphore = FairSemaphore::new(name, concurrency, limits.waiting_for_provider());
+        Arc::new(Self { provider, semaphore })
     }
 
-    /// Whether this caller may use the provider's keys, as far as is known without a system call.
+    /// Fails if this caller may not use the provider's keys. Makes no system call.
     fn require_service_of(&self, caller: &LocalPeer) -> Result<(), DeviceKeyError> {
         let name = self.provider.description().name;
         let serves = self.provider.serves(caller);
@@ -128,37 +128,38 @@ impl LanedProvider {
 }
 
 impl DeviceKeyStore {
-    /// Puts a store together.
+    /// Builds a store from its parts.
     pub fn new(parts: Parts) -> Self {
         let Parts { policy, limits, clock, random, bindings, providers } = parts;
-        let laned = |provider| LanedProvider::new(provider, &limits);
-        let providers = providers.into_iter().map(laned).collect();
-        let look_ups = Lane::new("look_ups", limits::LOOK_UPS, limits::WAITING_FOR_LOOK_UPS);
+        let limited = |provider| LimitedProvider::new(provider, &limits);
+        let providers = providers.into_iter().map(limited).collect();
+        let look_ups =
+            FairSemaphore::new("look_ups", limits::LOOK_UPS, limits::WAITING_FOR_LOOK_UPS);
         let inner = Inner { policy, limits, clock, random, bindings, look_ups, providers };
         Self { inner: Arc::new(inner) }
     }
 
-    /// The policy, for parsing payloads in the order of checks.
+    /// The policy, with which a caller parses payloads in the protocol's order of checks.
     pub fn policy(&self) -> &RemoteControlPolicy {
         &self.inner.policy
     }
 
-    /// The clock that expiries are held against.
+    /// The clock that expiries are compared with.
     pub fn clock(&self) -> &dyn Clock {
         &*self.inner.clock
     }
 
-    /// What is known of each provider for this caller without asking its key device.
+    /// The status of each provider for this caller. No key device is asked.
     pub fn providers(&self, peer: &LocalPeer) -> Vec<ProviderStatus> {
-        let status = |laned: &Arc<LanedProvider>| ProviderStatus {
-            provider: laned.provider.description(),
-            unavailable: laned.provider.presence(peer).err().map(|error| error.kind()),
+        let status = |limited: &Arc<LimitedProvider>| ProviderStatus {
+            provider: limited.provider.description(),
+            unavailable: limited.provider.presence(peer).err().map(|error| error.kind()),
         };
         self.inner.providers.iter().map(status).collect()
     }
 
-    /// Runs an operation up to its deadline. What it had begun on a thread goes on there, keeps its
-    /// turn until it is done, and gives nothing out.
+    /// Runs an operation until its deadline. Work that already runs on a thread goes on there and
+    /// keeps its permit until it ends, but its result is dropped.
     async fn in_time<T>(
         &self,
         operation: impl AsyncFnOnce(Instant) -> Result<T, DeviceKeyError>,
@@ -167,24 +168,25 @@ impl DeviceKeyStore {
         timeout_at(deadline, operation(deadline)).await.unwrap_or(Err(DeviceKeyError::TimedOut))
     }
 
-    /// Runs synchronous work that looks bindings up, in turn with everybody else's.
-    async fn looking_up<T: Send + 'static>(
+    /// Runs synchronous work that reads bindings, once it has a permit for look-ups.
+    async fn look_up<T: Send + 'static>(
         &self,
         peer: &LocalPeer,
-        work: impl FnOnce(&BlockingHop, Turn) -> Result<T, DeviceKeyError> + Send + 'static,
+        work: impl FnOnce(&BlockingContext, Permit) -> Result<T, DeviceKeyError> + Send + 'static,
     ) -> Result<T, DeviceKeyError> {
-        let turn = self.inner.look_ups.enter(Claimant::of(peer)).await?;
-        self.blocking(move |hop| work(hop, turn)).await
+        let permit = self.inner.look_ups.acquire(Requester::of(peer)).await?;
+        self.blocking(move |context| work(context, permit)).await
     }
 
     /// Runs synchronous work off the async threads, in the caller's span.
     async fn blocking<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&BlockingHop) -> Result<T, DeviceKeyError> + Send + 'static,
+        work: impl FnOnce(&BlockingContext) -> Result<T, DeviceKeyError> + Send + 'static,
     ) -> Result<T, DeviceKeyError> {
-        let hop = BlockingHop { inner: Arc::clone(&self.inner), runtime: Handle::current() };
+        let context =
+            BlockingContext { inner: Arc::clone(&self.inner), runtime: Handle::current() };
         let span = Span::current();
-        tokio::task::spawn_blocking(move || span.in_scope(|| work(&hop)))
+        tokio::task::spawn_blocking(move || span.in_scope(|| work(&context)))
             .await
             .unwrap_or_else(|panic| Err(DeviceKeyError::Internal(panic.into())))
     }
@@ -192,19 +194,19 @@ impl DeviceKeyStore {
 
 impl fmt::Debug for DeviceKeyStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = |laned: &Arc<LanedProvider>| laned.provider.description().name;
+        let name = |limited: &Arc<LimitedProvider>| limited.provider.description().name;
         let providers: Vec<_> = self.inner.providers.iter().map(name).collect();
         f.debug_struct("DeviceKeyStore").field("providers", &providers).finish_non_exhaustive()
     }
 }
 
-/// The blocking side of a request.
-struct BlockingHop {
+/// What the part of a request that runs on a blocking thread needs.
+struct BlockingContext {
     inner: Arc<Inner>,
     runtime: Handle,
 }
 
-impl std::ops::Deref for BlockingHop {
+impl std::ops::Deref for BlockingContext {
     type Target = Inner;
 
     fn deref(&self) -> &Inner {
@@ -212,8 +214,8 @@ impl std::ops::Deref for BlockingHop {
     }
 }
 
-impl BlockingHop {
-    /// Drives one call of the binding store, in a span of its own.
+impl BlockingContext {
+    /// Runs one call of the binding store to its end, in a span of its own.
     fn bindings<T>(
         &self,
         operation: &'static str,
@@ -223,7 +225,7 @@ impl BlockingHop {
         Ok(self.runtime.block_on(call)?)
     }
 
-    /// As [`Inner::binding`].
+    /// Blocks on [`Inner::binding`].
     fn binding(
         &self,
         key_id: &DeviceKeyId,
@@ -234,7 +236,8 @@ impl BlockingHop {
 }
 
 impl Inner {
-    /// The binding of the owner's key; nobody learns whether another owner has one.
+    /// The binding of the owner's key. A key of another owner is `KeyNotFound` too, so that nobody
+    /// learns that it exists.
     async fn binding(
         &self,
         key_id: &DeviceKeyId,
@@ -245,8 +248,8 @@ impl Inner {
         found.ok_or(DeviceKeyError::KeyNotFound)
     }
 
-    /// The platform may have taken its time: what a key that was deleted meanwhile made is not given
-    /// out.
+    /// Fails if the key was deleted or bound anew while the platform worked. The result of that
+    /// work must then not be returned.
     async fn still_bound(
         &self,
         key_id: &DeviceKeyId,
@@ -261,17 +264,20 @@ impl Inner {
         }
     }
 
-    /// The provider that made a key, or its absence as the reason that its class has for that.
-    fn provider(&self, binding: &DeviceKeyBinding) -> Result<&Arc<LanedProvider>, DeviceKeyError> {
+    /// The provider that made the key. If that provider is absent, the error names the key's class.
+    fn provider(
+        &self,
+        binding: &DeviceKeyBinding,
+    ) -> Result<&Arc<LimitedProvider>, DeviceKeyError> {
         self.provider_named(&binding.provider)
             .ok_or_else(|| no_protection(binding.protection_class))
     }
 
-    fn provider_named(&self, name: &str) -> Option<&Arc<LanedProvider>> {
-        self.providers.iter().find(|laned| laned.provider.description().name == name)
+    fn provider_named(&self, name: &str) -> Option<&Arc<LimitedProvider>> {
+        self.providers.iter().find(|limited| limited.provider.description().name == name)
     }
 
-    /// Without any provider nothing works here, and every call says so in the same way.
+    /// Fails if there is no provider at all. Without a provider every call fails in this way.
     fn require_any_provider(&self) -> Result<(), DeviceKeyError> {
         if self.providers.is_empty() {
             return Err(no_protection(ProtectionClass::HardwareTpm));

@@ -1,4 +1,4 @@
-//! A device shows who it is, and vouches for a key, only for a challenge that its key may answer.
+//! A device shows its identity and attests a key only for a challenge that the key may answer.
 #![expect(clippy::unwrap_used, reason = "what a test cannot set up fails the test")]
 
 use std::sync::Arc;
@@ -47,7 +47,7 @@ impl Scene {
         Claim { challenge: samples::attestation_challenge(), key_id, public_key, protection_class }
     }
 
-    /// Asks both methods; they must answer alike.
+    /// Asks both methods, whose answers must be alike.
     async fn both(
         &self,
         key_id: &DeviceKeyId,
@@ -70,7 +70,7 @@ impl Scene {
 }
 
 #[tokio::test]
-async fn what_is_signed_is_about_the_challenge_the_key_and_the_secret() {
+async fn the_digests_cover_the_challenge_the_key_and_the_secret() {
     let scene = scene(attesting()).await;
     let (claim, key_id) = (scene.claim(), scene.key.key_id);
     let kind = Some(EndorsementKeyKind::EccP384);
@@ -131,9 +131,9 @@ async fn a_refused_challenge_reaches_no_store_and_no_device() {
     assert_eq!(scene.recorder.take(), []);
 }
 
-/// It is public and pure: it must hold by itself, whoever calls it and however.
+/// `authorize_attestation` is public and pure, so it must make every check itself.
 #[tokio::test]
-async fn authorize_attestation_checks_everything_by_itself() {
+async fn authorize_attestation_makes_every_check_itself() {
     let assembly = attesting();
     let bindings = assembly.bindings.clone();
     let scene = scene(assembly).await;
@@ -176,12 +176,12 @@ async fn somebody_elses_challenge_or_key_reaches_no_device() {
 }
 
 #[tokio::test]
-async fn where_nothing_vouches_for_keys_that_is_said() {
+async fn a_provider_without_an_attestor_is_reported() {
     for provider in [MemoryProvider::hardware(), MemoryProvider::os_protected()] {
         let scene = scene(Assembly::new().provider(provider)).await;
         let outcome = scene.both(&scene.key.key_id, &samples::attestation_challenge()).await;
         assert_eq!(outcome.unwrap_err().reason(), Reason::AttestationUnavailable);
-        // One look-up for each method: nobody waits for a turn that would be for nothing.
+        // One look-up for each method: no request waits for a permit in vain.
         assert_eq!(scene.recorder.take(), [Event::Bindings(Get); 2]);
     }
     let without = Assembly::new().store();
@@ -203,7 +203,7 @@ async fn a_credential_for_another_key_is_not_opened() {
 }
 
 #[tokio::test]
-async fn a_fault_of_the_device_keeps_its_reason() {
+async fn an_error_of_the_device_keeps_its_reason() {
     for kind in [ProviderErrorKind::Busy, ProviderErrorKind::KeyLost] {
         let provider = HookedProvider::new(MemoryProvider::hardware().attesting())
             .with(Faults::always(Identify, move || kind.into_error()))
@@ -215,7 +215,7 @@ async fn a_fault_of_the_device_keeps_its_reason() {
 }
 
 #[tokio::test]
-async fn evidence_that_came_too_late_is_not_given_out() {
+async fn evidence_that_came_too_late_is_not_returned() {
     for (deleted, reason) in [(true, Reason::KeyNotFound), (false, Reason::Expired)] {
         let gate = Gate::opened(Identify);
         let provider =

@@ -1,4 +1,4 @@
-//! A slow provider slows only itself.
+//! A slow provider delays only its own callers.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -25,7 +25,7 @@ use tokio::{task::JoinSet, time::timeout};
 const PEER: LocalPeer = samples::peer(1000);
 /// How many operations may wait for one provider.
 const WAITING: usize = 128;
-/// A refusal that has not come by then never will; only a test that fails waits for so long.
+/// How long a test waits for a refusal. Only a failing test waits so long.
 const REFUSAL_DEADLINE: Duration = Duration::from_secs(20);
 
 struct Blocked {
@@ -36,7 +36,7 @@ struct Blocked {
 }
 
 impl Blocked {
-    /// One signature is under way and stays so; there is room for one.
+    /// Starts one signature, which blocks. The provider has room for one operation.
     async fn new(assembly: Assembly) -> Self {
         let gate = Gate::opened(Sign);
         let hardware = HookedProvider::new(MemoryProvider::hardware()).with(gate.hook());
@@ -57,17 +57,19 @@ impl Blocked {
         });
     }
 
-    /// Fills the lane. One more than fits is sent; once that one is refused, all others wait.
+    /// Fills the queue. Sends one request more than fits; once it is refused, all others wait.
     async fn fill(&mut self) {
         for _ in 0..=WAITING {
             self.sign(samples::connection_expiring_in(60));
         }
         let refused = timeout(REFUSAL_DEADLINE, self.signing.join_next()).await;
-        let refused = refused.expect("one is refused although none is done").unwrap().unwrap();
+        let refused =
+            refused.expect("one request is refused although none is done").unwrap().unwrap();
         assert_eq!(refused, Err(Reason::Overloaded));
     }
 
-    /// Lets the provider go on, and gives what came of the first signature and of those behind it.
+    /// Unblocks the provider, and returns the outcomes of the first signature and of the later
+    /// ones.
     async fn finish(&mut self) -> Vec<Result<(), Reason>> {
         self.gate.open();
         let mut outcomes = Vec::new();
@@ -85,21 +87,21 @@ async fn a_blocked_provider_delays_neither_public_nor_another_provider() {
     assert_eq!(store.public(&PEER, &blocked.key_id).await.unwrap().key_id, blocked.key_id);
     let policy = ProtectionPolicy::AllowOsProtectedNonextractable;
     let other = store.create(&PEER, samples::binding(), policy).await.unwrap();
-    assert!(!other.protection_class.is_hardware(), "the order is the composer's");
+    assert!(!other.protection_class.is_hardware(), "the composer chooses the order");
     store.sign(&PEER, &other.key_id, samples::connection_expiring_in(60)).await.unwrap();
     let unknown = device_key_testing::SequenceRandom::key_id(99);
     let missing = store.sign(&PEER, &unknown, samples::connection_expiring_in(60)).await;
     assert_eq!(missing.unwrap_err().reason(), Reason::KeyNotFound);
-    assert_eq!(blocked.gate.calls(), 2, "the first is still under way");
+    assert_eq!(blocked.gate.calls(), 2, "the first signature is still being made");
     assert_eq!(blocked.finish().await, [Ok(())]);
 }
 
 #[tokio::test]
-async fn too_many_waiting_are_turned_away_and_the_rest_is_served() {
+async fn too_many_waiting_requests_are_refused_and_the_others_are_served() {
     let mut blocked = Blocked::new(Assembly::new()).await;
     blocked.fill().await;
     let public = blocked.store.public(&PEER, &blocked.key_id).await.unwrap();
-    assert_eq!(public.key_id, blocked.key_id, "public does not wait in the lane");
+    assert_eq!(public.key_id, blocked.key_id, "public does not wait for the provider");
     let outcomes = blocked.finish().await;
     assert_eq!(outcomes.len(), WAITING + 1);
     assert!(outcomes.iter().all(Result::is_ok));
@@ -107,7 +109,7 @@ async fn too_many_waiting_are_turned_away_and_the_rest_is_served() {
 }
 
 #[tokio::test]
-async fn what_expires_in_the_lane_never_reaches_the_provider() {
+async fn a_statement_that_expires_while_waiting_never_reaches_the_provider() {
     let assembly = Assembly::new();
     let clock = assembly.clock.clone();
     let mut blocked = Blocked::new(assembly).await;
@@ -120,7 +122,7 @@ async fn what_expires_in_the_lane_never_reaches_the_provider() {
 }
 
 #[tokio::test]
-async fn a_key_deleted_while_others_wait_is_not_asked_again() {
+async fn a_key_deleted_while_requests_wait_is_not_used_again() {
     let assembly = Assembly::new();
     let bindings = assembly.bindings.clone();
     let mut blocked = Blocked::new(assembly).await;
@@ -131,9 +133,9 @@ async fn a_key_deleted_while_others_wait_is_not_asked_again() {
     assert_eq!(blocked.gate.calls(), 2);
 }
 
-/// No more operations run at a time than the platform takes.
+/// At most as many operations run at a time as the platform can run.
 #[tokio::test]
-async fn as_many_run_at_a_time_as_the_platform_takes() {
+async fn as_many_operations_run_at_a_time_as_the_platform_can_run() {
     let gate = Gate::opened(Sign);
     let provider = MemoryProvider::hardware().concurrency(3);
     let store = Assembly::new().provider(HookedProvider::new(provider).with(gate.hook())).store();
@@ -145,7 +147,7 @@ async fn as_many_run_at_a_time_as_the_platform_takes() {
     for _ in 0..3 {
         blocked.sign(samples::connection_expiring_in(60));
     }
-    // All three come to the platform together, although none has left it.
+    // All three operations reach the platform before one of them ends.
     blocked.gate.arrived(4).await;
     blocked.fill().await;
     assert_eq!(blocked.gate.calls(), 4, "and no more than three");
@@ -154,7 +156,7 @@ async fn as_many_run_at_a_time_as_the_platform_takes() {
     assert!(outcomes.iter().all(Result::is_ok));
 }
 
-/// Nor does any other operation: creations ask the platform several things, each in its turn.
+/// The bound holds for all operations together. A creation calls the platform several times.
 #[tokio::test]
 async fn creations_and_signatures_share_the_room() {
     let running = Arc::new(AtomicUsize::new(0));
@@ -162,7 +164,7 @@ async fn creations_and_signatures_share_the_room() {
     let count = {
         let most = Arc::clone(&most);
         move |moment: Moment, operation: ProviderOperation| {
-            // Presence is told from memory.
+            // The provider answers `presence` from memory.
             if operation != ProviderOperation::Presence {
                 match moment {
                     Moment::Before => {

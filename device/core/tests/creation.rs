@@ -1,4 +1,4 @@
-//! A key is created whole or not at all, and what a crash leaves is swept up.
+//! A key is created completely or not at all, and recovery removes what a crash leaves.
 #![expect(clippy::unwrap_used, reason = "what a test cannot set up fails the test")]
 
 use std::sync::Arc;
@@ -31,16 +31,16 @@ fn hooked(
     HookedProvider::shared(provider.clone()).with(hook)
 }
 
-/// Fails to create and leaves nothing anywhere.
+/// Asserts that a creation fails and leaves neither key material nor a record.
 async fn leaves_nothing(assembly: Assembly, provider: &dyn DeviceKeyProvider, reason: Reason) {
     let bindings = assembly.bindings.clone();
     assert_eq!(create(&assembly.store()).await.unwrap_err().reason(), reason);
-    assert_eq!(provider.list().unwrap(), [], "no key material stays");
-    assert_eq!(bindings.key_ids(), [], "no record stays");
+    assert_eq!(provider.list().unwrap(), [], "no key material remains");
+    assert_eq!(bindings.key_ids(), [], "no record remains");
 }
 
 #[tokio::test]
-async fn a_created_key_is_whole() {
+async fn a_created_key_is_complete() {
     let provider = Arc::new(MemoryProvider::hardware());
     let assembly = Assembly::new().shared_provider(provider.clone());
     let bindings = assembly.bindings.clone();
@@ -95,7 +95,7 @@ async fn a_key_that_does_not_prove_itself_is_undone() {
         let assembly = Assembly::new().shared_provider(provider.clone());
         leaves_nothing(assembly, &*provider, reason).await;
     }
-    // Also where later signatures are not verified.
+    // The self-test is verified even if later signatures are not.
     let provider = CorruptProvider::new(MemoryProvider::os_protected());
     provider.lie(Corruption::SignatureByAnotherKey);
     let store = Assembly::new().shared_provider(provider.clone()).store();
@@ -125,7 +125,7 @@ async fn a_name_that_is_taken_is_not_touched() {
     let key = create(&first.store()).await.unwrap();
     let record = bindings.whole(&key.key_id).unwrap();
 
-    // A generator that begins anew gives the same name once more.
+    // A generator that starts again repeats the name.
     let second = Assembly::new().shared_provider(provider.clone());
     second.bindings.put(record.clone());
     let bindings = second.bindings.clone();
@@ -144,7 +144,7 @@ async fn without_randomness_nothing_is_created() {
 }
 
 #[tokio::test]
-async fn what_could_not_be_undone_is_recovered_at_the_next_start() {
+async fn a_creation_that_could_not_be_undone_is_recovered_at_the_next_start() {
     let provider = Arc::new(MemoryProvider::hardware());
     let stubborn = hooked(&provider, Faults::always(ProviderOperation::Sign, failed))
         .with(Faults::nth(ProviderOperation::Delete, 1, failed));
@@ -156,9 +156,13 @@ async fn what_could_not_be_undone_is_recovered_at_the_next_start() {
     assert_eq!(provider.list().unwrap(), left);
     assert_eq!(bindings.key_ids(), left, "the record leads to the key material");
     let hidden = store.public(&PEER, &left[0]).await.unwrap_err();
-    assert_eq!(hidden.reason(), Reason::KeyNotFound, "but nobody sees it");
+    assert_eq!(hidden.reason(), Reason::KeyNotFound, "but no caller sees the key");
 
-    assert_eq!(store.recover().await.unwrap(), Recovery::default(), "its creator lives");
+    assert_eq!(
+        store.recover().await.unwrap(),
+        Recovery::default(),
+        "the creating process is alive"
+    );
     bindings.crash();
     assert_eq!(store.recover().await.unwrap(), Recovery { removed: 1, left: 0 });
     assert_eq!(provider.list().unwrap(), []);
@@ -184,7 +188,7 @@ async fn a_record_that_could_not_be_removed_is_recovered_too() {
 }
 
 #[tokio::test]
-async fn recovery_leaves_whole_keys_and_those_of_the_living() {
+async fn recovery_leaves_complete_keys_and_keys_of_live_processes() {
     let gate = Gate::opened(ProviderOperation::Create);
     let provider = Arc::new(MemoryProvider::hardware().concurrency(2));
     let assembly = Assembly::new().provider(hooked(&provider, gate.hook()));
@@ -205,8 +209,8 @@ async fn recovery_leaves_whole_keys_and_those_of_the_living() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_recovered_now_waits_and_stops_nothing_else() {
-    // Both creations break off and neither is undone; then the first deletion fails once more.
+async fn a_key_that_cannot_be_recovered_waits_and_does_not_stop_the_others() {
+    // Both creations fail and neither is undone. Then the first deletion fails again.
     let provider = Arc::new(MemoryProvider::hardware());
     let deletions = std::sync::atomic::AtomicUsize::new(0);
     let three_failures = move |moment: Moment, operation: ProviderOperation| {
@@ -229,7 +233,7 @@ async fn what_cannot_be_recovered_now_waits_and_stops_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_key_of_a_provider_that_is_not_there_waits_for_it() {
+async fn a_key_of_an_absent_provider_waits_for_it() {
     let first = Assembly::new().provider(
         HookedProvider::new(MemoryProvider::hardware())
             .with(Faults::always(ProviderOperation::Sign, failed))

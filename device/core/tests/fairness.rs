@@ -1,4 +1,4 @@
-//! Turns go round among users and among a user's connections, and nothing waits for ever.
+//! Permits go round among users and among a user's connections, and no request waits for ever.
 #![expect(clippy::unwrap_used, reason = "what a test cannot set up fails the test")]
 
 use std::{
@@ -22,7 +22,7 @@ const fn peer(uid: u32, connection: u64) -> LocalPeer {
     samples::peer(uid).on_connection(ConnectionId::new(connection))
 }
 
-/// A provider of one turn that is taken, and who was served after that one, in order.
+/// A provider whose one permit is taken, and the requests that were served afterwards, in order.
 struct Crowd {
     store: DeviceKeyStore,
     gate: Gate<ProviderOperation>,
@@ -52,7 +52,7 @@ impl Crowd {
         });
     }
 
-    /// Takes the provider's one turn and keeps it until the gate is opened.
+    /// Takes the provider's one permit and keeps it until the gate is opened.
     async fn occupy(&mut self, peer: LocalPeer, key_id: DeviceKeyId) {
         self.gate.close();
         let calls = self.gate.calls();
@@ -60,8 +60,8 @@ impl Crowd {
         self.gate.arrived(calls + 1).await;
     }
 
-    /// Sends requests until they are in the queue: one more of a lookup-only kind has come back, on
-    /// the single thread of this runtime, behind all of them.
+    /// Waits until the requests that were sent are in the queue. This runtime has one thread, so
+    /// once a later look-up is answered, all earlier requests are queued.
     async fn settle(&self, peer: LocalPeer, key_id: &DeviceKeyId) {
         for _ in 0..10 {
             self.store.public(&peer, key_id).await.unwrap();
@@ -95,21 +95,21 @@ async fn position_of_newcomer(newcomer: LocalPeer) -> usize {
 }
 
 #[tokio::test]
-async fn a_flood_of_one_user_delays_another_by_one_turn() {
+async fn a_flood_of_one_user_delays_another_user_by_one_operation() {
     let position = position_of_newcomer(peer(1001, 2)).await;
-    // First the one under way, then one of the flood, then the newcomer; two answers that are ready
-    // at once may be seen in either order.
+    // First ends the running operation, then one of the flood, then the newcomer's. Two answers
+    // that are ready at once may be seen in either order.
     assert!(position <= 4, "served as number {position}");
 }
 
 #[tokio::test]
-async fn a_flood_on_one_connection_delays_another_of_the_same_user_by_one_turn() {
+async fn a_flood_on_one_connection_delays_another_connection_of_the_user_by_one_operation() {
     let position = position_of_newcomer(peer(1000, 2)).await;
     assert!(position <= 4, "served as number {position}");
 }
 
 #[tokio::test]
-async fn a_user_who_waits_too_much_is_refused_and_others_are_not() {
+async fn a_user_with_too_many_waiting_requests_is_refused_and_others_are_not() {
     let limits =
         StoreLimits { waiting_per_owner: 3, waiting_per_provider: 5, ..StoreLimits::default() };
     let mut crowd = Crowd::new(limits);
@@ -137,7 +137,7 @@ fn impatient() -> StoreLimits {
 }
 
 #[tokio::test]
-async fn who_waits_or_works_too_long_is_told_so_and_leaves_no_place_taken() {
+async fn a_request_that_times_out_is_told_so_and_frees_its_place() {
     let mut crowd = Crowd::new(impatient());
     let user = peer(1000, 1);
     let key = crowd.key(user).await;
@@ -148,14 +148,14 @@ async fn who_waits_or_works_too_long_is_told_so_and_leaves_no_place_taken() {
     }
     let calls = crowd.gate.calls();
     crowd.gate.open();
-    // The one that is at work ends; the one that gave up never begins.
+    // The running operation ends. The request that timed out never begins.
     let payload = samples::connection_expiring_in(60);
     crowd.store.sign(&user, &key, payload).await.unwrap();
     assert_eq!(crowd.gate.calls(), calls + 1);
 }
 
 #[tokio::test]
-async fn a_creation_that_was_told_to_have_failed_leaves_no_key() {
+async fn a_creation_that_timed_out_leaves_no_key() {
     let gate = Gate::closed(Create);
     let provider = Arc::new(MemoryProvider::hardware());
     let hooked = HookedProvider::shared(provider.clone()).with(gate.hook());
@@ -166,7 +166,7 @@ async fn a_creation_that_was_told_to_have_failed_leaves_no_key() {
     let refused = store.create(&user, samples::binding(), POLICY).await.unwrap_err();
     assert_eq!(refused.reason(), Reason::Timeout);
     gate.open();
-    // Its turn ends after it was undone, and then the next begins.
+    // The creation releases its permit after it was undone, and then the next one begins.
     let key = store.create(&user, samples::binding(), POLICY).await.unwrap();
     assert_eq!(bindings.key_ids(), [key.key_id]);
     assert_eq!(provider.list().unwrap(), [key.key_id]);

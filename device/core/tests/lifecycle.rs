@@ -1,4 +1,4 @@
-//! Listing and deleting keys, and how many one may have.
+//! Listing keys, deleting keys, and the quota of an owner.
 
 use std::sync::Arc;
 
@@ -76,7 +76,7 @@ async fn a_deletion_that_fails_half_way_hides_the_key_and_is_finished_later() {
 }
 
 #[tokio::test]
-async fn a_signature_under_way_is_not_given_out_after_the_deletion() {
+async fn a_signature_that_ends_after_the_deletion_is_not_returned() {
     let gate = Gate::opened(ProviderOperation::Sign);
     let provider = HookedProvider::new(MemoryProvider::hardware()).with(gate.hook());
     let assembly = Assembly::new().provider(provider);
@@ -93,7 +93,7 @@ async fn a_signature_under_way_is_not_given_out_after_the_deletion() {
         let store = store.clone();
         async move { delete(&store, &PEER, &key).await }
     });
-    // It is hidden although the provider is still at work for it.
+    // The key is hidden although the provider is still signing with it.
     while bindings.whole(&key).is_some() {
         tokio::task::yield_now().await;
     }
@@ -130,14 +130,14 @@ async fn a_list_holds_every_key_of_the_caller_once() {
     }
     assert_eq!((seen, pages), (own, 2));
     let exact = store.list(&PEER, Page { limit: 6, ..ALL }).await.unwrap();
-    assert!(!exact.has_more, "a full page need not have another behind it");
+    assert!(!exact.has_more, "a full page may be the last page");
     let account_user_id = Some(other_account.account_user_id);
     let filtered = store.list(&PEER, Page { account_user_id, ..ALL }).await.unwrap();
     assert_eq!(ids(&filtered), [special]);
 }
 
 #[tokio::test]
-async fn a_quota_is_each_owners_own_and_a_refusal_leaves_nothing() {
+async fn each_owner_has_a_quota_and_a_refusal_leaves_nothing() {
     let provider = Arc::new(MemoryProvider::hardware());
     let limits = StoreLimits { keys_per_owner: 2, ..StoreLimits::default() };
     let store = Assembly::new().limits(limits).shared_provider(provider.clone()).store();

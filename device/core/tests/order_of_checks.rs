@@ -1,4 +1,5 @@
-//! Statement, then binding, then provider; what fails a check reaches nothing behind it.
+//! The order of checks is statement, binding, provider. A request that fails a check goes no
+//! further.
 #![expect(clippy::unwrap_used, reason = "what a test cannot set up fails the test")]
 
 use device_key::{DeviceKeyStore, authorize};
@@ -39,7 +40,7 @@ fn enrollment_to(origin: &str, path: &str) -> SignPayload {
 }
 
 #[tokio::test]
-async fn a_key_is_begun_made_proved_and_only_then_whole() {
+async fn a_key_is_begun_made_proved_and_only_then_complete() {
     let (_, recorder, _) = store_with_key().await;
     let expected = [
         Event::Provider(Availability),
@@ -97,7 +98,7 @@ async fn a_statement_for_another_account_reaches_no_provider() {
 }
 
 #[tokio::test]
-async fn of_two_faults_the_first_in_order_is_told() {
+async fn of_two_faults_the_first_in_order_is_reported() {
     let (store, _, key_id) = store_with_key().await;
     let unknown = SequenceRandom::key_id(99);
     let foreign = |target, expires_in| {
@@ -141,9 +142,9 @@ async fn a_statement_is_addressed_to_its_own_endpoints_only() {
     }
 }
 
-/// `authorize` is public and pure: it must hold by itself, whoever calls it and however.
+/// `authorize` is public and pure, so it must make every check itself.
 #[tokio::test]
-async fn authorize_checks_everything_by_itself() {
+async fn authorize_makes_every_check_itself() {
     let assembly = Assembly::new().provider(MemoryProvider::hardware());
     let bindings = assembly.bindings.clone();
     let store = assembly.store();

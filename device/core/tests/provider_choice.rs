@@ -1,4 +1,4 @@
-//! What protects a key is the caller's decision; nothing falls back in silence.
+//! The caller decides what protects a key, and no provider is replaced in silence.
 #![expect(clippy::unwrap_used, reason = "what a test cannot set up fails the test")]
 
 use device_key::{
@@ -64,7 +64,7 @@ async fn without_any_provider_every_call_says_so() {
         (Reason::HardwareUnavailable, None),
     ];
     assert_eq!(reasons, expected);
-    assert_eq!(recorder.take(), [], "and nothing is asked");
+    assert_eq!(recorder.take(), [], "nothing is asked");
     assert_eq!(store.providers(&PEER), []);
 }
 
@@ -79,7 +79,7 @@ async fn hardware_comes_first_under_either_policy() {
 }
 
 #[tokio::test]
-async fn the_weaker_class_is_given_only_to_who_accepts_it() {
+async fn the_weaker_class_is_given_only_to_callers_that_accept_it() {
     let stores = [
         Assembly::new().provider(MemoryProvider::os_protected()).store(),
         Assembly::new()
@@ -121,7 +121,7 @@ async fn with_nothing_available_the_reason_is_that_of_the_policy() {
 }
 
 #[tokio::test]
-async fn a_fault_of_the_hardware_does_not_become_a_weaker_class() {
+async fn an_error_of_the_hardware_does_not_lead_to_a_weaker_class() {
     use ProviderErrorKind::{Busy, Failed, KeyLost, LockedOut, Timeout, Unavailable, UserDenied};
     for kind in [Busy, Failed, KeyLost, LockedOut, Timeout, Unavailable, UserDenied] {
         let assembly = Assembly::new()
@@ -137,7 +137,7 @@ async fn a_fault_of_the_hardware_does_not_become_a_weaker_class() {
 }
 
 #[tokio::test]
-async fn nor_does_a_creation_that_fails_half_way() {
+async fn a_creation_that_fails_half_way_does_not_lead_to_a_weaker_class() {
     let failed = || ProviderErrorKind::Failed.into_error();
     let hardware = HookedProvider::new(MemoryProvider::hardware())
         .with(Faults::always(ProviderOperation::Create, failed));
@@ -164,7 +164,7 @@ async fn a_key_signs_with_the_provider_that_made_it_or_not_at_all() {
     assert_eq!(error.reason(), Reason::HardwareUnavailable);
     assert_eq!(store.public(&PEER, &key.key_id).await.unwrap(), key);
 
-    // The same with the classes the other way round.
+    // The rule holds with the classes exchanged, too.
     let first = Assembly::new().provider(MemoryProvider::os_protected());
     let made = first.bindings.clone();
     let policy = AllowOsProtectedNonextractable;
@@ -177,7 +177,7 @@ async fn a_key_signs_with_the_provider_that_made_it_or_not_at_all() {
 }
 
 #[tokio::test]
-async fn the_status_is_told_without_asking_the_platform() {
+async fn the_status_is_known_without_asking_the_platform() {
     let assembly =
         Assembly::new().provider(absent_hardware()).provider(MemoryProvider::os_protected());
     let status: Vec<_> = assembly

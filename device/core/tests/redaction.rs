@@ -1,4 +1,4 @@
-//! Accounts, clients, nonces and digests do not get into logs by way of `Debug` or `Display`.
+//! `Debug` and `Display` reveal no account, client, nonce or digest to logs.
 #![expect(clippy::unwrap_used, reason = "what a test cannot set up fails the test")]
 
 use std::{error::Error, fmt::Debug};

@@ -1,4 +1,4 @@
-//! What is checked again while a signature is made, and who may have one.
+//! The checks that are made again during a signature, and the owners that may sign.
 #![expect(clippy::unwrap_used, reason = "what a test cannot set up fails the test")]
 
 use std::sync::Arc;
@@ -46,7 +46,7 @@ async fn refusal(store: &DeviceKeyStore, key_id: &DeviceKeyId, payload: SignPayl
     store.sign(&PEER, key_id, payload).await.unwrap_err().reason()
 }
 
-/// Signs while `meanwhile` happens between the provider's being asked and its answer.
+/// Signs, and runs `meanwhile` while the provider works.
 async fn sign_while(slow: &Slow, meanwhile: impl FnOnce(&Slow)) -> Result<(), Reason> {
     let (store, key_id) = (slow.store.clone(), slow.key_id);
     let payload = samples::connection_expiring_in(60);
@@ -83,7 +83,7 @@ async fn a_slow_provider_may_take_until_the_last_second() {
 }
 
 #[tokio::test]
-async fn what_expires_while_the_provider_works_is_not_given_out() {
+async fn a_statement_that_expires_while_the_provider_works_is_not_returned() {
     let slow = slow().await;
     assert_eq!(sign_while(&slow, |slow| slow.clock.advance(60)).await, Err(Reason::Expired));
 }
@@ -111,7 +111,7 @@ async fn a_key_bound_anew_while_the_provider_works_gives_no_signature() {
 }
 
 #[tokio::test]
-async fn a_signature_that_does_not_verify_is_never_given_out() {
+async fn a_signature_that_does_not_verify_is_never_returned() {
     let provider = CorruptProvider::new(MemoryProvider::hardware());
     let store = Assembly::new().shared_provider(provider.clone()).store();
     let key_id = create(&store).await;
@@ -120,7 +120,7 @@ async fn a_signature_that_does_not_verify_is_never_given_out() {
     assert_eq!(refusal(&store, &key_id, payload).await, Reason::ProviderFailed);
 }
 
-/// Where a verification costs more than a signature, the provider compares the public key itself.
+/// If a verification costs more than a signature, the provider compares the public key itself.
 #[tokio::test]
 async fn a_provider_checked_at_creation_is_asked_with_the_recorded_public_key() {
     for check in [SignatureCheck::Each, SignatureCheck::AtCreation] {
@@ -205,5 +205,5 @@ async fn a_panic_in_a_provider_ends_one_request_only() {
     let key_id = create(&store).await;
     let payload = samples::connection_expiring_in(60);
     assert_eq!(refusal(&store, &key_id, payload.clone()).await, Reason::Internal);
-    store.sign(&PEER, &key_id, payload).await.expect("its turn was given back");
+    store.sign(&PEER, &key_id, payload).await.expect("the permit was released");
 }

@@ -1,4 +1,4 @@
-//! The shared vectors, from text to signature.
+//! The shared test vectors, from text to signature.
 #![expect(clippy::unwrap_used, reason = "what a test cannot set up fails the test")]
 
 use base64ct::{Base64, Encoding as _};

@@ -1,18 +1,20 @@
+//! The backends that a policy allows.
+
 use device_key_types::{BackendOrigin, Host, Origin, PathPrefix};
 
-/// A backend that the operator of a machine allows beside the built-in ones.
+/// A backend that the operator of a machine allows in addition to the built-in backends.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct AddedBackend {
-    /// Exactly this origin; neither its subdomains nor its other ports.
+    /// Exactly this origin, without its subdomains and other ports.
     pub origin: BackendOrigin,
-    /// Where its remote-control endpoints are.
+    /// The path in front of its remote-control endpoints.
     pub path_prefix: PathPrefix,
 }
 
-/// The backends that existing clients use, and this machine itself.
+/// A backend that existing clients use, or this machine itself.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum BuiltInBackend {
-    /// `https` on the default port, for a domain and all its subdomains.
+    /// `https` on the default port of a domain and of all its subdomains.
     Domain(&'static str),
     /// `http` or `https` on any port of this machine.
     Loopback,

@@ -1,3 +1,5 @@
+//! Which origins and paths a policy allows.
+
 use Statement::{Attestation, Connection, Enrollment};
 
 use super::*;
@@ -10,7 +12,7 @@ fn policy(backends: &[(&str, &str)]) -> RemoteControlPolicy {
     }))
 }
 
-/// What comes of a target: the first refusal, as a statement's parser would see it.
+/// Asks about origin, then path, as a statement's parser does. Returns the first refusal.
 fn ask(
     policy: &RemoteControlPolicy,
     statement: Statement,
@@ -30,7 +32,11 @@ const ENDPOINTS: [(Statement, &str); 3] = [
     (Attestation, "/remote/control/client/enroll/attestation"),
 ];
 
-fn each(policy: &RemoteControlPolicy, origin: &str, prefix: &str) -> [Result<(), Reason>; 3] {
+fn ask_each_endpoint(
+    policy: &RemoteControlPolicy,
+    origin: &str,
+    prefix: &str,
+) -> [Result<(), Reason>; 3] {
     ENDPOINTS
         .map(|(statement, endpoint)| ask(policy, statement, origin, &format!("{prefix}{endpoint}")))
 }
@@ -40,7 +46,7 @@ const NO_PATH: [Result<(), Reason>; 3] = [Err(Reason::PathNotAllowed); 3];
 const NO_ORIGIN: [Result<(), Reason>; 3] = [Err(Reason::OriginNotAllowed); 3];
 
 #[test]
-fn a_backend_is_allowed_below_its_own_prefixes_alone() {
+fn a_backend_is_allowed_only_below_its_own_prefixes() {
     let policy = policy(&[
         ("https://one.example", "/one"),
         ("https://two.example:8443", "/two/deep"),
@@ -52,7 +58,7 @@ fn a_backend_is_allowed_below_its_own_prefixes_alone() {
     ] {
         for prefix in ["/one", "/two/deep", "/more", "/two", "/deep", "/api/codex", "/wham", ""] {
             let expected = if prefixes.contains(&prefix) { ALLOWED } else { NO_PATH };
-            assert_eq!(each(&policy, origin, prefix), expected, "{origin}{prefix}");
+            assert_eq!(ask_each_endpoint(&policy, origin, prefix), expected, "{origin}{prefix}");
         }
     }
 }
@@ -62,14 +68,14 @@ fn the_built_in_backends_keep_their_prefixes() {
     let policy = policy(&[("https://one.example", "/one")]);
     for origin in ["https://chatgpt.com", "https://a.chatgpt-staging.com", "http://[::1]:9"] {
         for prefix in ["/api/codex", "/wham"] {
-            assert_eq!(each(&policy, origin, prefix), ALLOWED, "{origin}{prefix}");
+            assert_eq!(ask_each_endpoint(&policy, origin, prefix), ALLOWED, "{origin}{prefix}");
         }
-        assert_eq!(each(&policy, origin, "/one"), NO_PATH, "{origin}");
+        assert_eq!(ask_each_endpoint(&policy, origin, "/one"), NO_PATH, "{origin}");
     }
 }
 
 #[test]
-fn an_origin_is_added_and_none_beside_it() {
+fn adding_an_origin_allows_no_similar_origin() {
     let policy = policy(&[("https://one.example", "/one")]);
     for origin in [
         "http://one.example",
@@ -79,16 +85,16 @@ fn an_origin_is_added_and_none_beside_it() {
         "https://one.example.evil.example",
         "https://notone.example",
     ] {
-        assert_eq!(each(&policy, origin, "/one"), NO_ORIGIN, "{origin}");
+        assert_eq!(ask_each_endpoint(&policy, origin, "/one"), NO_ORIGIN, "{origin}");
     }
 }
 
 #[test]
-fn a_built_in_origin_gets_a_prefix_for_itself() {
+fn a_prefix_of_a_built_in_origin_is_for_this_origin_only() {
     let policy = policy(&[("https://chatgpt.com", "/own"), ("http://localhost:3000", "/dev")]);
     for (origin, prefix) in [("https://chatgpt.com", "/own"), ("http://localhost:3000", "/dev")] {
         for prefix in ["/api/codex", "/wham", prefix] {
-            assert_eq!(each(&policy, origin, prefix), ALLOWED, "{origin}{prefix}");
+            assert_eq!(ask_each_endpoint(&policy, origin, prefix), ALLOWED, "{origin}{prefix}");
         }
     }
     for (origin, prefix) in [
@@ -100,13 +106,13 @@ fn a_built_in_origin_gets_a_prefix_for_itself() {
         ("http://127.0.0.1:3000", "/dev"),
         ("https://chatgpt.com", "/dev"),
     ] {
-        assert_eq!(each(&policy, origin, prefix), NO_PATH, "{origin}{prefix}");
+        assert_eq!(ask_each_endpoint(&policy, origin, prefix), NO_PATH, "{origin}{prefix}");
     }
 }
 
-/// Whatever an operator's prefix looks like, a path of one statement is never one of another.
+/// No prefix that an operator may choose makes the path of one statement the path of another.
 #[test]
-fn no_prefix_turns_one_statement_into_another() {
+fn no_prefix_makes_the_path_of_one_statement_the_path_of_another() {
     let origin = "https://one.example";
     let prefixes = [
         "/one",
@@ -131,7 +137,7 @@ fn no_prefix_turns_one_statement_into_another() {
 }
 
 #[test]
-fn nothing_but_the_endpoint_itself() {
+fn only_the_endpoint_itself_is_allowed() {
     let policy = policy(&[("https://one.example", "/one")]);
     for path in [
         "/one",
@@ -156,11 +162,11 @@ fn nothing_but_the_endpoint_itself() {
     }
 }
 
-/// 512 bytes is the longest path of a statement.
+/// The longest path of a statement has 512 bytes.
 #[test]
 fn every_endpoint_fits_behind_a_prefix() {
     let longest =
         format!("/{}", "a".repeat(512 - "/remote/control/client/enroll/attestation".len() - 1));
     let policy = policy(&[("https://one.example", &longest)]);
-    assert_eq!(each(&policy, "https://one.example", &longest), ALLOWED);
+    assert_eq!(ask_each_endpoint(&policy, "https://one.example", &longest), ALLOWED);
 }

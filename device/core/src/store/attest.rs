@@ -1,3 +1,5 @@
+//! Attests a key: the two halves of the exchange with a backend.
+
 use std::sync::Arc;
 
 use device_key_types::{
@@ -5,16 +7,18 @@ use device_key_types::{
     attestation::{Activation, Challenge, Credential, EndorsementKeyKind, Identity},
 };
 
-use super::{DeviceKeyStore, Inner, LanedProvider};
+use super::{DeviceKeyStore, Inner, LimitedProvider};
 use crate::{
     AttestationInput, DeviceKeyBinding, DeviceKeyError, KeyAttestor, LocalPeer, ProviderError,
-    ProviderErrorKind, authorize_attestation, lane::Claimant,
+    ProviderErrorKind, authorize_attestation, fair_semaphore::Requester,
 };
 
 impl DeviceKeyStore {
-    /// Tells a backend which device holds the key, for a challenge that the key's account and client may
-    /// answer. The device's endorsement key identifies it for good, so all that is checked before a
-    /// signature is checked here too, in the same order.
+    /// Tells a backend which device holds the key, for a challenge that the key's account and
+    /// client may answer.
+    ///
+    /// The device's endorsement key identifies the device for good. This method therefore makes
+    /// every check that [`sign`](Self::sign) makes, in the same order.
     pub async fn attestation_identity(
         &self,
         peer: &LocalPeer,
@@ -22,15 +26,16 @@ impl DeviceKeyStore {
         challenge: Challenge,
         endorsement_key: Option<EndorsementKeyKind>,
     ) -> Result<Identity, DeviceKeyError> {
-        let request = Request { peer: *peer, key_id: *key_id, challenge };
+        let request = AttestRequest { peer: *peer, key_id: *key_id, challenge };
         self.attest("attestation_identity", request, move |attestor, input| {
             attestor.identity(input, endorsement_key)
         })
         .await
     }
 
-    /// Opens the credential that a backend made from [`attestation_identity`](Self::attestation_identity)
-    /// and has the key certified for the same challenge. Checked in the same way.
+    /// Opens the credential that a backend made for the answer of
+    /// [`attestation_identity`](Self::attestation_identity), and certifies the key for the same
+    /// challenge. The checks are those of `attestation_identity`.
     pub async fn activate_attestation(
         &self,
         peer: &LocalPeer,
@@ -39,7 +44,7 @@ impl DeviceKeyStore {
         credential: Credential,
         endorsement_key: Option<EndorsementKeyKind>,
     ) -> Result<Activation, DeviceKeyError> {
-        let request = Request { peer: *peer, key_id: *key_id, challenge };
+        let request = AttestRequest { peer: *peer, key_id: *key_id, challenge };
         self.attest("attestation_activate", request, move |attestor, input| {
             attestor.activate(input, &credential, endorsement_key)
         })
@@ -49,7 +54,7 @@ impl DeviceKeyStore {
     async fn attest<T: Send + 'static>(
         &self,
         operation: &'static str,
-        request: Request,
+        request: AttestRequest,
         work: impl FnOnce(&dyn KeyAttestor, &AttestationInput) -> Result<T, ProviderError>
         + Send
         + 'static,
@@ -57,24 +62,28 @@ impl DeviceKeyStore {
         request.challenge.allowed_by(&self.inner.policy.at(self.inner.clock.now()))?;
         self.inner.require_any_provider()?;
         self.in_time(async move |_| {
-            let who = Claimant::of(&request.peer);
-            let looking_up = self.inner.look_ups.enter(who).await?;
+            let requester = Requester::of(&request.peer);
+            let look_up = self.inner.look_ups.acquire(requester).await?;
             let (binding, _) = self.inner.attestable(&request).await?;
-            drop(looking_up);
+            drop(look_up);
             let provider = Arc::clone(self.inner.provider(&binding)?);
             provider.require_attestor()?;
-            let turn = provider.lane.enter(who).await?;
-            self.blocking(move |hop| {
-                // What was true before the wait may no longer be.
-                let (binding, input) = hop.runtime.block_on(hop.attestable(&request))?;
+            let permit = provider.semaphore.acquire(requester).await?;
+            self.blocking(move |context| {
+                // The binding may have changed during the wait.
+                let (binding, input) = context.runtime.block_on(context.attestable(&request))?;
                 provider.require_service_of(&request.peer)?;
                 let evidence = provider.call(operation, |provider| {
                     let attestor = provider.attestor().ok_or_else(unavailable)?;
                     work(attestor, &input)
                 })?;
-                drop(turn);
-                request.challenge.unexpired(&hop.policy.at(hop.clock.now()))?;
-                hop.runtime.block_on(hop.still_bound(&request.key_id, &request.peer, &binding))?;
+                drop(permit);
+                request.challenge.unexpired(&context.policy.at(context.clock.now()))?;
+                context.runtime.block_on(context.still_bound(
+                    &request.key_id,
+                    &request.peer,
+                    &binding,
+                ))?;
                 Ok(evidence)
             })
             .await
@@ -83,7 +92,7 @@ impl DeviceKeyStore {
     }
 }
 
-struct Request {
+struct AttestRequest {
     peer: LocalPeer,
     key_id: DeviceKeyId,
     challenge: Challenge,
@@ -92,17 +101,17 @@ struct Request {
 impl Inner {
     async fn attestable(
         &self,
-        request: &Request,
+        request: &AttestRequest,
     ) -> Result<(DeviceKeyBinding, AttestationInput), DeviceKeyError> {
-        let Request { peer, key_id, challenge } = request;
+        let AttestRequest { peer, key_id, challenge } = request;
         let binding = self.binding(key_id, peer.owner()).await?;
         let input = authorize_attestation(&self.policy, self.clock.now(), &binding, challenge)?;
         Ok((binding, input))
     }
 }
 
-impl LanedProvider {
-    /// Asked before the wait for a turn, which would be for nothing.
+impl LimitedProvider {
+    /// Fails if the provider has no attestor, before a request waits for a permit in vain.
     fn require_attestor(&self) -> Result<(), DeviceKeyError> {
         match self.provider.attestor() {
             Some(_) => Ok(()),
@@ -115,5 +124,8 @@ impl LanedProvider {
 }
 
 fn unavailable() -> ProviderError {
-    ProviderError::new(ProviderErrorKind::AttestationUnavailable, "nothing vouches for its keys")
+    ProviderError::new(
+        ProviderErrorKind::AttestationUnavailable,
+        "nothing vouches for the provider's keys",
+    )
 }

@@ -1,3 +1,5 @@
+//! Creates a key.
+
 use std::sync::Arc;
 
 use device_key_types::{
@@ -7,18 +9,20 @@ use device_key_types::{
 use tokio::time::Instant;
 use tracing::{error, warn};
 
-use super::{BlockingHop, DeviceKey, DeviceKeyStore, LanedProvider};
+use super::{BlockingContext, DeviceKey, DeviceKeyStore, LimitedProvider};
 use crate::{
-    CreatedKey, CreatingKey, DeviceKeyError, KeyReference, LocalPeer, SigningInput, lane::Claimant,
+    CreatedKey, CreatingKey, DeviceKeyError, KeyReference, LocalPeer, SigningInput,
+    fair_semaphore::Requester,
 };
 
 impl DeviceKeyStore {
-    /// Creates a key for one account and client, owned by the caller's user, with the first provider
-    /// that gives a class the caller accepts.
+    /// Creates a key for one account and client, owned by the caller's user. The first provider
+    /// whose protection class the caller accepts makes the key.
     ///
-    /// The key is recorded as begun, made and stored by the provider, proved by a signature of a
-    /// constant message, and only then visible. A failure undoes what came before it, and so does
-    /// the deadline; what a crash leaves is removed by [`DeviceKeyStore::recover`].
+    /// The store records that the key is begun, the provider makes and stores it, and the key signs
+    /// a constant message to prove itself. Only then is the key visible. If a step fails or the
+    /// deadline passes, the earlier steps are undone. [`DeviceKeyStore::recover`] removes what a
+    /// crash leaves.
     pub async fn create(
         &self,
         peer: &LocalPeer,
@@ -26,85 +30,87 @@ impl DeviceKeyStore {
         policy: ProtectionPolicy,
     ) -> Result<DeviceKey, DeviceKeyError> {
         self.in_time(async |deadline| {
-            let request = Arc::new(Request { peer: *peer, binding, deadline });
-            let mut refusal = Refusal::default();
-            for laned in &self.inner.providers {
-                let class = laned.provider.description().protection_class;
+            let request = Arc::new(CreateRequest { peer: *peer, binding, deadline });
+            let mut no_protection = NoProtection::default();
+            for limited in &self.inner.providers {
+                let class = limited.provider.description().protection_class;
                 let attempt = if policy.accepts(class) {
-                    self.create_with(Arc::clone(laned), &request).await
+                    self.create_with(Arc::clone(limited), &request).await
                 } else {
-                    self.look_at(Arc::clone(laned), &request).await
+                    self.check_presence(Arc::clone(limited), &request).await
                 };
                 match attempt? {
                     Attempt::Created(key) => return Ok(key),
-                    Attempt::NotAccepted => refusal.available.push(class),
-                    // Absence is normal: the next provider may be there. One that is there but
-                    // fails is reported, or else a fault would turn into a weaker class unnoticed.
+                    Attempt::NotAccepted => no_protection.available.push(class),
+                    // An absent provider is normal, and the next provider may be present. A present
+                    // provider that fails is an error. Otherwise a fault would lead to a weaker
+                    // class unnoticed.
                     Attempt::Absent(error) if policy.accepts(class) => {
-                        warn!(cause = %ErrorChain(&error), "no key can be created there");
-                        refusal.cause = error.os_protection_condition().or(refusal.cause);
+                        warn!(cause = %ErrorChain(&error), "this provider cannot create keys");
+                        no_protection.cause =
+                            error.os_protection_condition().or(no_protection.cause);
                     }
                     Attempt::Absent(_) => {}
                 }
             }
-            Err(refusal.under(policy))
+            Err(no_protection.into_error(policy))
         })
         .await
     }
 
     async fn create_with(
         &self,
-        laned: Arc<LanedProvider>,
-        request: &Arc<Request>,
+        limited: Arc<LimitedProvider>,
+        request: &Arc<CreateRequest>,
     ) -> Result<Attempt, DeviceKeyError> {
-        let turn = laned.lane.enter(Claimant::of(&request.peer)).await?;
+        let permit = limited.semaphore.acquire(Requester::of(&request.peer)).await?;
         let request = Arc::clone(request);
-        self.blocking(move |hop| {
-            let attempt = hop.create(&laned, &request);
-            drop(turn);
+        self.blocking(move |context| {
+            let attempt = context.create(&limited, &request);
+            drop(permit);
             attempt
         })
         .await
     }
 
-    /// Only to tell what another policy would have given: not worth a wait.
-    async fn look_at(
+    /// Finds out whether another policy would have given a key. This is not worth a wait.
+    async fn check_presence(
         &self,
-        laned: Arc<LanedProvider>,
-        request: &Arc<Request>,
+        limited: Arc<LimitedProvider>,
+        request: &Arc<CreateRequest>,
     ) -> Result<Attempt, DeviceKeyError> {
         let request = Arc::clone(request);
         self.blocking(move |_| {
-            let presence = laned.call("presence", |provider| provider.presence(&request.peer));
+            let presence = limited.call("presence", |provider| provider.presence(&request.peer));
             Ok(presence.map_or_else(Attempt::Absent, |()| Attempt::NotAccepted))
         })
         .await
     }
 }
 
-struct Request {
+struct CreateRequest {
     peer: LocalPeer,
     binding: Binding,
     deadline: Instant,
 }
 
-/// What came of one provider.
+/// The outcome of asking one provider.
 enum Attempt {
     Created(DeviceKey),
-    /// It is there, but the caller does not accept its class.
+    /// The provider is present, but the caller does not accept its class.
     NotAccepted,
     Absent(DeviceKeyError),
 }
 
 /// Why no provider made a key.
 #[derive(Default)]
-struct Refusal {
+struct NoProtection {
     available: Vec<ProtectionClass>,
     cause: Option<OsProtectionCondition>,
 }
 
-impl Refusal {
-    fn under(self, policy: ProtectionPolicy) -> DeviceKeyError {
+impl NoProtection {
+    fn into_error(self, policy: ProtectionPolicy) -> DeviceKeyError {
         let Self { available, cause } = self;
         let (reason, cause) = match policy {
             ProtectionPolicy::HardwareOnly if available.is_empty() => {
@@ -120,9 +126,14 @@ impl Refusal {
     }
 }
 
-impl BlockingHop {
-    fn create(&self, laned: &LanedProvider, request: &Request) -> Result<Attempt, DeviceKeyError> {
-        let available = laned.call("availability", |provider| provider.availability(&request.peer));
+impl BlockingContext {
+    fn create(
+        &self,
+        limited: &LimitedProvider,
+        request: &CreateRequest,
+    ) -> Result<Attempt, DeviceKeyError> {
+        let available =
+            limited.call("availability", |provider| provider.availability(&request.peer));
         if let Err(error) = available {
             return if is_absence(error.reason()) {
                 Ok(Attempt::Absent(error))
@@ -133,7 +144,7 @@ impl BlockingHop {
         let mut random = [0; 32];
         self.random.fill(&mut random)?;
         let key_id = DeviceKeyId::from_random_bytes(random);
-        let description = laned.provider.description();
+        let description = limited.provider.description();
         let begun = CreatingKey {
             key_id,
             owner: request.peer.owner(),
@@ -144,9 +155,9 @@ impl BlockingHop {
         };
         let keys_per_owner = self.limits.keys_per_owner;
         self.bindings("begin", self.inner.bindings.begin(&begun, keys_per_owner))?;
-        let unfinished = Unfinished { hop: self, provider: laned, key_id };
-        let created = self.make(laned, &key_id, request.deadline)?;
-        unfinished.keep();
+        let remove_on_drop = RemoveOnDrop { context: self, provider: limited, key_id };
+        let created = self.make(limited, &key_id, request.deadline)?;
+        remove_on_drop.keep();
         Ok(Attempt::Created(DeviceKey {
             key_id,
             public_key: created.public_key,
@@ -155,10 +166,10 @@ impl BlockingHop {
         }))
     }
 
-    /// From a begun record to a whole key.
+    /// Makes, proves and completes a key whose record is begun.
     fn make(
         &self,
-        provider: &LanedProvider,
+        provider: &LimitedProvider,
         key_id: &DeviceKeyId,
         deadline: Instant,
     ) -> Result<CreatedKey, DeviceKeyError> {
@@ -170,7 +181,7 @@ impl BlockingHop {
         });
         let signature = provider.call("self_test", |provider| provider.sign(&probe))?;
         provider.verified(&probe, signature)?;
-        // The caller was told that it has no key.
+        // The caller was already told that the creation failed.
         if Instant::now() >= deadline {
             return Err(DeviceKeyError::TimedOut);
         }
@@ -180,25 +191,25 @@ impl BlockingHop {
     }
 }
 
-/// A key that was begun; removed when dropped, be it by an error or a panic.
-struct Unfinished<'a> {
-    hop: &'a BlockingHop,
-    provider: &'a LanedProvider,
+/// A key that was begun. It is removed when this value is dropped, by an error or a panic.
+struct RemoveOnDrop<'a> {
+    context: &'a BlockingContext,
+    provider: &'a LimitedProvider,
     key_id: DeviceKeyId,
 }
 
-impl Unfinished<'_> {
+impl RemoveOnDrop<'_> {
     fn keep(self) {
         std::mem::forget(self);
     }
 }
 
-impl Drop for Unfinished<'_> {
+impl Drop for RemoveOnDrop<'_> {
     fn drop(&mut self) {
-        let Self { hop, provider, key_id } = self;
-        let undone = hop.remove(provider, key_id);
+        let Self { context, provider, key_id } = self;
+        let undone = context.remove(provider, key_id);
         if let Err(error) = undone {
-            error!(%key_id, cause = %ErrorChain(&error), "a key that failed could not be removed yet");
+            error!(%key_id, cause = %ErrorChain(&error), "a key whose creation failed could not be removed yet");
         }
     }
 }

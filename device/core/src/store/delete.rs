@@ -1,16 +1,18 @@
+//! Deletes a key.
+
 use std::sync::Arc;
 
 use device_key_types::DeviceKeyId;
 
-use super::{BlockingHop, DeviceKeyStore, LanedProvider};
-use crate::{DeviceKeyError, LocalPeer, lane::Claimant};
+use super::{BlockingContext, DeviceKeyStore, LimitedProvider};
+use crate::{DeviceKeyError, LocalPeer, fair_semaphore::Requester};
 
 impl DeviceKeyStore {
     /// Deletes a key of the caller, for good.
     ///
-    /// First it is hidden: from then on it is not found, and a signature that is under way is not
-    /// given out. Then its material is removed, and its record last. What a crash or a provider that
-    /// fails leaves is removed by [`DeviceKeyStore::recover`].
+    /// First the key is hidden: no call finds it any more, and a signature that is being made is
+    /// not returned. Then the provider removes the key material, and the record goes last.
+    /// [`DeviceKeyStore::recover`] removes what a crash or a failing provider leaves.
     pub async fn delete(
         &self,
         peer: &LocalPeer,
@@ -20,40 +22,43 @@ impl DeviceKeyStore {
         let (owner, key_id) = (peer.owner(), *key_id);
         self.in_time(async |_| {
             let provider = self
-                .looking_up(peer, move |hop, _turn| {
-                    let provider = Arc::clone(hop.provider(&hop.binding(&key_id, owner)?)?);
-                    let hidden = hop.bindings.begin_deletion(&key_id, owner, hop.clock.now());
-                    hop.bindings("begin_deletion", hidden)?.ok_or(DeviceKeyError::KeyNotFound)?;
+                .look_up(peer, move |context, _permit| {
+                    let provider = Arc::clone(context.provider(&context.binding(&key_id, owner)?)?);
+                    let hidden =
+                        context.bindings.begin_deletion(&key_id, owner, context.clock.now());
+                    context
+                        .bindings("begin_deletion", hidden)?
+                        .ok_or(DeviceKeyError::KeyNotFound)?;
                     Ok(provider)
                 })
                 .await?;
-            self.remove(provider, key_id, Claimant::of(peer)).await
+            self.remove(provider, key_id, Requester::of(peer)).await
         })
         .await
     }
 
-    /// Removes material and record of a key that nobody can use any more.
+    /// Removes the material and the record of a hidden key.
     pub(super) async fn remove(
         &self,
-        provider: Arc<LanedProvider>,
+        provider: Arc<LimitedProvider>,
         key_id: DeviceKeyId,
-        who: Claimant,
+        requester: Requester,
     ) -> Result<(), DeviceKeyError> {
-        let turn = provider.lane.enter(who).await?;
-        self.blocking(move |hop| {
-            let removed = hop.remove(&provider, &key_id);
-            drop(turn);
+        let permit = provider.semaphore.acquire(requester).await?;
+        self.blocking(move |context| {
+            let removed = context.remove(&provider, &key_id);
+            drop(permit);
             removed
         })
         .await
     }
 }
 
-impl BlockingHop {
-    /// Removes key material first: as long as the record stands, the next start tries again.
+impl BlockingContext {
+    /// Removes the key material first. As long as the record exists, the next start tries again.
     pub(super) fn remove(
         &self,
-        provider: &LanedProvider,
+        provider: &LimitedProvider,
         key_id: &DeviceKeyId,
     ) -> Result<(), DeviceKeyError> {
         provider.call("delete", |provider| provider.delete(key_id))?;

@@ -1,30 +1,33 @@
+//! How many keys and waiting operations a store allows.
+
 use std::time::Duration;
 
-use crate::lane::WaitingLimits;
+use crate::fair_semaphore::WaitingLimits;
 
-/// How many look-ups of bindings run at a time: one reads, the others come and go around it.
+/// How many look-ups of bindings run at a time. One reads the store while the others move between
+/// threads.
 pub(super) const LOOK_UPS: usize = 4;
 
-/// A look-up takes microseconds, so a queue that long is gone within a second. What bounds memory is
-/// how much a connection may have in flight.
+/// How many look-ups may wait. A look-up takes microseconds, so even a full queue is served within
+/// a second. Memory is bounded by the number of requests that a connection may have in flight.
 pub(super) const WAITING_FOR_LOOK_UPS: WaitingLimits =
     WaitingLimits { in_all: 1 << 15, per_owner: 1 << 13 };
 
-/// How much one may have at a time. More is refused, not queued.
+/// How many keys and waiting operations a store allows. More are refused, not queued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StoreLimits {
-    /// Keys of one user, in whatever phase; more are `quota_exceeded`.
+    /// Keys of one user, in whatever phase. More are refused with `quota_exceeded`.
     pub keys_per_owner: u32,
-    /// Operations that wait for one provider; more are `overloaded`.
+    /// Operations that wait for one provider. More are refused with `overloaded`.
     pub waiting_per_provider: usize,
-    /// Those of one user among them.
+    /// Operations of one user that wait for one provider. More are refused with `overloaded`.
     pub waiting_per_owner: usize,
-    /// How long an operation may take, waiting included; then it is `timeout`.
+    /// How long an operation may take, waiting included, before it fails with `timeout`.
     pub operation: Duration,
 }
 
 impl Default for StoreLimits {
-    /// The time is longer than a prompt that a person answers.
+    /// The default time is longer than a person takes to answer a prompt.
     fn default() -> Self {
         Self {
             keys_per_owner: 1000,

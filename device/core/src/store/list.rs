@@ -1,25 +1,27 @@
+//! Lists a user's keys.
+
 use super::DeviceKeyStore;
 use crate::{DeviceKeyBinding, DeviceKeyError, LocalPeer, Page};
 
 /// A page of an owner's keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyPage {
-    /// In the order of their key ids.
+    /// The keys in the order of their key ids.
     pub keys: Vec<DeviceKeyBinding>,
-    /// Whether there are more behind them.
+    /// Whether there are more keys after this page.
     pub has_more: bool,
 }
 
 impl DeviceKeyStore {
-    /// The caller's keys, from their bindings alone.
+    /// Lists the caller's keys. Only the bindings are read; no provider is asked.
     pub async fn list(&self, peer: &LocalPeer, page: Page) -> Result<KeyPage, DeviceKeyError> {
         let owner = peer.owner();
-        // One more than asked for tells whether there are more.
+        // One key more than the page holds tells whether there is another page.
         let one_more = Page { limit: page.limit.saturating_add(1), ..page };
         self.in_time(async |_| {
             let mut keys = self
-                .looking_up(peer, move |hop, _turn| {
-                    hop.bindings("list", hop.bindings.list(owner, &one_more))
+                .look_up(peer, move |context, _permit| {
+                    context.bindings("list", context.bindings.list(owner, &one_more))
                 })
                 .await?;
             let limit = usize::try_from(page.limit).unwrap_or(usize::MAX);

@@ -1,10 +1,12 @@
+//! Returns the public part of a key.
+
 use device_key_types::DeviceKeyId;
 
 use super::{DeviceKey, DeviceKeyStore};
 use crate::{DeviceKeyBinding, DeviceKeyError, LocalPeer};
 
 impl DeviceKeyStore {
-    /// The public part of a key, from its binding alone: the platform is not asked.
+    /// The public part of a key. Only the binding is read; no provider is asked.
     pub async fn public(
         &self,
         peer: &LocalPeer,
@@ -13,8 +15,8 @@ impl DeviceKeyStore {
         self.inner.require_any_provider()?;
         let (owner, key_id) = (peer.owner(), *key_id);
         let look_up = |_| {
-            self.looking_up(peer, move |hop, _turn| {
-                hop.binding(&key_id, owner).map(DeviceKey::from)
+            self.look_up(peer, move |context, _permit| {
+                context.binding(&key_id, owner).map(DeviceKey::from)
             })
         };
         self.in_time(look_up).await

@@ -1,20 +1,22 @@
+//! Signs a statement.
+
 use std::{fmt, sync::Arc};
 
 use device_key_types::{DeviceKeyId, SignPayload, Signature};
 
-use super::{BlockingHop, DeviceKeyStore, Inner, LanedProvider};
+use super::{BlockingContext, DeviceKeyStore, Inner, LimitedProvider};
 use crate::{
     DeviceKeyBinding, DeviceKeyError, LocalPeer, ProviderError, ProviderErrorKind, SignatureCheck,
     SigningInput, authorize,
-    lane::{Claimant, Turn},
+    fair_semaphore::{Permit, Requester},
 };
 
-/// A signature and the exact bytes that it is over.
+/// A signature and the exact bytes that were signed.
 #[derive(Clone)]
 pub struct SignedStatement {
-    /// ECDSA P-256 over SHA-256 of the bytes.
+    /// ECDSA on P-256 over SHA-256 of the bytes.
     pub signature: Signature,
-    /// Canonical JSON of the statement.
+    /// The canonical JSON of the statement (RFC 8785).
     pub signed_bytes: Box<[u8]>,
 }
 
@@ -27,10 +29,11 @@ impl fmt::Debug for SignedStatement {
 impl DeviceKeyStore {
     /// Signs a statement with the key that is bound to its account and client.
     ///
-    /// Checked in this order: target and expiry, that the key is the caller's, that the binding is
-    /// the statement's. Only then is the provider asked. Because an operation may wait for its turn
-    /// and a platform may take a minute, binding and expiry are checked again when the turn comes
-    /// and once more before the signature leaves.
+    /// The checks are, in this order: target and expiry, that the caller owns the key, and that the
+    /// statement names the account and client of the binding. Only then is the provider asked. An
+    /// operation may have to wait for its permit, and a platform may take a minute. Binding and
+    /// expiry are therefore checked again after the wait, and once more before the signature is
+    /// returned.
     pub async fn sign(
         &self,
         peer: &LocalPeer,
@@ -39,53 +42,54 @@ impl DeviceKeyStore {
     ) -> Result<SignedStatement, DeviceKeyError> {
         payload.allowed_by(&self.inner.policy.at(self.inner.clock.now()))?;
         self.inner.require_any_provider()?;
-        let request = Arc::new(Request { peer: *peer, key_id: *key_id, payload });
+        let request = Arc::new(SignRequest { peer: *peer, key_id: *key_id, payload });
         self.in_time(async |_| {
-            let who = Claimant::of(peer);
-            let looking_up = self.inner.look_ups.enter(who).await?;
+            let requester = Requester::of(peer);
+            let look_up = self.inner.look_ups.acquire(requester).await?;
             let (binding, input) = self.inner.authorized(&request).await?;
-            drop(looking_up);
+            drop(look_up);
             let provider = Arc::clone(self.inner.provider(&binding)?);
-            let Some(turn) = provider.lane.try_enter() else {
-                let turn = provider.lane.enter(who).await?;
+            let Some(permit) = provider.semaphore.try_acquire() else {
+                let permit = provider.semaphore.acquire(requester).await?;
                 return self
-                    .blocking(move |hop| hop.sign_after_a_wait(&request, &provider, turn))
+                    .blocking(move |context| context.sign_after_wait(&request, &provider, permit))
                     .await;
             };
             if provider.provider.signs_at_once(input.key()) {
-                return self.inner.sign_here(&request, &provider, turn, input);
+                return self.inner.sign_on_current_thread(&request, &provider, permit, input);
             }
-            self.blocking(move |hop| hop.sign(&request, &provider, turn, &binding, input)).await
+            self.blocking(move |context| context.sign(&request, &provider, permit, &binding, input))
+                .await
         })
         .await
     }
 }
 
-struct Request {
+struct SignRequest {
     peer: LocalPeer,
     key_id: DeviceKeyId,
     payload: SignPayload,
 }
 
 impl Inner {
-    /// Signs on this very thread. Nothing was waited for since the binding was read, so there is
-    /// nothing to look at again but the clock.
-    fn sign_here(
+    /// Signs on the current thread. The request has not waited since the binding was read, so only
+    /// the expiry is checked again.
+    fn sign_on_current_thread(
         &self,
-        request: &Request,
-        provider: &LanedProvider,
-        turn: Turn,
+        request: &SignRequest,
+        provider: &LimitedProvider,
+        permit: Permit,
         input: SigningInput,
     ) -> Result<SignedStatement, DeviceKeyError> {
         let signature = provider.signature(request, &input)?;
-        drop(turn);
+        drop(permit);
         request.payload.unexpired(&self.policy.at(self.clock.now()))?;
         Ok(SignedStatement { signature, signed_bytes: input.into_message() })
     }
 
     async fn authorized(
         &self,
-        request: &Request,
+        request: &SignRequest,
     ) -> Result<(DeviceKeyBinding, SigningInput), DeviceKeyError> {
         let binding = self.binding(&request.key_id, request.peer.owner()).await?;
         let input = authorize(&self.policy, self.clock.now(), &binding, &request.payload)?;
@@ -93,39 +97,39 @@ impl Inner {
     }
 }
 
-impl BlockingHop {
-    /// What was true before the wait may no longer be.
-    fn sign_after_a_wait(
+impl BlockingContext {
+    /// Reads the binding again, which may have changed during the wait.
+    fn sign_after_wait(
         &self,
-        request: &Request,
-        provider: &LanedProvider,
-        turn: Turn,
+        request: &SignRequest,
+        provider: &LimitedProvider,
+        permit: Permit,
     ) -> Result<SignedStatement, DeviceKeyError> {
         let (binding, input) = self.runtime.block_on(self.authorized(request))?;
-        self.sign(request, provider, turn, &binding, input)
+        self.sign(request, provider, permit, &binding, input)
     }
 
     fn sign(
         &self,
-        request: &Request,
-        provider: &LanedProvider,
-        turn: Turn,
+        request: &SignRequest,
+        provider: &LimitedProvider,
+        permit: Permit,
         binding: &DeviceKeyBinding,
         input: SigningInput,
     ) -> Result<SignedStatement, DeviceKeyError> {
         let signature = provider.signature(request, &input)?;
-        drop(turn);
+        drop(permit);
         request.payload.unexpired(&self.policy.at(self.clock.now()))?;
         self.runtime.block_on(self.still_bound(&request.key_id, &request.peer, binding))?;
         Ok(SignedStatement { signature, signed_bytes: input.into_message() })
     }
 }
 
-impl LanedProvider {
-    /// A signature that is known to verify, for providers whose signatures are checked each.
+impl LimitedProvider {
+    /// Signs, and verifies the signature if this provider's signatures are verified each time.
     fn signature(
         &self,
-        request: &Request,
+        request: &SignRequest,
         input: &SigningInput,
     ) -> Result<Signature, DeviceKeyError> {
         self.require_service_of(&request.peer)?;
@@ -136,7 +140,7 @@ impl LanedProvider {
         }
     }
 
-    /// Gives the signature back if it verifies under the recorded public key.
+    /// Returns the signature if it verifies under the recorded public key.
     pub(super) fn verified(
         &self,
         input: &SigningInput,

@@ -1,17 +1,19 @@
+//! A queue that serves users in turn, and the connections of a user in turn.
+
 use std::collections::VecDeque;
 
 use crate::{ConnectionId, OwnerUid};
 
-/// Whose turn it is, where turns go round: first among users, then among a user's connections. One
-/// that asks for much gets as many turns as one that asks for little.
+/// Whose request waits. Permits go round among users, then among a user's connections, so a
+/// requester with many requests gets as many permits as a requester with few.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Claimant {
+pub(crate) struct Requester {
     /// `None` is the service itself.
     pub(crate) owner: Option<OwnerUid>,
     pub(crate) connection: ConnectionId,
 }
 
-/// What waits, in the order in which it is served. Its length is bounded by the caller.
+/// The waiting items in the order in which they are served. The caller bounds the length.
 #[derive(Debug)]
 pub(super) struct FairQueue<T> {
     owners: VecDeque<OwnerQueue<T>>,
@@ -41,14 +43,14 @@ impl<T> FairQueue<T> {
         self.length
     }
 
-    /// How much of it is this user's.
+    /// The number of this user's items.
     pub(super) fn len_of(&self, owner: Option<OwnerUid>) -> usize {
         self.owners.iter().find(|queue| queue.owner == owner).map_or(0, OwnerQueue::length)
     }
 
-    /// A newcomer goes behind all that were there before, and waits for at most one turn of each.
-    pub(super) fn push(&mut self, claimant: Claimant, item: T) {
-        let Claimant { owner, connection } = claimant;
+    /// Adds an item. A new requester goes behind all others and waits for at most one item of each.
+    pub(super) fn push(&mut self, requester: Requester, item: T) {
+        let Requester { owner, connection } = requester;
         self.length += 1;
         let Some(queue) = self.owners.iter_mut().find(|queue| queue.owner == owner) else {
             let connections = VecDeque::from([(connection, VecDeque::from([item]))]);
@@ -61,7 +63,7 @@ impl<T> FairQueue<T> {
         }
     }
 
-    /// Takes who is next, and puts its user and its connection behind the others.
+    /// Takes the next item, and moves its user and its connection behind the others.
     pub(super) fn pop(&mut self) -> Option<T> {
         let mut queue = self.owners.pop_front()?;
         let (connection, mut items) = queue.connections.pop_front()?;
@@ -76,7 +78,7 @@ impl<T> FairQueue<T> {
         item
     }
 
-    /// Drops what is not worth a turn any more.
+    /// Drops the items that `keep` does not want.
     pub(super) fn retain(&mut self, keep: impl Fn(&T) -> bool) {
         for queue in &mut self.owners {
             for (_, items) in &mut queue.connections {
@@ -93,8 +95,8 @@ impl<T> FairQueue<T> {
 mod tests {
     use super::*;
 
-    fn claimant(owner: u32, connection: u64) -> Claimant {
-        Claimant { owner: Some(OwnerUid::new(owner)), connection: ConnectionId::new(connection) }
+    fn requester(owner: u32, connection: u64) -> Requester {
+        Requester { owner: Some(OwnerUid::new(owner)), connection: ConnectionId::new(connection) }
     }
 
     fn drain(mut queue: FairQueue<&'static str>) -> Vec<&'static str> {
@@ -102,35 +104,35 @@ mod tests {
     }
 
     #[test]
-    fn users_take_turns_and_so_do_the_connections_of_one() {
+    fn users_take_turns_and_so_do_the_connections_of_a_user() {
         let mut queue = FairQueue::default();
         for item in ["a1", "a2", "a3", "a4"] {
-            queue.push(claimant(1, 1), item);
+            queue.push(requester(1, 1), item);
         }
-        queue.push(claimant(1, 2), "b1");
-        queue.push(claimant(2, 3), "c1");
-        queue.push(claimant(2, 3), "c2");
+        queue.push(requester(1, 2), "b1");
+        queue.push(requester(2, 3), "c1");
+        queue.push(requester(2, 3), "c2");
         assert_eq!(queue.len(), 7);
         assert_eq!(queue.len_of(Some(OwnerUid::new(1))), 5);
         assert_eq!(drain(queue), ["a1", "c1", "b1", "c2", "a2", "a3", "a4"]);
     }
 
     #[test]
-    fn who_comes_later_waits_for_one_turn_of_each() {
+    fn a_new_requester_waits_for_one_item_of_each_other() {
         let mut queue = FairQueue::default();
         for item in ["a1", "a2", "a3"] {
-            queue.push(claimant(1, 1), item);
+            queue.push(requester(1, 1), item);
         }
         assert_eq!(queue.pop(), Some("a1"));
-        queue.push(claimant(2, 2), "b1");
+        queue.push(requester(2, 2), "b1");
         assert_eq!(drain(queue), ["a2", "b1", "a3"]);
     }
 
     #[test]
-    fn what_is_dropped_takes_no_turn_and_no_room() {
+    fn dropped_items_are_not_served_and_take_no_place() {
         let mut queue = FairQueue::default();
-        queue.push(claimant(1, 1), "gone");
-        queue.push(claimant(2, 2), "kept");
+        queue.push(requester(1, 1), "gone");
+        queue.push(requester(2, 2), "kept");
         queue.retain(|item| *item == "kept");
         assert_eq!((queue.len(), queue.len_of(Some(OwnerUid::new(1)))), (1, 0));
         assert_eq!(drain(queue), ["kept"]);

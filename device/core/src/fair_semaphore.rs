@@ -1,0 +1,132 @@
+//! A semaphore that serves a bounded number of waiting requests in a fair order.
+
+mod fair_queue;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::oneshot;
+use tracing::{Instrument as _, debug_span};
+
+use crate::{DeviceKeyError, LocalPeer};
+use fair_queue::FairQueue;
+
+pub(crate) use fair_queue::Requester;
+
+/// How many requests may wait for a semaphore.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct WaitingLimits {
+    pub(crate) in_all: usize,
+    pub(crate) per_owner: usize,
+}
+
+/// Lets a bounded number of operations run at a time. A request that waits holds no thread.
+///
+/// Each provider has its own semaphore. A slow provider therefore delays only its own callers, and
+/// a user who floods a provider delays mainly their own requests.
+pub(crate) struct FairSemaphore {
+    name: &'static str,
+    concurrency: usize,
+    limits: WaitingLimits,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    running: usize,
+    waiting: FairQueue<oneshot::Sender<Permit>>,
+}
+
+/// The right to run one operation. When dropped, the permit goes to the next request that waits.
+pub(crate) struct Permit {
+    /// `None` only in a permit that could not be passed on.
+    semaphore: Option<Arc<FairSemaphore>>,
+}
+
+impl Requester {
+    pub(crate) const fn of(peer: &LocalPeer) -> Self {
+        Self { owner: Some(peer.owner()), connection: peer.connection() }
+    }
+
+    pub(crate) fn service() -> Self {
+        Self { owner: None, connection: crate::ConnectionId::default() }
+    }
+}
+
+impl FairSemaphore {
+    /// The name is the provider's name, which spans of waiting requests show.
+    pub(crate) fn new(name: &'static str, concurrency: usize, limits: WaitingLimits) -> Arc<Self> {
+        let concurrency = concurrency.max(1);
+        Arc::new(Self { name, concurrency, limits, state: Mutex::default() })
+    }
+
+    /// A permit, if there is room. Room means that no request waits, because a released permit goes
+    /// to the next waiting request.
+    pub(crate) fn try_acquire(self: &Arc<Self>) -> Option<Permit> {
+        self.lock().take_room(self.concurrency).then(|| self.permit())
+    }
+
+    /// Waits for a permit. Dropping the future gives up the place in the queue.
+    pub(crate) async fn acquire(
+        self: &Arc<Self>,
+        requester: Requester,
+    ) -> Result<Permit, DeviceKeyError> {
+        let waiting = {
+            let mut state = self.lock();
+            if state.take_room(self.concurrency) {
+                return Ok(self.permit());
+            }
+            if !state.has_place_for(requester, self.limits) {
+                // Some waiting requests may have been dropped meanwhile.
+                state.waiting.retain(|waiter| !waiter.is_closed());
+                if !state.has_place_for(requester, self.limits) {
+                    return Err(DeviceKeyError::Overloaded);
+                }
+            }
+            let (sender, receiver) = oneshot::channel();
+            state.waiting.push(requester, sender);
+            receiver
+        };
+        // The sender stays in the queue of this semaphore until it is used, so the channel does not
+        // close before.
+        let span = debug_span!("waiting", provider = self.name);
+        waiting.instrument(span).await.map_err(|closed| DeviceKeyError::Internal(closed.into()))
+    }
+
+    fn permit(self: &Arc<Self>) -> Permit {
+        Permit { semaphore: Some(Arc::clone(self)) }
+    }
+
+    /// The counters change only in this file, so they are right even after a panic elsewhere.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn take_room(&mut self, concurrency: usize) -> bool {
+        let has_room = self.running < concurrency;
+        self.running += usize::from(has_room);
+        has_room
+    }
+
+    fn has_place_for(&self, requester: Requester, limits: WaitingLimits) -> bool {
+        self.waiting.len() < limits.in_all
+            && self.waiting.len_of(requester.owner) < limits.per_owner
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let Some(semaphore) = self.semaphore.take() else { return };
+        let mut state = semaphore.lock();
+        while let Some(next) = state.waiting.pop() {
+            match next.send(semaphore.permit()) {
+                Ok(()) => return,
+                // The request was dropped. The returned permit is this permit, which must not be
+                // released twice.
+                Err(mut permit) => drop(permit.semaphore.take()),
+            }
+        }
+        state.running = state.running.saturating_sub(1);
+    }
+}
