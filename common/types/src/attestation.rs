@@ -1,10 +1,11 @@
-//! The third statement: "this key lives in this TPM". No device key signs it; a TPM vouches for it.
+//! The third statement: "this key lives in this TPM". A TPM vouches for this statement; no device
+//! key signs it.
 //!
-//! A backend asks with a [`Challenge`]. It is parsed as a payload is ([`Draft::parse`]) and becomes a
-//! [`Claim`] once it is known which key it is about. The claim's digests are what the TPM signs as
-//! `extraData`: one when the attestation key shows where it was made, and one when it certifies the
-//! device key. The other types here are the evidence that goes back, in the form that both sides of
-//! the wire use.
+//! A backend asks with a [`Challenge`], which is parsed as a payload is ([`Draft::parse`]).
+//! Together with the key that answers it, the challenge becomes a [`Claim`]. The TPM signs two
+//! digests of the claim as `extraData`: one when the attestation key shows in which TPM it was
+//! made, and one when it certifies the device key. The other types are the evidence for the
+//! backend, in the form that both sides of the wire use.
 
 mod canonical;
 mod challenge;

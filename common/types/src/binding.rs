@@ -1,3 +1,5 @@
+//! What a device key is bound to.
+
 use crate::{AccountUserId, ClientId};
 
 /// The one account and the one client that a key speaks for.

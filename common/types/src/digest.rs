@@ -1,3 +1,5 @@
+//! SHA-256 digests.
+
 use std::{fmt, str::FromStr};
 
 use serde::{Serialize, Serializer};
@@ -5,8 +7,8 @@ use sha2::Digest as _;
 
 use crate::{Reason, encoding};
 
-/// A SHA-256 digest, 32 bytes; 43 characters of unpadded base64url as text. `Debug` hides it,
-/// because the digest of a token identifies the token.
+/// A SHA-256 digest of 32 bytes. The text form is 43 characters of unpadded base64url. `Debug`
+/// hides the digest, because the digest of a token identifies the token.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Sha256Digest([u8; 32]);
 

@@ -6,7 +6,8 @@ pub(crate) fn to_base64url(bytes: &[u8]) -> String {
     Base64UrlUnpadded::encode_string(bytes)
 }
 
-/// Decodes exactly `N` bytes; `None` for another length, alphabet, padding or non-zero trailing bits.
+/// Decodes exactly `N` bytes. `None` if the text has another length or alphabet, padding, or
+/// trailing bits that are not zero.
 pub(crate) fn array_from_base64url<const N: usize>(text: &str) -> Option<[u8; N]> {
     let mut bytes = [0; N];
     match Base64UrlUnpadded::decode(text, &mut bytes) {

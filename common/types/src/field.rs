@@ -1,3 +1,5 @@
+//! The fields of a request that can be refused.
+
 use std::fmt;
 
 use crate::Reason;
@@ -8,9 +10,9 @@ use crate::Reason;
 pub enum Field {
     /// The key id beside a payload.
     KeyId,
-    /// The account; at the top of `create`, inside the payload of `sign`.
+    /// The account, which stands at the top of `create` and inside the payload of `sign`.
     AccountUserId,
-    /// The client, as above.
+    /// The client, which stands beside the account.
     ClientId,
     /// The backend's nonce.
     Nonce,
@@ -24,7 +26,7 @@ pub enum Field {
     TargetPath,
     /// Digest of the connection's token.
     TokenSha256,
-    /// Digest of the device identity.
+    /// Digest of the device's identity.
     DeviceIdentitySha256,
     /// Scopes of the connection.
     Scopes,
@@ -32,13 +34,13 @@ pub enum Field {
     TokenExpiresAt,
     /// Expiry of the enrollment challenge.
     ChallengeExpiresAt,
-    /// What a backend encrypted for a TPM to open.
+    /// The secret that a backend encrypted for a TPM.
     CredentialBlob,
-    /// The seed of the same.
+    /// The seed from which the key of the encrypted secret is derived.
     EncryptedSecret,
-    /// Where a page of a list begins.
+    /// The cursor at which a page of a list begins.
     Cursor,
-    /// How long a page of a list is.
+    /// The length of a page of a list.
     Limit,
 }
 
@@ -77,13 +79,13 @@ impl fmt::Display for Field {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {reason}")]
 pub struct FieldError {
-    /// Which field.
+    /// The field.
     pub field: Field,
-    /// Why.
+    /// Why the field was refused.
     pub reason: Reason,
 }
 
-/// Names the field that a value was parsed for.
+/// Adds the name of the parsed field to an error.
 pub(crate) trait InField<T> {
     fn in_field(self, field: Field) -> Result<T, FieldError>;
 }

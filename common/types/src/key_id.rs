@@ -1,3 +1,5 @@
+//! The names of device keys.
+
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
@@ -8,13 +10,13 @@ const PREFIX: &str = "dk_";
 
 /// The name of a device key: `dk_` and 43 characters, the unpadded base64url of 32 random bytes.
 ///
-/// It says nothing about protection class or provider. Because it has one spelling and a closed
-/// alphabet it is safe as a file name and as a database key.
+/// A key id says nothing about protection class or provider. Because it has one spelling and a
+/// closed alphabet, it is safe as a file name and as a database key.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DeviceKeyId([u8; 32]);
 
 impl DeviceKeyId {
-    /// Names a key by 32 bytes, which must come from a cryptographically secure generator.
+    /// Makes a key id of 32 bytes, which must come from a cryptographically secure generator.
     pub const fn from_random_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }

@@ -1,14 +1,14 @@
 //! The vocabulary of device-key: every value that crosses a boundary, parsed into its own type.
 //!
-//! Each type has exactly one accepted spelling; `FromStr` is the only way in and `Display` gives
-//! that spelling back, so nothing that exists needs to be validated again. [`SignPayload`] is a
-//! structured statement; [`SignPayload::signed_bytes`] is the canonical form (RFC 8785) that a key
-//! signs. [`Reason`] is the stable code of every refusal.
+//! Each type accepts exactly one spelling. `FromStr` is the only way to parse a value and `Display`
+//! writes the same spelling, so a value never needs to be validated again. [`SignPayload`] is a
+//! structured statement, and [`SignPayload::signed_bytes`] is the canonical form (RFC 8785) that a
+//! key signs. [`Reason`] is the stable code of every refusal.
 //!
-//! This crate has no async and no policy: what a deployment allows is asked through
-//! [`payload::StatementPolicy`], which `device-key` implements. Its only input is the time and randomness
-//! behind the traits [`Clock`] and [`RandomSource`], for which it has the operating system's
-//! implementations, [`SystemClock`] and [`OsRandom`]. No parser here uses them.
+//! The crate has the traits [`Clock`] and [`RandomSource`] and the operating system's
+//! implementations of both, [`SystemClock`] and [`OsRandom`]. No parser uses them. Otherwise the
+//! crate has no input or output and no async. It has no policy either: parsers ask what a
+//! deployment allows through [`payload::StatementPolicy`], which `device-key` implements.
 //!
 //! ```
 //! use device_key_types::{DeviceKeyId, Reason};
@@ -69,5 +69,5 @@ pub use target_path::TargetPath;
 pub use text::{AccountUserId, ChallengeId, ClientId, SessionId};
 pub use time::UnixTime;
 
-/// The one signature algorithm of device keys: ECDSA on P-256 over SHA-256, as named on the wire.
+/// The wire name of the one signature algorithm of device keys: ECDSA on P-256 over SHA-256.
 pub const ALGORITHM: &str = "ecdsa_p256_sha256";

@@ -1,3 +1,5 @@
+//! The single-use numbers of backends.
+
 use std::{fmt, str::FromStr};
 
 use serde::{Serialize, Serializer};
@@ -6,10 +8,11 @@ use crate::{Reason, encoding};
 
 const MIN_BYTES: usize = 32;
 const MAX_BYTES: usize = 256;
-/// 256 bytes in base64url; longer text is refused before it is decoded.
+/// The length of 256 bytes in base64url. Longer text is refused before it is decoded.
 const MAX_CHARACTERS: usize = (MAX_BYTES * 4).div_ceil(3);
 
-/// A backend's single-use number: 32 to 256 bytes, in unpadded base64url. `Debug` hides it.
+/// A backend's single-use number of 32 to 256 bytes. The text form is unpadded base64url. `Debug`
+/// hides the number.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Nonce(Box<[u8]>);
 

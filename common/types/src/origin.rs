@@ -1,3 +1,5 @@
+//! Web origins.
+
 use std::{
     fmt,
     net::{Ipv4Addr, Ipv6Addr},
@@ -9,11 +11,13 @@ use url::Url;
 
 use crate::Reason;
 
-/// Longest origin: a scheme, a domain name of 253 bytes (RFC 1035) and a port fit well within.
+/// The longest origin. A scheme, a domain name of 253 bytes (RFC 1035) and a port are shorter.
 const MAX_BYTES: usize = 512;
 
-/// A web origin: scheme, host and port, spelled exactly as its ASCII serialisation (RFC 6454
-/// section 6.2): lower case, no default port, no user info, no slash behind it.
+/// A web origin: scheme, host and port.
+///
+/// The only spelling is the ASCII serialisation (RFC 6454 section 6.2), which is in lower case and
+/// has no default port, no user information and no slash at the end.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Origin {
     text: Box<str>,
@@ -77,7 +81,7 @@ impl FromStr for Origin {
                 url::Host::Ipv4(address) => Host::Ipv4(address),
                 url::Host::Ipv6(address) => Host::Ipv6(address),
             };
-            // The parser repairs what it can; only text that needed no repair is an origin.
+            // The URL parser repairs text. Only text that needed no repair is accepted.
             (url.origin().ascii_serialization() == text).then(|| Self {
                 text: text.into(),
                 scheme: url.scheme().into(),

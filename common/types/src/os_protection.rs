@@ -1,20 +1,25 @@
+//! The conditions of OS-protected keys.
+
 use std::fmt;
 
-/// A condition without which keys are not OS-protected: the one that does not hold is told to the
-/// client in one word, what was found goes to the log and to `doctor`.
+/// A condition that must hold for OS-protected keys.
+///
+/// The client learns only the name of the condition that does not hold. The details go to the log
+/// and to `doctor`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum OsProtectionCondition {
     /// This service offers no OS-protected keys.
     NotConfigured,
-    /// The caller came over a transport on which it is, or may be, the owner of the process.
+    /// The caller uses a transport on which it owns, or may own, the service's process.
     Transport,
     /// The caller has the service's own user id.
     SameUser,
-    /// The caller is root, which no user id keeps out.
+    /// The caller is root, against whom user ids do not protect.
     RootClient,
-    /// The caller has the user id by which the kernel shows every user whom it cannot name here.
+    /// The caller has the overflow user id, which the kernel shows for every user without a user id
+    /// in this namespace.
     UnmappedUser,
     /// The caller could replace the program or a library that it loads.
     Binary,
@@ -22,24 +27,26 @@ pub enum OsProtectionCondition {
     Configuration,
     /// The key folder or a file in it has another owner, or group or other permissions.
     KeyFolder,
-    /// A folder above has an owner other than root and the service, or others may write to it.
+    /// A parent folder of the key folder has an owner other than root and the service, or other
+    /// users may write to it.
     Ancestors,
-    /// A file system that does not enforce owners.
+    /// The file system does not enforce owners.
     FileSystem,
-    /// Other processes of the service's user id may look into the process (`PR_SET_DUMPABLE`).
+    /// Other processes with the service's user id may read the process's memory
+    /// (`PR_SET_DUMPABLE`).
     Dumpable,
     /// The process may still gain privileges (`PR_SET_NO_NEW_PRIVS`).
     NewPrivileges,
     /// The kernel may write the process's memory to disk.
     CoreDumps,
-    /// User ids in here are not those of the machine.
+    /// The service runs in a user namespace, whose user ids are not the machine's user ids.
     UserNamespace,
     /// A key was not generated here.
     ImportedKey,
 }
 
 impl OsProtectionCondition {
-    /// The condition as it stands on the wire.
+    /// The condition's name on the wire.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::NotConfigured => "not_configured",

@@ -1,9 +1,9 @@
 //! The two statements that a device key signs, and the bytes that are signed.
 //!
-//! A payload begins as text ([`Draft`]), is parsed field by field in one fixed order
-//! ([`Draft::parse`]), and is then a [`SignPayload`]. While parsing, what the deployment allows is
-//! asked through [`StatementPolicy`] at the field's own place, so that of several faults the first in
-//! that order is the one reported. The signed bytes are made from the parsed values.
+//! A payload begins as text ([`Draft`]) and is parsed field by field in one fixed order
+//! ([`Draft::parse`]) into a [`SignPayload`]. The parser asks the [`StatementPolicy`] about each
+//! field when it reaches that field, so it reports the first fault in the fixed order even if the
+//! fault is a matter of policy. The signed bytes are made from the parsed values.
 
 mod canonical;
 mod connection;
@@ -19,14 +19,15 @@ pub use syntax_only::SyntaxOnly;
 
 use crate::{AccountUserId, ClientId, Field, FieldError, Origin, Reason, TargetPath, UnixTime};
 
-/// Which of the statements.
+/// The kinds of statements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Statement {
     /// "Open this connection."
     Connection,
     /// "Enroll this device."
     Enrollment,
-    /// "This key lives in this TPM", which no device key signs: [`crate::attestation`].
+    /// "This key lives in this TPM." No device key signs this statement, see
+    /// [`crate::attestation`].
     Attestation,
 }
 
@@ -49,7 +50,7 @@ impl Statement {
         }
     }
 
-    /// The end of the path at which a backend takes this statement. What stands in front of it is a
+    /// The end of the path at which a backend takes this statement, behind a
     /// [`PathPrefix`](crate::PathPrefix).
     ///
     /// The endpoints end in different segments, so no prefix makes the path of one statement the
@@ -71,13 +72,13 @@ impl Statement {
     }
 }
 
-/// What a deployment allows, asked once for each field that is a matter of policy.
+/// What a deployment allows. Parsers ask once for each field that is a matter of policy.
 pub trait StatementPolicy {
-    /// May a statement be addressed to `origin`?
+    /// Checks whether a statement may be addressed to `origin`.
     fn origin(&self, origin: &Origin) -> Result<(), Reason>;
-    /// May this kind of statement be addressed to `path` at `origin`?
+    /// Checks whether this kind of statement may be addressed to `path` at `origin`.
     fn path(&self, statement: Statement, origin: &Origin, path: &TargetPath) -> Result<(), Reason>;
-    /// Is the expiry in the future and near enough?
+    /// Checks that the expiry is in the future and near enough.
     fn expiry(&self, expires_at: UnixTime) -> Result<(), Reason>;
 }
 
@@ -91,7 +92,7 @@ pub struct Target {
 }
 
 impl Target {
-    /// Asks the policy about origin, then path.
+    /// Checks origin, then path, against the policy.
     pub(crate) fn allowed_by(
         &self,
         statement: Statement,
@@ -117,7 +118,7 @@ impl Target {
     }
 }
 
-/// A statement whose every field is valid in itself.
+/// A statement that a device key can sign. Each of its fields is valid in itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SignPayload {
     /// "Open this connection."
@@ -127,7 +128,7 @@ pub enum SignPayload {
 }
 
 impl SignPayload {
-    /// Which statement it is.
+    /// The kind of the statement.
     pub const fn statement(&self) -> Statement {
         match self {
             Self::Connection(_) => Statement::Connection,
@@ -135,7 +136,7 @@ impl SignPayload {
         }
     }
 
-    /// The endpoint that it is addressed to.
+    /// The endpoint that the statement is addressed to.
     pub const fn target(&self) -> &Target {
         match self {
             Self::Connection(payload) => &payload.target,
@@ -143,7 +144,7 @@ impl SignPayload {
         }
     }
 
-    /// The account that it speaks for.
+    /// The account that the statement speaks for.
     pub const fn account_user_id(&self) -> &AccountUserId {
         match self {
             Self::Connection(payload) => &payload.account_user_id,
@@ -151,7 +152,7 @@ impl SignPayload {
         }
     }
 
-    /// The client that it speaks for.
+    /// The client that the statement speaks for.
     pub const fn client_id(&self) -> &ClientId {
         match self {
             Self::Connection(payload) => &payload.client_id,
@@ -159,7 +160,7 @@ impl SignPayload {
         }
     }
 
-    /// When it stops being valid.
+    /// When the statement expires.
     pub const fn expires_at(&self) -> UnixTime {
         match self {
             Self::Connection(payload) => payload.token_expires_at,
@@ -167,15 +168,15 @@ impl SignPayload {
         }
     }
 
-    /// Asks the policy about target and expiry again; time may have passed since the parse, and a
-    /// payload built from values was never asked about.
+    /// Checks target and expiry against the policy. Time may have passed since the parse, and a
+    /// payload that was built from values was never checked.
     pub fn allowed_by(&self, policy: &impl StatementPolicy) -> Result<(), FieldError> {
         let statement = self.statement();
         self.target().allowed_by(statement, policy)?;
         self.unexpired(policy)
     }
 
-    /// Asks about the expiry alone.
+    /// Checks only the expiry against the policy.
     pub fn unexpired(&self, policy: &impl StatementPolicy) -> Result<(), FieldError> {
         policy
             .expiry(self.expires_at())

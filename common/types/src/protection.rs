@@ -1,24 +1,26 @@
+//! Protection classes, and the facts about a TPM that are recorded with a key.
+
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
 /// What keeps a private key on the device.
 ///
-/// A class that a client reports is a claim; only a verifier with a trust root establishes it.
+/// A class that a client reports is only a claim. A verifier with a trust root can prove it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ProtectionClass {
-    /// Inside a TPM 2.0.
+    /// The key is inside a TPM 2.0.
     HardwareTpm,
-    /// Inside Apple's Secure Enclave.
+    /// The key is inside Apple's Secure Enclave.
     HardwareSecureEnclave,
-    /// In a service under a user id of its own; never hardware.
+    /// The key is in a service with a user id of its own. This class is never hardware.
     OsProtectedNonextractable,
 }
 
 impl ProtectionClass {
-    /// The class as named on the wire and in the state database.
+    /// The class's name on the wire and in the state database.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::HardwareTpm => "hardware_tpm",
@@ -27,7 +29,7 @@ impl ProtectionClass {
         }
     }
 
-    /// Whether the class is one of hardware.
+    /// Whether the class is a hardware class.
     pub const fn is_hardware(self) -> bool {
         match self {
             Self::HardwareTpm | Self::HardwareSecureEnclave => true,
@@ -53,14 +55,14 @@ impl FromStr for ProtectionClass {
     }
 }
 
-/// Which classes the caller of `create` accepts. A key never changes class afterwards.
+/// The classes that the caller of `create` accepts. A key never changes its class afterwards.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ProtectionPolicy {
-    /// Hardware or nothing.
+    /// Only hardware classes.
     #[default]
     HardwareOnly,
-    /// Hardware first, then the OS-protected class.
+    /// Hardware classes first, then the OS-protected class.
     AllowOsProtectedNonextractable,
 }
 
@@ -74,20 +76,20 @@ impl ProtectionPolicy {
     }
 }
 
-/// What kind of TPM made a key, as far as that can be told without attestation.
+/// The kind of TPM that made a key, as far as it is known without attestation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TpmKind {
-    /// The vendor is one that makes chips or firmware TPMs.
+    /// A chip or a firmware TPM, judged by its vendor.
     Physical,
-    /// A hypervisor's TPM, or one of unknown make: its state can be copied.
+    /// A TPM of a hypervisor or of an unknown vendor, whose state can be copied.
     Virtual,
     /// A simulator, which protects nothing.
     Simulated,
 }
 
 impl TpmKind {
-    /// The kind as named in the state database.
+    /// The kind's name in the state database.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Physical => "physical",
@@ -114,13 +116,14 @@ impl FromStr for TpmKind {
     }
 }
 
-/// A name outside a closed list.
+/// The text is not a name of the closed list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("unknown name")]
 pub struct UnknownName;
 
-/// The Name of the TPM object under which a key was made: algorithm identifier and digest of its
-/// public area (TPM 2.0 Library, Part 1, section "Names"). It changes when the TPM is cleared.
+/// The Name of the TPM object under which a key was made: the algorithm identifier and the digest
+/// of the object's public area (TPM 2.0 Library, Part 1, section "Names"). The Name changes when
+/// the TPM is cleared.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct StorageParentName(Box<[u8]>);
 

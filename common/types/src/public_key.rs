@@ -1,3 +1,5 @@
+//! P-256 public keys.
+
 use std::fmt;
 
 use base64ct::{Base64, Encoding as _};
@@ -22,15 +24,16 @@ pub struct PublicKey {
 pub struct InvalidPublicKey;
 
 impl PublicKey {
-    /// Reads affine coordinates, each 32 bytes big-endian, and checks that the point is on the curve.
+    /// Reads affine coordinates, each 32 bytes big-endian, and checks that the point is on the
+    /// curve.
     pub fn from_coordinates(x: &[u8; 32], y: &[u8; 32]) -> Result<Self, InvalidPublicKey> {
         // SEC 1 section 2.3.3: 0x04 marks an uncompressed point.
         let point: Vec<u8> = [4].iter().chain(x).chain(y).copied().collect();
         Self::from_key(VerifyingKey::from_sec1_bytes(&point).map_err(|_| InvalidPublicKey)?)
     }
 
-    /// Reads a DER `SubjectPublicKeyInfo` (RFC 5480) that is spelled exactly as [`Self::spki_der`]
-    /// would: named curve, uncompressed point, nothing behind it.
+    /// Reads a DER `SubjectPublicKeyInfo` (RFC 5480). The bytes must be exactly those that
+    /// [`Self::spki_der`] writes: a named curve, an uncompressed point, and no bytes behind it.
     pub fn from_spki_der(der: &[u8]) -> Result<Self, InvalidPublicKey> {
         VerifyingKey::from_public_key_der(der)
             .map_err(|_| InvalidPublicKey)

@@ -1,8 +1,10 @@
+//! The stable codes of refusals and failures.
+
 use std::fmt;
 
-/// Why something was refused or failed: the stable code that clients may match on.
+/// Why a request was refused or failed, as a stable code that clients may match on.
 ///
-/// The codes are part of the protocol and do not change; texts beside them may.
+/// The codes are part of the protocol and do not change. The messages beside them may change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -11,37 +13,38 @@ pub enum Reason {
     ParseError,
     /// The line is longer than the limit.
     MessageTooLarge,
-    /// JSON, but not a request.
+    /// The line is JSON but not a request.
     InvalidRequest,
-    /// A JSON-RPC batch.
+    /// The message is a JSON-RPC batch.
     BatchUnsupported,
-    /// A request before `initialize`.
+    /// The request came before `initialize`.
     NotInitialized,
-    /// A second `initialize`.
+    /// The request is a second `initialize`.
     AlreadyInitialized,
-    /// No such method.
+    /// There is no such method.
     MethodNotFound,
     /// The params do not have the method's shape.
     InvalidParams,
-    /// Not `dk_` and 43 characters of canonical base64url.
+    /// The key id is not `dk_` and 43 characters of canonical base64url.
     InvalidKeyId,
-    /// A text field of no bytes.
+    /// A text field is empty.
     EmptyField,
-    /// A text field of more than 512 bytes.
+    /// A text field is longer than 512 bytes.
     FieldTooLong,
-    /// A text field with a Unicode control character (general category Cc).
+    /// A text field has a Unicode control character (general category Cc).
     ControlCharacter,
-    /// Not 32 to 256 bytes of canonical, unpadded base64url.
+    /// The nonce is not 32 to 256 bytes in canonical, unpadded base64url.
     InvalidNonce,
-    /// Not 32 bytes of canonical, unpadded base64url.
+    /// The digest is not 32 bytes in canonical, unpadded base64url.
     InvalidDigest,
-    /// An origin that is not spelled as its own ASCII serialisation (RFC 6454).
+    /// The origin is not spelled as its own ASCII serialisation (RFC 6454).
     OriginNotCanonical,
-    /// A well-spelled origin that the policy does not list.
+    /// The origin is canonical, but the policy does not allow it.
     OriginNotAllowed,
-    /// A path that the policy does not list for this statement at this origin.
+    /// The path is not canonical, or the policy does not allow it for this statement at this
+    /// origin.
     PathNotAllowed,
-    /// Scopes other than the one that a connection has.
+    /// The scopes are not exactly the one scope of a connection.
     ScopesMismatch,
     /// The expiry is now or in the past.
     Expired,
@@ -49,39 +52,40 @@ pub enum Reason {
     ExpiresTooLate,
     /// The statement names another account or client than the key is bound to.
     BindingMismatch,
-    /// No such key for this owner.
+    /// The owner has no such key.
     KeyNotFound,
-    /// No hardware protection on this platform.
+    /// This platform has no hardware protection.
     HardwareUnavailable,
-    /// Only a degraded class is available and the caller did not accept it.
+    /// Only a weaker class is available, and the caller does not accept it.
     DegradedProtectionNotAllowed,
-    /// The conditions of the OS-protected class do not hold.
+    /// A condition of the OS-protected class does not hold.
     OsProtectionUnavailable,
     /// The provider cannot attest keys.
     AttestationUnavailable,
     /// The credential was not made for this key on this device.
     CredentialNotActivated,
-    /// A key method over a remote transport.
+    /// A key method was called over a remote transport.
     TransportNotLocal,
-    /// A list cursor that this server did not give.
+    /// The cursor of a list is not a key id, which every cursor of this server is.
     InvalidCursor,
-    /// A limit of the caller's account on this machine is reached.
+    /// The caller's user has as many keys as a user may have.
     QuotaExceeded,
-    /// The person at the machine said no.
+    /// The person at the machine denied the request. The code is reserved: this version gives it
+    /// for no request, because no provider asks a person.
     UserDenied,
-    /// A queue is full; try again.
+    /// A queue is full. The client may try again.
     Overloaded,
-    /// The service is stopping; try again later.
+    /// The service is stopping. The client may try again later.
     ShuttingDown,
-    /// A deadline passed.
+    /// The deadline of the operation passed.
     Timeout,
-    /// Somebody else holds the platform's key device.
+    /// Another program is using the platform's key device.
     ProviderBusy,
     /// The platform's key device refuses authorizations for a while (dictionary-attack lockout).
     ProviderLockedOut,
     /// The platform's key device is gone or restarting.
     ProviderUnavailable,
-    /// The key exists here but the platform can no longer load it.
+    /// The key exists here, but the platform can no longer load it.
     KeyLost,
     /// The platform's key device answered with an error.
     ProviderFailed,
@@ -89,12 +93,12 @@ pub enum Reason {
     StateUnavailable,
     /// The state database was written by a newer version.
     StateTooNew,
-    /// A fault of ours.
+    /// There is a fault in this software.
     Internal,
 }
 
 impl Reason {
-    /// The code as it stands on the wire.
+    /// The code on the wire.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::ParseError => "parse_error",

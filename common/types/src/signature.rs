@@ -1,8 +1,10 @@
+//! ECDSA signatures.
+
 use base64ct::{Base64, Encoding as _};
 use p256::ecdsa;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
-/// An ECDSA P-256 signature whose two numbers are in range.
+/// An ECDSA P-256 signature whose two scalars are in range.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Signature(ecdsa::Signature);
 
@@ -12,12 +14,12 @@ pub struct Signature(ecdsa::Signature);
 pub struct InvalidSignature;
 
 impl Signature {
-    /// Reads r and s, each 32 bytes big-endian; both must be from 1 to the group order less 1.
+    /// Reads r and s, each 32 bytes big-endian. Both must be from 1 to the group order less 1.
     pub fn from_scalars(r: [u8; 32], s: [u8; 32]) -> Result<Self, InvalidSignature> {
         ecdsa::Signature::from_scalars(r, s).map(Self).map_err(|_| InvalidSignature)
     }
 
-    /// Reads the strict DER form.
+    /// Reads the strict DER form that [`Self::to_der`] writes.
     pub fn from_der(der: &[u8]) -> Result<Self, InvalidSignature> {
         ecdsa::Signature::from_der(der).map(Self).map_err(|_| InvalidSignature)
     }

@@ -1,8 +1,8 @@
-//! One strict pass over untrusted JSON.
+//! A strict check of untrusted JSON.
 //!
-//! Parsers disagree about duplicate keys, and a derived parser drops unknown ones unseen; what two
-//! parsers read differently must not be signed. [`check`] refuses a duplicate key at any depth,
-//! nesting beyond [`MAX_DEPTH`], and everything that is not exactly one JSON value.
+//! Parsers disagree about duplicate keys, and text that two parsers read differently must not be
+//! signed. [`check`] refuses a duplicate key at any depth, nesting beyond [`MAX_DEPTH`], and text
+//! that is not exactly one JSON value.
 
 use std::{borrow::Cow, collections::HashSet, fmt, marker::PhantomData};
 
@@ -13,21 +13,22 @@ use serde::{
     },
 };
 
-/// Deepest nesting of arrays and objects. The protocol's own messages need five.
+/// The deepest allowed nesting of arrays and objects. The protocol's own messages need five levels.
 pub const MAX_DEPTH: u8 = 64;
 
-/// Objects with up to so many members are compared pairwise, which costs no allocation for a set.
+/// The keys of an object with up to this many members are compared pairwise, without a hash set.
 const PAIRWISE_MEMBERS: usize = 24;
 
-/// Refuses text that is not exactly one JSON value, or has a duplicate key, or is nested too deeply.
+/// Checks that the text is exactly one JSON value, has no duplicate key and is not nested too
+/// deeply.
 pub fn check(json: &str) -> Result<(), serde_json::Error> {
     let mut deserializer = serde_json::Deserializer::from_str(json);
     Strict { depth_left: MAX_DEPTH }.deserialize(&mut deserializer)?;
     deserializer.end()
 }
 
-/// A value that is read from a JSON object and from nothing else: a derived parser alone would also
-/// take its members as an array, by position.
+/// A value that is read only from a JSON object. A derived parser without this wrapper also accepts
+/// an array of the members, by position.
 #[derive(Clone, Copy, Debug, Default, serde::Serialize)]
 pub struct Object<T>(pub T);
 
@@ -121,7 +122,7 @@ impl<'de> Visitor<'de> for Strict {
     }
 }
 
-/// A key after its escapes were resolved: `"a"` and `"\u0061"` are the same.
+/// A key after its escapes were resolved: `"a"` and `"\u0061"` are the same key.
 #[derive(Deserialize)]
 #[serde(transparent)]
 struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
@@ -133,7 +134,7 @@ struct SeenKeys<'a> {
 }
 
 impl<'a> SeenKeys<'a> {
-    /// Whether the key is new.
+    /// Adds a key. Returns whether the key is new.
     fn insert(&mut self, key: Cow<'a, str>) -> bool {
         if self.few.contains(&key) {
             return false;
@@ -190,7 +191,7 @@ mod tests {
 
     #[test]
     fn tells_objects_from_arrays() {
-        assert!(serde_json::from_str::<One>("[1]").is_ok(), "what the wrapper is for");
+        assert!(serde_json::from_str::<One>("[1]").is_ok(), "a derived parser accepts an array");
         assert!(serde_json::from_str::<Object<One>>("[1]").is_err());
         assert!(serde_json::from_str::<Object<One>>(r#" {"_a":1}"#).is_ok());
     }

@@ -1,3 +1,5 @@
+//! The paths of backend endpoints.
+
 use std::{fmt, str::FromStr};
 
 use serde::{Serialize, Serializer};
@@ -6,11 +8,11 @@ use crate::Reason;
 
 const MAX_BYTES: usize = 512;
 
-/// The path of a backend endpoint: absolute, in one spelling, without query or fragment.
+/// The path of a backend endpoint: absolute, with one spelling, without query or fragment.
 ///
-/// Segments are the unreserved characters of RFC 3986 section 2.3; an empty, `.` or `..` segment,
-/// a percent escape and a trailing slash are refused, so that two different texts never name the
-/// same resource. Anything else is [`Reason::PathNotAllowed`].
+/// A segment consists of the unreserved characters of RFC 3986 section 2.3. An empty, `.` or `..`
+/// segment, a percent escape and a slash at the end are refused, so two different texts never name
+/// the same resource. The error is [`Reason::PathNotAllowed`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct TargetPath(Box<str>);
 

@@ -1,10 +1,12 @@
+//! The text fields of statements.
+
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 use crate::Reason;
 
-/// Longest text field, in bytes of UTF-8.
+/// The longest text field, in bytes of UTF-8.
 const MAX_BYTES: usize = 512;
 
 fn parse(text: &str) -> Result<Box<str>, Reason> {
@@ -14,7 +16,7 @@ fn parse(text: &str) -> Result<Box<str>, Reason> {
     if text.len() > MAX_BYTES {
         return Err(Reason::FieldTooLong);
     }
-    // `char::is_control` is exactly the general category Cc.
+    // `char::is_control` tests exactly for the general category Cc.
     if text.chars().any(char::is_control) {
         return Err(Reason::ControlCharacter);
     }
@@ -25,8 +27,8 @@ macro_rules! text_value {
     ($(#[$docs:meta])* $name:ident) => {
         $(#[$docs])*
         ///
-        /// 1 to 512 bytes of UTF-8 without control characters, compared byte for byte. `Debug`
-        /// hides the text, because it may name a person.
+        /// The text has 1 to 512 bytes of UTF-8 without control characters and is compared byte for
+        /// byte. `Debug` hides the text, because it may name a person.
         #[derive(Clone, PartialEq, Eq, Hash)]
         pub struct $name(Box<str>);
 
@@ -66,7 +68,7 @@ macro_rules! text_value {
 }
 
 text_value! {
-    /// The account of the person whose machine is controlled, as the backend names it.
+    /// The account of the person whose machine is controlled, by its name in the backend.
     AccountUserId
 }
 text_value! {

@@ -1,6 +1,8 @@
+//! Points in time.
+
 use serde::{Deserialize, Serialize};
 
-/// A point in time: whole seconds since 1970-01-01T00:00:00Z, leap seconds not counted (POSIX).
+/// A point in time, in whole seconds since 1970-01-01T00:00:00Z without leap seconds (POSIX).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct UnixTime(i64);
@@ -16,7 +18,7 @@ impl UnixTime {
         self.0
     }
 
-    /// The time `seconds` later, or the last representable one.
+    /// The time `seconds` later, or the last representable time.
     #[must_use]
     pub const fn saturating_add(self, seconds: i64) -> Self {
         Self(self.0.saturating_add(seconds))

@@ -1,4 +1,4 @@
-//! Every shared vector that concerns a value alone.
+//! The shared test vectors for single values.
 
 use device_key_testing::vectors;
 use device_key_types::{AccountUserId, ClientId, DeviceKeyId, Origin, Reason};

@@ -1,5 +1,5 @@
-//! What a TPM signs for us, as digests of canonical JSON (RFC 8785). The members below are declared
-//! in the order in which that document sorts them.
+//! The digests of canonical JSON (RFC 8785) that a TPM signs for an attestation. The members below
+//! are declared in the order in which RFC 8785 sorts them.
 
 use base64ct::{Base64, Encoding as _};
 use serde::Serialize;
@@ -11,35 +11,36 @@ use crate::{
     payload::{Statement, UnserializableError},
 };
 
-/// Separates the statement with which an attestation key shows where it was made.
+/// The domain of the statement with which an attestation key shows in which TPM it was made.
 pub const IDENTITY_DOMAIN: &str = "device-key-attestation-identity/v1";
 
-/// Separates the statement with which an attestation key certifies a device key.
+/// The domain of the statement with which an attestation key certifies a device key.
 pub const CERTIFICATION_DOMAIN: &str = "device-key-attestation/v1";
 
-/// A challenge together with the one key that answers it.
+/// A challenge and the one key that answers it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim {
-    /// What the backend asked.
+    /// The backend's challenge.
     pub challenge: Challenge,
-    /// The key's name.
+    /// The key's id.
     pub key_id: DeviceKeyId,
-    /// Its public part.
+    /// The public key.
     pub public_key: PublicKey,
-    /// What is said to protect it.
+    /// The protection class that the client claims.
     pub protection_class: ProtectionClass,
 }
 
 impl Claim {
-    /// `extraData` of the attestation key's own creation evidence: SHA-256 over the canonical JSON of
-    /// [`IDENTITY_DOMAIN`], the challenge and the key.
+    /// `extraData` of the attestation key's own creation evidence: SHA-256 over the canonical JSON
+    /// of [`IDENTITY_DOMAIN`], the challenge and the key.
     pub fn identity_digest(&self) -> Result<Sha256Digest, UnserializableError> {
         self.digest(IDENTITY_DOMAIN, None)
     }
 
-    /// `extraData` of the certification of the device key: the same in [`CERTIFICATION_DOMAIN`], and
-    /// with the digest of the secret that the TPM gave up for this challenge. That ties the two
-    /// together: a certification made for another credential does not fit.
+    /// `extraData` of the certification of the device key: SHA-256 over the canonical JSON of
+    /// [`CERTIFICATION_DOMAIN`], the challenge, the key and the digest of the secret that the TPM
+    /// gave up for this challenge. Because the digest covers the secret, a certification that was
+    /// made for another credential does not fit.
     pub fn certification_digest(
         &self,
         activated_secret: &Sha256Digest,

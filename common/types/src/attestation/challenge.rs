@@ -1,3 +1,5 @@
+//! The parsed challenge of a backend for an attestation.
+
 use super::Draft;
 use crate::{
     AccountUserId, ChallengeId, ClientId, Field, FieldError, Nonce, UnixTime,
@@ -5,13 +7,15 @@ use crate::{
     payload::{Statement, StatementPolicy, Target},
 };
 
-/// "Show that the key which answers this enrollment lives in a TPM." Nonce, id and expiry are those
-/// of the enrollment challenge. The audience is constant and so not part of the value.
+/// "Show that the key which answers this enrollment lives in a TPM."
+///
+/// Nonce, id and expiry are those of the enrollment challenge. The audience is constant and
+/// therefore not part of the value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Challenge {
     /// The backend's single-use number.
     pub nonce: Nonce,
-    /// The enrollment challenge that this belongs to.
+    /// The id of the enrollment challenge.
     pub challenge_id: ChallengeId,
     /// The endpoint.
     pub target: Target,
@@ -24,7 +28,7 @@ pub struct Challenge {
 }
 
 impl Challenge {
-    /// Parses in the protocol's order of checks; the first fault is the one reported.
+    /// Parses the fields in the protocol's order of checks and reports the first fault.
     pub(super) fn parse(draft: &Draft, policy: &impl StatementPolicy) -> Result<Self, FieldError> {
         let challenge = Self {
             nonce: draft.nonce.parse().in_field(Field::Nonce)?,
@@ -43,14 +47,14 @@ impl Challenge {
         Ok(challenge)
     }
 
-    /// Asks the policy about target and expiry again; time may have passed since the parse, and a
-    /// challenge built from values was never asked about.
+    /// Checks target and expiry against the policy. Time may have passed since the parse, and a
+    /// challenge that was built from values was never checked.
     pub fn allowed_by(&self, policy: &impl StatementPolicy) -> Result<(), FieldError> {
         self.target.allowed_by(Statement::Attestation, policy)?;
         self.unexpired(policy)
     }
 
-    /// Asks about the expiry alone.
+    /// Checks only the expiry against the policy.
     pub fn unexpired(&self, policy: &impl StatementPolicy) -> Result<(), FieldError> {
         let field = Statement::Attestation.expiry_field();
         policy.expiry(self.challenge_expires_at).in_field(field)

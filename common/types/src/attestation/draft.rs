@@ -1,3 +1,5 @@
+//! The unparsed challenge of a backend for an attestation.
+
 use std::fmt;
 
 use serde::Deserialize;
@@ -21,8 +23,8 @@ enum Audience {
     Attestation,
 }
 
-/// A challenge as it came: the right members with the right JSON types, and nothing known about the
-/// texts in them.
+/// A challenge as it arrived. The members and their JSON types are right, but their texts are not
+/// checked.
 #[derive(Clone, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Draft {
@@ -42,13 +44,14 @@ pub struct Draft {
 impl Draft {
     /// Reads one challenge object.
     ///
-    /// `json` must already be known to have no duplicate keys ([`crate::strict_json::check`]).
+    /// The caller must have checked that `json` has no duplicate keys
+    /// ([`crate::strict_json::check`]).
     pub fn from_json(json: &str) -> Result<Self, MalformedDraft> {
         let Object(draft) = serde_json::from_str(json)?;
         Ok(draft)
     }
 
-    /// Parses each field in the protocol's order of checks.
+    /// Parses the fields in the protocol's order of checks.
     pub fn parse(&self, policy: &impl StatementPolicy) -> Result<Challenge, FieldError> {
         Challenge::parse(self, policy)
     }

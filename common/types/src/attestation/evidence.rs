@@ -1,3 +1,5 @@
+//! The evidence of an attestation, as both sides of the wire use it.
+
 use std::{fmt, str::FromStr};
 
 use base64ct::{Base64, Encoding as _};
@@ -6,8 +8,8 @@ use zeroize::Zeroizing;
 
 use crate::{Sha256Digest, UnknownName};
 
-/// The kinds of endorsement key, each with one standard template (TCG EK Credential Profile for TPM
-/// Family 2.0, annex B).
+/// The kinds of endorsement keys. Each kind has one standard template (TCG EK Credential Profile
+/// for TPM Family 2.0, annex B).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum EndorsementKeyKind {
     /// RSA of 2048 bits, template L-1.
@@ -22,11 +24,11 @@ pub enum EndorsementKeyKind {
 }
 
 impl EndorsementKeyKind {
-    /// Every kind, in the order in which they are tried where none is asked for: a TPM makes an ECC
-    /// key in a fraction of the time of an RSA key.
+    /// Every kind, in the order in which a device tries them if the backend asks for none. The ECC
+    /// kinds come first, because a TPM makes an ECC key in a fraction of the time of an RSA key.
     pub const ALL: [Self; 3] = [Self::EccP256, Self::EccP384, Self::Rsa2048];
 
-    /// The kind as named on the wire.
+    /// The kind's name on the wire.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Rsa2048 => "rsa_2048",
@@ -55,13 +57,14 @@ impl FromStr for EndorsementKeyKind {
 #[error("not base64 of a TPM structure")]
 pub struct InvalidEvidence;
 
-/// A TPM structure or a certificate, not looked into; standard, padded base64 as text. `Debug` shows
-/// its length alone, because some of them identify a machine for good.
+/// The bytes of a TPM structure or a certificate, which this type does not parse. The text form is
+/// standard, padded base64. `Debug` shows only the length, because some structures identify a
+/// machine for good.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct TpmBytes(Box<[u8]>);
 
 impl TpmBytes {
-    /// Most bytes that one may have: the largest message of a TPM (`TPM_PT_MAX_RESPONSE_SIZE`).
+    /// The largest number of bytes: a TPM's largest message (`TPM_PT_MAX_RESPONSE_SIZE`).
     pub const MAX: usize = 4096;
 
     /// The bytes.
@@ -107,20 +110,20 @@ impl<'de> Deserialize<'de> for TpmBytes {
     }
 }
 
-/// Who a TPM is, and which keys in it are meant.
+/// The identity of a TPM, and the keys in it that an attestation is about.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Identity {
-    /// Which endorsement key.
+    /// The kind of the endorsement key.
     pub endorsement_key: EndorsementKeyKind,
-    /// Its `TPMT_PUBLIC`.
+    /// The endorsement key's `TPMT_PUBLIC`.
     #[serde(rename = "endorsementKeyPublicBase64")]
     pub endorsement_key_public: TpmBytes,
-    /// Its certificate as the TPM keeps it, then others that the TPM keeps with it: X.509 in DER. Empty
-    /// if the TPM keeps none.
+    /// The endorsement key's certificate, then the other certificates that the TPM stores with it,
+    /// X.509 in DER. Empty if the TPM stores none.
     #[serde(rename = "endorsementKeyCertificatesBase64")]
     pub endorsement_key_certificates: Vec<TpmBytes>,
-    /// `TPMT_PUBLIC` of the attestation key that is made for this device key alone.
+    /// `TPMT_PUBLIC` of the attestation key, which is made only for this device key.
     #[serde(rename = "attestationKeyPublicBase64")]
     pub attestation_key_public: TpmBytes,
     /// The attestation key's `TPMS_CREATION_DATA`.
@@ -130,7 +133,7 @@ pub struct Identity {
     /// [`Claim::identity_digest`](super::Claim::identity_digest) as `extraData`.
     #[serde(rename = "attestationKeyCreationAttestBase64")]
     pub attestation_key_creation_attest: TpmBytes,
-    /// `TPMT_SIGNATURE` over it.
+    /// `TPMT_SIGNATURE` over `attestation_key_creation_attest`.
     #[serde(rename = "attestationKeyCreationSignatureBase64")]
     pub attestation_key_creation_signature: TpmBytes,
     /// The device key's `TPMT_PUBLIC`.
@@ -138,20 +141,23 @@ pub struct Identity {
     pub key_public: TpmBytes,
 }
 
-/// A secret that only the TPM with that endorsement key gives up, and only while the attestation key is
-/// loaded in it: what `TPM2_MakeCredential` makes (Part 1, section "Credential Protection").
+/// An encrypted secret, made by `TPM2_MakeCredential` (Part 1, section "Credential Protection").
+///
+/// Only the TPM with the endorsement key gives up the secret, and only while the attestation key is
+/// loaded in this TPM.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Credential {
-    /// Content of `TPM2B_ID_OBJECT`: integrity HMAC and the encrypted secret.
+    /// The content of `TPM2B_ID_OBJECT`: an integrity HMAC and the encrypted secret.
     #[serde(rename = "credentialBlob")]
     pub blob: TpmBytes,
-    /// Content of `TPM2B_ENCRYPTED_SECRET`: the seed, to the endorsement key alone.
+    /// The content of `TPM2B_ENCRYPTED_SECRET`: the seed of the keys of `blob`, encrypted to the
+    /// endorsement key.
     #[serde(rename = "encryptedSecret")]
     pub encrypted_secret: TpmBytes,
 }
 
-/// What an activated credential gave, and the certification of the device key made with it.
+/// The secret of an activated credential, and the certification of the device key made with it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Activation {
@@ -162,19 +168,20 @@ pub struct Activation {
     /// [`Claim::certification_digest`](super::Claim::certification_digest) as `extraData`.
     #[serde(rename = "attestBase64")]
     pub attest: TpmBytes,
-    /// `TPMT_SIGNATURE` over it.
+    /// `TPMT_SIGNATURE` over `attest`.
     #[serde(rename = "attestSignatureBase64")]
     pub signature: TpmBytes,
 }
 
-/// The secret of a credential, 1 to [`ActivatedSecret::MAX`] bytes; standard, padded base64 as text.
-/// `Debug` hides it, and it is wiped when dropped. Compare digests of it, not the bytes.
+/// The secret of a credential, 1 to [`ActivatedSecret::MAX`] bytes. The text form is standard,
+/// padded base64. `Debug` hides the secret, and its memory is wiped when it is dropped. Compare
+/// digests of secrets, not their bytes.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ActivatedSecret(Zeroizing<Vec<u8>>);
 
 impl ActivatedSecret {
-    /// The longest secret that an endorsement key can carry: the digest of its name algorithm, SHA-384
-    /// at most (`TPM2_MakeCredential`, Part 3, 12.6).
+    /// The length in bytes of the longest secret that an endorsement key can carry: a digest of its
+    /// name algorithm, at most SHA-384 (`TPM2_MakeCredential`, Part 3, 12.6).
     pub const MAX: usize = 48;
 
     /// Keeps the bytes.
@@ -190,7 +197,7 @@ impl ActivatedSecret {
         &self.0
     }
 
-    /// SHA-256 of the bytes, as a certification holds it.
+    /// SHA-256 of the bytes, as the digest of a certification contains it.
     pub fn sha256(&self) -> Sha256Digest {
         Sha256Digest::of(&self.0)
     }

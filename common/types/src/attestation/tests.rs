@@ -1,3 +1,5 @@
+//! Tests of challenges, claims and evidence.
+
 use base64ct::{Base64, Encoding as _};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -9,12 +11,12 @@ use crate::{
     payload::{Statement, StatementPolicy},
 };
 
-/// Admits what is addressed to one path, up to a time.
-struct AdmitUntil(i64);
+/// Allows one path, up to a time.
+struct AllowUntil(i64);
 
 const PATH: &str = "/wham/remote/control/client/enroll/attestation";
 
-impl StatementPolicy for AdmitUntil {
+impl StatementPolicy for AllowUntil {
     fn origin(&self, _: &Origin) -> Result<(), Reason> {
         Ok(())
     }
@@ -44,7 +46,7 @@ fn challenge(account: &str, client: &str, expires_at: i64) -> Value {
 }
 
 fn parse(challenge: &Value) -> Result<Challenge, FieldError> {
-    Draft::from_json(&challenge.to_string()).unwrap().parse(&AdmitUntil(100))
+    Draft::from_json(&challenge.to_string()).unwrap().parse(&AllowUntil(100))
 }
 
 /// The base point of P-256 (SP 800-186 section 3.2.1.3) as a public key.
@@ -133,19 +135,19 @@ fn a_challenge_has_its_own_type_and_audience_and_nothing_more() {
 }
 
 #[test]
-fn a_challenge_made_of_values_is_asked_about_too() {
+fn a_challenge_that_was_built_from_values_is_checked_too() {
     let challenge = parse(&challenge("a", "c", 100)).unwrap();
-    assert_eq!(challenge.allowed_by(&AdmitUntil(100)), Ok(()));
+    assert_eq!(challenge.allowed_by(&AllowUntil(100)), Ok(()));
     let late = FieldError { field: Field::ChallengeExpiresAt, reason: Reason::ExpiresTooLate };
-    assert_eq!(challenge.allowed_by(&AdmitUntil(99)), Err(late));
+    assert_eq!(challenge.allowed_by(&AllowUntil(99)), Err(late));
     let mut elsewhere = challenge;
     elsewhere.target.path = "/wham/remote/control/client/enroll".parse().unwrap();
     let path = FieldError { field: Field::TargetPath, reason: Reason::PathNotAllowed };
-    assert_eq!(elsewhere.allowed_by(&AdmitUntil(100)), Err(path));
+    assert_eq!(elsewhere.allowed_by(&AllowUntil(100)), Err(path));
 }
 
 #[test]
-fn evidence_is_bounded_and_spelled_in_one_way() {
+fn evidence_is_bounded_and_has_one_spelling() {
     assert_eq!("AAE=".parse::<TpmBytes>().unwrap().as_bytes(), [0, 1]);
     for text in ["AAE", "AAF=", "AA E=", "AA_=", "A"] {
         assert_eq!(text.parse::<TpmBytes>(), Err(InvalidEvidence), "{text}");
@@ -160,7 +162,7 @@ fn evidence_is_bounded_and_spelled_in_one_way() {
 }
 
 #[test]
-fn evidence_comes_back_and_debug_shows_none_of_it() {
+fn evidence_round_trips_and_debug_hides_it() {
     let activation = Activation {
         secret: ActivatedSecret::from_bytes(&[7; 32]).unwrap(),
         attest: vec![1, 2, 3].try_into().unwrap(),

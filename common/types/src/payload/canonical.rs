@@ -1,6 +1,8 @@
-//! Canonical JSON (RFC 8785) by construction: the members below are declared in the order in which
-//! that document sorts them, and `serde_json` writes strings and integers as it asks. A property
-//! test holds the result against an independent implementation.
+//! The canonical JSON (RFC 8785) of a statement.
+//!
+//! The members below are declared in the order in which RFC 8785 sorts them, and `serde_json`
+//! writes strings and integers as RFC 8785 requires. A property test compares the result with an
+//! independent implementation.
 
 use base64ct::{Base64, Encoding as _};
 use serde::Serialize;
@@ -11,16 +13,17 @@ use crate::{
     PublicKey, SessionId, Sha256Digest, TargetPath, UnixTime,
 };
 
-/// Separates these statements from everything else that a P-256 key may sign. Part of the format.
+/// The domain that separates these statements from everything else that a P-256 key may sign. It is
+/// part of the signed bytes.
 pub const SIGNING_DOMAIN: &str = "codex-device-key-sign-payload/v1";
 
-/// The serialiser failed, which strings and integers give it no cause to do.
+/// The serialiser failed. Strings and integers give it no reason to fail.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write canonical JSON")]
 pub struct UnserializableError(#[from] serde_json::Error);
 
 impl SignPayload {
-    /// The exact bytes that are signed and verified: canonical JSON of domain and payload.
+    /// The exact bytes that are signed and verified: the canonical JSON of domain and payload.
     pub fn signed_bytes(&self) -> Result<Vec<u8>, UnserializableError> {
         Ok(match self {
             Self::Connection(payload) => to_bytes(CanonicalConnection::from(payload)),
@@ -30,7 +33,7 @@ impl SignPayload {
 }
 
 fn to_bytes(payload: impl Serialize) -> serde_json::Result<Vec<u8>> {
-    // Statements of common length fit, so that the buffer does not grow while it is written.
+    // A statement of common length fits, so the buffer does not grow while it is written.
     let mut bytes = Vec::with_capacity(768);
     serde_json::to_writer(&mut bytes, &Signed { domain: SIGNING_DOMAIN, payload })?;
     Ok(bytes)

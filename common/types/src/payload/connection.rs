@@ -1,3 +1,5 @@
+//! The parsed statement that opens a connection.
+
 use super::{ConnectionDraft, Statement, StatementPolicy, Target};
 use crate::{
     AccountUserId, ClientId, Field, FieldError, Nonce, Reason, SessionId, Sha256Digest, UnixTime,
@@ -7,8 +9,8 @@ use crate::{
 /// The one scope of a controller's connection.
 pub const CONTROLLER_SCOPE: &str = "remote_control_controller_websocket";
 
-/// "Open this connection": ties a connection token to the key. Audience and scope are constant and
-/// so not part of the value.
+/// "Open this connection." This statement ties a connection token to the key. Audience and scope
+/// are constant and therefore not part of the value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Connection {
     /// The backend's single-use number.
@@ -28,7 +30,7 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Parses in the protocol's order of checks; the first fault is the one reported.
+    /// Parses the fields in the protocol's order of checks and reports the first fault.
     pub(super) fn parse(
         draft: &ConnectionDraft,
         policy: &impl StatementPolicy,

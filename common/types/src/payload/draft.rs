@@ -1,3 +1,5 @@
+//! The unparsed payload of a request to sign.
+
 use std::fmt;
 
 use serde::Deserialize;
@@ -5,19 +7,21 @@ use serde::Deserialize;
 use super::{Connection, Enrollment, SignPayload, StatementPolicy};
 use crate::{FieldError, UnixTime, strict_json::Object};
 
-/// A payload as it came: the right members with the right JSON types, and nothing known about the
-/// texts in them. This is the one place where a wire type stands beside the domain type.
+/// A payload as it arrived. The members and their JSON types are right, but their texts are not
+/// checked.
 #[derive(Clone)]
 pub enum Draft {
-    /// Text of a connection statement.
+    /// The text of a connection statement.
     Connection(ConnectionDraft),
-    /// Text of an enrollment statement.
+    /// The text of an enrollment statement.
     Enrollment(EnrollmentDraft),
 }
 
-/// Not an object, an unknown `type`, or a member that is missing, unknown or of another JSON type.
+/// The JSON is not an object, has an unknown `type`, or has a member that is missing, unknown or of
+/// another JSON type.
 ///
-/// It does not say more: the parser's own words quote the payload, which must not reach a log.
+/// This error says no more, because the JSON parser's own message quotes the payload, which must
+/// not reach a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the payload does not have the shape of a statement")]
 pub struct MalformedDraft;
@@ -31,9 +35,10 @@ impl From<serde_json::Error> for MalformedDraft {
 impl Draft {
     /// Reads one payload object.
     ///
-    /// `json` must already be known to have no duplicate keys ([`crate::strict_json::check`]).
+    /// The caller must have checked that `json` has no duplicate keys
+    /// ([`crate::strict_json::check`]).
     pub fn from_json(json: &str) -> Result<Self, MalformedDraft> {
-        // Each shape names its own `type`, so at most one of them fits.
+        // Each shape names its own `type`, so at most one shape fits.
         if let Ok(Object(draft)) = serde_json::from_str(json) {
             return Ok(Self::Connection(draft));
         }
@@ -41,7 +46,7 @@ impl Draft {
         Ok(Self::Enrollment(draft))
     }
 
-    /// Parses each field in the protocol's order of checks.
+    /// Parses the fields in the protocol's order of checks.
     pub fn parse(&self, policy: &impl StatementPolicy) -> Result<SignPayload, FieldError> {
         match self {
             Self::Connection(draft) => {
@@ -84,7 +89,7 @@ enum EnrollmentAudience {
     Enrollment,
 }
 
-/// Text of a connection statement.
+/// The text of a connection statement.
 #[derive(Clone, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ConnectionDraft {
@@ -104,7 +109,7 @@ pub struct ConnectionDraft {
     pub(super) token_expires_at: UnixTime,
 }
 
-/// Text of an enrollment statement.
+/// The text of an enrollment statement.
 #[derive(Clone, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct EnrollmentDraft {

@@ -1,16 +1,18 @@
+//! The parsed statement that enrolls a device.
+
 use super::{EnrollmentDraft, Statement, StatementPolicy, Target};
 use crate::{
     AccountUserId, ChallengeId, ClientId, Field, FieldError, Nonce, Sha256Digest, UnixTime,
     field::InField as _,
 };
 
-/// "Enroll this device": answers a backend's challenge with the identity of the key. The audience
-/// is constant and so not part of the value.
+/// "Enroll this device." This statement answers a backend's challenge with the identity of the key.
+/// The audience is constant and therefore not part of the value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Enrollment {
     /// The backend's single-use number.
     pub nonce: Nonce,
-    /// The challenge that is answered.
+    /// The challenge that the statement answers.
     pub challenge_id: ChallengeId,
     /// The endpoint.
     pub target: Target,
@@ -18,14 +20,14 @@ pub struct Enrollment {
     pub account_user_id: AccountUserId,
     /// The client.
     pub client_id: ClientId,
-    /// SHA-256 of the device identity, see [`super::device_identity_digest`].
+    /// SHA-256 of the device's identity, see [`super::device_identity_digest`].
     pub device_identity_sha256: Sha256Digest,
     /// When the challenge expires.
     pub challenge_expires_at: UnixTime,
 }
 
 impl Enrollment {
-    /// Parses in the protocol's order of checks; the first fault is the one reported.
+    /// Parses the fields in the protocol's order of checks and reports the first fault.
     pub(super) fn parse(
         draft: &EnrollmentDraft,
         policy: &impl StatementPolicy,

@@ -1,3 +1,5 @@
+//! Tests of drafts and signed bytes.
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
