@@ -66,7 +66,7 @@ pub enum Reason {
     CredentialNotActivated,
     /// A key method was called over a remote transport.
     TransportNotLocal,
-    /// The cursor of a list is not a key id, which every cursor of this server is.
+    /// The cursor of a list is not one that this server can have given.
     InvalidCursor,
     /// The caller's user has as many keys as a user may have.
     QuotaExceeded,

@@ -36,10 +36,6 @@ pub trait DeviceKeyProvider: Send + Sync {
     /// [`DeviceKeyProvider::delete`] removes everything that is left.
     fn create(&self, key_id: &DeviceKeyId) -> Result<CreatedKey, ProviderError>;
 
-    /// Loads the key and gives its public part, as the platform holds it; a provider may answer
-    /// [`ProviderErrorKind::KeyLost`] if that is not the recorded one.
-    fn public_key(&self, key: &KeyReference) -> Result<PublicKey, ProviderError>;
-
     /// Says whether [`sign`](Self::sign) would now take only microseconds of processor time,
     /// because the key is in memory and there is no device, file or person to wait for. If so, the
     /// caller signs on the thread that received the request. This method must make no system call.

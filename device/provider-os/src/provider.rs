@@ -8,7 +8,7 @@ use device_key::{
     ProviderError, SignatureCheck, SigningInput,
 };
 use device_key_private_fs::{PrivateDir, PrivateFsError};
-use device_key_types::{DeviceKeyId, OsProtectionCondition, ProtectionClass, PublicKey, Signature};
+use device_key_types::{DeviceKeyId, OsProtectionCondition, ProtectionClass, Signature};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -194,10 +194,6 @@ impl DeviceKeyProvider for OsProvider {
 
     fn create(&self, key_id: &DeviceKeyId) -> Result<CreatedKey, ProviderError> {
         Ok(self.generate(key_id)?)
-    }
-
-    fn public_key(&self, key: &KeyReference) -> Result<PublicKey, ProviderError> {
-        Ok(self.load(key)?.public_key().clone())
     }
 
     /// Once its file has been read.

@@ -4,7 +4,7 @@ use std::{fs, os::unix::fs::MetadataExt as _, path::Path, sync::Arc};
 
 use device_key::{DeviceKeyProvider as _, KeyReference};
 use device_key_provider_os::{OsProvider, OsSettings};
-use device_key_testing::{SequenceRandom, conformance};
+use device_key_testing::{SequenceRandom, conformance, samples::signing_input};
 use device_key_wrapping::WrappingKey;
 use tokio::runtime;
 
@@ -48,7 +48,7 @@ pub(crate) fn change_files(home: &str) {
     let (plain, wrapped) = (key(home, 1, None), key(home, 2, Some(1)));
     let file = |key: &KeyReference| keys_in(home).path().join(format!("{}.p8", key.key_id));
     let load = |key: &KeyReference, wrapping: Option<u8>| {
-        outcome(provider(home, wrapping).public_key(key).map(drop))
+        outcome(provider(home, wrapping).sign(&signing_input(key)).map(drop))
     };
     assert_eq!(load(&plain, None), "ok");
     assert_eq!(load(&wrapped, Some(1)), "ok");
@@ -73,9 +73,10 @@ pub(crate) fn change_files(home: &str) {
     assert_eq!(load(&plain, None), "ok", "as it was");
 
     let holder = provider(home, None);
-    holder.public_key(&plain).unwrap();
+    holder.sign(&signing_input(&plain)).unwrap();
     holder.delete(&plain.key_id).unwrap();
-    assert_eq!(outcome(holder.public_key(&plain).map(drop)), "key_lost", "not even from memory");
+    let deleted = holder.sign(&signing_input(&plain)).map(drop);
+    assert_eq!(outcome(deleted), "key_lost", "not even from memory");
     assert!(!file(&plain).exists());
     assert_eq!(holder.list().unwrap(), [wrapped.key_id]);
 }

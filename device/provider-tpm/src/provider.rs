@@ -9,7 +9,7 @@ use device_key::{
 use device_key_private_fs::PrivateDir;
 use device_key_tpm2::storage_key::Residence;
 use device_key_types::{
-    DeviceKeyId, ProtectionClass, PublicKey, Signature, TpmKind, attestation::EndorsementKeyKind,
+    DeviceKeyId, ProtectionClass, Signature, TpmKind, attestation::EndorsementKeyKind,
 };
 
 use crate::{
@@ -160,12 +160,6 @@ impl DeviceKeyProvider for TpmProvider {
             public_key: public_key(&file.public)?,
             tpm_kind: Some(tpm_kind),
             storage_parent: Some(storage_parent),
-        })
-    }
-
-    fn public_key(&self, key: &KeyReference) -> Result<PublicKey, ProviderError> {
-        self.with_key(key, |link, _| {
-            link.loaded(&key.key_id).cloned().ok_or(OperationError::OtherKey)
         })
     }
 

@@ -12,7 +12,7 @@ use std::{
 
 use device_key::{
     CreatedKey, DeviceKeyBinding, DeviceKeyProvider as _, KeyReference, OwnerUid, ProviderError,
-    ProviderErrorKind, RemoteControlPolicy, SigningInput, authorize,
+    ProviderErrorKind, SigningInput,
 };
 use device_key_private_fs::PrivateDir;
 use device_key_provider_tpm::{KeyFile, KeySecrets, PROVIDER_NAME, TpmProvider, TpmSettings};
@@ -137,9 +137,7 @@ impl Key {
     }
 
     pub(crate) fn input(&self) -> SigningInput {
-        let statement = samples::connection_expiring_in(samples::LIFETIME_SECONDS);
-        let policy = RemoteControlPolicy::default();
-        authorize(&policy, samples::NOW, &self.binding(), &statement).unwrap()
+        samples::signing_input(&self.reference())
     }
 
     pub(crate) fn binding(&self) -> DeviceKeyBinding {

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use crate::key::WrappingKey;
 
 /// The credential's name, which is its file's name (systemd.exec(5), `LoadCredentialEncrypted=`).
-const CREDENTIAL_NAME: &str = "device-key-wrapping-key";
+pub const CREDENTIAL_NAME: &str = "device-key-wrapping-key";
 
 /// Why a credential cannot be used as a key.
 #[derive(Debug, thiserror::Error)]

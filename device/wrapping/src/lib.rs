@@ -22,5 +22,5 @@
 mod credential;
 mod key;
 
-pub use credential::CredentialError;
+pub use credential::{CREDENTIAL_NAME, CredentialError};
 pub use key::{UnwrapError, WrapError, WrappingKey, is_wrapped};

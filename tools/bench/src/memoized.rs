@@ -10,7 +10,7 @@ use device_key::{
     ProviderError, SigningInput,
 };
 use device_key_testing::MemoryProvider;
-use device_key_types::{DeviceKeyId, PublicKey, Sha256Digest, Signature};
+use device_key_types::{DeviceKeyId, Sha256Digest, Signature};
 
 /// The memory provider, but it signs each message only once and then returns the stored signature.
 pub(crate) struct MemoizedProvider {
@@ -43,10 +43,6 @@ impl DeviceKeyProvider for MemoizedProvider {
 
     fn create(&self, key_id: &DeviceKeyId) -> Result<CreatedKey, ProviderError> {
         self.provider.create(key_id)
-    }
-
-    fn public_key(&self, key: &KeyReference) -> Result<PublicKey, ProviderError> {
-        self.provider.public_key(key)
     }
 
     fn signs_at_once(&self, key: &KeyReference) -> bool {

@@ -6,7 +6,7 @@ use device_key::{
     CreatedKey, DeviceKeyProvider, KeyAttestor, KeyReference, LocalPeer, ProviderDescription,
     ProviderError, SigningInput,
 };
-use device_key_types::{DeviceKeyId, PublicKey, Signature};
+use device_key_types::{DeviceKeyId, Signature};
 
 use crate::memory_provider::SoftwareKey;
 
@@ -69,12 +69,6 @@ impl DeviceKeyProvider for CorruptProvider {
             created.public_key = self.other.public_key.clone();
         }
         Ok(created)
-    }
-
-    fn public_key(&self, key: &KeyReference) -> Result<PublicKey, ProviderError> {
-        let public_key = self.inner.public_key(key)?;
-        let lies = self.lies(Corruption::AnotherPublicKey);
-        Ok(if lies { self.other.public_key.clone() } else { public_key })
     }
 
     fn signs_at_once(&self, key: &KeyReference) -> bool {

@@ -7,7 +7,7 @@ use device_key::{
     ProviderDescription, ProviderError, ProviderErrorKind, SigningInput,
 };
 use device_key_types::{
-    DeviceKeyId, PublicKey, Signature,
+    DeviceKeyId, Signature,
     attestation::{Activation, Credential, EndorsementKeyKind, Identity},
 };
 
@@ -107,10 +107,6 @@ impl DeviceKeyProvider for HookedProvider {
 
     fn create(&self, key_id: &DeviceKeyId) -> Result<CreatedKey, ProviderError> {
         self.run(Create, |inner| inner.create(key_id))
-    }
-
-    fn public_key(&self, key: &KeyReference) -> Result<PublicKey, ProviderError> {
-        self.run(ProviderOperation::PublicKey, |inner| inner.public_key(key))
     }
 
     fn signs_at_once(&self, key: &KeyReference) -> bool {

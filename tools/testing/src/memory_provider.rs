@@ -137,10 +137,6 @@ impl DeviceKeyProvider for MemoryProvider {
         })
     }
 
-    fn public_key(&self, key: &KeyReference) -> Result<PublicKey, ProviderError> {
-        Ok(self.load(&key.key_id)?.public_key)
-    }
-
     /// This provider stands in for devices, which may block.
     fn signs_at_once(&self, _: &KeyReference) -> bool {
         false

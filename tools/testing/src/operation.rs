@@ -46,8 +46,6 @@ pub enum ProviderOperation {
     Availability,
     /// `create`
     Create,
-    /// `public_key`
-    PublicKey,
     /// `sign`
     Sign,
     /// `identity` of the provider's attestor
@@ -66,7 +64,6 @@ impl Operation for ProviderOperation {
         Self::Presence,
         Self::Availability,
         Self::Create,
-        Self::PublicKey,
         Self::Sign,
         Self::Identify,
         Self::Activate,
@@ -79,7 +76,6 @@ impl Operation for ProviderOperation {
             Self::Presence => "presence",
             Self::Availability => "availability",
             Self::Create => "create",
-            Self::PublicKey => "public_key",
             Self::Sign => "sign",
             Self::Identify => "identify",
             Self::Activate => "activate",

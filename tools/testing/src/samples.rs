@@ -1,8 +1,11 @@
 //! Values that a default policy accepts at [`NOW`].
 
-use device_key::{LocalPeer, OwnerUid, Transport};
+use device_key::{
+    DeviceKeyBinding, KeyReference, LocalPeer, OwnerUid, RemoteControlPolicy, SigningInput,
+    Transport, authorize,
+};
 use device_key_types::{
-    Binding, Nonce, Sha256Digest, SignPayload, UnixTime,
+    Binding, Nonce, ProtectionClass, Sha256Digest, SignPayload, UnixTime,
     attestation::Challenge,
     payload::{Connection, Enrollment, Target},
 };
@@ -87,4 +90,22 @@ pub fn target(origin: &str, path: &str) -> Target {
 
 fn nonce() -> Nonce {
     "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA".parse().unwrap()
+}
+
+/// A connection statement that this key may sign, for tests that ask a provider directly.
+pub fn signing_input(key: &KeyReference) -> SigningInput {
+    let binding = DeviceKeyBinding {
+        key_id: key.key_id,
+        owner: OwnerUid::new(1000),
+        binding: binding(),
+        provider: "provider".into(),
+        protection_class: ProtectionClass::HardwareTpm,
+        tpm_kind: None,
+        public_key: key.public_key.clone(),
+        storage_parent: key.storage_parent.clone(),
+        created_at: NOW,
+        updated_at: NOW,
+    };
+    let statement = connection_expiring_in(LIFETIME_SECONDS);
+    authorize(&RemoteControlPolicy::default(), NOW, &binding, &statement).unwrap()
 }

@@ -25,7 +25,7 @@ pub async fn provider(provider: Arc<dyn DeviceKeyProvider>) {
 /// Panics if the provider does not conform, or holds keys at the start.
 pub async fn provider_for(provider: Arc<dyn DeviceKeyProvider>, peer: LocalPeer) {
     let description = provider.description();
-    assert!(description.concurrency >= 1, "a lane has room for one");
+    assert!(description.concurrency >= 1, "there is room for one operation");
     assert!(!description.name.is_empty(), "keys are found again by the provider's name");
     provider.presence(&peer).expect("present");
     provider.availability(&peer).expect("available");
@@ -45,8 +45,8 @@ pub async fn provider_for(provider: Arc<dyn DeviceKeyProvider>, peer: LocalPeer)
     assert_eq!(provider.list().expect("list"), both, "every key is listed, in ascending order");
 
     for key in [&first, &second] {
-        let reference = record(&bindings, &key.key_id).reference();
-        assert_eq!(provider.public_key(&reference).expect("public key"), key.public_key);
+        let recorded = record(&bindings, &key.key_id).reference();
+        assert_eq!(recorded.public_key, key.public_key);
         signs(&store, key).await;
     }
 
@@ -57,9 +57,15 @@ pub async fn provider_for(provider: Arc<dyn DeviceKeyProvider>, peer: LocalPeer)
     provider.delete(&first.key_id).expect("delete");
     assert_eq!(provider.list().expect("list"), [second.key_id], "one deletion takes one key");
     let reference = record(&bindings, &first.key_id).reference();
-    let lost = provider.public_key(&reference).expect_err("a deleted key is not loaded");
+    let lost = provider
+        .sign(&samples::signing_input(&reference))
+        .expect_err("a deleted key is not loaded");
     assert_eq!(lost.kind(), ProviderErrorKind::KeyLost);
-    assert_eq!(refusal(&store, &first.key_id).await, Reason::KeyLost, "nor does it sign");
+    assert_eq!(
+        refusal(&store, &first.key_id).await,
+        Reason::KeyLost,
+        "the store does not sign either"
+    );
     signs(&store, &second).await;
 
     provider.delete(&first.key_id).expect("deleting again is not an error");
