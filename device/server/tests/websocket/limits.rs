@@ -62,6 +62,22 @@ async fn a_client_that_does_not_read_answers_is_dropped() {
 }
 
 #[tokio::test]
+async fn a_client_that_does_not_read_answers_is_not_read_from() {
+    const MUCH: usize = 32 << 20;
+    let listener = Listener::with(server(echo()), WebSocketSettings::default());
+    let mut client = listener.initialized().await;
+    let request = Message::text(large());
+    let mut sent = 0;
+    // Socket buffers take some of it. A second is much longer than the server needs for a request.
+    while sent < MUCH
+        && timeout(Duration::from_secs(1), client.0.send(request.clone())).await.is_ok()
+    {
+        sent += request.len();
+    }
+    assert!(sent < MUCH, "the server goes on reading although nobody reads its answers");
+}
+
+#[tokio::test]
 async fn a_client_that_does_not_read_pongs_is_dropped() {
     let listener = stalling();
     let mut client = listener.open().await;
