@@ -56,7 +56,7 @@ pub(super) async fn connect(
                 info!(%key_id, ?ending, "a device's connection has ended");
             }
             Err(error) => {
-                debug!(%key_id, cause = %error, "a device left before its connection was open")
+                debug!(%key_id, cause = %error, "a device left before its connection was open");
             }
         }
         drop(slot);

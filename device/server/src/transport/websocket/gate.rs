@@ -39,7 +39,7 @@ pub(super) struct Gate {
     pub(super) server: AppServer,
     pub(super) access: Access,
     pub(super) readiness: Readiness,
-    /// Bounds the open WebSockets.
+    /// Bounds the open connections.
     pub(super) slots: Arc<Semaphore>,
 }
 
