@@ -53,7 +53,7 @@ pub async fn attest() -> Result<Outcome, Box<dyn Error>> {
     let key = device.create(&client, binding.clone(), ProtectionPolicy::HardwareOnly).await?;
     let other = device.create(&client, binding.clone(), ProtectionPolicy::HardwareOnly).await?;
 
-    // The backend: whose word it takes, and the challenge that it sends beside the enrollment's.
+    // The backend: the roots that it trusts, and the challenge that it sends with the enrollment's.
     let root = certificate(&swtpm.root_certificate())?;
     let issuer = certificate(&swtpm.issuer_certificate())?;
     let roots = TrustRoots::new([(&*root, RootKind::Simulated)])?.with_intermediates([&*issuer])?;

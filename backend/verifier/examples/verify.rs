@@ -1,8 +1,8 @@
 //! A backend that enrolls a device key, accepts a connection of this key, and refuses a proof that
 //! was made for another challenge.
 //!
-//! `cargo run -p device-key-verifier --example verify`. The device is a key in software here; a real
-//! device signs the same statements in its TPM (`device/key/sign`).
+//! `cargo run -p device-key-verifier --example verify`. The device of this example is a key in
+//! software. A real device signs such statements in its TPM (`device/key/sign`).
 
 use std::{error::Error, time::SystemTime};
 

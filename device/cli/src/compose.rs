@@ -44,7 +44,7 @@ pub(crate) fn open(settings: &Settings, home: &PrivateDir) -> Result<Host, Failu
     builder(settings).open_in(home).map_err(|error| failure(&error))
 }
 
-/// Why there is no host, and what to do about it.
+/// Why the host could not be opened, and what to do about it.
 pub(crate) fn failure(error: &HostError) -> Failure {
     match error {
         HostError::Home(error) => home::unusable(error),
@@ -61,7 +61,7 @@ pub(crate) fn failure(error: &HostError) -> Failure {
     }
 }
 
-/// What happened to the state, and what to do about it.
+/// Why the state cannot be used, and what to do about it.
 pub(crate) fn state_failure(error: &StateError) -> Failure {
     if let StateError::Folder(error) = error {
         return home::unusable(error);

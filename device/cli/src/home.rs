@@ -1,3 +1,5 @@
+//! Where the home folder is, and what to do if the folder cannot be used.
+
 use std::{env, path::PathBuf};
 
 use device_key_private_fs::{PrivateDir, PrivateFsError};
@@ -7,10 +9,12 @@ use crate::{
     settings::Settings,
 };
 
-/// Where the service of the machine keeps its state (Filesystem Hierarchy Standard 3.0, section 5.8).
+/// Where the service of the machine keeps its state (Filesystem Hierarchy Standard 3.0,
+/// section 5.8).
 const OF_SYSTEM_SERVICE: &str = "/var/lib/device-key";
 
-/// The home folder that was asked for, or the user's default (XDG Base Directory Specification).
+/// The home folder that the settings name, or the user's default (XDG Base Directory
+/// Specification).
 fn locate(settings: &Settings) -> Result<PathBuf, Failure> {
     let absolute = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let of_service = || settings.is_system_service().then(|| PathBuf::from(OF_SYSTEM_SERVICE));
@@ -26,12 +30,12 @@ fn locate(settings: &Settings) -> Result<PathBuf, Failure> {
         })
 }
 
-/// Opens the home folder and makes it if it is not there.
+/// Opens the home folder, and creates the folder if it is missing.
 pub(crate) fn open(settings: &Settings) -> Result<PrivateDir, Failure> {
     PrivateDir::open_or_create(&locate(settings)?).map_err(|error| unusable(&error))
 }
 
-/// A folder or file that is not as it must be.
+/// Why the home folder, or a file in it, cannot be used, and what to do about it.
 pub(crate) fn unusable(error: &PrivateFsError) -> Failure {
     Failure {
         exit: Exit::StateUnusable,

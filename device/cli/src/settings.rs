@@ -1,5 +1,5 @@
-//! What flags, environment and configuration file together ask for. A flag or variable goes before
-//! the file.
+//! The effective settings. A flag or an environment variable takes precedence over the
+//! configuration file.
 
 use std::{env, path::PathBuf};
 
@@ -23,21 +23,21 @@ pub(crate) struct Settings {
     pub(crate) tpm: Option<TpmAddress>,
     pub(crate) allow_simulated_tpm: bool,
     pub(crate) providers: Providers,
-    /// `None` in the hands of the client that spawned us.
+    /// `None` if the process is run by the client, as its child process.
     pub(crate) service: Option<ServiceMode>,
-    /// Beside the built-in ones.
+    /// The backends that the operator added to the built-in ones.
     pub(crate) backends: Vec<AddedBackend>,
     pub(crate) limits: LimitSettings,
     pub(crate) listen: Vec<ListenAddress>,
     pub(crate) websocket: WebSocket,
-    /// Where the configuration is, or would be.
+    /// Where the configuration file is looked for.
     pub(crate) file: Option<ConfigFile>,
-    /// Whether it is there.
+    /// Whether the configuration file exists.
     pub(crate) has_file: bool,
 }
 
 impl Settings {
-    /// Reads the configuration file, if there is one, and puts the arguments over it.
+    /// Reads the configuration file, if it exists, and lets the arguments take precedence.
     pub(crate) fn resolve(arguments: &PlatformArguments) -> Result<Self, Failure> {
         let file = ConfigFile::locate(arguments.config.as_deref(), |name| env::var_os(name));
         let config = match &file {
@@ -68,7 +68,7 @@ impl Settings {
         })
     }
 
-    /// As [`resolve`](Self::resolve), with the app-server's own arguments over that.
+    /// As [`resolve`](Self::resolve), and the app-server's own arguments take precedence too.
     pub(crate) fn of_app_server(arguments: &AppServerArguments) -> Result<Self, Failure> {
         let mut settings = Self::resolve(&arguments.platform)?;
         if !arguments.listen.is_empty() {
@@ -77,29 +77,29 @@ impl Settings {
         Ok(settings)
     }
 
-    /// Whether this is a service under a user of its own.
+    /// Whether the process is a service under a user of its own.
     pub(crate) fn is_system_service(&self) -> bool {
         self.service == Some(ServiceMode::System)
     }
 
-    /// Whether it listens for WebSocket clients.
+    /// Whether the service listens for WebSocket clients.
     pub(crate) fn has_websocket(&self) -> bool {
         self.listen.iter().any(|address| matches!(address, ListenAddress::WebSocket(_)))
     }
 
-    /// The files that decide what the service does, be they there or not.
+    /// The files that decide what the service does, whether they exist or not.
     pub(crate) fn trusted_files(&self) -> Vec<PathBuf> {
         let configuration = self.file.as_ref().map(|file| file.path().to_owned());
         let token = self.websocket.token_file.as_ref().map(|file| file.as_path().to_owned());
         configuration.into_iter().chain(token).collect()
     }
 
-    /// Which statements may go where.
+    /// Which statements are signed for which backends.
     pub(crate) fn policy(&self) -> RemoteControlPolicy {
         RemoteControlPolicy::default().with_backends(self.backends.clone())
     }
 
-    /// What the server may take on at a time.
+    /// How many connections and requests the server accepts at a time.
     pub(crate) fn server_limits(&self) -> ServerLimits {
         ServerLimits {
             connections_per_owner: self.limits.connections_per_user.as_count(),
@@ -110,7 +110,7 @@ impl Settings {
         }
     }
 
-    /// What the key store may take on at a time.
+    /// How many keys and waiting operations the key store accepts.
     pub(crate) fn store_limits(&self) -> StoreLimits {
         StoreLimits {
             keys_per_owner: self.limits.keys_per_user.get(),

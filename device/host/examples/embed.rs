@@ -1,8 +1,8 @@
 //! A program with device keys of its own: it creates a key in the TPM, signs a statement with the
 //! key, verifies the signature and lists the keys.
 //!
-//! `cargo run -p device-key-host --example embed -- HOME` uses the machine's own TPM. With an address
-//! behind the home, such as `unix:/run/swtpm/sock`, it uses the TPM there, which may be a simulator.
+//! `cargo run -p device-key-host --example embed -- HOME` uses the machine's own TPM. A second
+//! argument, such as `unix:/run/swtpm/sock`, names another TPM, which may be a simulator.
 
 use std::{env, error::Error};
 

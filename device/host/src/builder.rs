@@ -106,9 +106,9 @@ impl HostBuilder {
         self
     }
 
-    /// Looks for a wrapping key in this folder, which is `$CREDENTIALS_DIRECTORY` of a systemd unit.
-    /// If the folder has one, the secrets of TPM keys and the files of the OS keystore are encrypted
-    /// under it.
+    /// Looks for a wrapping key in this folder, which is `$CREDENTIALS_DIRECTORY` of a systemd
+    /// unit. If the folder has a wrapping key, the secrets of TPM keys and the files of the OS
+    /// keystore are encrypted under that key.
     #[must_use]
     pub fn credentials(mut self, folder: impl Into<PathBuf>) -> Self {
         self.credentials = Some(folder.into());

@@ -1,8 +1,8 @@
-//! Device keys in a program of your own: [`Host`] puts [`DeviceKeyStore`](device_key::DeviceKeyStore)
-//! together from real parts.
+//! Device keys in a program of your own: [`Host`] puts a
+//! [`DeviceKeyStore`](device_key::DeviceKeyStore) together from real parts.
 //!
 //! The parts are a private home folder, the `SQLite` state in it, the machine's TPM, and the clock
-//! and random source of the operating system. [`HostBuilder`] changes what a program needs otherwise.
+//! and random source of the operating system. [`HostBuilder`] exchanges a part for another one.
 //! Keys are made in hardware only, unless [`HostBuilder::keystores`] names the OS keystore too.
 //!
 //! ```no_run
