@@ -45,7 +45,7 @@ impl ServiceSocket {
         // namespace, such as that of a container.
         let credentials = stream.peer_cred().map_err(local("cannot tell who listens"))?;
         let listener = credentials.uid();
-        if self.trusts(listener) {
+        if self.trusts(listener, rustix::process::geteuid().as_raw()) {
             Ok(stream)
         } else {
             Err(ClientError::UntrustedListener { path: path.to_owned(), listener })
@@ -66,8 +66,7 @@ impl ServiceSocket {
         })
     }
 
-    fn trusts(&self, listener: u32) -> bool {
-        let own = rustix::process::geteuid().as_raw();
+    fn trusts(&self, listener: u32, own: u32) -> bool {
         [0, own].contains(&listener) || self.service_uid == Some(listener)
     }
 }
@@ -112,11 +111,10 @@ mod tests {
 
     #[test]
     fn who_may_listen() {
-        let own = rustix::process::geteuid().as_raw();
-        let (stranger, service) = (own + 1, own + 2);
+        let (own, service, stranger) = (1000, 900, 1001);
         let socket = ServiceSocket::at(UnixSocketPath::of_system());
         let trusted =
-            |socket: &ServiceSocket| [0, own, service, stranger].map(|uid| socket.trusts(uid));
+            |socket: &ServiceSocket| [0, own, service, stranger].map(|uid| socket.trusts(uid, own));
         assert_eq!(trusted(&socket), [true, true, false, false]);
         assert_eq!(trusted(&socket.trusting(Some(service))), [true, true, true, false]);
     }
