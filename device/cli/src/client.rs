@@ -23,7 +23,7 @@ const BLOCKING_THREADS: usize = 4;
 pub(crate) struct Client {
     /// `None` only while the client is being dropped.
     runtime: Option<Runtime>,
-    client: AsyncClient,
+    inner: AsyncClient,
     in_process: Option<InProcess>,
     timeout: Duration,
 }
@@ -45,8 +45,8 @@ impl Client {
             let socket = socket(&arguments.socket)?;
             (runtime.block_on(AsyncClient::connect(&socket, &settings)), None)
         };
-        let client = client.map_err(failure_of)?;
-        Ok(Self { runtime: Some(runtime), client, in_process, timeout: settings.timeout })
+        let inner = client.map_err(failure_of)?;
+        Ok(Self { runtime: Some(runtime), inner, in_process, timeout: settings.timeout })
     }
 
     /// Spawns an app-server as a child process.
@@ -55,7 +55,12 @@ impl Client {
         let settings = ClientSettings::new("device-key-demo", env!("CARGO_PKG_VERSION"));
         let client = async { AsyncClient::spawn(&mut Command::from(command), &settings).await };
         let client = runtime.block_on(client).map_err(failure_of)?;
-        Ok(Self { runtime: Some(runtime), client, in_process: None, timeout: settings.timeout })
+        Ok(Self {
+            runtime: Some(runtime),
+            inner: client,
+            in_process: None,
+            timeout: settings.timeout,
+        })
     }
 
     /// Makes requests and waits for what comes of them.
@@ -75,7 +80,7 @@ impl Client {
             let source = std::io::ErrorKind::NotConnected.into();
             return Err(ClientError::Local { action: "the client has ended", source });
         };
-        runtime.block_on(requests(&mut self.client))
+        runtime.block_on(requests(&mut self.inner))
     }
 }
 

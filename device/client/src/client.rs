@@ -50,7 +50,7 @@ impl ClientSettings {
     /// Settings with the default timeout.
     pub fn new(name: &str, version: &str) -> Self {
         let info = ClientInfo { name: name.to_owned(), version: version.to_owned(), title: None };
-        Self { info, timeout: Duration::from_secs(120) }
+        Self { info, timeout: Duration::from_mins(2) }
     }
 }
 
@@ -241,7 +241,10 @@ impl Client {
         let outcome =
             read_answer(&answer, id).map_err(|error| ClientError::unintelligible(method, error))?;
         self.is_in_step = true;
-        outcome.map_err(|error| ClientError::Refused { method: method.to_owned(), error })
+        outcome.map_err(|error| ClientError::Refused {
+            method: method.to_owned(),
+            error: Box::new(error),
+        })
     }
 
     async fn exchange(&mut self, line: &[u8]) -> io::Result<Vec<u8>> {

@@ -66,7 +66,7 @@ pub enum ClientError {
         /// The request's method.
         method: String,
         /// The service's reason.
-        error: ErrorObject,
+        error: Box<ErrorObject>,
     },
 }
 

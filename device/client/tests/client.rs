@@ -1,10 +1,10 @@
 //! The client against a service that a test scripts: what it sends, and what it makes of answers.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::time::Duration;
 
 use device_key_client::{
-    Client, ClientError, ClientSettings,
+    Client, ClientError, ClientSettings, Received,
     lifecycle::{DeleteParams, ListParams},
 };
 use device_key_types::Reason;
@@ -107,7 +107,7 @@ async fn all_pages_are_listed_with_what_only_the_service_knows() {
     let first = format!(r#"{{"id":1,"result":{{"keys":[{key}],"nextCursor":"next"}}}}"#);
     let last = format!(r#"{{"id":2,"result":{{"keys":[{key}]}}}}"#);
     let keys = client(&[&first, &last]).await.list_all(ListParams::default()).await.unwrap();
-    assert_eq!(keys.iter().map(|listed| listed.json()).collect::<Vec<_>>(), [&key, &key]);
+    assert_eq!(keys.iter().map(Received::json).collect::<Vec<_>>(), [&key, &key]);
     assert_eq!(keys[0].protection_class.known(), None);
     assert!(!format!("{keys:?}").contains("\"a\""), "Debug hides the account");
 

@@ -19,13 +19,11 @@ pub(crate) fn of_request(error: ClientError) -> Failure {
         ClientError::NoService { tried, source } => Failure {
             exit: Exit::NoService,
             what: "no service answers".to_owned(),
-            cause: match &*tried {
-                [path] => why_nobody_answers(path, &source),
-                _ => {
-                    let tried: Vec<_> =
-                        tried.iter().map(|path| path.display().to_string()).collect();
-                    format!("neither {} exists", tried.join(" nor "))
-                }
+            cause: if let [path] = &*tried {
+                why_nobody_answers(path, &source)
+            } else {
+                let tried: Vec<_> = tried.iter().map(|path| path.display().to_string()).collect();
+                format!("neither {} exists", tried.join(" nor "))
             },
             cure: Some(
                 "start the service, name its socket with --socket, or give --in-process to do it \
@@ -60,7 +58,7 @@ pub(crate) fn of_request(error: ClientError) -> Failure {
             cause: ErrorChain(&*source).to_string(),
             cure: Some("use a service and a command of the same version".to_owned()),
         },
-        ClientError::Refused { method, error } => refused(&method, error),
+        ClientError::Refused { method, error } => refused(&method, *error),
         error => Failure::system(
             &error.to_string(),
             &error.source().map_or_else(String::new, |source| ErrorChain(source).to_string()),
