@@ -11,8 +11,8 @@ const USER: [&str; 2] =
 const EXAMPLES: &str = "/usr/share/doc/device-key/examples";
 
 /// Tenths, from 0 (nothing is exposed) to 100. What is left is said in the unit: peers' users and
-/// commands must be seen as they are (no `PrivateUsers=`, no `ProtectProc=`), the TPM is a device
-/// (no `PrivateDevices=`), and openat2(2) is needed (no `RestrictSUIDSGID=`).
+/// commands must be seen as they are (no `PrivateUsers=`, no `ProtectProc=`), and the TPM is a
+/// device (no `PrivateDevices=`).
 const EXPOSURE: u32 = 9;
 
 /// Fails if systemd complains about a unit, or rates the system's service as too exposed.

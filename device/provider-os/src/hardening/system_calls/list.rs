@@ -41,7 +41,6 @@ pub(super) const WHATEVER_ARGUMENTS: &[i64] = &[
     libc::SYS_getdents64,
     // Files by name; Landlock and the modes say which.
     libc::SYS_openat,
-    libc::SYS_openat2,
     libc::SYS_newfstatat,
     libc::SYS_statx,
     libc::SYS_statfs,
