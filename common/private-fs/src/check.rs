@@ -1,6 +1,7 @@
-//! What an open descriptor must be before it is used.
+//! The checks that an opened file or folder must pass before it is used.
 //!
-//! The order is fixed, type, owner, mode, links: the first failure names the gravest difference.
+//! The checks run in a fixed order: type, owner, mode, links. So the first check that fails names
+//! the gravest difference.
 
 use std::{
     os::fd::{AsFd, OwnedFd},
@@ -14,15 +15,16 @@ use rustix::{
 
 use crate::error::{Operation, PrivateFsError};
 
-/// `0700`: what a private folder is created with.
+/// The mode of a private folder, `0700`.
 pub(crate) const DIRECTORY_MODE: u32 = 0o700;
-/// `0600`: what a private file is created with.
+/// The mode of a private file, `0600`.
 pub(crate) const FILE_MODE: u32 = 0o600;
 
 const PERMISSIONS: u32 = 0o7777;
 const GROUP_AND_OTHERS: u32 = 0o077;
 
-/// A folder, ours, closed to everyone else, in which we can create and find entries.
+/// Checks that `fd` is a folder of the effective user, that nobody else can reach it, and that this
+/// process can create and find entries in it.
 pub(crate) fn check_directory(fd: &OwnedFd, path: &Path) -> Result<(), PrivateFsError> {
     let stat = inspect(fd, path)?;
     if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
@@ -43,17 +45,19 @@ pub(crate) fn check_directory(fd: &OwnedFd, path: &Path) -> Result<(), PrivateFs
         .map_err(PrivateFsError::io(Operation::Access, path.to_owned()))
 }
 
-/// A regular file, ours, closed to everyone else, with this as its only name.
+/// Checks that `fd` is a regular file of the effective user, that nobody else can reach it, and
+/// that it has only this one name.
 pub(crate) fn check_file(fd: &OwnedFd, path: &Path) -> Result<Stat, PrivateFsError> {
-    let stat = check_file_of_any_links(fd, path)?;
+    let stat = check_removable_file(fd, path)?;
     if stat.st_nlink != 1 {
         return Err(PrivateFsError::Linked { path: path.to_owned() });
     }
     Ok(stat)
 }
 
-/// As [`check_file`], for a name that is only going to be removed.
-pub(crate) fn check_file_of_any_links(fd: impl AsFd, path: &Path) -> Result<Stat, PrivateFsError> {
+/// Checks as [`check_file`] does, but allows further hard links. For a name that is about to be
+/// removed.
+pub(crate) fn check_removable_file(fd: impl AsFd, path: &Path) -> Result<Stat, PrivateFsError> {
     let stat = inspect(fd, path)?;
     match FileType::from_raw_mode(stat.st_mode) {
         FileType::RegularFile => {}

@@ -1,4 +1,4 @@
-//! Tests that need a process of their own: the test binary runs one of its ignored tests again.
+//! Runs one ignored test of this test binary in a process of its own.
 
 use std::{
     env,
@@ -20,7 +20,7 @@ pub(crate) fn prepare(command: &mut Command, folder: &Path, parameter: &str) {
     command.env(FOLDER, folder).env(PARAMETER, parameter);
 }
 
-/// The test binary, about to run this ignored test.
+/// The command that runs this ignored test in a new process of the test binary.
 pub(crate) fn command(test: &str, folder: &Path, parameter: &str) -> Command {
     let mut command = Command::new(env::current_exe().unwrap());
     command.args(arguments(test));
@@ -28,13 +28,14 @@ pub(crate) fn command(test: &str, folder: &Path, parameter: &str) -> Command {
     command
 }
 
-/// In the child: what the parent gave. Nothing if somebody runs all ignored tests by hand.
+/// In the child, returns the folder and the parameter from the parent. Returns `None` if somebody
+/// runs all ignored tests by hand.
 pub(crate) fn given() -> Option<(PathBuf, String)> {
     let folder: OsString = env::var_os(FOLDER)?;
     Some((folder.into(), env::var(PARAMETER).ok()?))
 }
 
-/// One test has run, and passed; a misspelt name would run none.
+/// Asserts that one test has run and passed. With a misspelt name, no test would run.
 pub(crate) fn assert_passed(output: &Output) {
     let text = String::from_utf8_lossy(&output.stdout);
     let errors = String::from_utf8_lossy(&output.stderr);

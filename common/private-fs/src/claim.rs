@@ -1,20 +1,21 @@
-//! A name that a live process holds, and the removal of what dead ones left.
+//! A file name that a live process holds, and the removal of files that dead processes left.
 //!
 //! A claim is a file that its holder created and locked with flock(2). The lock belongs to the open
-//! file description, so a second open conflicts even in the same process, and the kernel drops it
-//! when the last descriptor closes, also after `SIGKILL`. Two rules make removal safe:
+//! file description. So a second open of the file conflicts even in the same process, and the
+//! kernel releases the lock when the last descriptor closes, also after `SIGKILL`. Two rules make
+//! removal safe:
 //!
-//! 1. Only a process that holds the lock may remove the name, and only while the name still leads
-//!    to the inode it locked. So a live claim is never removed.
-//! 2. A claimant creates the file itself (`O_EXCL`), locks it, and then looks whether the name
-//!    still leads to its inode. A sweeper may have come between creating and locking; then the
-//!    claimant holds a nameless file and starts again. So a claim that was returned is named and
-//!    locked.
+//! 1. A process may remove the name only while it holds the lock and the name still leads to the
+//!    inode that it locked. So a live claim is never removed.
+//! 2. A process that claims the name creates the file itself (`O_EXCL`), locks it, and then checks
+//!    that the name still leads to its inode. If another process swept the name after the file was
+//!    created and before it was locked, the file has no name any more, and the process starts
+//!    again. So the file of a returned claim has its name and is locked.
 //!
-//! The claimant waits for the lock of the file it created: nobody but a sweeper or a probe can have
-//! it, and these hold it for two system calls. While a process forks, its child shares the lock
-//! until `exec` closes it (`O_CLOEXEC`); a claim can look alive that much longer, never dead too
-//! soon.
+//! The claiming process waits for the lock of the file that it created. Only a sweep or a probe can
+//! hold this lock, and only for two system calls. While a process forks, its child shares the lock
+//! until `exec` closes the descriptor (`O_CLOEXEC`). So a claim can look alive a little too long,
+//! but never dead too soon.
 
 use std::{
     fs::File,
@@ -27,12 +28,12 @@ use rustix::{
 };
 
 use crate::{
-    check::{FILE_MODE, check_file_of_any_links},
+    check::{FILE_MODE, check_removable_file},
     dir::PrivateDir,
     error::{Operation, PrivateFsError},
 };
 
-/// A locked file; its name is removed on drop, if it still leads to this file.
+/// A locked file. Dropping it removes the name, if the name still leads to this file.
 #[derive(Debug)]
 pub(crate) struct Claim {
     dir: PrivateDir,
@@ -48,9 +49,9 @@ pub(crate) enum Holder {
 }
 
 impl Claim {
-    /// Takes the name: sweeps what a dead holder left, creates the file, locks it.
+    /// Claims the name: removes the file that a dead holder left, creates a new file and locks it.
     ///
-    /// `Held` if a live process has it.
+    /// Fails with `Held` if a live process holds the name.
     pub(crate) fn take(dir: &PrivateDir, name: &str) -> Result<Self, PrivateFsError> {
         let path = || dir.path_of(name);
         loop {
@@ -83,12 +84,13 @@ impl Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        // The lock is still held, so rule 1 keeps this name ours between the look and the removal.
-        // A failure leaves a file that the next sweep finds dead.
+        // The lock is still held, so by rule 1 nobody else removes the name between the check and
+        // the removal. If the removal fails, the next sweep finds the file unlocked and removes it.
         if let Ok(true) = leads_to(&self.dir, &self.name, &self.file) {
             let _ = unlinkat(self.dir.fd(), &self.name, AtFlags::empty());
         }
-        // Not left to closing: a child being forked may still share the descriptor.
+        // Closing the file is not enough, because a child that is being forked may still share the
+        // descriptor.
         let _ = flock(&self.file, FlockOperation::Unlock);
     }
 }
@@ -105,7 +107,7 @@ pub(crate) fn sweep(dir: &PrivateDir, name: &str) -> Result<Holder, PrivateFsErr
             Err(Errno::WOULDBLOCK) => return Ok(Holder::Alive),
             Err(errno) => return Err(PrivateFsError::io(Operation::Lock, path())(errno)),
         }
-        // Another sweeper may have removed this inode and a claimant made a new one.
+        // Another process may have removed this file, and a third may have created a new one.
         if leads_to(dir, name, &fd)? {
             unlinkat(dir.fd(), name, AtFlags::empty())
                 .map_err(PrivateFsError::io(Operation::Remove, path()))?;
@@ -114,10 +116,11 @@ pub(crate) fn sweep(dir: &PrivateDir, name: &str) -> Result<Holder, PrivateFsErr
     }
 }
 
-/// Whether a live process holds the name; changes nothing.
+/// Returns whether a live process holds the name. Changes nothing.
 ///
-/// A shared lock, so that two probes do not take each other for a holder. It is released, not just
-/// closed: a child being forked may still share it.
+/// The probe takes a shared lock, so that two probes do not take each other for a holder. It
+/// releases the lock before it closes the file, because a child that is being forked may still
+/// share the descriptor.
 pub(crate) fn probe(dir: &PrivateDir, name: &str) -> Result<Holder, PrivateFsError> {
     let Some(fd) = open_existing(dir, name)? else {
         return Ok(Holder::None);
@@ -131,7 +134,8 @@ pub(crate) fn probe(dir: &PrivateDir, name: &str) -> Result<Holder, PrivateFsErr
     }
 }
 
-/// Gives the owner what the umask took; open(2) never gives group or others more than `0600` has.
+/// Restores the owner's access bits that the umask removed. Group and others have no access,
+/// because the file was opened with `0600` (open(2)).
 pub(crate) fn restore_owner_access(fd: impl AsFd) -> Result<(), Errno> {
     let stat = fstat(&fd)?;
     if stat.st_mode & FILE_MODE == FILE_MODE {
@@ -140,8 +144,8 @@ pub(crate) fn restore_owner_access(fd: impl AsFd) -> Result<(), Errno> {
     fchmod(&fd, Mode::from_raw_mode(FILE_MODE))
 }
 
-/// `O_RDWR`, because NFS maps an exclusive flock to a write lock (flock(2)); `O_NONBLOCK`, because
-/// a FIFO would keep us waiting.
+/// Opens with `O_RDWR` because NFS maps an exclusive flock to a write lock (flock(2)), and with
+/// `O_NONBLOCK` because opening a FIFO would wait.
 fn open_existing(dir: &PrivateDir, name: &str) -> Result<Option<OwnedFd>, PrivateFsError> {
     let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let fd = match openat(dir.fd(), name, flags, Mode::empty()) {
@@ -149,11 +153,11 @@ fn open_existing(dir: &PrivateDir, name: &str) -> Result<Option<OwnedFd>, Privat
         Err(Errno::NOENT) => return Ok(None),
         Err(errno) => return Err(refused(dir, name, errno)),
     };
-    check_file_of_any_links(&fd, &dir.path_of(name))?;
+    check_removable_file(&fd, &dir.path_of(name))?;
     Ok(Some(fd))
 }
 
-/// Words for an open that failed because of what stands under the name.
+/// The error for an open that failed because the name leads to something other than a regular file.
 pub(crate) fn refused(dir: &PrivateDir, name: &str, errno: Errno) -> PrivateFsError {
     let path = dir.path_of(name);
     match errno {
@@ -164,7 +168,8 @@ pub(crate) fn refused(dir: &PrivateDir, name: &str, errno: Errno) -> PrivateFsEr
     }
 }
 
-/// Whether the name leads to the open file. Its inode number cannot be reused while it is open.
+/// Returns whether the name leads to the open file. The inode number cannot be reused while the
+/// file is open.
 fn leads_to(dir: &PrivateDir, name: &str, fd: impl AsFd) -> Result<bool, PrivateFsError> {
     let failed = |errno| PrivateFsError::io(Operation::Inspect, dir.path_of(name))(errno);
     let opened = fstat(fd).map_err(failed)?;

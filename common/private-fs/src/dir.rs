@@ -27,9 +27,9 @@ mod tests;
 
 /// A folder of the effective user, mode `0700`, held open.
 ///
-/// The checks speak of the descriptor (`fstat`), and everything inside is reached from it
-/// (`openat` and its kin), so that renaming the folder or a folder above changes nothing. Clones
-/// share the descriptor.
+/// The checks are made on the descriptor (`fstat`), and everything inside is reached from the
+/// descriptor (`openat` and similar calls). So renaming this folder or a folder above it changes
+/// nothing. Clones share the descriptor.
 #[derive(Clone, Debug)]
 pub struct PrivateDir {
     fd: Arc<OwnedFd>,
@@ -37,18 +37,18 @@ pub struct PrivateDir {
 }
 
 impl PrivateDir {
-    /// Opens the folder, and creates it and the missing folders above it with mode `0700`.
+    /// Opens the folder. Creates the folder and missing folders above it with mode `0700`.
     ///
-    /// Links among the folders above are followed, once; the last component must not be one.
-    /// Folders above that exist are not checked: whoever can write there can put another folder
-    /// of ours in this place, but never one that is not ours.
+    /// Links among the folders above are followed once, when the path is opened. The last component
+    /// must not be a link. Existing folders above are not checked: whoever can write to them can
+    /// put another folder of this user in this place, but never a folder of another user.
     ///
-    /// A umask never widens `0700` (mkdir(2): `mode & ~umask & 0777`). What it takes from the owner
-    /// is given back by descriptor; only a umask that takes reading keeps a user other than root
-    /// from opening what was created, which is reported as `EACCES`.
+    /// A umask never widens `0700` (mkdir(2): `mode & ~umask & 0777`). Access that the umask takes
+    /// from the owner is restored through the descriptor. Only with a umask that takes read access
+    /// can a user other than root not open the created folder; the method then fails with `EACCES`.
     ///
     /// Fails with `InvalidPath`, `SymbolicLink`, `NotDirectory`, `WrongOwner`, `WrongMode`, or `Io`
-    /// (`EROFS` if the folder is there but cannot be written).
+    /// (`EROFS` if the folder exists but cannot be written).
     pub fn open_or_create(path: &Path) -> Result<Self, PrivateFsError> {
         let (parent, name) = split(path)?;
         let (mut above, missing) = deepest_existing(parent)?;
@@ -62,7 +62,8 @@ impl PrivateDir {
         Self::checked(fd, path)
     }
 
-    /// Opens an existing folder; else as [`open_or_create`](Self::open_or_create), with `NotFound`.
+    /// Opens an existing folder. Fails with `NotFound` if it does not exist, and otherwise as
+    /// [`open_or_create`](Self::open_or_create) does.
     pub fn open(path: &Path) -> Result<Self, PrivateFsError> {
         let (parent, name) = split(path)?;
         let above = match canonicalize(parent) {
@@ -77,7 +78,8 @@ impl PrivateDir {
         Self::checked(fd, path)
     }
 
-    /// Opens the folder of this name in this one, and creates it with mode `0700` if it is missing.
+    /// Opens the folder of this name inside this folder. Creates it with mode `0700` if it is
+    /// missing.
     ///
     /// Fails as [`open_or_create`](Self::open_or_create) does.
     pub fn subdir(&self, name: &FileName) -> Result<Self, PrivateFsError> {
@@ -88,15 +90,16 @@ impl PrivateDir {
 
     /// The absolute path at the time of opening, free of links.
     ///
-    /// For messages, and for libraries that open by path.
+    /// Use it in messages, and for libraries that open files by path.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The names in this folder, of files and folders, sorted by their bytes.
+    /// Lists the names of the files and folders in this folder, sorted by their bytes.
     ///
-    /// Names that are not a [`FileName`] are left out, because nothing here creates them: names
-    /// that begin with a dot (files being written among them) and names that are not UTF-8.
+    /// Names that are not a [`FileName`] are left out, because this crate does not create them:
+    /// names that begin with a dot, such as those of files being written, and names that are not
+    /// UTF-8.
     ///
     /// Fails with `Io`.
     pub fn list(&self) -> Result<Vec<FileName>, PrivateFsError> {
@@ -119,7 +122,8 @@ impl PrivateDir {
         self.path.join(name)
     }
 
-    /// Makes created, renamed and removed names durable (fsync(2): the folder needs its own).
+    /// Makes created, renamed and removed names durable. Syncing a file does not sync its folder
+    /// (fsync(2)).
     pub(crate) fn sync(&self) -> Result<(), PrivateFsError> {
         fsync(&self.fd).map_err(PrivateFsError::io(Operation::Sync, self.path.clone()))
     }
@@ -130,15 +134,15 @@ impl PrivateDir {
     }
 }
 
-/// For what is asked of the folder itself: its file system, or the folders above it. Reaching a
-/// file through it would go around the checks.
+/// For questions about the folder itself, such as its file system or the folders above it. A file
+/// that is opened through this descriptor is not checked.
 impl AsFd for PrivateDir {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
 }
 
-/// The folder above and the last component.
+/// Splits a path into the folder above and the last component.
 fn split(path: &Path) -> Result<(&Path, &OsStr), PrivateFsError> {
     let invalid = || PrivateFsError::InvalidPath { path: path.to_owned() };
     let name = path.file_name().ok_or_else(invalid)?;
@@ -150,7 +154,8 @@ fn or_working_directory(path: &Path) -> &Path {
     if path.as_os_str().is_empty() { Path::new(".") } else { path }
 }
 
-/// The part of `path` that exists, free of links, and the components still to be created.
+/// Returns the part of `path` that exists, free of links, and the components that are still to be
+/// created.
 fn deepest_existing(path: &Path) -> Result<(PathBuf, Vec<OsString>), PrivateFsError> {
     let mut missing = Vec::new();
     let mut existing = path;
@@ -178,7 +183,8 @@ fn unresolved(path: &Path, source: io::Error) -> PrivateFsError {
     PrivateFsError::Io { operation: Operation::Resolve, path, source }
 }
 
-/// `O_PATH`: a folder above may be searchable for us and yet not readable.
+/// Opens with `O_PATH`, because this process may be allowed to search a folder above but not to
+/// read it.
 fn open_ancestor(path: &Path) -> Result<OwnedFd, PrivateFsError> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     openat(CWD, path, flags, Mode::empty()).map_err(|errno| match errno {
@@ -216,7 +222,7 @@ fn open_at(parent: &OwnedFd, name: &OsStr, path: &Path) -> Result<OwnedFd, Priva
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     openat(parent, name, flags, Mode::empty()).map_err(|errno| match errno {
         Errno::NOENT => PrivateFsError::NotFound { path: path.to_owned() },
-        // Linux says ENOTDIR of a link as well, because O_DIRECTORY looks at the link itself.
+        // Linux answers ENOTDIR for a link too, because O_DIRECTORY looks at the link itself.
         Errno::NOTDIR | Errno::LOOP if is_link(parent, name) => {
             PrivateFsError::SymbolicLink { path: path.to_owned() }
         }
@@ -225,14 +231,14 @@ fn open_at(parent: &OwnedFd, name: &OsStr, path: &Path) -> Result<OwnedFd, Priva
     })
 }
 
-/// Only chooses the words of a refusal that has already happened.
+/// Used only to choose the error of an open that has already failed.
 fn is_link(parent: &OwnedFd, name: &OsStr) -> bool {
     statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)
         .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Symlink)
 }
 
-/// Makes the new folder's name durable, unless the folder above may not be read by us: then there
-/// is no descriptor to sync, and the file system keeps its own order.
+/// Makes the new folder's name durable. If this process may not read the folder above, there is no
+/// descriptor to sync, and the file system decides when the name becomes durable.
 fn sync_parent(parent: &OwnedFd, path: &Path) -> Result<(), PrivateFsError> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     match openat(parent, ".", flags, Mode::empty()) {

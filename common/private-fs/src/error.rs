@@ -7,9 +7,9 @@ use thiserror::Error;
 
 /// Why a private folder or file could not be used.
 ///
-/// Every variant carries the absolute path, so that a person can be told what happened, why, and
-/// the cure: for [`WrongMode`](Self::WrongMode), `chmod EXPECTED PATH`. Match on the variant or on
-/// [`reason`](Self::reason); the prose may change.
+/// Every variant carries the absolute path, so that a program can tell a person what happened, why,
+/// and how to fix it: for [`WrongMode`](Self::WrongMode), `chmod EXPECTED PATH`. Match on the
+/// variant or on [`reason`](Self::reason), because the text may change.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum PrivateFsError {
@@ -19,97 +19,99 @@ pub enum PrivateFsError {
         /// The path as given.
         path: PathBuf,
     },
-    /// There is nothing under this name.
+    /// No file or folder has this name.
     #[error("{} does not exist", path.display())]
     NotFound {
-        /// What was looked for.
+        /// The missing file or folder.
         path: PathBuf,
     },
-    /// The name is taken; nothing was changed.
+    /// A file or folder of this name exists already. It was not changed.
     #[error("{} already exists", path.display())]
     AlreadyExists {
-        /// What was to be created.
+        /// The file that was to be created.
         path: PathBuf,
     },
-    /// Another live holder, in this process or another, has the lease or is writing the file.
+    /// A live holder, in this process or another process, has the lease or is writing the file.
     #[error("{} is held by a running process", path.display())]
     Held {
         /// The lease, or the file being written.
         path: PathBuf,
     },
-    /// A symbolic link stands where a file or folder of our own is expected.
+    /// A symbolic link is in the place of a private file or folder.
     #[error("{} is a symbolic link, which is not followed", path.display())]
     SymbolicLink {
         /// The link.
         path: PathBuf,
     },
-    /// The file has more than one name (hard links), so it can be reached from elsewhere.
+    /// The file has more than one name (hard link), so it can be reached through another folder.
     #[error("{} has more than one hard link", path.display())]
     Linked {
         /// The name by which it was opened.
         path: PathBuf,
     },
-    /// Something other than a folder.
+    /// The name leads to something other than a folder.
     #[error("{} is not a folder", path.display())]
     NotDirectory {
-        /// What was opened.
+        /// The path that was opened.
         path: PathBuf,
     },
-    /// Something other than a regular file: a folder, FIFO, socket or device.
+    /// The name leads to something other than a regular file: a folder, FIFO, socket or device.
     #[error("{} is not a regular file", path.display())]
     NotRegular {
-        /// What was opened.
+        /// The path that was opened.
         path: PathBuf,
     },
-    /// It belongs to someone else.
+    /// The file or folder belongs to another user.
     #[error("{} belongs to user {found}, expected user {expected}", path.display())]
     WrongOwner {
-        /// What was opened.
+        /// The path that was opened.
         path: PathBuf,
-        /// The user id of its owner.
+        /// The user id of the owner.
         found: u32,
         /// The effective user id of this process.
         expected: u32,
     },
-    /// Group or others have some access, or the owner lacks some.
+    /// Group or others have some access, or the owner lacks some access.
     #[error("{} has mode {found:04o}, expected {expected:04o}", path.display())]
     WrongMode {
-        /// What was opened.
+        /// The path that was opened.
         path: PathBuf,
-        /// Its permission bits, with set-user-id, set-group-id and sticky (`07777`).
+        /// The permission bits that were found, with set-user-id, set-group-id and sticky
+        /// (`07777`).
         found: u32,
-        /// The bits it should have: `0700` for a folder, `0600` for a file.
+        /// The permission bits that are expected: `0700` for a folder, `0600` for a file.
         expected: u32,
     },
-    /// The file is larger than the caller takes.
+    /// The file is larger than the caller accepts.
     #[error("{} has {found} bytes, at most {max} are read", path.display())]
     TooLarge {
         /// The file.
         path: PathBuf,
-        /// Its size in bytes.
+        /// The size of the file in bytes.
         found: u64,
-        /// The largest size the caller takes, in bytes.
+        /// The largest size that the caller accepts, in bytes.
         max: usize,
     },
-    /// The operating system refused: for instance `EACCES`, `EROFS`, `ENOSPC`, `EMFILE`.
+    /// The operating system refused an operation, for instance with `EACCES`, `EROFS`, `ENOSPC` or
+    /// `EMFILE`.
     #[error("could not {operation} {}: {source}", path.display())]
     Io {
-        /// What was being done.
+        /// The operation that failed.
         operation: Operation,
-        /// With which file or folder.
+        /// The file or folder of the operation.
         path: PathBuf,
         /// The answer of the operating system.
         source: io::Error,
     },
 }
 
-/// What was being done when the operating system refused.
+/// An operation that the operating system can refuse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Operation {
-    /// Resolving the folders above.
+    /// Resolving the path of the folders above.
     Resolve,
-    /// Opening.
+    /// Opening the file or folder.
     Open,
     /// Reading owner, mode and type.
     Inspect,
@@ -117,7 +119,7 @@ pub enum Operation {
     Access,
     /// Creating.
     Create,
-    /// Setting the mode of what was just created.
+    /// Setting the mode of the file or folder that was just created.
     SetMode,
     /// Taking the lock.
     Lock,
@@ -125,7 +127,7 @@ pub enum Operation {
     Read,
     /// Writing.
     Write,
-    /// Waiting until it is on stable storage (`fsync`).
+    /// Waiting until the data is on stable storage (`fsync`).
     Sync,
     /// Giving the complete file its final name.
     Publish,
@@ -154,7 +156,8 @@ impl PrivateFsError {
         }
     }
 
-    /// For `map_err`: the errno of `operation` on `path`.
+    /// Returns a function for `map_err` that turns an errno into the error of `operation` on
+    /// `path`.
     pub(crate) fn io(operation: Operation, path: PathBuf) -> impl FnOnce(Errno) -> Self {
         move |errno| Self::Io { operation, path, source: errno.into() }
     }

@@ -24,19 +24,21 @@ use crate::{
 mod tests;
 
 impl PrivateDir {
-    /// Creates a file with these contents and mode `0600`, whole and durable, or not at all.
+    /// Creates a file with these contents and mode `0600`. Either the whole file is created and
+    /// durable, or no file is created.
     ///
-    /// The contents go to `.NAME.partial`, are synced, and get their name by `renameat2` with
-    /// `RENAME_NOREPLACE`; then the folder is synced. A file system without that flag (`EINVAL`,
-    /// rename(2)) gets a hard link instead, which does not replace either; if the machine stops
-    /// between linking and removing the temporary name, [`read`](Self::read) says `Linked` until
-    /// [`remove`](Self::remove) or another `create_new` of the same name sweeps that name.
+    /// The contents are written to `.NAME.partial` and synced. `renameat2` with `RENAME_NOREPLACE`
+    /// then gives the file its name, and the folder is synced. On a file system without that flag
+    /// (`EINVAL`, rename(2)), a hard link gives the file its name; a link does not replace a file
+    /// either. If the machine stops after the link was made and before the temporary name was
+    /// removed, [`read`](Self::read) fails with `Linked` until [`remove`](Self::remove) or another
+    /// `create_new` of this name removes the temporary name.
     ///
-    /// The temporary file is locked while its writer lives, so that one left by a dead writer is
-    /// removed and one of a live writer is not. On failure neither name remains.
+    /// The temporary file is locked while its writer lives. So the temporary file of a dead writer
+    /// can be removed without touching that of a live writer. On failure neither name remains.
     ///
-    /// Fails with `AlreadyExists`, with `Held` if another is creating this very file, or with `Io`
-    /// (`ENOSPC`, `EDQUOT`, `EROFS`, `EIO`).
+    /// Fails with `AlreadyExists`, with `Held` if another writer is creating this file, or with
+    /// `Io` (`ENOSPC`, `EDQUOT`, `EROFS`, `EIO`).
     pub fn create_new(&self, name: &FileName, contents: &[u8]) -> Result<(), PrivateFsError> {
         let partial = Claim::take(self, &name.partial())?;
         let path = || self.path_of(partial.name());
@@ -55,19 +57,19 @@ impl PrivateDir {
             other => PrivateFsError::io(Operation::Publish, self.path_of(name.as_str()))(other),
         })?;
         self.sync().inspect_err(|_| {
-            // The caller is told that there is no such file, so there must be none.
+            // The caller is told that the file does not exist, so the file must be removed.
             let _ = unlinkat(self.fd(), name.as_str(), AtFlags::empty());
         })
     }
 
-    /// The contents of a file of at most `max_len` bytes.
+    /// Reads a file of at most `max_len` bytes.
     ///
-    /// They are read into one allocation of the file's size, which is never copied, so a caller
-    /// that zeroizes the vector has wiped a secret. This crate wipes nothing.
+    /// The contents are read into one allocation of the file's size, which is never copied. So a
+    /// caller that zeroizes the vector has wiped the secret. This crate does not wipe anything.
     ///
     /// Fails with `NotFound`, `SymbolicLink`, `NotRegular`, `WrongOwner`, `WrongMode`, `Linked`,
-    /// `TooLarge`, or `Io` (`InvalidData` if the size changes meanwhile: these files are written
-    /// once).
+    /// `TooLarge`, or `Io` (`InvalidData` if the size changes while the file is read, because these
+    /// files are written once).
     pub fn read(&self, name: &FileName, max_len: usize) -> Result<Vec<u8>, PrivateFsError> {
         let path = self.path_of(name.as_str());
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
@@ -80,11 +82,11 @@ impl PrivateDir {
         }
     }
 
-    /// Makes an empty file of mode `0600` if there is none, and checks what is there.
+    /// Creates an empty file with mode `0600` if the file does not exist, and checks the file.
     ///
-    /// For libraries that open by path and would create the file with a mode of their own. See
-    /// [`check_file_if_present`](Self::check_file_if_present) for the checks and errors. Call it
-    /// before the library opens the file.
+    /// Call this before a library opens the file by its path, because the library would create the
+    /// file with a mode of its own. See [`check_file_if_present`](Self::check_file_if_present) for
+    /// the checks and errors.
     pub fn ensure_file(&self, name: &FileName) -> Result<(), PrivateFsError> {
         if self.check_file_if_present(name)? {
             return Ok(());
@@ -108,12 +110,12 @@ impl PrivateDir {
         Err(PrivateFsError::NotFound { path: path() })
     }
 
-    /// Returns whether the file exists. If it does, it is a regular file, ours, private, with one
-    /// name.
+    /// Returns whether the file exists. A file that exists is a private regular file of the
+    /// effective user with one name, or the method fails.
     ///
-    /// The descriptor is an `O_PATH` one. Closing any other would drop every fcntl(2) lock that
-    /// this process has on the file, among them those of an open database (sqlite.org, "How To
-    /// Corrupt An `SQLite` Database File", section 2.2).
+    /// The file is opened with `O_PATH`. Closing any other kind of descriptor would release every
+    /// fcntl(2) lock that this process has on the file, such as the locks of an open database
+    /// (sqlite.org, "How To Corrupt An `SQLite` Database File", section 2.2).
     ///
     /// Fails with `SymbolicLink`, `NotRegular`, `WrongOwner`, `WrongMode`, `Linked`, or `Io`.
     pub fn check_file_if_present(&self, name: &FileName) -> Result<bool, PrivateFsError> {
@@ -125,13 +127,15 @@ impl PrivateDir {
         }
     }
 
-    /// Removes the file, and what a dead writer left of it; says whether the file was there.
+    /// Removes the file, and the temporary file that a dead writer left. Returns whether the file
+    /// existed.
     ///
-    /// The folder is synced in either case, so that an earlier removal cut short is made durable. A
-    /// link is removed itself, not what it leads to.
+    /// The folder is synced in either case, so that an earlier removal that was interrupted becomes
+    /// durable. If the name is a link, the link is removed and its target stays.
     ///
     /// Fails with `Held` if a live process is creating this file, with `NotRegular` for a folder,
-    /// or with `Io`. Only after a failed [`Operation::Sync`] may the name be gone nevertheless.
+    /// or with `Io`. If [`Operation::Sync`] failed, the name may already be gone. After any other
+    /// error the name remains.
     pub fn remove(&self, name: &FileName) -> Result<bool, PrivateFsError> {
         let path = || self.path_of(name.as_str());
         if sweep(self, &name.partial())? == Holder::Alive {
@@ -153,7 +157,7 @@ fn publish_by_rename(dir: &PrivateDir, partial: &Claim, name: &FileName) -> Resu
     renameat_with(dir.fd(), from, dir.fd(), to, RenameFlags::NOREPLACE)
 }
 
-/// link(2) fails with `EEXIST` rather than replace.
+/// link(2) does not replace an existing file: it fails with `EEXIST`.
 fn publish_by_link(dir: &PrivateDir, partial: &Claim, name: &FileName) -> Result<(), Errno> {
     linkat(dir.fd(), partial.name(), dir.fd(), name.as_str(), AtFlags::empty())?;
     unlinkat(dir.fd(), partial.name(), AtFlags::empty()).inspect_err(|_| {
@@ -161,7 +165,7 @@ fn publish_by_link(dir: &PrivateDir, partial: &Claim, name: &FileName) -> Result
     })
 }
 
-/// One byte more than expected is asked for, to see that the file ends where `fstat` said.
+/// Reads up to one byte more than expected, to see that the file ends where `fstat` said.
 fn read_exactly(fd: OwnedFd, length: usize, path: PathBuf) -> Result<Vec<u8>, PrivateFsError> {
     let failed = |source| PrivateFsError::Io { operation: Operation::Read, path, source };
     let mut contents = vec![0; length.saturating_add(1)];

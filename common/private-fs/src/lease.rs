@@ -10,16 +10,17 @@ use crate::{
 #[cfg(test)]
 mod tests;
 
-/// A locked file that shows that its holder is alive. A process id could not, because it can be
-/// reused.
+/// A locked file that shows that its holder is alive. A process id could not show that, because
+/// process ids are reused.
 ///
-/// The file (mode `0600`, empty) is locked with flock(2) as long as this value lives, and removed
-/// on drop. If the process dies, however it dies, the kernel drops the lock and the file remains
-/// for [`PrivateDir::break_lease`] to find. The lock excludes other processes and other places in
-/// this one alike. It says nothing across machines: on NFS it is only as good as the lock service.
+/// The file (mode `0600`, empty) is locked with flock(2) as long as this value lives, and is
+/// removed on drop. If the process dies in any way, the kernel releases the lock and the file
+/// remains for [`PrivateDir::break_lease`] to find. The lock excludes other processes and also
+/// other callers in this process. Between machines, on NFS, the lock is only as reliable as the
+/// lock service.
 ///
-/// Take the lease before writing its name anywhere: whoever reads the name then finds it locked, or
-/// its holder gone.
+/// Take the lease before you write its name anywhere. Whoever reads the name then finds the file
+/// locked, or knows that the holder is gone.
 #[derive(Debug)]
 #[must_use = "the lease ends when it is dropped"]
 pub struct Lease {
@@ -30,10 +31,11 @@ pub struct Lease {
 /// Whether the holder of a lease is alive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LeaseState {
-    /// Nobody holds the lease: the file is missing, or its holder ended and the lock with it.
+    /// Nobody holds the lease. The file is missing, or its holder has ended, which released the
+    /// lock.
     Free,
-    /// The file is locked, by a live holder or, for two system calls, by another process that looks
-    /// at it.
+    /// The file is locked by a live holder. A process that only looks at the file also locks it,
+    /// for two system calls.
     Held,
 }
 
@@ -45,21 +47,24 @@ impl Lease {
 }
 
 impl PrivateDir {
-    /// Takes the lease, and removes first what a dead holder left under this name.
+    /// Takes the lease. First removes the file that a dead holder left under this name.
     ///
-    /// The file is created, locked, and then its name looked up again: if a sweeper found it before
-    /// it was locked and removed it, another is made. A returned lease is locked and named.
+    /// The file is created and locked, and then its name is looked up again. If another process
+    /// removed the file before it was locked, a new file is created. So the file of a returned
+    /// lease is locked and has its name.
     ///
     /// Fails with `Held` if a live holder has it; with `SymbolicLink`, `NotRegular`, `WrongOwner`
-    /// or `WrongMode` if something else stands there, which is left as it is; or with `Io`.
+    /// or `WrongMode` if something other than a lease has this name, which is not changed; or with
+    /// `Io`.
     pub fn lease(&self, name: &FileName) -> Result<Lease, PrivateFsError> {
         let claim = Claim::take(self, name.as_str())?;
         Ok(Lease { _locked_until_dropped: claim, name: name.clone() })
     }
 
-    /// Whether a live holder has the lease; changes nothing.
+    /// Returns whether a live holder has the lease. Changes nothing.
     ///
-    /// `true` can be out of date at once; `false` stays so until someone takes the lease anew.
+    /// `true` may be outdated as soon as it is returned. `false` stays true until someone takes the
+    /// lease again.
     ///
     /// Fails as [`lease`](Self::lease) does, but never with `Held`.
     pub fn is_leased(&self, name: &FileName) -> Result<bool, PrivateFsError> {
@@ -68,9 +73,10 @@ impl PrivateDir {
 
     /// Removes the lease of a dead holder.
     ///
-    /// The file is removed only while its lock is held and its name still leads to it, so a lease
-    /// that a live holder has, or takes meanwhile, is never removed. [`LeaseState::Free`] says that
-    /// this lease is over; [`LeaseState::Held`] that nothing was done.
+    /// This method removes the file only while it holds the file's lock and the name still leads to
+    /// this file. So the lease of a live holder is never removed, even if it was taken in the
+    /// meantime. [`LeaseState::Free`] means that this lease is over. [`LeaseState::Held`] means
+    /// that nothing was done.
     ///
     /// Fails as [`lease`](Self::lease) does, but never with `Held`.
     pub fn break_lease(&self, name: &FileName) -> Result<LeaseState, PrivateFsError> {

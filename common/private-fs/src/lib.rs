@@ -1,14 +1,16 @@
 //! Folders and files that only their owner can reach, opened by descriptor.
 //!
-//! A [`PrivateDir`] is opened once, checked by its descriptor (a folder, ours, `0700`), and
-//! everything in it is reached from that descriptor by a [`FileName`], which cannot climb out.
-//! Files are `0600` from the moment they exist, appear whole or not at all, and never replace
-//! another; links, other owners and wider modes are refused, with what was found and what was
-//! expected. A [`Lease`] is a locked file that says its holder is alive.
+//! A [`PrivateDir`] is opened once and checked through its descriptor: it must be a folder of the
+//! effective user with mode `0700`. Everything in it is reached from that descriptor by a
+//! [`FileName`], which cannot lead out of the folder. Files have mode `0600` from the moment they
+//! exist, appear whole or not at all, and never replace another file. Links, other owners and wider
+//! modes are refused, and the error says what was found and what was expected. A [`Lease`] is a
+//! locked file that shows that its holder is alive.
 //!
-//! It is not encryption, and it does not defend against root or programs of the user, who own the
-//! files too. It neither repairs the modes it refuses nor wipes what it read; the caller wipes
-//! secrets. It is Linux only (`O_PATH`, `renameat2`).
+//! This crate does not encrypt, and it does not defend against root or against other programs of
+//! the user, which can read the files too. It does not repair the modes that it refuses, and it
+//! does not wipe the contents that it read; the caller wipes secrets. It works on Linux only
+//! (`O_PATH`, `renameat2`).
 //!
 //! ```
 //! use device_key_private_fs::{FileName, PrivateDir, PrivateFsError};

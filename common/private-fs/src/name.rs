@@ -7,14 +7,15 @@ use thiserror::Error;
 /// `NAME_MAX` of Linux, in bytes (`linux/limits.h`).
 const NAME_MAX: usize = 255;
 
-/// What `.` before and `.partial` behind add to a name while its file is being written.
+/// The bytes that the prefix `.` and the suffix `.partial` add to a name while its file is being
+/// written.
 const PARTIAL_AFFIXES: usize = ".".len() + ".partial".len();
 
 /// The name of one file or folder inside a [`PrivateDir`](crate::PrivateDir).
 ///
-/// It is UTF-8, 1 to 246 bytes, holds neither `/` nor NUL, and does not begin with a dot. So it is
-/// never `.`, `..` or a path, and never the temporary name `.NAME.partial` of another file, which
-/// itself still fits the 255 bytes a Linux file system gives a name.
+/// A file name is UTF-8, has 1 to 246 bytes, contains neither `/` nor NUL, and does not begin with
+/// a dot. So it is never `.`, `..` or a path, and never the temporary name `.NAME.partial` of
+/// another file. Its own temporary name fits the 255 bytes that Linux file systems allow.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FileName(String);
 
@@ -28,10 +29,10 @@ pub enum InvalidFileName {
     /// The text is longer than 246 bytes.
     #[error("a file name must not exceed {} bytes", FileName::MAX_BYTES)]
     TooLong,
-    /// The text begins with a dot: `.`, `..`, or a name kept for temporary files.
+    /// The text begins with a dot, like `.`, `..` and the names of temporary files.
     #[error("a file name must not begin with a dot")]
     LeadingDot,
-    /// The text holds `/` or NUL.
+    /// The text contains `/` or NUL.
     #[error("a file name must not contain a slash or a zero byte")]
     ForbiddenByte,
 }
@@ -45,7 +46,7 @@ impl FileName {
         &self.0
     }
 
-    /// The name under which the contents are written before they are complete.
+    /// The name of the temporary file to which the contents are written first.
     pub(crate) fn partial(&self) -> String {
         format!(".{self}.partial")
     }

@@ -44,7 +44,8 @@ pub struct TrustPolicy<'a> {
 /// How much of a path is checked besides the file that it leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PathRule {
-    /// Nothing: links are followed, and the file may be of any type, a pipe for instance.
+    /// Nothing is checked besides the file. Links are followed, and the file may be of any type,
+    /// for instance a pipe.
     FollowLinks,
     /// The last component must be a regular file, not a link to one.
     RegularFile,
@@ -56,31 +57,31 @@ pub enum PathRule {
 /// Why a file or folder is not trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum Mistrust {
-    /// A link leads to another place, whose folders were not checked.
+    /// The path contains a link, and the folders to which the link leads were not checked.
     #[error("is a symbolic link, which is not followed")]
     SymbolicLink,
-    /// It is a folder, FIFO, socket or device.
+    /// The path leads to a folder, FIFO, socket or device.
     #[error("is not a regular file")]
     NotRegular,
-    /// It can be reached, and so changed, by another name.
+    /// The file can be reached, and so changed, by another name.
     #[error("has more than one hard link")]
     Linked,
-    /// It does not belong to a trusted user.
+    /// The file or folder does not belong to a trusted user.
     #[error("belongs to user {found}, who is neither root nor the user of this process")]
     Owner {
-        /// The user id of its owner.
+        /// The user id of the owner.
         found: u32,
     },
     /// Group or others have access that the policy forbids.
     #[error("has mode {found:04o}, which gives others too much access")]
     Mode {
-        /// Its permission bits (`07777`).
+        /// The permission bits (`07777`).
         found: u32,
     },
-    /// The file is larger than the caller reads.
+    /// The file is larger than the caller accepts.
     #[error("has {found} bytes, which is too large")]
     TooLarge {
-        /// Its size in bytes.
+        /// The size of the file in bytes.
         found: u64,
     },
 }
@@ -96,7 +97,7 @@ pub enum TrustError {
         /// What is wrong with it.
         mistrust: Mistrust,
     },
-    /// The operating system refused.
+    /// The operating system refused to open or read the file.
     #[error("{} cannot be read", path.display())]
     Io {
         /// The file, or the folder above it.
@@ -122,7 +123,7 @@ impl TrustError {
 }
 
 impl TrustPolicy<'_> {
-    /// Judges an owner and a mode, as fstat(2) reports them.
+    /// Checks an owner and a mode as fstat(2) reports them.
     pub fn judge(&self, owner: u32, mode: u32) -> Result<(), Mistrust> {
         if !self.owners.contains(&owner) {
             return Err(Mistrust::Owner { found: owner });
@@ -159,7 +160,8 @@ impl TrustPolicy<'_> {
         if rule == PathRule::TrustedFolders && stat.st_nlink != 1 {
             return Err(TrustError::untrusted(path)(Mistrust::Linked));
         }
-        // The file may grow while it is read, so the reading is bounded, not the size.
+        // The file may grow while it is read, so the limit applies to the bytes that are read, not
+        // to the size that was reported.
         let limit = max_bytes.saturating_add(1);
         let mut contents = Vec::with_capacity(limit);
         let limit = u64::try_from(limit).unwrap_or(u64::MAX);
@@ -171,11 +173,11 @@ impl TrustPolicy<'_> {
         Ok(contents)
     }
 
-    /// Judges a file or folder and every folder above it, from the root down, and returns it
-    /// opened with `O_PATH`. No component may be a link.
+    /// Checks a file or folder and every folder above it, from the root down. Returns the file or
+    /// folder opened with `O_PATH`. No component may be a link.
     ///
-    /// If a component does not exist, every folder above it was judged, and the error
-    /// [`is_not_found`](TrustError::is_not_found).
+    /// If a component does not exist, every folder above it was checked, and
+    /// [`TrustError::is_not_found`] returns true for the error.
     pub fn judge_path(&self, path: &Path) -> Result<OwnedFd, TrustError> {
         let failed = |source| TrustError::Io { path: path.to_owned(), source };
         let path = path::absolute(path).map_err(failed)?;
@@ -190,7 +192,7 @@ impl TrustPolicy<'_> {
         Ok(opened)
     }
 
-    /// Judges every folder above an open one, up to the root, as they are now.
+    /// Checks every folder above an open folder, up to the root, as the folders are now.
     ///
     /// The folders are reached from the descriptor by `..`, so links and renamed folders make no
     /// difference. `path` is only for messages.
@@ -207,7 +209,8 @@ impl TrustPolicy<'_> {
         Ok(())
     }
 
-    /// `O_PATH` needs no permission for the file itself.
+    /// Opens with `O_PATH`, which needs no permission for the file itself, and checks owner and
+    /// mode.
     fn open_judged(
         &self,
         folder: impl AsFd,
@@ -230,7 +233,8 @@ impl TrustPolicy<'_> {
 }
 
 /// Opens a regular file for reading. The type is checked with `O_PATH` first, because opening a
-/// FIFO or a device for reading has effects; `O_NONBLOCK` is for one that is put there meanwhile.
+/// FIFO or a device for reading has effects; `O_NONBLOCK` covers a FIFO that is put there after the
+/// check.
 fn open_regular(folder: impl AsFd, name: &OsStr, path: &Path) -> Result<OwnedFd, TrustError> {
     let open = |flags| {
         let opened = open_at(&folder, name, flags).map_err(TrustError::io(path))?;

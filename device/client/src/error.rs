@@ -9,7 +9,7 @@ use device_key_protocol::ErrorObject;
 #[non_exhaustive]
 pub enum ClientError {
     /// No service listens. Nothing was sent.
-    #[error("no service listens on {}", .tried.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" or "))]
+    #[error("no service listens on {tried:?}")]
     NoService {
         /// The sockets that were tried.
         tried: Vec<PathBuf>,

@@ -14,8 +14,8 @@
 //! use device_key_client::{Client, ClientSettings, ServiceSocket, key::CreateParams};
 //!
 //! # async fn create() -> Result<(), Box<dyn std::error::Error>> {
-//! let mut client =
-//!     Client::connect(&ServiceSocket::locate()?, &ClientSettings::new("controller", "1.0")).await?;
+//! let settings = ClientSettings::new("controller", "1.0");
+//! let mut client = Client::connect(&ServiceSocket::locate()?, &settings).await?;
 //! let params = CreateParams::new(&"account".parse()?, &"client".parse()?, None);
 //! let key = client.create(&params).await?;
 //! println!("{}", key.key_id);

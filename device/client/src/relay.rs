@@ -1,5 +1,5 @@
-//! Copies between the standard streams and the service's socket, byte for byte, for clients that can
-//! only spawn a child process.
+//! Copies between the standard streams and the service's socket, byte for byte, for clients that
+//! can only spawn a child process.
 
 use std::{
     fs::File,

@@ -33,16 +33,16 @@ impl ServiceSocket {
         Self { service_uid, ..self }
     }
 
-    /// Connects. Nothing is sent before the kernel has told whose process listens: it must be root's,
-    /// as when systemd makes the socket, this user's own, or the trusted user's.
+    /// Connects. Nothing is sent before the kernel has told whose process listens. The process must
+    /// belong to root, as when systemd makes the socket, to this user, or to the trusted user.
     pub async fn connect(&self) -> Result<UnixStream, ClientError> {
         let path = self.path.as_path();
         let stream = UnixStream::connect(path)
             .await
             .map_err(|source| ClientError::NoService { tried: vec![path.to_owned()], source })?;
-        // These are the credentials of the process that called listen(2) (unix(7)). Tokio reads them
-        // into a type that has room for a process id of 0, which stands for another process
-        // namespace, such as that of a container.
+        // These are the credentials of the process that called listen(2) (unix(7)). Tokio accepts a
+        // process id of 0, which rustix's type cannot hold. The kernel gives 0 for a process of
+        // another namespace, such as that of a container.
         let credentials = stream.peer_cred().map_err(local("cannot tell who listens"))?;
         let listener = credentials.uid();
         if self.trusts(listener, rustix::process::geteuid().as_raw()) {

@@ -11,7 +11,7 @@ use crate::{
     error_object::ErrorObject,
 };
 
-/// One line to send, with its line feed.
+/// A line to send, with its line feed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer(Vec<u8>);
 
@@ -23,15 +23,15 @@ impl Answer {
             .unwrap_or_else(|_| Self::failure(Some(id), version, &RpcError::from(Reason::Internal)))
     }
 
-    /// Answers with an error; without an id if the request's could not be read.
+    /// Answers with an error. The answer has no id if the request's id could not be read.
     pub fn failure(id: Option<&RequestId>, version: Version, error: &RpcError) -> Self {
         let envelope = Failure {
             jsonrpc: version.member(),
             error: ErrorObject::from(error),
             id: id.map(RequestId::as_json),
         };
-        // Strings and integers serialise; were that ever untrue, the line would be missing, and the
-        // connection would close on an empty answer rather than send a broken one.
+        // Strings and integers always serialise. If they ever did not, the answer would be empty, and
+        // the connection would close instead of sending a broken line.
         Self::line(&envelope).unwrap_or(Self(Vec::new()))
     }
 
@@ -68,7 +68,7 @@ pub struct RpcError {
 }
 
 impl RpcError {
-    /// The stable code.
+    /// The stable code of the refusal.
     pub const fn reason(&self) -> Reason {
         self.reason
     }
@@ -96,7 +96,7 @@ impl RpcError {
         Self { field: Some(format!("challenge.{}", error.field).into()), ..error.reason.into() }
     }
 
-    /// Adds the classes that another protection policy would have given.
+    /// Adds the protection classes that another policy would have given.
     #[must_use]
     pub fn with_available(mut self, available: Vec<ProtectionClass>) -> Self {
         self.available = Some(available);

@@ -1,6 +1,7 @@
-//! `device/key/attestation/identity` and `device/key/attestation/activate`. Their results are
-//! [`Identity`](device_key_types::attestation::Identity) and
-//! [`Activation`](device_key_types::attestation::Activation) as they are.
+//! `device/key/attestation/identity` and `device/key/attestation/activate`.
+//!
+//! Their results are [`Identity`](device_key_types::attestation::Identity) and
+//! [`Activation`](device_key_types::attestation::Activation).
 
 use base64ct::{Base64, Encoding as _};
 use device_key_types::{
@@ -13,7 +14,7 @@ use serde_json::value::RawValue;
 
 use crate::{answer::RpcError, key::parse_key_id};
 
-/// Tells which device and which attestation key speak for a key.
+/// Shows the endorsement key of the TPM that holds a key, and an attestation key of that TPM.
 pub const IDENTITY: &str = "device/key/attestation/identity";
 /// Opens a backend's credential and certifies the key.
 pub const ACTIVATE: &str = "device/key/attestation/activate";
@@ -28,13 +29,13 @@ pub struct IdentityParams {
     endorsement_key: Option<EndorsementKeyKind>,
 }
 
-/// What both methods are about.
+/// What the requests of both methods have in common.
 pub struct AttestationRequest {
     /// The key.
     pub key_id: DeviceKeyId,
     /// The backend's challenge.
     pub challenge: Challenge,
-    /// Which endorsement key, if the caller says.
+    /// The kind of endorsement key that the caller named, if any.
     pub endorsement_key: Option<EndorsementKeyKind>,
 }
 
@@ -49,7 +50,7 @@ impl IdentityParams {
         Self { key_id: key_id.to_string(), challenge, endorsement_key }
     }
 
-    /// The shape of the challenge, then the key id, then each field of the challenge.
+    /// Checks the shape of the challenge, then the key id, then each field of the challenge.
     pub fn parse(&self, policy: &impl StatementPolicy) -> Result<AttestationRequest, RpcError> {
         request(&self.key_id, &self.challenge, self.endorsement_key, policy)
     }
@@ -81,7 +82,7 @@ impl ActivateParams {
         }
     }
 
-    /// As [`IdentityParams::parse`], then the credential's two parts.
+    /// Checks what [`IdentityParams::parse`] checks, then the two parts of the credential.
     pub fn parse(
         &self,
         policy: &impl StatementPolicy,

@@ -13,8 +13,8 @@ const INTERNAL_ERROR: ErrorCode = -32603;
 const TRY_AGAIN: ErrorCode = -32001;
 const DEADLINE_PASSED: ErrorCode = -32002;
 
-/// The code that goes with a reason. Codes from -32700 to -32600 are JSON-RPC 2.0, section 5.1;
-/// refusals by validation or policy carry -32600, which existing clients know.
+/// The code that goes with a reason. The codes from -32700 to -32600 are those of JSON-RPC 2.0,
+/// section 5.1. Refusals by validation or policy have -32600, because existing clients know it.
 pub const fn error_code(reason: Reason) -> ErrorCode {
     match reason {
         Reason::ParseError | Reason::MessageTooLarge => PARSE_ERROR,

@@ -1,3 +1,5 @@
+//! The envelope of a request, and lines that are not requests.
+
 use std::{borrow::Cow, fmt};
 
 use device_key_types::{
@@ -9,45 +11,45 @@ use serde_json::value::RawValue;
 
 use crate::{Answer, Params, RpcError};
 
-/// One line that can be served.
+/// A line that can be served.
 #[derive(Debug)]
 pub enum Message {
-    /// Has an id and is answered exactly once.
+    /// A message with an id. It is answered exactly once.
     Request(Request),
-    /// Has no id and is never answered.
+    /// A message without an id. It is never answered.
     Notification,
 }
 
-/// A request whose params are not looked at yet.
+/// A request whose params have not been read yet.
 #[derive(Debug)]
 pub struct Request {
-    /// Echoed in the answer.
+    /// The id, which the answer repeats.
     pub id: RequestId,
     /// The method's name.
     pub method: String,
-    /// The params as they came.
+    /// The params as the client sent them.
     pub params: Params,
-    /// The caller's trace, if it sent one.
+    /// The caller's trace, if the caller sent one.
     pub trace: Option<TraceContext>,
-    /// How the answer must be spelled.
+    /// Whether the answer must have a `jsonrpc` member.
     pub version: Version,
 }
 
-/// A string of at most 256 bytes or a 64-bit integer, kept as it was spelled.
+/// A string of at most 256 bytes or a 64-bit integer, kept as the client spelled it.
 #[derive(Clone, Debug)]
 pub struct RequestId(Box<RawValue>);
 
-/// Whether the caller writes `"jsonrpc":"2.0"`; the answer does as the request did.
+/// Whether the caller writes `"jsonrpc":"2.0"`. The answer has the member if the request had it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Version {
-    /// As JSON-RPC 2.0 asks.
+    /// The member is there, as JSON-RPC 2.0 requires.
     #[default]
     Stated,
-    /// As existing clients do.
+    /// The member is left out, as existing clients do.
     Omitted,
 }
 
-/// W3C Trace Context of the caller. Malformed values are ignored, as that document asks.
+/// W3C Trace Context of the caller. Malformed values are ignored, as the specification requires.
 #[derive(Clone, Debug, Deserialize)]
 pub struct TraceContext {
     /// The `traceparent` header's value.
@@ -80,8 +82,8 @@ impl Message {
     }
 }
 
-/// The envelope with every member as raw as it can be, so that a fault in one still lets the others
-/// shape the answer.
+/// The envelope with unread members, so that a fault in one member does not keep the answer from
+/// repeating the id and the version.
 #[derive(Deserialize)]
 struct Envelope<'a> {
     #[serde(borrow, default)]
@@ -96,7 +98,7 @@ struct Envelope<'a> {
     trace: Member<'a>,
 }
 
-/// A member of the envelope; an `Option` would not tell `null` from absence.
+/// A member of the envelope. A plain `Option` could not tell `null` from a missing member.
 #[derive(Default)]
 struct Member<'a>(Option<&'a RawValue>);
 
@@ -141,8 +143,8 @@ impl Envelope<'_> {
 }
 
 impl RequestId {
-    /// Longest string in bytes, as it is spelled, quotes included. It is echoed, so without a bound
-    /// the answers to short work could be as long as the longest line.
+    /// The longest id that is a string, in bytes, with its quotes. The answer repeats the id, so
+    /// without a limit the answer to a cheap request could be as long as the longest line.
     const MAX_BYTES: usize = 258;
 
     fn parse(raw: &RawValue) -> Option<Self> {
@@ -160,7 +162,7 @@ impl RequestId {
 }
 
 impl fmt::Display for RequestId {
-    /// At most 64 characters, for traces: the caller chooses the id and its length.
+    /// Writes at most 64 characters, for traces, because the caller chooses the length of the id.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = self.0.get();
         let end = text.char_indices().nth(64).map_or(text.len(), |(end, _)| end);
@@ -169,18 +171,18 @@ impl fmt::Display for RequestId {
 }
 
 impl Rejected {
-    /// The line was longer than the limit and is gone.
+    /// Refuses a line that was longer than the limit. Its content is lost.
     pub const fn too_large() -> Self {
         Self { id: None, version: None, reason: Reason::MessageTooLarge }
     }
 
-    /// Why.
+    /// Why the line is refused.
     pub const fn reason(&self) -> Reason {
         self.reason
     }
 
-    /// The answer. If the line did not tell whether its sender states the version, the answer does
-    /// as the sender did before.
+    /// The answer to the line. If the line does not show whether its sender writes the version, the
+    /// answer is spelled like the `usual` one.
     pub fn answer(&self, usual: Version) -> Answer {
         let error = RpcError::from(self.reason);
         Answer::failure(self.id.as_ref(), self.version.unwrap_or(usual), &error)

@@ -1,4 +1,4 @@
-//! The handshake, first on every connection.
+//! The handshake, which is the first request on every connection.
 
 use std::borrow::Cow;
 
@@ -10,13 +10,13 @@ use crate::name::Name;
 /// The method's name.
 pub const METHOD: &str = "initialize";
 
-/// Params of `initialize`. They are read for their shape; nothing depends on what they say.
+/// Params of `initialize`. Their shape is checked, and their content changes nothing.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct InitializeParams {
     /// The client, as it names itself.
     pub client_info: Object<ClientInfo>,
-    /// What it can do.
+    /// What the client can do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capabilities: Option<Object<Capabilities>>,
 }
@@ -24,34 +24,34 @@ pub struct InitializeParams {
 /// A client, as it names itself.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ClientInfo {
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// Its version.
+    /// The version.
     pub version: String,
-    /// Its name for people.
+    /// The name for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
 }
 
-/// What a client can do. Device-key methods need none of it.
+/// What a client can do. The device-key methods need none of these capabilities.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Capabilities {
-    /// Whether it wants experimental methods.
+    /// Whether the client wants experimental methods.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub experimental_api: Option<bool>,
-    /// Notifications that it does not want.
+    /// The notifications that the client does not want.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub opt_out_notification_methods: Option<Vec<String>>,
 }
 
-/// Result of `initialize`. The first four members are strings that strict clients require.
+/// Result of `initialize`. Strict clients require the first four members to be strings.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct InitializeResult {
     /// Name and version of this server.
     pub user_agent: String,
-    /// The home folder, absolute; `/` for a remote peer.
+    /// The absolute path of the home folder. A remote peer is given `/`.
     pub codex_home: String,
     /// `unix` or `windows`.
     pub platform_family: Cow<'static, str>,
@@ -59,7 +59,7 @@ pub struct InitializeResult {
     pub platform_os: Cow<'static, str>,
     /// This server.
     pub server_info: ServerInfo,
-    /// What keys can be had; a remote peer is not told.
+    /// Which keys this peer can create. A remote peer is not told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device_key: Option<DeviceKeyCapabilities>,
 }
@@ -67,33 +67,33 @@ pub struct InitializeResult {
 /// A server, as it names itself.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ServerInfo {
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// Its version.
+    /// The version.
     pub version: String,
 }
 
-/// What keys can be had.
+/// Which keys a peer can create.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct DeviceKeyCapabilities {
     /// Each provider, in the order in which `create` tries them.
     pub providers: Vec<ProviderInfo>,
 }
 
-/// One provider.
+/// A provider of keys.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ProviderInfo {
-    /// Its stable name.
+    /// The stable name of the provider.
     pub name: String,
-    /// The class of its keys.
+    /// The protection class of the provider's keys.
     pub protection_class: Name<ProtectionClass>,
-    /// Whether nothing is known that speaks against it.
+    /// Whether the provider can create keys, as far as is known without asking the key device.
     pub available: bool,
-    /// What speaks against it.
+    /// Why the provider is unavailable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Name<Reason>>,
-    /// Which condition of the OS-protected class does not hold, if that speaks against it.
+    /// The condition of the OS-protected class that does not hold, if that is the reason.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<Name<OsProtectionCondition>>,
 }

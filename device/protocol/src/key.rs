@@ -1,6 +1,7 @@
 //! `device/key/create`, `device/key/public` and `device/key/sign`.
 //!
-//! Params hold texts; each has a method that parses them in the protocol's order of checks.
+//! Params hold unchecked texts. Their `parse` methods check them in the order that the protocol
+//! prescribes.
 
 use std::fmt;
 
@@ -16,7 +17,7 @@ use crate::{answer::RpcError, base64, name::Name};
 
 /// Creates a key.
 pub const CREATE: &str = "device/key/create";
-/// Gives a key's public part.
+/// Returns the public part of a key.
 pub const PUBLIC: &str = "device/key/public";
 /// Signs a statement.
 pub const SIGN: &str = "device/key/sign";
@@ -32,7 +33,7 @@ pub struct CreateParams {
 }
 
 impl CreateParams {
-    /// Asks for a key. Without a policy the service makes a hardware key or none.
+    /// Asks for a key. Without a policy the service creates a hardware key or refuses.
     pub fn new(
         account_user_id: &AccountUserId,
         client_id: &ClientId,
@@ -45,7 +46,7 @@ impl CreateParams {
         }
     }
 
-    /// The binding, account first, and the policy, which is hardware only if left out or null.
+    /// Checks the account, then the client. The policy is hardware only if it is missing or null.
     pub fn parse(&self) -> Result<(Binding, ProtectionPolicy), RpcError> {
         let in_field = |field| move |reason| RpcError::in_field(reason, field);
         let binding = Binding {
@@ -72,7 +73,7 @@ impl PublicParams {
         Self { key_id: key_id.to_string() }
     }
 
-    /// The key id.
+    /// Checks the key id.
     pub fn parse(&self) -> Result<DeviceKeyId, RpcError> {
         parse_key_id(&self.key_id)
     }
@@ -92,7 +93,7 @@ impl SignParams {
         Self { key_id: key_id.to_string(), payload }
     }
 
-    /// The shape of the payload, then the key id, then each field of the payload.
+    /// Checks the shape of the payload, then the key id, then each field of the payload.
     pub fn parse(
         &self,
         policy: &impl StatementPolicy,

@@ -1,8 +1,10 @@
-//! What goes over the wire: JSON-RPC 2.0 envelopes, the methods' params and results, and errors.
+//! The messages on the wire: JSON-RPC 2.0 envelopes, the params and results of the methods, and
+//! errors.
 //!
-//! [`Message::parse`] reads one line, strictly: one JSON value in UTF-8, no duplicate key at any
-//! depth, objects only where objects belong. A line that cannot be served becomes a [`Rejected`],
-//! which knows how it must be answered. Nothing here is async, does I/O or knows what a method does.
+//! A server reads a line with [`Message::parse`], strictly: one JSON value in UTF-8, no duplicate
+//! key at any depth, and an object wherever the protocol has an object. A line that cannot be served
+//! becomes a [`Rejected`], which knows its answer. A client writes requests and reads answers with
+//! [`call`]. The crate is neither async nor does it do I/O, and it does not carry out methods.
 //!
 //! ```
 //! use device_key_protocol::{Answer, Message};
@@ -35,5 +37,6 @@ pub use error_object::{ErrorData, ErrorObject};
 pub use name::Name;
 pub use params::Params;
 
-/// Longest line in bytes, without its line feed: 1 MiB. A longer one is `message_too_large`.
+/// The longest line in bytes, without its line feed: 1 MiB. A longer line is refused as
+/// `message_too_large`.
 pub const MAX_MESSAGE_BYTES: usize = 1 << 20;

@@ -17,10 +17,10 @@ use crate::{
 pub const LIST: &str = "device/key/list";
 /// Deletes a key.
 pub const DELETE: &str = "device/key/delete";
-/// Tells what keys can be had.
+/// Tells which providers can create keys.
 pub const PROVIDERS: &str = "device/key/providers";
 
-/// Most keys on a page, and how many there are if the caller does not say.
+/// The most keys on a page, which is also the default.
 pub const MAX_PAGE: u32 = 100;
 
 /// Params of [`LIST`].
@@ -44,9 +44,9 @@ pub struct ListQuery {
     pub account_user_id: Option<AccountUserId>,
     /// Only keys of this client.
     pub client_id: Option<ClientId>,
-    /// Only keys behind this one.
+    /// Only keys that come after this key.
     pub after: Option<DeviceKeyId>,
-    /// 1 to [`MAX_PAGE`].
+    /// The most keys to return: 1 to [`MAX_PAGE`].
     pub limit: u32,
 }
 
@@ -66,13 +66,13 @@ impl ListParams {
         }
     }
 
-    /// The request for another page of the same list.
+    /// The request for the page of this list that the cursor leads to.
     #[must_use]
     pub fn at(self, cursor: String) -> Self {
         Self { cursor: Some(cursor), ..self }
     }
 
-    /// Account, client, cursor, limit, in this order.
+    /// Checks the account, the client, the cursor and the limit, in this order.
     pub fn parse(&self) -> Result<ListQuery, RpcError> {
         let in_field = |field| move |reason| RpcError::in_field(reason, field);
         let account_user_id = self.account_user_id.as_deref().map(str::parse).transpose();
@@ -92,7 +92,7 @@ impl ListParams {
     }
 }
 
-/// Result of [`LIST`]: a page. `K` is how a key is held.
+/// Result of [`LIST`]: a page of keys, each held as a `K`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ListResult<K = ListedKey> {
@@ -167,7 +167,7 @@ impl DeleteParams {
         Self { key_id: key_id.to_string() }
     }
 
-    /// The key id.
+    /// Checks the key id.
     pub fn parse(&self) -> Result<DeviceKeyId, RpcError> {
         parse_key_id(&self.key_id)
     }

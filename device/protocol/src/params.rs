@@ -1,10 +1,12 @@
+//! The params of a request.
+
 use device_key_types::{Reason, strict_json::Object};
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use crate::RpcError;
 
-/// The params of a request, not yet read. `Debug` hides them.
+/// The params of a request before they are read. `Debug` hides them.
 #[derive(Clone)]
 pub struct Params(Option<Box<RawValue>>);
 
@@ -13,8 +15,8 @@ impl Params {
         Self(raw.map(ToOwned::to_owned))
     }
 
-    /// Reads params that must be an object. Members that `T` does not know are ignored, unless it
-    /// says otherwise; positional params are refused.
+    /// Reads params that must be an object. Members that `T` does not know are ignored unless `T`
+    /// denies them. Positional params are refused.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, RpcError> {
         let raw = self.0.as_deref().ok_or(Reason::InvalidParams)?;
         let Object(params) =

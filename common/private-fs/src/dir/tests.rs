@@ -16,7 +16,7 @@ use tempfile::tempdir;
 use super::*;
 use crate::child;
 
-/// Any user but root and us; it need not have an account.
+/// A user other than root and the user of the tests. It needs no account.
 const STRANGER: u32 = 65_533;
 
 fn reason<T>(result: Result<T, PrivateFsError>) -> &'static str {
@@ -32,7 +32,7 @@ fn set_mode(path: &Path, mode: u32) {
 }
 
 #[test]
-fn missing_folders_are_created_for_the_owner_alone() {
+fn missing_folders_are_created_with_mode_0700() {
     let scratch = tempdir().unwrap();
     let path = scratch.path().join("a/b/home");
     assert_eq!(reason(PrivateDir::open(&path)), "not_found");
@@ -45,7 +45,7 @@ fn missing_folders_are_created_for_the_owner_alone() {
 }
 
 #[test]
-fn no_umask_changes_the_modes() {
+fn files_and_folders_have_the_expected_modes_under_any_umask() {
     for mask in ["0", "027", "377"] {
         let scratch = tempdir().unwrap();
         let test = "dir::tests::child_creates_under_umask";
@@ -72,7 +72,7 @@ fn child_creates_under_umask() {
 }
 
 #[test]
-fn links_above_are_resolved_and_a_link_itself_is_refused() {
+fn links_above_are_followed_and_a_last_component_that_is_a_link_is_refused() {
     let scratch = tempdir().unwrap();
     let real = scratch.path().join("real");
     let home = PrivateDir::open_or_create(&real.join("home")).unwrap();
@@ -92,7 +92,7 @@ fn links_above_are_resolved_and_a_link_itself_is_refused() {
 }
 
 #[test]
-fn any_mode_but_the_owners_own_is_refused_with_both_modes() {
+fn any_mode_other_than_0700_is_refused_and_both_modes_are_named() {
     let scratch = tempdir().unwrap();
     let path = scratch.path().join("home");
     PrivateDir::open_or_create(&path).unwrap();
@@ -114,7 +114,7 @@ fn any_mode_but_the_owners_own_is_refused_with_both_modes() {
 fn a_folder_of_another_owner_is_refused() {
     let scratch = tempdir().unwrap();
     let me = rustix::process::geteuid().as_raw();
-    // Only root can give a folder away; for everyone else /usr is a folder of another owner.
+    // Only root can change a folder's owner. Other users test with /usr, which root owns.
     let (path, owner) = if me == 0 {
         let path = scratch.path().join("home");
         PrivateDir::open_or_create(&path).unwrap();
@@ -132,7 +132,7 @@ fn a_folder_of_another_owner_is_refused() {
 }
 
 #[test]
-fn what_is_no_folder_is_named() {
+fn a_file_in_place_of_a_folder_is_reported() {
     let scratch = tempdir().unwrap();
     let file = scratch.path().join("file");
     fs::write(&file, "").unwrap();
@@ -148,19 +148,19 @@ fn what_is_no_folder_is_named() {
 }
 
 #[test]
-fn a_folder_above_that_is_closed_to_us_is_reported_with_the_operation() {
+fn a_folder_above_without_access_is_reported_with_the_operation() {
     let scratch = tempdir().unwrap();
     set_mode(scratch.path(), 0o755);
     let closed = scratch.path().join("closed");
     fs::create_dir(&closed).unwrap();
     set_mode(&closed, 0o555);
-    // A copy, because the folders above the test binary may be closed to the child.
+    // The child runs a copy, because it may have no access to the folders above the test binary.
     let binary = scratch.path().join("binary");
     fs::copy(std::env::current_exe().unwrap(), &binary).unwrap();
     set_mode(&binary, 0o755);
 
     let mut command = Command::new(&binary);
-    command.args(child::arguments("dir::tests::child_may_not_create"));
+    command.args(child::arguments("dir::tests::child_cannot_create"));
     child::prepare(&mut command, &closed, "");
     command.current_dir("/");
     if rustix::process::geteuid().is_root() {
@@ -171,7 +171,7 @@ fn a_folder_above_that_is_closed_to_us_is_reported_with_the_operation() {
 
 #[test]
 #[ignore = "runs in a process of its own, which gives up being root"]
-fn child_may_not_create() {
+fn child_cannot_create() {
     let Some((closed, _)) = child::given() else { return };
     match PrivateDir::open_or_create(&closed.join("home")) {
         Err(PrivateFsError::Io { operation, path, source }) => {
@@ -184,7 +184,7 @@ fn child_may_not_create() {
 }
 
 #[test]
-fn the_descriptor_stays_with_the_folder_when_its_name_moves() {
+fn the_descriptor_still_leads_to_the_folder_after_a_rename() {
     let scratch = tempdir().unwrap();
     let path = scratch.path().join("home");
     let home = PrivateDir::open_or_create(&path).unwrap();
@@ -196,7 +196,7 @@ fn the_descriptor_stays_with_the_folder_when_its_name_moves() {
 }
 
 #[test]
-fn the_list_is_sorted_and_holds_names_only() {
+fn the_list_is_sorted_and_leaves_out_names_that_are_not_file_names() {
     let scratch = tempdir().unwrap();
     let home = PrivateDir::open_or_create(&scratch.path().join("home")).unwrap();
     let mut expected: Vec<String> = (0..40).map(|n| format!("key-{}", n * 7919 % 97)).collect();
@@ -210,5 +210,5 @@ fn the_list_is_sorted_and_holds_names_only() {
     expected.sort();
     let listed = home.list().unwrap();
     assert_eq!(listed.iter().map(FileName::as_str).collect::<Vec<_>>(), expected);
-    assert_eq!(home.list().unwrap(), listed, "listing again starts again");
+    assert_eq!(home.list().unwrap(), listed, "a second listing starts from the beginning");
 }

@@ -32,7 +32,7 @@ fn reason<T>(result: Result<T, PrivateFsError>) -> &'static str {
     result.map_or_else(|error| error.reason(), |_| "ok")
 }
 
-/// Every entry, those that `list` leaves out too.
+/// Every entry of the folder, also the entries that `list` leaves out.
 fn entries(dir: &PrivateDir) -> Vec<String> {
     let names = fs::read_dir(dir.path()).unwrap();
     let mut names: Vec<_> =
@@ -41,7 +41,7 @@ fn entries(dir: &PrivateDir) -> Vec<String> {
     names
 }
 
-/// Reading, checking and ensuring all refuse it for the same reason.
+/// Asserts that reading, checking and ensuring the file all fail for the expected reason.
 fn assert_refused(dir: &PrivateDir, file: &FileName, expected: &str) {
     assert_eq!(reason(dir.read(file, 100)), expected, "read {file}");
     assert_eq!(reason(dir.check_file_if_present(file)), expected, "check {file}");
@@ -49,7 +49,7 @@ fn assert_refused(dir: &PrivateDir, file: &FileName, expected: &str) {
 }
 
 #[test]
-fn a_new_file_is_whole_private_and_never_replaces() {
+fn a_new_file_is_complete_and_private_and_replaces_no_file() {
     let (_scratch, home) = home();
     let key = name("key");
     home.create_new(&key, b"first").unwrap();
@@ -61,7 +61,7 @@ fn a_new_file_is_whole_private_and_never_replaces() {
 }
 
 #[test]
-fn without_renameat2_a_link_publishes_and_never_replaces() {
+fn without_renameat2_a_hard_link_names_the_file_and_replaces_no_file() {
     let (_scratch, home) = home();
     let key = name("key");
     let partial = Claim::take(&home, &key.partial()).unwrap();
@@ -77,7 +77,7 @@ fn without_renameat2_a_link_publishes_and_never_replaces() {
 }
 
 #[test]
-fn what_a_dead_writer_left_is_swept() {
+fn the_temporary_file_of_a_dead_writer_is_removed() {
     let (_scratch, home) = home();
     let (key, stale) = (name("key"), home.path().join(".key.partial"));
     let leave = || {
@@ -94,7 +94,7 @@ fn what_a_dead_writer_left_is_swept() {
 }
 
 #[test]
-fn an_interrupted_link_is_healed_by_the_next_creation() {
+fn the_next_creation_cleans_up_after_an_interrupted_link() {
     let (_scratch, home) = home();
     let key = name("key");
     home.create_new(&key, b"whole").unwrap();
@@ -105,7 +105,7 @@ fn an_interrupted_link_is_healed_by_the_next_creation() {
 }
 
 #[test]
-fn the_partial_of_a_live_writer_is_left_alone() {
+fn the_temporary_file_of_a_live_writer_stays() {
     let (_scratch, home) = home();
     let key = name("key");
     let writer = Claim::take(&home, &key.partial()).unwrap();
@@ -117,7 +117,7 @@ fn the_partial_of_a_live_writer_is_left_alone() {
 }
 
 #[test]
-fn one_of_many_writers_wins_with_its_own_contents() {
+fn exactly_one_of_many_writers_creates_the_file_with_its_own_contents() {
     let (_scratch, home) = home();
     for round in 0..20 {
         let key = name(&format!("key-{round}"));
@@ -146,9 +146,10 @@ fn one_of_many_writers_wins_with_its_own_contents() {
 }
 
 #[test]
-fn a_failed_write_leaves_nothing() {
+fn a_failed_write_leaves_no_file() {
     let (_scratch, home) = home();
-    // Past the limit, write(2) says EFBIG once SIGXFSZ is ignored, which exec passes on.
+    // While SIGXFSZ is ignored, write(2) beyond the limit fails with EFBIG. The child inherits the
+    // ignored signal across exec.
     let mut command = Command::new("sh");
     command.args(["-c", r#"trap '' XFSZ; ulimit -f 8; exec "$0" "$@""#]);
     command.arg(env::current_exe().unwrap());
@@ -174,7 +175,7 @@ fn child_writes_too_much() {
 }
 
 #[test]
-fn the_size_is_bounded() {
+fn a_file_larger_than_the_caller_allows_is_refused() {
     let (_scratch, home) = home();
     let key = name("key");
     home.create_new(&key, &[7; 1000]).unwrap();
@@ -211,7 +212,7 @@ fn links_folders_and_fifos_are_refused() {
 }
 
 #[test]
-fn a_file_open_to_others_is_refused_with_both_modes() {
+fn a_file_open_to_others_is_refused_and_both_modes_are_named() {
     let (_scratch, home) = home();
     let key = name("key");
     home.create_new(&key, b"k").unwrap();
@@ -228,12 +229,13 @@ fn a_file_open_to_others_is_refused_with_both_modes() {
 }
 
 #[test]
-fn the_owner_must_be_the_effective_user() {
+fn a_file_of_another_user_is_refused() {
     let (_scratch, home) = home();
     let key = name("key");
     home.create_new(&key, b"k").unwrap();
     let path = home.path().join("key");
-    // Without root nobody can make a file of another owner; then at least ours must be taken.
+    // Only root can create a file of another owner. Without root, the test only checks that a file
+    // of our own is accepted.
     let stranger = geteuid().as_raw() + 1;
     if chown(&path, Some(stranger), None).is_ok() {
         assert_refused(&home, &key, "wrong_owner");
@@ -244,7 +246,7 @@ fn the_owner_must_be_the_effective_user() {
 }
 
 #[test]
-fn ensuring_makes_an_empty_private_file_once() {
+fn ensure_file_creates_an_empty_private_file_once() {
     let (_scratch, home) = home();
     let database = name("state.sqlite");
     assert!(!home.check_file_if_present(&database).unwrap());
@@ -257,7 +259,7 @@ fn ensuring_makes_an_empty_private_file_once() {
 }
 
 #[test]
-fn checking_keeps_the_record_locks_of_this_process() {
+fn checking_a_file_keeps_the_record_locks_of_this_process() {
     let (_scratch, home) = home();
     home.ensure_file(&name("database")).unwrap();
     let database =

@@ -28,7 +28,7 @@ fn reason<T>(result: Result<T, PrivateFsError>) -> &'static str {
 }
 
 #[test]
-fn a_lease_excludes_others_in_the_same_process_until_it_is_dropped() {
+fn a_lease_excludes_other_callers_in_this_process_until_it_is_dropped() {
     let (_scratch, home, name) = home();
     assert!(!home.is_leased(&name).unwrap());
     let lease = home.lease(&name).unwrap();
@@ -62,7 +62,7 @@ fn a_lease_excludes_other_processes_and_ends_when_its_holder_is_killed() {
     assert_eq!(holder.wait().unwrap().signal(), Some(9));
     assert!(home.path().join("lease").exists(), "a killed holder removes nothing");
     assert!(!home.is_leased(&name).unwrap());
-    assert!(home.path().join("lease").exists(), "a look removes nothing");
+    assert!(home.path().join("lease").exists(), "is_leased removes nothing");
     assert_eq!(home.break_lease(&name).unwrap(), LeaseState::Free);
     assert!(!home.path().join("lease").exists());
 }
@@ -89,7 +89,7 @@ fn the_lease_of_a_dead_holder_is_taken_over() {
 }
 
 #[test]
-fn looks_at_a_dead_lease_do_not_take_each_other_for_its_holder() {
+fn concurrent_checks_of_a_dead_lease_never_report_it_as_held() {
     let (_scratch, home, name) = home();
     let path = home.path().join("lease");
     fs::write(&path, "").unwrap();
@@ -102,7 +102,7 @@ fn looks_at_a_dead_lease_do_not_take_each_other_for_its_holder() {
 }
 
 #[test]
-fn what_is_no_lease_is_refused_and_left_alone() {
+fn a_file_that_is_not_a_lease_is_refused_and_not_changed() {
     let (_scratch, home, name) = home();
     let path = home.path().join("lease");
     symlink("target", &path).unwrap();
@@ -118,7 +118,7 @@ fn what_is_no_lease_is_refused_and_left_alone() {
 }
 
 #[test]
-fn a_drop_leaves_a_file_that_is_not_its_own() {
+fn dropping_a_lease_does_not_remove_a_replaced_file() {
     let (_scratch, home, name) = home();
     let lease = home.lease(&name).unwrap();
     fs::remove_file(home.path().join("lease")).unwrap();
@@ -127,7 +127,8 @@ fn a_drop_leaves_a_file_that_is_not_its_own() {
     assert!(home.path().join("lease").exists());
 }
 
-/// Claimants and sweepers of one name at once: never two holders, and a holder is always named.
+/// Threads take and sweep one name at once. There are never two holders, and the file of a holder
+/// always has its name.
 #[test]
 fn sweepers_never_take_a_lease_from_its_holder() {
     let (_scratch, home, name) = home();

@@ -1,4 +1,4 @@
-//! Tests of the trust rules that no caller tests on its own.
+//! Tests of the trust rules that the callers of this crate do not test themselves.
 
 use std::{
     fs::{self, Permissions},
@@ -23,7 +23,7 @@ fn mistrust<T>(result: Result<T, TrustError>) -> Option<(PathBuf, Mistrust)> {
 }
 
 #[test]
-fn the_owner_is_judged_before_the_mode() {
+fn the_owner_is_checked_before_the_mode() {
     let policy = TrustPolicy { owners: &[ROOT, 7], forbidden: WRITABLE_BY_OTHERS };
     for (owner, mode, expected) in [
         (7, 0o100_644, Ok(())),
@@ -40,7 +40,7 @@ fn the_owner_is_judged_before_the_mode() {
 
 /// The temporary folder may be writable by everyone, so every owner and mode is trusted here.
 #[test]
-fn a_path_rule_says_where_a_link_may_be() {
+fn each_path_rule_refuses_the_links_it_names() {
     let scratch = tempdir().unwrap();
     let (folder, link) = (scratch.path().join("folder"), scratch.path().join("link"));
     fs::create_dir(&folder).unwrap();
@@ -63,12 +63,12 @@ fn a_path_rule_says_where_a_link_may_be() {
 }
 
 #[test]
-fn every_folder_above_is_judged_by_path_and_by_descriptor() {
+fn every_folder_above_is_checked_by_path_and_by_descriptor() {
     let scratch = tempdir().unwrap();
     let (upper, lower) = (scratch.path().join("upper"), scratch.path().join("upper/lower"));
     fs::create_dir_all(&lower).unwrap();
     set_mode(&upper, 0o705);
-    // Others may write in the temporary folder, so another bit stands for a forbidden one.
+    // Others may write in the temporary folder, so the test forbids another bit instead.
     let policy = TrustPolicy { owners: &[ROOT, geteuid().as_raw()], forbidden: 0o2000 };
     let judge = || {
         let by_path = mistrust(policy.judge_path(&lower));
@@ -84,14 +84,14 @@ fn every_folder_above_is_judged_by_path_and_by_descriptor() {
 
 /// Cargo runs tests in the folder of the package.
 #[test]
-fn a_relative_path_is_judged_from_the_working_directory() {
+fn a_relative_path_is_resolved_from_the_working_directory() {
     let policy = TrustPolicy { owners: &[ROOT, geteuid().as_raw()], forbidden: 0 };
     let manifest = Path::new("Cargo.toml");
     assert!(policy.read(manifest, PathRule::TrustedFolders, 64 * 1024).is_ok());
 }
 
 #[test]
-fn at_most_so_many_bytes_are_read() {
+fn a_file_larger_than_the_limit_is_refused() {
     let scratch = tempdir().unwrap();
     let path = scratch.path().join("file");
     fs::write(&path, "four").unwrap();

@@ -1,3 +1,5 @@
+//! Lines that are requests, and lines that are refused.
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
