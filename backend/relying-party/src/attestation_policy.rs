@@ -1,6 +1,7 @@
 //! Which devices the relying party enrolls, by what it could verify about them.
 
-use std::{collections::BTreeSet, fmt};
+use std::collections::BTreeSet;
+use std::fmt;
 
 use device_key_verifier::attestation::{RootKind, TrustRoots};
 use thiserror::Error;

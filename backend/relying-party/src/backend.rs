@@ -1,9 +1,7 @@
 //! The endpoints of the relying party.
 
-use device_key_types::{
-    BackendOrigin, PathPrefix, Reason,
-    payload::{Statement, Target},
-};
+use device_key_types::payload::{Statement, Target};
+use device_key_types::{BackendOrigin, PathPrefix, Reason};
 
 /// The endpoints of this relying party, as clients must sign them. They do not depend on the
 /// proxies between a client and the relying party.

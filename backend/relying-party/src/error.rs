@@ -4,7 +4,8 @@ use device_key_types::{Field, FieldError, Reason};
 use device_key_verifier::attestation::{AttestationError, CredentialError};
 use thiserror::Error;
 
-use crate::registry::{device::DeviceKind, error::RegistryError};
+use crate::registry::device::DeviceKind;
+use crate::registry::error::RegistryError;
 
 /// Why the relying party refused a request or failed. Programs match the variant or
 /// [`reason`](Self::reason). The texts contain nothing that a client sent.

@@ -8,20 +8,26 @@ mod state;
 mod upgrade;
 mod wire;
 
-use std::{io, net::SocketAddr, pin::pin, sync::Arc};
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
 
 use axum::Router;
 use device_key_websocket::{AcceptedClient, ListeningSocket};
 use hyper::server::conn::http1;
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    service::TowerToHyperService,
-};
-use tokio::{net::TcpStream, sync::Semaphore, time::timeout};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
-use crate::{accounts::Accounts, limits::RelyingPartyLimits, relying_party::RelyingParty};
+use crate::accounts::Accounts;
+use crate::limits::RelyingPartyLimits;
+use crate::relying_party::RelyingParty;
 use state::HttpState;
 
 /// The most bytes of a request's line and headers; longer ones are answered 431. The longest

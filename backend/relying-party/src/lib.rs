@@ -103,10 +103,8 @@ mod registry;
 mod relying_party;
 mod sqlite;
 
-pub use accounts::{
-    AccessToken, Accounts, AccountsUnavailable,
-    file::{AccountsFile, AccountsFileError},
-};
+pub use accounts::file::{AccountsFile, AccountsFileError};
+pub use accounts::{AccessToken, Accounts, AccountsUnavailable};
 pub use attestation_policy::{AttestationPolicy, InvalidPolicy, Requirement};
 pub use backend::Backend;
 pub use device_key_types as types;
@@ -114,20 +112,16 @@ pub use error::RelyingPartyError;
 pub use http::Listening;
 pub use limits::RelyingPartyLimits;
 pub use open_connections::CloseReason;
-pub use postgres::{
-    PostgresRegistry,
-    address::{LocalConfig, NotLocal},
+pub use postgres::PostgresRegistry;
+pub use postgres::address::{LocalConfig, NotLocal};
+pub use registry::Registry;
+pub use registry::challenge::{
+    BegunAttestation, ConnectionChallenge, EnrollmentChallenge, OpenEnrollment,
 };
-pub use registry::{
-    Registry,
-    challenge::{BegunAttestation, ConnectionChallenge, EnrollmentChallenge, OpenEnrollment},
-    device::{Device, DeviceKind},
-    error::{DamagedRecord, RegistryError},
-};
-pub use relying_party::{
-    Parts, RelyingParty,
-    connection::{ConnectionInvitation, ConnectionProof, OpenConnection},
-    enrollment::{EnrollmentAnswer, EnrollmentInvitation, IdentityAnswer},
-    token::ConnectionToken,
-};
+pub use registry::device::{Device, DeviceKind};
+pub use registry::error::{DamagedRecord, RegistryError};
+pub use relying_party::connection::{ConnectionInvitation, ConnectionProof, OpenConnection};
+pub use relying_party::enrollment::{EnrollmentAnswer, EnrollmentInvitation, IdentityAnswer};
+pub use relying_party::token::ConnectionToken;
+pub use relying_party::{Parts, RelyingParty};
 pub use sqlite::SqliteRegistry;

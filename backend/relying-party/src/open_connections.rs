@@ -5,23 +5,19 @@
 //! pooler). A lost notification would leave a revoked device connected until somebody polls. One
 //! query for all open devices costs a store almost nothing, and the interval is the promised bound.
 
-use std::{
-    collections::{HashMap, hash_map::Entry},
-    fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use device_key_types::DeviceKeyId;
-use tokio::{
-    sync::watch,
-    time::{Instant, MissedTickBehavior, interval, timeout},
-};
+use tokio::sync::watch;
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tracing::{error, warn};
 
-use crate::{
-    limits::RelyingPartyLimits,
-    registry::{Registry, error::RegistryError},
-};
+use crate::limits::RelyingPartyLimits;
+use crate::registry::Registry;
+use crate::registry::error::RegistryError;
 
 /// The most devices in one query to the store.
 const KEY_IDS_PER_QUERY: usize = 1000;

@@ -10,19 +10,20 @@
 //! addresses are refused. To reach a server elsewhere, use a local pooler in session mode or a
 //! tunnel that protects the connection.
 
-use std::{collections::HashSet, time::Duration};
+use std::collections::HashSet;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, Runtime};
 use device_key_types::{AccountUserId, ChallengeId, DeviceKeyId, Sha256Digest, UnixTime};
 use tokio_postgres::{Config, NoTls};
 
-use crate::registry::{
-    Registry,
-    challenge::{BegunAttestation, ConnectionChallenge, EnrollmentChallenge, OpenEnrollment},
-    device::Device,
-    error::RegistryError,
+use crate::registry::Registry;
+use crate::registry::challenge::{
+    BegunAttestation, ConnectionChallenge, EnrollmentChallenge, OpenEnrollment,
 };
+use crate::registry::device::Device;
+use crate::registry::error::RegistryError;
 
 pub(crate) mod address;
 mod error;

@@ -1,19 +1,19 @@
 //! The decisions of the relying party.
 
-use std::{fmt, sync::Arc};
+use std::fmt;
+use std::sync::Arc;
 
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 use device_key_types::{AccountUserId, Clock, DeviceKeyId, Nonce, RandomSource};
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    attestation_policy::AttestationPolicy,
-    backend::Backend,
-    error::RelyingPartyError,
-    limits::RelyingPartyLimits,
-    open_connections::OpenConnections,
-    registry::{Registry, device::Device},
-};
+use crate::attestation_policy::AttestationPolicy;
+use crate::backend::Backend;
+use crate::error::RelyingPartyError;
+use crate::limits::RelyingPartyLimits;
+use crate::open_connections::OpenConnections;
+use crate::registry::Registry;
+use crate::registry::device::Device;
 
 pub(crate) mod connection;
 pub(crate) mod enrollment;

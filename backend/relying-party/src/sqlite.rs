@@ -7,17 +7,18 @@
 //! for a writer (WAL). Several processes of a machine may use the file. The file must not be on a
 //! network file system.
 
-use std::{collections::HashSet, path::Path};
+use std::collections::HashSet;
+use std::path::Path;
 
 use async_trait::async_trait;
 use device_key_types::{AccountUserId, ChallengeId, DeviceKeyId, Sha256Digest, UnixTime};
 
-use crate::registry::{
-    Registry,
-    challenge::{BegunAttestation, ConnectionChallenge, EnrollmentChallenge, OpenEnrollment},
-    device::Device,
-    error::RegistryError,
+use crate::registry::Registry;
+use crate::registry::challenge::{
+    BegunAttestation, ConnectionChallenge, EnrollmentChallenge, OpenEnrollment,
 };
+use crate::registry::device::Device;
+use crate::registry::error::RegistryError;
 
 mod database;
 mod error;

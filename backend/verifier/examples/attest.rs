@@ -5,22 +5,25 @@
 //! certificates come from an authority of its own, so `swtpm` and `swtpm-tools` must be installed.
 //! For real TPMs a backend trusts the roots of their makers as `RootKind::Hardware` instead.
 
-use std::{error::Error, fs, path::Path};
+use std::error::Error;
+use std::fs;
+use std::path::Path;
 
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 use device_key::{LocalPeer, OwnerUid, Transport};
 use device_key_host::Host;
 use device_key_testing::Swtpm;
+use device_key_types::attestation::{Challenge, Claim};
+use device_key_types::payload::Target;
 use device_key_types::{
     Binding, Clock as _, Nonce, OsRandom, ProtectionPolicy, RandomSource as _, Sha256Digest,
     SystemClock,
-    attestation::{Challenge, Claim},
-    payload::Target,
 };
 use device_key_verifier::attestation::{
     AttestationError, RootKind, TrustRoots, VerifiedKind, verify_identity,
 };
-use rustls_pki_types::{CertificateDer, pem::PemObject as _};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
 
 /// What the backend learned.
 pub struct Outcome {

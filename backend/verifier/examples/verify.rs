@@ -4,18 +4,15 @@
 //! `cargo run -p device-key-verifier --example verify`. The device of this example is a key in
 //! software. A real device signs such statements in its TPM (`device/key/sign`).
 
-use std::{error::Error, time::SystemTime};
+use std::error::Error;
+use std::time::SystemTime;
 
-use aws_lc_rs::{
-    encoding::AsDer as _,
-    rand::{self, SystemRandom},
-    signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _},
-};
+use aws_lc_rs::encoding::AsDer as _;
+use aws_lc_rs::rand::{self, SystemRandom};
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _};
 use base64ct::{Base64UrlUnpadded, Encoding as _};
-use device_key_types::{
-    DeviceKeyId, Nonce, ProtectionClass, Sha256Digest, SignPayload, UnixTime,
-    payload::{Connection, Enrollment, Target, device_identity_digest},
-};
+use device_key_types::payload::{Connection, Enrollment, Target, device_identity_digest};
+use device_key_types::{DeviceKeyId, Nonce, ProtectionClass, Sha256Digest, SignPayload, UnixTime};
 use device_key_verifier::{Proof, ProofError, ProofKey, verify_connection, verify_enrollment};
 
 /// How long a device has to answer a challenge, in seconds.

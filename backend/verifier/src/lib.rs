@@ -67,8 +67,9 @@ mod proof_key;
 
 pub use device_key_types as types;
 
+pub use proof::error::ProofError;
 pub use proof::{
-    MAX_SIGNED_BYTES, Proof, VerifiedConnection, VerifiedEnrollment, error::ProofError,
-    verify_connection, verify_enrollment,
+    MAX_SIGNED_BYTES, Proof, VerifiedConnection, VerifiedEnrollment, verify_connection,
+    verify_enrollment,
 };
 pub use proof_key::ProofKey;

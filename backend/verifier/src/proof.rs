@@ -4,10 +4,8 @@ pub(crate) mod error;
 mod expectation;
 mod signed_statement;
 
-use device_key_types::{
-    UnixTime,
-    payload::{Connection, Enrollment, SignPayload},
-};
+use device_key_types::UnixTime;
+use device_key_types::payload::{Connection, Enrollment, SignPayload};
 
 use self::error::ProofError;
 use crate::proof_key::ProofKey;

@@ -3,15 +3,11 @@
 //! The checks run in a fixed order: type, owner, mode, links. So the first check that fails names
 //! the gravest difference.
 
-use std::{
-    os::fd::{AsFd, OwnedFd},
-    path::Path,
-};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 
-use rustix::{
-    fs::{Access, AtFlags, FileType, Stat, accessat, fstat},
-    process::geteuid,
-};
+use rustix::fs::{Access, AtFlags, FileType, Stat, accessat, fstat};
+use rustix::process::geteuid;
 
 use crate::error::{Operation, PrivateFsError};
 

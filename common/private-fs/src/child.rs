@@ -1,11 +1,9 @@
 //! Runs one ignored test of this test binary in a process of its own.
 
-use std::{
-    env,
-    ffi::OsString,
-    path::{Path, PathBuf},
-    process::{Command, Output},
-};
+use std::env;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
 
 const FOLDER: &str = "PRIVATE_FS_TEST_FOLDER";
 const PARAMETER: &str = "PRIVATE_FS_TEST_PARAMETER";

@@ -17,21 +17,17 @@
 //! until `exec` closes the descriptor (`O_CLOEXEC`). So a claim can look alive a little too long,
 //! but never dead too soon.
 
-use std::{
-    fs::File,
-    os::fd::{AsFd, OwnedFd},
-};
+use std::fs::File;
+use std::os::fd::{AsFd, OwnedFd};
 
-use rustix::{
-    fs::{AtFlags, FlockOperation, Mode, OFlags, fchmod, flock, fstat, openat, statat, unlinkat},
-    io::{Errno, retry_on_intr},
+use rustix::fs::{
+    AtFlags, FlockOperation, Mode, OFlags, fchmod, flock, fstat, openat, statat, unlinkat,
 };
+use rustix::io::{Errno, retry_on_intr};
 
-use crate::{
-    check::{FILE_MODE, check_removable_file},
-    dir::PrivateDir,
-    error::{Operation, PrivateFsError},
-};
+use crate::check::{FILE_MODE, check_removable_file};
+use crate::dir::PrivateDir;
+use crate::error::{Operation, PrivateFsError};
 
 /// A locked file. Dropping it removes the name, if the name still leads to this file.
 #[derive(Debug)]

@@ -1,26 +1,20 @@
 //! A folder that only its owner can reach.
 
-use std::{
-    ffi::{OsStr, OsString},
-    fs::canonicalize,
-    io,
-    os::fd::{AsFd, BorrowedFd, OwnedFd},
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::ffi::{OsStr, OsString};
+use std::fs::canonicalize;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use rustix::{
-    fs::{
-        AtFlags, CWD, Dir, FileType, Mode, OFlags, fchmod, fstat, fsync, mkdirat, openat, statat,
-    },
-    io::Errno,
+use rustix::fs::{
+    AtFlags, CWD, Dir, FileType, Mode, OFlags, fchmod, fstat, fsync, mkdirat, openat, statat,
 };
+use rustix::io::Errno;
 
-use crate::{
-    check::{DIRECTORY_MODE, check_directory},
-    error::{Operation, PrivateFsError},
-    name::FileName,
-};
+use crate::check::{DIRECTORY_MODE, check_directory};
+use crate::error::{Operation, PrivateFsError};
+use crate::name::FileName;
 
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,7 @@
 //! Why a private folder or file could not be used.
 
-use std::{fmt, io, path::PathBuf};
+use std::path::PathBuf;
+use std::{fmt, io};
 
 use rustix::io::Errno;
 use thiserror::Error;

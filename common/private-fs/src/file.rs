@@ -1,24 +1,20 @@
 //! Files in a private folder.
 
-use std::{
-    fs::File,
-    io::{self, Read, Write},
-    os::fd::OwnedFd,
-    path::PathBuf,
-};
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 
-use rustix::{
-    fs::{AtFlags, Mode, OFlags, RenameFlags, fsync, linkat, openat, renameat_with, unlinkat},
-    io::Errno,
+use rustix::fs::{
+    AtFlags, Mode, OFlags, RenameFlags, fsync, linkat, openat, renameat_with, unlinkat,
 };
+use rustix::io::Errno;
 
-use crate::{
-    check::{FILE_MODE, check_file},
-    claim::{Claim, Holder, refused, restore_owner_access, sweep},
-    dir::PrivateDir,
-    error::{Operation, PrivateFsError},
-    name::FileName,
-};
+use crate::check::{FILE_MODE, check_file};
+use crate::claim::{Claim, Holder, refused, restore_owner_access, sweep};
+use crate::dir::PrivateDir;
+use crate::error::{Operation, PrivateFsError};
+use crate::name::FileName;
 
 #[cfg(test)]
 mod tests;

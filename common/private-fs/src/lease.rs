@@ -1,11 +1,9 @@
 //! A locked file that says its holder is alive.
 
-use crate::{
-    claim::{Claim, Holder, probe, sweep},
-    dir::PrivateDir,
-    error::PrivateFsError,
-    name::FileName,
-};
+use crate::claim::{Claim, Holder, probe, sweep};
+use crate::dir::PrivateDir;
+use crate::error::PrivateFsError;
+use crate::name::FileName;
 
 #[cfg(test)]
 mod tests;

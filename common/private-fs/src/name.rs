@@ -1,6 +1,7 @@
 //! The name of one entry in a folder.
 
-use std::{fmt, str::FromStr};
+use std::fmt;
+use std::str::FromStr;
 
 use thiserror::Error;
 

@@ -4,18 +4,14 @@
 //! much of the path is checked besides the file. Everything is checked on open descriptors, and a
 //! file is read from the descriptor that was checked.
 
-use std::{
-    ffi::OsStr,
-    fs::File,
-    io::{self, Read as _},
-    os::fd::{AsFd, OwnedFd},
-    path::{self, Component, Path, PathBuf},
-};
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{self, Component, Path, PathBuf};
 
-use rustix::{
-    fs::{CWD, FileType, Mode, OFlags, Stat, fstat, openat},
-    io::Errno,
-};
+use rustix::fs::{CWD, FileType, Mode, OFlags, Stat, fstat, openat};
+use rustix::io::Errno;
 use thiserror::Error;
 
 #[cfg(test)]

@@ -5,9 +5,8 @@ mod retry;
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
-use std::iter;
 use std::time::{Duration, Instant};
+use std::{fmt, iter};
 
 pub use retry::RetryPolicy;
 

@@ -4,9 +4,8 @@ mod device;
 mod stream;
 mod wait;
 
-use std::fmt;
-use std::io;
 use std::time::Instant;
+use std::{fmt, io};
 
 pub use device::Device;
 pub use stream::UnixStream;

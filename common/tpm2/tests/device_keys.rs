@@ -4,10 +4,9 @@
 use crate::common::cross_check::CrossCheckedTransport;
 use crate::common::keys::{Keys, authorized_parent};
 use crate::common::swtpm::{Connect as _, Swtpm, soon};
-use device_key_tpm2::storage_key;
 use device_key_tpm2::{
     AuthValue, AuthorizedObject, CommandCode, EccP256Public, EccP256Template, Handle, PrivateBlob,
-    ResponseClass, Tpm,
+    ResponseClass, Tpm, storage_key,
 };
 use device_key_types::OsRandom;
 

@@ -1,11 +1,9 @@
 //! Absolute paths in one plain spelling, and the paths of Unix sockets.
 
-use std::{
-    ffi::OsStr,
-    fmt,
-    path::{Path, PathBuf},
-    str::FromStr,
-};
+use std::ffi::OsStr;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 /// Longest path of a Unix socket in bytes: `sun_path` holds 108 with its final zero (unix(7)).
 const MAX_SOCKET_PATH: usize = 107;

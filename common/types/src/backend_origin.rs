@@ -1,6 +1,7 @@
 //! The origins that a backend may have.
 
-use std::{fmt, str::FromStr};
+use std::fmt;
+use std::str::FromStr;
 
 use crate::{Origin, Reason};
 

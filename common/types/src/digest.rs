@@ -1,6 +1,7 @@
 //! SHA-256 digests.
 
-use std::{fmt, str::FromStr};
+use std::fmt;
+use std::str::FromStr;
 
 use serde::{Serialize, Serializer};
 use sha2::Digest as _;

@@ -1,6 +1,7 @@
 //! One line of text for an error and its causes.
 
-use std::{error::Error, fmt};
+use std::error::Error;
+use std::fmt;
 
 /// Displays an error and everything that caused it, for logs: `outer: inner: innermost`.
 #[derive(Clone, Copy, Debug)]

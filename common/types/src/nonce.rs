@@ -1,6 +1,7 @@
 //! The single-use numbers of backends.
 
-use std::{fmt, str::FromStr};
+use std::fmt;
+use std::str::FromStr;
 
 use serde::{Serialize, Serializer};
 

@@ -1,8 +1,10 @@
 //! The part of a backend's path that its operator chooses.
 
-use std::{fmt, str::FromStr};
+use std::fmt;
+use std::str::FromStr;
 
-use crate::{Reason, TargetPath, payload::Statement};
+use crate::payload::Statement;
+use crate::{Reason, TargetPath};
 
 /// The part of a backend's path in front of its remote-control endpoints, such as `/api/codex`.
 ///

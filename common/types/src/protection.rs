@@ -1,6 +1,7 @@
 //! Protection classes, and the facts about a TPM that are recorded with a key.
 
-use std::{fmt, str::FromStr};
+use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 

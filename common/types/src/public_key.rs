@@ -3,11 +3,11 @@
 use std::fmt;
 
 use base64ct::{Base64, Encoding as _};
-use p256::{
-    ecdsa::{VerifyingKey, signature::Verifier as _},
-    pkcs8::{DecodePublicKey as _, EncodePublicKey as _},
-};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use p256::ecdsa::VerifyingKey;
+use p256::ecdsa::signature::Verifier as _;
+use p256::pkcs8::{DecodePublicKey as _, EncodePublicKey as _};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::{InvalidSignature, Signature};
 

@@ -2,7 +2,8 @@
 
 use base64ct::{Base64, Encoding as _};
 use p256::ecdsa;
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// An ECDSA P-256 signature whose two scalars are in range.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,14 +4,14 @@
 //! signed. [`check`] refuses a duplicate key at any depth, nesting beyond [`MAX_DEPTH`], and text
 //! that is not exactly one JSON value.
 
-use std::{borrow::Cow, collections::HashSet, fmt, marker::PhantomData};
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::fmt;
+use std::marker::PhantomData;
 
-use serde::{
-    Deserialize, Deserializer,
-    de::{
-        DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer,
-    },
-};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 /// The deepest allowed nesting of arrays and objects. The protocol's own messages need five levels.
 pub const MAX_DEPTH: u8 = 64;

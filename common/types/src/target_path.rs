@@ -1,6 +1,7 @@
 //! The paths of backend endpoints.
 
-use std::{fmt, str::FromStr};
+use std::fmt;
+use std::str::FromStr;
 
 use serde::{Serialize, Serializer};
 

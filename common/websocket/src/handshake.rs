@@ -1,13 +1,11 @@
 //! The server's part of a WebSocket's opening handshake (RFC 6455 section 4.2).
 
 use base64ct::{Base64, Encoding as _};
-use hyper::{
-    HeaderMap, Request, Response, StatusCode, Version,
-    header::{
-        CONNECTION, HOST, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
-        SEC_WEBSOCKET_VERSION, UPGRADE,
-    },
+use hyper::header::{
+    CONNECTION, HOST, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
+    SEC_WEBSOCKET_VERSION, UPGRADE,
 };
+use hyper::{HeaderMap, Request, Response, StatusCode, Version};
 use sha1::{Digest as _, Sha1};
 
 use crate::header::single;
@@ -98,7 +96,8 @@ fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use hyper::{Request, header::HeaderValue};
+    use hyper::Request;
+    use hyper::header::HeaderValue;
 
     use super::{Handshake, HandshakeError};
 

@@ -1,9 +1,7 @@
 //! Reads request headers of which there must be exactly one.
 
-use hyper::{
-    HeaderMap,
-    header::{AUTHORIZATION, HeaderName, HeaderValue},
-};
+use hyper::HeaderMap;
+use hyper::header::{AUTHORIZATION, HeaderName, HeaderValue};
 
 const BEARER: &[u8] = b"Bearer";
 

@@ -1,13 +1,10 @@
 //! What the sessions of both servers share: buffer sizes, close codes and the end of a connection.
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio_tungstenite::{
-    WebSocketStream,
-    tungstenite::{
-        Error,
-        protocol::{CloseFrame, WebSocketConfig, frame::coding::CloseCode},
-    },
-};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Error;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 
 const READ_BUFFER_BYTES: usize = 16 * 1024;
 /// Frames beyond this are written at once.

@@ -15,15 +15,12 @@ use sd_notify::NotifyState;
 use tokio::time::timeout;
 use tracing::{error, info, warn};
 
-use self::{listeners::Listeners, signals::Signals};
-use crate::{
-    args::AppServerArguments,
-    compose,
-    exit::{Exit, Failure},
-    hardening, home,
-    settings::Settings,
-    telemetry,
-};
+use self::listeners::Listeners;
+use self::signals::Signals;
+use crate::args::AppServerArguments;
+use crate::exit::{Exit, Failure};
+use crate::settings::Settings;
+use crate::{compose, hardening, home, telemetry};
 
 /// Bounds memory under a flood. Nothing waits for its turn on a thread, so there are only as many
 /// at work as there are turns.

@@ -1,9 +1,8 @@
 use std::path::PathBuf;
 
-use clap::{
-    Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand,
-    builder::BoolishValueParser, error::ErrorKind,
-};
+use clap::builder::BoolishValueParser;
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use device_key_config::{ListenAddress, ProviderName};
 use device_key_provider_tpm::TpmAddress;
 use device_key_telemetry::LogFormat;

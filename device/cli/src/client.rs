@@ -6,12 +6,12 @@ mod in_process;
 use std::time::Duration;
 
 use device_key_client::{Client as AsyncClient, ClientError, ClientSettings, ServiceSocket};
-use tokio::{process::Command, runtime::Runtime, time::timeout};
+use tokio::process::Command;
+use tokio::runtime::Runtime;
+use tokio::time::timeout;
 
-use crate::{
-    args::{ConnectionArguments, SocketArguments},
-    exit::Failure,
-};
+use crate::args::{ConnectionArguments, SocketArguments};
+use crate::exit::Failure;
 use in_process::InProcess;
 
 pub(crate) use failure::of_request as failure_of;

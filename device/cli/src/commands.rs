@@ -15,10 +15,8 @@ use std::io::Write as _;
 
 use device_key_client::Received;
 
-use crate::{
-    args::KeyCommand,
-    exit::{Exit, Failure},
-};
+use crate::args::KeyCommand;
+use crate::exit::{Exit, Failure};
 
 /// A result in both forms, each of whole lines.
 struct Shown {

@@ -8,11 +8,9 @@ use device_key_private_fs::PrivateDir;
 use device_key_state::{StateError, StateErrorKind};
 use device_key_types::ErrorChain;
 
-use crate::{
-    exit::{Exit, Failure},
-    home,
-    settings::Settings,
-};
+use crate::exit::{Exit, Failure};
+use crate::home;
+use crate::settings::Settings;
 
 /// The host that the settings ask for.
 pub(crate) fn builder(settings: &Settings) -> HostBuilder {

@@ -3,27 +3,21 @@
 mod openssl;
 mod statements;
 
-use std::{
-    env,
-    fs::{self, File},
-    path::Path,
-    process::Command,
-};
+use std::env;
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::Command;
 
 use base64ct::{Base64, Encoding as _};
-use device_key_client::{
-    Client as AsyncClient, ClientError, Received,
-    key::{self, KeyResult, PublicParams, SignResult},
-};
+use device_key_client::key::{self, KeyResult, PublicParams, SignResult};
+use device_key_client::{Client as AsyncClient, ClientError, Received};
 use device_key_types::payload;
 use serde_json::{Value, json};
 
-use crate::{
-    args::{DemoArguments, PlatformArguments},
-    client::{Client, failure_of},
-    exit::{Exit, Failure},
-    report::{Verdict, heading, row},
-};
+use crate::args::{DemoArguments, PlatformArguments};
+use crate::client::{Client, failure_of};
+use crate::exit::{Exit, Failure};
+use crate::report::{Verdict, heading, row};
 
 const WIDTH: usize = 44;
 

@@ -4,7 +4,9 @@
 mod effective;
 mod os_keystore;
 
-use std::{borrow::Cow, collections::BTreeSet, sync::Arc};
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use device_key::{DeviceKeyProvider, ProviderError, ProviderErrorKind};
 use device_key_config::ProviderName;
@@ -14,14 +16,11 @@ use device_key_state::StateRuntime;
 use device_key_types::{DeviceKeyId, ErrorChain, TpmKind};
 use serde::Serialize;
 
-use crate::{
-    args::DoctorArguments,
-    compose,
-    exit::{Exit, Failure},
-    home,
-    report::{Verdict, heading, row},
-    settings::Settings,
-};
+use crate::args::DoctorArguments;
+use crate::exit::{Exit, Failure};
+use crate::report::{Verdict, heading, row};
+use crate::settings::Settings;
+use crate::{compose, home};
 
 /// One thing that was looked at.
 #[derive(Debug, Serialize)]

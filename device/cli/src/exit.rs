@@ -1,4 +1,5 @@
-use std::{fmt, process::ExitCode};
+use std::fmt;
+use std::process::ExitCode;
 
 /// How the command ends. Documented in docs/command-line.md; 2 is also `clap`'s code for wrong usage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! What the service of the machine does to its own process before it handles a key.
 
-use std::{env, path::Path};
+use std::env;
+use std::path::Path;
 
 use device_key_private_fs::PrivateDir;
 use device_key_provider_os::{
@@ -10,7 +11,9 @@ use device_key_provider_tpm::TpmAddress;
 use device_key_types::ErrorChain;
 use tracing::{debug, warn};
 
-use crate::{compose, exit::Failure, settings::Settings};
+use crate::compose;
+use crate::exit::Failure;
+use crate::settings::Settings;
 
 /// Where the operating system tells about processes: who is at the other end of a connection.
 const PROCESSES: &str = "/proc";

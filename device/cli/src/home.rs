@@ -1,13 +1,12 @@
 //! Where the home folder is, and what to do if the folder cannot be used.
 
-use std::{env, path::PathBuf};
+use std::env;
+use std::path::PathBuf;
 
 use device_key_private_fs::{PrivateDir, PrivateFsError};
 
-use crate::{
-    exit::{Exit, Failure},
-    settings::Settings,
-};
+use crate::exit::{Exit, Failure};
+use crate::settings::Settings;
 
 /// Where the service of the machine keeps its state (Filesystem Hierarchy Standard 3.0,
 /// section 5.8).

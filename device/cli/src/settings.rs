@@ -1,7 +1,8 @@
 //! The effective settings. A flag or an environment variable takes precedence over the
 //! configuration file.
 
-use std::{env, path::PathBuf};
+use std::env;
+use std::path::PathBuf;
 
 use device_key::{AddedBackend, RemoteControlPolicy, StoreLimits};
 use device_key_config::{
@@ -11,10 +12,8 @@ use device_key_config::{
 use device_key_provider_tpm::TpmAddress;
 use device_key_server::ServerLimits;
 
-use crate::{
-    args::{AppServerArguments, PlatformArguments},
-    exit::{Exit, Failure},
-};
+use crate::args::{AppServerArguments, PlatformArguments};
+use crate::exit::{Exit, Failure};
 
 /// The effective settings.
 #[derive(Debug)]

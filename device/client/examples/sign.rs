@@ -3,17 +3,14 @@
 //! Run with `cargo run -p device-key-client --example sign`. The service's socket is found as the
 //! `device-key` command finds it.
 
-use std::{
-    error::Error,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::error::Error;
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use device_key_client::{
-    Client, ClientSettings, ServiceSocket,
-    key::{CreateParams, SignParams},
-};
+use device_key_client::key::{CreateParams, SignParams};
+use device_key_client::{Client, ClientSettings, ServiceSocket};
 use device_key_types::ProtectionPolicy;
-use serde_json::{json, value::to_raw_value};
+use serde_json::json;
+use serde_json::value::to_raw_value;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {

@@ -1,38 +1,33 @@
 //! The client: one connection, one request at a time.
 
-use std::{
-    fmt, io,
-    pin::Pin,
-    process::{ExitStatus, Stdio},
-    time::Duration,
-};
+use std::pin::Pin;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+use std::{fmt, io};
 
-use device_key_protocol::{
-    attestation::{self, ActivateParams, IdentityParams},
-    call::{Received, read_answer, write_request},
-    initialize::{self, ClientInfo, InitializeParams},
-    key::{self, CreateParams, KeyResult, PublicParams, SignParams, SignResult},
-    lifecycle::{
-        self, DeleteParams, DeleteResult, ListParams, ListResult, ListedKey, ProvidersParams,
-        ProvidersResult,
-    },
+use device_key_protocol::attestation::{self, ActivateParams, IdentityParams};
+use device_key_protocol::call::{Received, read_answer, write_request};
+use device_key_protocol::initialize::{self, ClientInfo, InitializeParams};
+use device_key_protocol::key::{
+    self, CreateParams, KeyResult, PublicParams, SignParams, SignResult,
 };
-use device_key_types::{
-    attestation::{Activation, Identity},
-    strict_json::Object,
+use device_key_protocol::lifecycle::{
+    self, DeleteParams, DeleteResult, ListParams, ListResult, ListedKey, ProvidersParams,
+    ProvidersResult,
 };
-use serde::{Serialize, de::DeserializeOwned};
+use device_key_types::attestation::{Activation, Identity};
+use device_key_types::strict_json::Object;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
-use tokio::{
-    io::{
-        AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _,
-        BufReader,
-    },
-    process::{Child, Command},
-    time::timeout,
+use tokio::io::{
+    AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader,
 };
+use tokio::process::{Child, Command};
+use tokio::time::timeout;
 
-use crate::{error::ClientError, service_socket::ServiceSocket};
+use crate::error::ClientError;
+use crate::service_socket::ServiceSocket;
 
 /// Far above the largest answer: a page of keys with the longest names.
 const MAX_ANSWER_BYTES: u64 = 16 * 1024 * 1024;

@@ -1,6 +1,8 @@
 //! Why a request has no result.
 
-use std::{io, path::PathBuf, time::Duration};
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
 
 use device_key_protocol::ErrorObject;
 

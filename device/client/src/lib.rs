@@ -33,10 +33,9 @@ mod relay;
 mod service_socket;
 
 pub use client::{Client, ClientSettings};
+pub use device_key_protocol::call::{Received, UnreadableAnswer, read_answer, write_request};
 pub use device_key_protocol::{
-    ErrorData, ErrorObject, Name, attestation,
-    call::{Received, UnreadableAnswer, read_answer, write_request},
-    initialize, key, lifecycle,
+    ErrorData, ErrorObject, Name, attestation, initialize, key, lifecycle,
 };
 pub use error::ClientError;
 pub use relay::relay_stdio;

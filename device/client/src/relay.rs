@@ -1,25 +1,16 @@
 //! Copies between the standard streams and the service's socket, byte for byte, for clients that
 //! can only spawn a child process.
 
-use std::{
-    fs::File,
-    io,
-    net::Shutdown,
-    os::{
-        fd::{AsFd, BorrowedFd},
-        unix::net::UnixStream,
-    },
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread,
-};
+use std::fs::File;
+use std::net::Shutdown;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::{io, thread};
 
-use rustix::{
-    event::{PollFd, PollFlags, poll},
-    io::{Errno, read, retry_on_intr, write},
-};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::{Errno, read, retry_on_intr, write};
 
 const CHUNK_BYTES: usize = 64 * 1024;
 

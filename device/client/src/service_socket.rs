@@ -1,6 +1,7 @@
 //! Where the service listens, and who may be listening there.
 
-use std::{env, fs, io, os::unix::net::UnixStream as StdUnixStream};
+use std::os::unix::net::UnixStream as StdUnixStream;
+use std::{env, fs, io};
 
 use device_key_types::UnixSocketPath;
 use tokio::net::UnixStream;

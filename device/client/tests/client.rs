@@ -3,10 +3,8 @@
 
 use std::time::Duration;
 
-use device_key_client::{
-    Client, ClientError, ClientSettings, Received,
-    lifecycle::{DeleteParams, ListParams},
-};
+use device_key_client::lifecycle::{DeleteParams, ListParams};
+use device_key_client::{Client, ClientError, ClientSettings, Received};
 use device_key_types::Reason;
 use tokio::io::{
     AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, BufReader, duplex,

@@ -1,19 +1,20 @@
 //! The typed contents of the configuration file.
 
-use std::{fmt, str::FromStr};
+use std::fmt;
+use std::str::FromStr;
 
 use device_key::AddedBackend;
 use device_key_tpm2::TpmAddress;
-use device_key_types::{AbsolutePath, BackendOrigin, Origin, PathPrefix, strict_json::Object};
-use serde::{Deserialize, Deserializer, de::Error as _};
+use device_key_types::strict_json::Object;
+use device_key_types::{AbsolutePath, BackendOrigin, Origin, PathPrefix};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 
-use crate::{
-    error::InvalidConfig,
-    limits::LimitSettings,
-    listen::ListenAddress,
-    providers::{ProviderName, Providers},
-    text::{parsed, parsed_list, parsed_some, table},
-};
+use crate::error::InvalidConfig;
+use crate::limits::LimitSettings;
+use crate::listen::ListenAddress;
+use crate::providers::{ProviderName, Providers};
+use crate::text::{parsed, parsed_list, parsed_some, table};
 
 /// What the configuration file says. Every key may be left out; without a file it is the default.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]

@@ -1,6 +1,7 @@
 //! Why a configuration text or file is not used.
 
-use std::{fmt, io, path::PathBuf};
+use std::path::PathBuf;
+use std::{fmt, io};
 
 use device_key_private_fs::trusted::{Mistrust, TrustError};
 

@@ -1,12 +1,12 @@
 //! Where the configuration file is, and how it is loaded.
 
-use std::{
-    env,
-    ffi::OsString,
-    path::{Path, PathBuf},
-};
+use std::env;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 
-use crate::{config::Config, error::ConfigError, trusted_file};
+use crate::config::Config;
+use crate::error::ConfigError;
+use crate::trusted_file;
 
 /// Where the configuration is, and whether it must be there.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,8 +1,10 @@
 //! The `[limits]` table: how much the service takes on at a time.
 
-use std::{fmt, time::Duration};
+use std::fmt;
+use std::time::Duration;
 
-use serde::{Deserialize, Deserializer, de::Error as _};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 
 /// A whole number from 1 to `MAX`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,8 @@
 //! The addresses at which the service listens.
 
-use std::{fmt, net::SocketAddr, str::FromStr};
+use std::fmt;
+use std::net::SocketAddr;
+use std::str::FromStr;
 
 use device_key_types::{InvalidPath, UnixSocketPath};
 

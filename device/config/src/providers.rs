@@ -1,6 +1,8 @@
 //! Which key providers are used.
 
-use std::{collections::BTreeSet, fmt, str::FromStr};
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
 
 /// A kind of provider, in the order in which `create` tries them: hardware first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,9 +1,11 @@
 //! Values that are text in TOML, through their own parsers.
 
-use std::{fmt, str::FromStr};
+use std::fmt;
+use std::str::FromStr;
 
 use device_key_types::strict_json::Object;
-use serde::{Deserialize, Deserializer, de::Error as _};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 
 /// A value, in the one spelling that its parser takes.
 pub(crate) fn parsed<'de, D, T>(deserializer: D) -> Result<T, D::Error>

@@ -1,6 +1,8 @@
 //! Reading a configuration file that nobody but root and the user of this process can have written.
 
-use std::{fs, io::ErrorKind, path::Path};
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
 
 use device_key_private_fs::trusted::{PathRule, ROOT, TrustPolicy, WRITABLE_BY_OTHERS};
 use rustix::process::geteuid;

@@ -1,17 +1,13 @@
 //! Which files are honoured, on a real file system and under real users.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "what a test cannot set up fails the test")]
 
-use std::{
-    env,
-    fs::{self, Permissions},
-    os::unix::{
-        fs::{PermissionsExt as _, chown, symlink},
-        net::UnixListener,
-        process::CommandExt as _,
-    },
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::env;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
+use std::os::unix::net::UnixListener;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use device_key_config::{Config, ConfigError, ConfigFile, InvalidConfig};
 use rustix::fs::{CWD, Mode, mkfifoat};

@@ -2,11 +2,9 @@
 
 use std::fmt;
 
-use device_key_types::{
-    Sha256Digest,
-    attestation::{ActivatedSecret, Claim},
-    payload::UnserializableError,
-};
+use device_key_types::Sha256Digest;
+use device_key_types::attestation::{ActivatedSecret, Claim};
+use device_key_types::payload::UnserializableError;
 
 use crate::KeyReference;
 

@@ -1,10 +1,8 @@
 //! The decisions that gate signing and attestation, as pure functions.
 
-use device_key_types::{
-    AccountUserId, ClientId, FieldError, Reason, SignPayload, UnixTime,
-    attestation::{Challenge, Claim},
-    payload::UnserializableError,
-};
+use device_key_types::attestation::{Challenge, Claim};
+use device_key_types::payload::UnserializableError;
+use device_key_types::{AccountUserId, ClientId, FieldError, Reason, SignPayload, UnixTime};
 
 use crate::{AttestationInput, DeviceKeyBinding, RemoteControlPolicy, SigningInput};
 

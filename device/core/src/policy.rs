@@ -1,9 +1,7 @@
 //! The backends that statements may be addressed to.
 
-use device_key_types::{
-    Origin, Reason, TargetPath, UnixTime, check_expiry,
-    payload::{Statement, StatementPolicy},
-};
+use device_key_types::payload::{Statement, StatementPolicy};
+use device_key_types::{Origin, Reason, TargetPath, UnixTime, check_expiry};
 
 mod backend;
 

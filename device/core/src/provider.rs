@@ -1,6 +1,7 @@
 //! The platform side of a key: where key material is made, kept and used.
 
-use std::{error::Error, fmt};
+use std::error::Error;
+use std::fmt;
 
 use device_key_types::{
     DeviceKeyId, OsProtectionCondition, ProtectionClass, PublicKey, Reason, Signature,

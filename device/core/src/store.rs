@@ -9,16 +9,15 @@ mod public;
 mod recover;
 mod sign;
 
-use std::{fmt, sync::Arc};
+use std::fmt;
+use std::sync::Arc;
 
 use device_key_types::{
     Clock, DeviceKeyId, OsProtectionCondition, ProtectionClass, PublicKey, RandomSource, Reason,
     TpmKind,
 };
-use tokio::{
-    runtime::Handle,
-    time::{Instant, timeout_at},
-};
+use tokio::runtime::Handle;
+use tokio::time::{Instant, timeout_at};
 use tracing::{Instrument as _, Span, debug_span, field, info_span};
 
 pub use limits::StoreLimits;
@@ -26,11 +25,11 @@ pub use list::KeyPage;
 pub use recover::Recovery;
 pub use sign::SignedStatement;
 
+use crate::fair_semaphore::{FairSemaphore, Permit, Requester};
 use crate::{
     BindingStoreError, DeviceKeyBinding, DeviceKeyBindingStore, DeviceKeyError, DeviceKeyProvider,
     LocalPeer, OwnerUid, ProviderDescription, ProviderError, ProviderErrorKind,
     RemoteControlPolicy,
-    fair_semaphore::{FairSemaphore, Permit, Requester},
 };
 
 /// The parts from which a [`DeviceKeyStore`] is built.

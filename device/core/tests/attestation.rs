@@ -7,17 +7,14 @@ use device_key::{
     AuthorizeError, DeviceKey, DeviceKeyError, DeviceKeyStore, LocalPeer, ProviderErrorKind,
     authorize_attestation,
 };
+use device_key_testing::BindingOperation::Get;
+use device_key_testing::ProviderOperation::{Activate, Identify};
 use device_key_testing::{
-    Assembly,
-    BindingOperation::Get,
-    Event, Faults, Gate, HookedProvider, IntoProviderError as _, MemoryProvider,
-    ProviderOperation::{Activate, Identify},
+    Assembly, Event, Faults, Gate, HookedProvider, IntoProviderError as _, MemoryProvider,
     Recorder, SequenceRandom, credential_for, samples,
 };
-use device_key_types::{
-    DeviceKeyId, Field, ProtectionPolicy, Reason,
-    attestation::{ActivatedSecret, Challenge, Claim, EndorsementKeyKind},
-};
+use device_key_types::attestation::{ActivatedSecret, Challenge, Claim, EndorsementKeyKind};
+use device_key_types::{DeviceKeyId, Field, ProtectionPolicy, Reason};
 
 const PEER: LocalPeer = samples::peer(1000);
 const SECRET: &[u8] = b"the backend's secret";

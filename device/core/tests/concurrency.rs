@@ -5,22 +5,17 @@
     reason = "what a test cannot set up fails the test"
 )]
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering::SeqCst},
-    },
-    time::Duration,
-};
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::Duration;
 
 use device_key::{DeviceKeyStore, LocalPeer, ProviderError};
-use device_key_testing::{
-    Assembly, Gate, HookedProvider, MemoryProvider, Moment,
-    ProviderOperation::{self, Sign},
-    samples,
-};
+use device_key_testing::ProviderOperation::{self, Sign};
+use device_key_testing::{Assembly, Gate, HookedProvider, MemoryProvider, Moment, samples};
 use device_key_types::{DeviceKeyId, ProtectionPolicy, Reason, SignPayload};
-use tokio::{task::JoinSet, time::timeout};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 const PEER: LocalPeer = samples::peer(1000);
 /// How many operations may wait for one provider.

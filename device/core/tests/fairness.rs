@@ -1,17 +1,12 @@
 //! Permits go round among users and among a user's connections, and no request waits for ever.
 #![expect(clippy::unwrap_used, reason = "what a test cannot set up fails the test")]
 
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use device_key::{ConnectionId, DeviceKeyProvider as _, DeviceKeyStore, LocalPeer, StoreLimits};
-use device_key_testing::{
-    Assembly, Gate, HookedProvider, MemoryProvider,
-    ProviderOperation::{self, Create, Sign},
-    samples,
-};
+use device_key_testing::ProviderOperation::{self, Create, Sign};
+use device_key_testing::{Assembly, Gate, HookedProvider, MemoryProvider, samples};
 use device_key_types::{DeviceKeyId, ProtectionPolicy, Reason};
 use tokio::task::JoinSet;
 

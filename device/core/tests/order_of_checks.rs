@@ -3,17 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "what a test cannot set up fails the test")]
 
 use device_key::{DeviceKeyStore, authorize};
-use device_key_testing::{
-    Assembly,
-    BindingOperation::{Begin, Complete, Get},
-    Event, MemoryProvider,
-    ProviderOperation::{Availability, Create, Sign},
-    Recorder, SequenceRandom, samples,
-};
-use device_key_types::{
-    DeviceKeyId, Field, ProtectionPolicy, Reason, SignPayload,
-    payload::{Connection, Enrollment},
-};
+use device_key_testing::BindingOperation::{Begin, Complete, Get};
+use device_key_testing::ProviderOperation::{Availability, Create, Sign};
+use device_key_testing::{Assembly, Event, MemoryProvider, Recorder, SequenceRandom, samples};
+use device_key_types::payload::{Connection, Enrollment};
+use device_key_types::{DeviceKeyId, Field, ProtectionPolicy, Reason, SignPayload};
 use std::sync::Arc;
 
 const PEER: device_key::LocalPeer = samples::peer(1000);

@@ -8,13 +8,9 @@ use device_key_testing::{
     Assembly, Faults, Gate, HookedProvider, IntoProviderError as _, MemoryProvider,
     ProviderOperation, SequenceRandom, samples,
 };
-use device_key_types::{
-    OsProtectionCondition, ProtectionClass,
-    ProtectionClass::{HardwareTpm, OsProtectedNonextractable},
-    ProtectionPolicy,
-    ProtectionPolicy::{AllowOsProtectedNonextractable, HardwareOnly},
-    Reason,
-};
+use device_key_types::ProtectionClass::{HardwareTpm, OsProtectedNonextractable};
+use device_key_types::ProtectionPolicy::{AllowOsProtectedNonextractable, HardwareOnly};
+use device_key_types::{OsProtectionCondition, ProtectionClass, ProtectionPolicy, Reason};
 
 const PEER: LocalPeer = samples::peer(1000);
 

@@ -1,14 +1,13 @@
 //! `Debug` and `Display` reveal no account, client, nonce or digest to logs.
 #![expect(clippy::unwrap_used, reason = "what a test cannot set up fails the test")]
 
-use std::{error::Error, fmt::Debug};
+use std::error::Error;
+use std::fmt::Debug;
 
 use device_key::{CreatingKey, LocalPeer};
 use device_key_testing::{Assembly, MemoryProvider, SequenceRandom, samples};
-use device_key_types::{
-    Binding, ErrorChain, ProtectionClass, ProtectionPolicy, SignPayload,
-    payload::{Connection, Draft, Enrollment},
-};
+use device_key_types::payload::{Connection, Draft, Enrollment};
+use device_key_types::{Binding, ErrorChain, ProtectionClass, ProtectionPolicy, SignPayload};
 
 const PEER: LocalPeer = samples::peer(1000);
 const SECRETS: [&str; 7] = [

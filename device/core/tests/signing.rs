@@ -7,11 +7,10 @@ use device_key::{
     DeviceKeyBinding, DeviceKeyStore, LocalPeer, OwnerUid, ProviderError, ProviderErrorKind,
     SignatureCheck,
 };
-use device_key_testing::BindingOperation;
 use device_key_testing::{
-    Assembly, CorruptProvider, Corruption, Faults, FixedClock, Gate, HookedProvider,
-    IntoProviderError as _, MemoryBindings, MemoryProvider, Moment, ProviderOperation, samples,
-    unavailable,
+    Assembly, BindingOperation, CorruptProvider, Corruption, Faults, FixedClock, Gate,
+    HookedProvider, IntoProviderError as _, MemoryBindings, MemoryProvider, Moment,
+    ProviderOperation, samples, unavailable,
 };
 use device_key_types::{DeviceKeyId, OsProtectionCondition, ProtectionPolicy, Reason, SignPayload};
 

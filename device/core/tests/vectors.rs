@@ -3,13 +3,11 @@
 
 use base64ct::{Base64, Encoding as _};
 use device_key::{DeviceKeyError, RemoteControlPolicy, SignedStatement};
-use device_key_testing::{
-    Assembly, MemoryProvider, samples,
-    vectors::{self, Expectation, PayloadVector},
-};
+use device_key_testing::vectors::{self, Expectation, PayloadVector};
+use device_key_testing::{Assembly, MemoryProvider, samples};
+use device_key_types::payload::{Draft, MalformedDraft, StatementPolicy as _};
 use device_key_types::{
     Binding, Origin, ProtectionPolicy, PublicKey, Reason, Sha256Digest, UnixTime,
-    payload::{Draft, MalformedDraft, StatementPolicy as _},
 };
 
 enum Refusal {

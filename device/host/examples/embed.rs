@@ -4,13 +4,14 @@
 //! `cargo run -p device-key-host --example embed -- HOME` uses the machine's own TPM. A second
 //! argument, such as `unix:/run/swtpm/sock`, names another TPM, which may be a simulator.
 
-use std::{env, error::Error};
+use std::env;
+use std::error::Error;
 
 use device_key::{LocalPeer, OwnerUid, Page, Transport};
 use device_key_host::Host;
+use device_key_types::payload::{Connection, Target};
 use device_key_types::{
     Binding, Clock as _, DeviceKeyId, ProtectionPolicy, Sha256Digest, SignPayload, SystemClock,
-    payload::{Connection, Target},
 };
 
 /// Creates a key, signs a connection statement with the key and verifies the signature.

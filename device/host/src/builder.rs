@@ -1,10 +1,8 @@
 //! What a host is put together from, and the composition itself.
 
-use std::{
-    collections::BTreeSet,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use device_key::{
     DeviceKeyBindingStore, DeviceKeyProvider, DeviceKeyStore, Parts, RemoteControlPolicy,
@@ -18,7 +16,8 @@ use device_key_types::{Clock, OsRandom, RandomSource, SystemClock};
 use device_key_wrapping::WrappingKey;
 use tracing::warn;
 
-use crate::{error::HostError, host::Host};
+use crate::error::HostError;
+use crate::host::Host;
 
 /// What keeps private keys, in the order in which a creation tries them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

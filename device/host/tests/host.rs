@@ -1,7 +1,9 @@
 //! A host on a real TPM simulator and a real database.
 #![expect(clippy::unwrap_used, reason = "what a test cannot set up fails the test")]
 
-use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 
 use device_key::{DeviceKeyError, LocalPeer, ProviderErrorKind};
 use device_key_host::{Host, HostBuilder, HostError, Keystore, RunsAs, Sweep};

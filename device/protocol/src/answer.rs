@@ -6,10 +6,8 @@ use device_key_types::{Field, FieldError, OsProtectionCondition, ProtectionClass
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::{
-    envelope::{RequestId, Version},
-    error_object::ErrorObject,
-};
+use crate::envelope::{RequestId, Version};
+use crate::error_object::ErrorObject;
 
 /// A line to send, with its line feed.
 #[derive(Clone, Debug, PartialEq, Eq)]

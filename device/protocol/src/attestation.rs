@@ -4,15 +4,14 @@
 //! [`Activation`](device_key_types::attestation::Activation).
 
 use base64ct::{Base64, Encoding as _};
-use device_key_types::{
-    DeviceKeyId, Field, Reason,
-    attestation::{Challenge, Credential, Draft, EndorsementKeyKind, TpmBytes},
-    payload::StatementPolicy,
-};
+use device_key_types::attestation::{Challenge, Credential, Draft, EndorsementKeyKind, TpmBytes};
+use device_key_types::payload::StatementPolicy;
+use device_key_types::{DeviceKeyId, Field, Reason};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::{answer::RpcError, key::parse_key_id};
+use crate::answer::RpcError;
+use crate::key::parse_key_id;
 
 /// Shows the endorsement key of the TPM that holds a key, and an attestation key of that TPM.
 pub const IDENTITY: &str = "device/key/attestation/identity";

@@ -3,7 +3,8 @@
 use std::fmt;
 
 use device_key_types::strict_json::Object;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::error_object::ErrorObject;

@@ -1,11 +1,10 @@
 //! The envelope of a request, and lines that are not requests.
 
-use std::{borrow::Cow, fmt};
+use std::borrow::Cow;
+use std::fmt;
 
-use device_key_types::{
-    Reason,
-    strict_json::{self, Object},
-};
+use device_key_types::Reason;
+use device_key_types::strict_json::{self, Object};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 

@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use device_key_types::{OsProtectionCondition, ProtectionClass, Reason, strict_json::Object};
+use device_key_types::strict_json::Object;
+use device_key_types::{OsProtectionCondition, ProtectionClass, Reason};
 use serde::{Deserialize, Serialize};
 
 use crate::name::Name;

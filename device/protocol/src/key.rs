@@ -5,15 +5,17 @@
 
 use std::fmt;
 
+use device_key_types::payload::{Draft, StatementPolicy};
 use device_key_types::{
     ALGORITHM, AccountUserId, Binding, ClientId, DeviceKeyId, Field, ProtectionClass,
     ProtectionPolicy, PublicKey, Reason, SignPayload, Signature, TpmKind,
-    payload::{Draft, StatementPolicy},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::{answer::RpcError, base64, name::Name};
+use crate::answer::RpcError;
+use crate::base64;
+use crate::name::Name;
 
 /// Creates a key.
 pub const CREATE: &str = "device/key/create";

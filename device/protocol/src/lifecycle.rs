@@ -6,12 +6,10 @@ use device_key_types::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    answer::RpcError,
-    initialize::ProviderInfo,
-    key::{Algorithm, parse_key_id},
-    name::Name,
-};
+use crate::answer::RpcError;
+use crate::initialize::ProviderInfo;
+use crate::key::{Algorithm, parse_key_id};
+use crate::name::Name;
 
 /// Lists the caller's keys, page by page.
 pub const LIST: &str = "device/key/list";

@@ -1,6 +1,7 @@
 //! The params of a request.
 
-use device_key_types::{Reason, strict_json::Object};
+use device_key_types::Reason;
+use device_key_types::strict_json::Object;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 

@@ -1,17 +1,15 @@
 //! What one side writes, the other side reads, and writing it again gives the same bytes.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use device_key_protocol::{
-    attestation::{ActivateParams, IdentityParams},
-    initialize::{InitializeParams, InitializeResult},
-    key::{CreateParams, KeyResult, PublicParams, SignParams, SignResult},
-    lifecycle::{
-        DeleteParams, DeleteResult, ListParams, ListResult, ListedKey, ProvidersParams,
-        ProvidersResult,
-    },
+use device_key_protocol::attestation::{ActivateParams, IdentityParams};
+use device_key_protocol::initialize::{InitializeParams, InitializeResult};
+use device_key_protocol::key::{CreateParams, KeyResult, PublicParams, SignParams, SignResult};
+use device_key_protocol::lifecycle::{
+    DeleteParams, DeleteResult, ListParams, ListResult, ListedKey, ProvidersParams, ProvidersResult,
 };
 use device_key_types::{DeviceKeyId, ProtectionPolicy};
-use serde::{Serialize, de::DeserializeOwned};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 const ID: &str = "dk_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";

@@ -15,7 +15,8 @@ use std::path::PathBuf;
 use device_key_private_fs::PrivateDir;
 use device_key_types::OsProtectionCondition as Condition;
 
-use self::{report::ConditionReport, service_user::ServiceUser};
+use self::report::ConditionReport;
+use self::service_user::ServiceUser;
 
 /// The subject of the checks: this process, its key folder, and its configuration files.
 #[derive(Clone, Copy, Debug)]

@@ -7,18 +7,15 @@ mod rules;
 pub(crate) mod settings;
 mod system_calls;
 
-use std::{fs, io, path::PathBuf};
+use std::path::PathBuf;
+use std::{fs, io};
 
-use rustix::{
-    process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit},
-    thread::set_no_new_privs,
-};
+use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+use rustix::thread::set_no_new_privs;
 
-use self::{
-    error::HardeningError,
-    report::{HardeningReport, HardeningStep, Outcome, StepReport},
-    settings::Hardening,
-};
+use self::error::HardeningError;
+use self::report::{HardeningReport, HardeningStep, Outcome, StepReport};
+use self::settings::Hardening;
 use crate::sys;
 
 /// Hardens the process. Call it after any change of user, because that may make the process

@@ -38,12 +38,12 @@ mod provider;
 mod settings;
 mod sys;
 
-pub use conditions::{Subject, caller::evaluate_caller, evaluate, report::ConditionReport};
-pub use hardening::{
-    error::HardeningError,
-    harden,
-    report::{HardeningReport, HardeningStep, Outcome, StepReport},
-    settings::{Hardening, Network},
-};
+pub use conditions::caller::evaluate_caller;
+pub use conditions::report::ConditionReport;
+pub use conditions::{Subject, evaluate};
+pub use hardening::error::HardeningError;
+pub use hardening::harden;
+pub use hardening::report::{HardeningReport, HardeningStep, Outcome, StepReport};
+pub use hardening::settings::{Hardening, Network};
 pub use provider::{OsProvider, PROVIDER_NAME};
 pub use settings::OsSettings;

@@ -1,17 +1,11 @@
 //! A cache of the keys that were used last.
 
-use std::{
-    collections::HashMap,
-    sync::{
-        Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use aws_lc_rs::{
-    digest::{Digest, SHA256},
-    signature::{EcdsaKeyPair, KeyPair as _},
-};
+use aws_lc_rs::digest::{Digest, SHA256};
+use aws_lc_rs::signature::{EcdsaKeyPair, KeyPair as _};
 use device_key::SigningInput;
 use device_key_types::{DeviceKeyId, PublicKey, Signature};
 

@@ -11,16 +11,14 @@ use device_key_private_fs::{PrivateDir, PrivateFsError};
 use device_key_types::{DeviceKeyId, OsProtectionCondition, ProtectionClass, Signature};
 use zeroize::Zeroizing;
 
-use crate::{
-    conditions::{
-        self, Subject, caller::failing_caller_condition, report::ConditionReport,
-        service_user::ServiceUser,
-    },
-    error::OperationError,
-    key_file::{self, MAX_FILE_BYTES},
-    loaded_keys::{LoadedKey, LoadedKeys},
-    settings::OsSettings,
-};
+use crate::conditions::caller::failing_caller_condition;
+use crate::conditions::report::ConditionReport;
+use crate::conditions::service_user::ServiceUser;
+use crate::conditions::{self, Subject};
+use crate::error::OperationError;
+use crate::key_file::{self, MAX_FILE_BYTES};
+use crate::loaded_keys::{LoadedKey, LoadedKeys};
+use crate::settings::OsSettings;
 
 /// The provider's stable name, kept with each key.
 pub const PROVIDER_NAME: &str = "os";

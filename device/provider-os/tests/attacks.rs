@@ -3,19 +3,17 @@
 //! succeeds. A process of the service's own user is outside the class; hardening keeps it out of
 //! the memory.
 
-use std::{fs::File, io, os::unix::fs::FileExt as _};
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt as _;
 
 use device_key_testing::SequenceRandom;
-use rustix::{
-    io::Errno,
-    process::{Pid, PidfdFlags, PidfdGetfdFlags, Signal, pidfd_getfd, pidfd_open},
-};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, Signal, pidfd_getfd, pidfd_open};
 
-use crate::{
-    runner::Test,
-    scene::{CLIENT, SERVICE, Scene, Talk, set_mode},
-    sys,
-};
+use crate::runner::Test;
+use crate::scene::{CLIENT, SERVICE, Scene, Talk, set_mode};
+use crate::sys;
 
 pub(crate) const TESTS: &[Test] = &[
     ("attacks::the_client_reads_no_key_file", the_client_reads_no_key_file),

@@ -1,22 +1,18 @@
 //! Each condition, broken alone: on a service that is right in everything else, exactly that one is
 //! named, to the doctor, at the handshake and at a creation.
 
-use std::{
-    fs,
-    os::unix::fs::{chown, symlink},
-    path::Path,
-    process::Command,
-};
+use std::fs;
+use std::os::unix::fs::{chown, symlink};
+use std::path::Path;
+use std::process::Command;
 
 use device_key_private_fs::PrivateDir;
 use device_key_provider_os::{Subject, evaluate};
 use device_key_testing::SequenceRandom;
 
-use crate::{
-    roles::MARK,
-    runner::Test,
-    scene::{CLIENT, SERVICE, Scene, Talk, set_mode},
-};
+use crate::roles::MARK;
+use crate::runner::Test;
+use crate::scene::{CLIENT, SERVICE, Scene, Talk, set_mode};
 
 pub(crate) const TESTS: &[Test] = &[
     ("conditions::all_hold", all_hold),

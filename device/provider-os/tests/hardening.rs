@@ -1,35 +1,26 @@
 //! A hardened process does its work and nothing else.
 
-use std::{
-    fs, io,
-    net::{TcpListener, TcpStream, UdpSocket},
-    os::unix::process::CommandExt as _,
-    path::Path,
-    process::Command,
-    sync::Arc,
-    thread,
-    time::Duration,
-};
+use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+use std::{fs, io, thread};
 
 use device_key_private_fs::PrivateDir;
 use device_key_provider_os::{Hardening, HardeningError, HardeningStep, Network, Outcome, harden};
 use device_key_state::StateRuntime;
 use device_key_testing::conformance;
-use rustix::{
-    io::Errno,
-    process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit},
-};
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{UnixListener, UnixStream},
-    runtime, task, time,
-};
+use rustix::io::Errno;
+use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::{runtime, task, time};
 
-use crate::{
-    runner::Test,
-    scene::{SERVICE, Scene},
-    sys,
-};
+use crate::runner::Test;
+use crate::scene::{SERVICE, Scene};
+use crate::sys;
 
 pub(crate) const TESTS: &[Test] = &[
     ("hardening::a_hardened_service_works", a_hardened_service_works),

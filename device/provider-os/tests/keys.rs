@@ -1,18 +1,20 @@
 //! The contract, and what becomes of a key whose file changes.
 
-use std::{fs, os::unix::fs::MetadataExt as _, path::Path, sync::Arc};
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+use std::sync::Arc;
 
 use device_key::{DeviceKeyProvider as _, KeyReference};
 use device_key_provider_os::{OsProvider, OsSettings};
-use device_key_testing::{SequenceRandom, conformance, samples::signing_input};
+use device_key_testing::samples::signing_input;
+use device_key_testing::{SequenceRandom, conformance};
 use device_key_wrapping::WrappingKey;
 use tokio::runtime;
 
-use crate::{
-    runner::Test,
-    scene::{CLIENT, SERVICE, Scene, set_mode},
-    service::{keys_in, outcome, peer, prepare},
-};
+use crate::runner::Test;
+use crate::scene::{CLIENT, SERVICE, Scene, set_mode};
+use crate::service::{keys_in, outcome, peer, prepare};
 
 pub(crate) const TESTS: &[Test] = &[
     ("keys::the_provider_conforms", the_provider_conforms),

@@ -1,6 +1,7 @@
 //! As much of a test harness as is needed here: `cargo test` and a filter by name.
 
-use std::{panic, process::ExitCode};
+use std::panic;
+use std::process::ExitCode;
 
 /// A name and what it runs.
 pub(crate) type Test = (&'static str, fn());

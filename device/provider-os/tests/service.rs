@@ -1,20 +1,16 @@
 //! The part of a service that holds a key, and answers questions about itself.
 
-use std::{
-    io::{BufRead as _, stdin},
-    path::{Path, PathBuf},
-};
+use std::io::{BufRead as _, stdin};
+use std::path::{Path, PathBuf};
 
 use device_key::{DeviceKeyProvider as _, LocalPeer, OwnerUid, ProviderError, Transport};
 use device_key_private_fs::PrivateDir;
 use device_key_provider_os::{Hardening, Network, OsProvider, OsSettings, evaluate_caller, harden};
 use device_key_testing::SequenceRandom;
-use rustix::{
-    process::{
-        DumpableBehavior, PTracer, Resource, Rlimit, set_dumpable_behavior, set_ptracer, setrlimit,
-    },
-    thread::{Gid, Uid, set_no_new_privs, set_thread_res_gid, set_thread_res_uid},
+use rustix::process::{
+    DumpableBehavior, PTracer, Resource, Rlimit, set_dumpable_behavior, set_ptracer, setrlimit,
 };
+use rustix::thread::{Gid, Uid, set_no_new_privs, set_thread_res_gid, set_thread_res_uid};
 
 use crate::sys;
 

@@ -2,23 +2,18 @@
 
 use device_key::{AttestationInput, KeyAttestor, KeyReference, ProviderError};
 use device_key_tpm2::{Attested, Certification, Credential as TpmCredential, EccP256Public, Name};
-use device_key_types::{
-    Sha256Digest, Signature,
-    attestation::{Activation, Credential, EndorsementKeyKind, Identity, TpmBytes},
+use device_key_types::attestation::{
+    Activation, Credential, EndorsementKeyKind, Identity, TpmBytes,
 };
+use device_key_types::{Sha256Digest, Signature};
 
-use crate::{
-    endorsement::{PREFERRED, kind, template},
-    error::OperationError,
-    key_file::KeyFile,
-    key_secret::KeySecret,
-    link::{
-        Link,
-        attestation::{AttestationKey, Endorsement},
-        public_key,
-    },
-    provider::TpmProvider,
-};
+use crate::endorsement::{PREFERRED, kind, template};
+use crate::error::OperationError;
+use crate::key_file::KeyFile;
+use crate::key_secret::KeySecret;
+use crate::link::attestation::{AttestationKey, Endorsement};
+use crate::link::{Link, public_key};
+use crate::provider::TpmProvider;
 
 impl KeyAttestor for TpmProvider {
     fn identity(

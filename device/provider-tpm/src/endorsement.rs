@@ -5,7 +5,8 @@ use std::time::Instant;
 use device_key_tpm2::EndorsementTemplate;
 use device_key_types::attestation::EndorsementKeyKind;
 
-use crate::{error::OperationError, link::Link};
+use crate::error::OperationError;
+use crate::link::Link;
 
 /// The endorsement keys that have a certificate.
 pub(crate) fn certified(

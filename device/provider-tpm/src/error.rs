@@ -2,13 +2,11 @@
 
 use device_key::{ProviderError, ProviderErrorKind};
 use device_key_private_fs::{InvalidFileName, PrivateFsError};
-use device_key_tpm2::{
-    Error as TpmError, ResponseClass, TransportError,
-    response_code::{Decoded, Subject},
-};
-use device_key_types::{
-    InvalidPublicKey, InvalidSignature, attestation::InvalidEvidence, payload::UnserializableError,
-};
+use device_key_tpm2::response_code::{Decoded, Subject};
+use device_key_tpm2::{Error as TpmError, ResponseClass, TransportError};
+use device_key_types::attestation::InvalidEvidence;
+use device_key_types::payload::UnserializableError;
+use device_key_types::{InvalidPublicKey, InvalidSignature};
 use device_key_wrapping::{UnwrapError, WrapError};
 
 use crate::key_file::InvalidKeyFile;

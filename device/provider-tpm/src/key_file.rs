@@ -1,10 +1,8 @@
 //! The TSS2 PRIVATE KEY format, and the names of files that belong to a key.
 
-use der::{
-    Decode as _, Encode as _, Sequence,
-    asn1::{ObjectIdentifier, OctetStringRef},
-    pem::{self, LineEnding},
-};
+use der::asn1::{ObjectIdentifier, OctetStringRef};
+use der::pem::{self, LineEnding};
+use der::{Decode as _, Encode as _, Sequence};
 use device_key_private_fs::{FileName, InvalidFileName};
 use device_key_tpm2::{EccP256Public, EccP256Template, MarshalError, PrivateBlob};
 use device_key_types::DeviceKeyId;

@@ -7,11 +7,9 @@ use device_key_types::DeviceKeyId;
 use device_key_wrapping::{WrappingKey, is_wrapped};
 use zeroize::Zeroizing;
 
-use crate::{
-    error::{InvalidSecret, OperationError},
-    key_file::{file_name, key_id},
-    key_secret::KeySecret,
-};
+use crate::error::{InvalidSecret, OperationError};
+use crate::key_file::{file_name, key_id};
+use crate::key_secret::KeySecret;
 
 const SUFFIX: &str = ".secret";
 

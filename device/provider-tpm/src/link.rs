@@ -4,20 +4,18 @@ pub(crate) mod attestation;
 
 use std::time::{Duration, Instant};
 
+use device_key_tpm2::storage_key::{self, Residence, StorageKey};
 use device_key_tpm2::{
     AuthValue, AuthorizedObject, EccP256Public, EccP256Template, Error as TpmError, Handle, Object,
     ResponseClass, Session, Tpm, TpmProperties, TransportError,
-    storage_key::{self, Residence, StorageKey},
 };
 use device_key_types::{DeviceKeyId, OsRandom, PublicKey, Signature, StorageParentName, TpmKind};
 
-use crate::{
-    error::OperationError,
-    key_file::{Authorization, KeyFile, Parent},
-    key_secret::KeySecret,
-    kind,
-    settings::TpmSettings,
-};
+use crate::error::OperationError;
+use crate::key_file::{Authorization, KeyFile, Parent};
+use crate::key_secret::KeySecret;
+use crate::kind;
+use crate::settings::TpmSettings;
 
 /// How long cleaning up may take. What a TPM that does not answer keeps is flushed at the next
 /// turn.

@@ -1,6 +1,7 @@
 //! The provider: makes, uses and deletes keys in one TPM.
 
-use std::{io, time::Instant};
+use std::io;
+use std::time::Instant;
 
 use device_key::{
     CreatedKey, DeviceKeyProvider, KeyAttestor, KeyReference, LocalPeer, ProviderDescription,
@@ -8,19 +9,16 @@ use device_key::{
 };
 use device_key_private_fs::PrivateDir;
 use device_key_tpm2::storage_key::Residence;
-use device_key_types::{
-    DeviceKeyId, ProtectionClass, Signature, TpmKind, attestation::EndorsementKeyKind,
-};
+use device_key_types::attestation::EndorsementKeyKind;
+use device_key_types::{DeviceKeyId, ProtectionClass, Signature, TpmKind};
 
-use crate::{
-    endorsement::certified,
-    error::OperationError,
-    key_secrets::KeySecrets,
-    link::{Link, public_key},
-    settings::TpmSettings,
-    stored_keys::StoredKeys,
-    turns::Turns,
-};
+use crate::endorsement::certified;
+use crate::error::OperationError;
+use crate::key_secrets::KeySecrets;
+use crate::link::{Link, public_key};
+use crate::settings::TpmSettings;
+use crate::stored_keys::StoredKeys;
+use crate::turns::Turns;
 
 /// The provider's stable name, kept with each key.
 pub const PROVIDER_NAME: &str = "tpm";

@@ -5,12 +5,10 @@ use std::collections::BTreeSet;
 use device_key_private_fs::{PrivateDir, PrivateFsError};
 use device_key_types::DeviceKeyId;
 
-use crate::{
-    error::OperationError,
-    key_file::{Authorization, KeyFile, MAX_FILE_BYTES, file_name, key_id},
-    key_secret::KeySecret,
-    key_secrets::KeySecrets,
-};
+use crate::error::OperationError;
+use crate::key_file::{Authorization, KeyFile, MAX_FILE_BYTES, file_name, key_id};
+use crate::key_secret::KeySecret;
+use crate::key_secrets::KeySecrets;
 
 const SUFFIX: &str = ".pem";
 

@@ -1,18 +1,14 @@
 //! When the connection to the TPM is opened, kept, replaced and given back.
 
-use std::{
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
-    thread,
-    time::{Duration, Instant},
-};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use tracing::debug;
 
-use crate::{
-    error::OperationError,
-    link::{Leftovers, Link},
-    settings::TpmSettings,
-};
+use crate::error::OperationError;
+use crate::link::{Leftovers, Link};
+use crate::settings::TpmSettings;
 
 /// How long a connection may be idle before it is given back. A TPM without a resource manager
 /// serves one program at a time. This time is short for a program that waits, and long enough for

@@ -1,6 +1,7 @@
 //! The TPM vouches for a key, for programs that share no code with us too.
 
-use std::{fs, process::Command};
+use std::fs;
+use std::process::Command;
 
 use device_key::{
     AttestationInput, KeyAttestor as _, ProviderErrorKind, RemoteControlPolicy,
@@ -10,10 +11,10 @@ use device_key_testing::{Swtpm, samples};
 use device_key_tpm2::{
     Attest, Attested, EcdsaSignature, EndorsementKey, EndorsementPublic, PublicArea,
 };
-use device_key_types::{
-    PublicKey, Signature, StorageParentName,
-    attestation::{Activation, Credential, EndorsementKeyKind, Identity, TpmBytes},
+use device_key_types::attestation::{
+    Activation, Credential, EndorsementKeyKind, Identity, TpmBytes,
 };
+use device_key_types::{PublicKey, Signature, StorageParentName};
 
 use crate::common::{Key, Keystore, assert_nothing_left, client, kind, put_storage_key, soon};
 

@@ -2,13 +2,11 @@
 
 pub(crate) mod proxy;
 
-use std::{
-    fs,
-    os::unix::fs::PermissionsExt as _,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use device_key::{
     CreatedKey, DeviceKeyBinding, DeviceKeyProvider as _, KeyReference, OwnerUid, ProviderError,

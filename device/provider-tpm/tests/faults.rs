@@ -1,20 +1,18 @@
 //! Each thing that goes wrong has its own kind, in time, and the same provider works afterwards.
 
-use std::{
-    os::unix::net::{UnixListener, UnixStream},
-    sync::{Arc, Mutex},
-    time::{Duration, Instant},
-};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use device_key::{DeviceKeyProvider as _, ProviderErrorKind};
 use device_key_provider_tpm::TpmSettings;
 use device_key_testing::{SequenceRandom, Swtpm, samples};
 use device_key_tpm2::{CommandCode, EccP256Template, Hierarchy, Tpm, storage_key};
 
+use crate::common::proxy::{Proxy, Seen};
 use crate::common::{
-    Keystore, SHORT, WITHOUT_NO_DA, assert_nothing_left, client, kind, lock_out,
-    proxy::{Proxy, Seen},
-    put_storage_key, settings, soon,
+    Keystore, SHORT, WITHOUT_NO_DA, assert_nothing_left, client, kind, lock_out, put_storage_key,
+    settings, soon,
 };
 
 const PEER: device_key::LocalPeer = samples::peer(1000);

@@ -1,10 +1,8 @@
 //! The key file has one spelling, and nothing else is read as one.
 
-use der::{
-    Decode as _, Encode as _,
-    asn1::{Any, ObjectIdentifier, OctetString},
-    pem::{self, LineEnding},
-};
+use der::asn1::{Any, ObjectIdentifier, OctetString};
+use der::pem::{self, LineEnding};
+use der::{Decode as _, Encode as _};
 use device_key_provider_tpm::{Authorization, InvalidKeyFile, KeyFile, Parent};
 use device_key_tpm2::{EccP256Public, EccP256Template, ObjectAttributes, PrivateBlob};
 use proptest::prelude::*;

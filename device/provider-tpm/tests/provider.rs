@@ -1,10 +1,8 @@
 //! The contract, taking turns, and what a key is pinned to.
 
-use std::{
-    sync::{Arc, Mutex},
-    thread,
-    time::{Duration, Instant},
-};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use device_key::{DeviceKeyProvider as _, ProviderErrorKind};
 use device_key_provider_tpm::{Parent, TpmSettings};
@@ -12,7 +10,8 @@ use device_key_testing::{SequenceRandom, Swtpm, conformance, samples};
 use device_key_tpm2::CommandCode;
 use device_key_types::{StorageParentName, TpmKind};
 
-use crate::common::{Keystore, proxy::Proxy, put_storage_key, settings};
+use crate::common::proxy::Proxy;
+use crate::common::{Keystore, put_storage_key, settings};
 
 const PEER: device_key::LocalPeer = samples::peer(1000);
 

@@ -1,19 +1,16 @@
 //! Keys that sign only for whoever holds their secret.
 
-use std::{
-    fs,
-    os::unix::fs::PermissionsExt as _,
-    sync::{Arc, Mutex},
-};
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::sync::{Arc, Mutex};
 
 use device_key::{DeviceKeyProvider as _, ProviderErrorKind};
 use device_key_provider_tpm::{Authorization, KeyFile};
 use device_key_testing::{SequenceRandom, Swtpm};
 use device_key_tpm2::CommandCode;
 
-use crate::common::{
-    Keystore, SRK, WITHOUT_NO_DA, kind, lock_out, proxy::Proxy, put, put_storage_key,
-};
+use crate::common::proxy::Proxy;
+use crate::common::{Keystore, SRK, WITHOUT_NO_DA, kind, lock_out, put, put_storage_key};
 
 const KEY: [u8; 32] = [7; 32];
 

@@ -1,11 +1,9 @@
 //! Other TPM software reads what we store, and verifies what we sign.
 
-use std::{
-    ffi::{OsStr, OsString},
-    fs,
-    os::unix::ffi::OsStringExt as _,
-    process::{Command, Output},
-};
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::os::unix::ffi::OsStringExt as _;
+use std::process::{Command, Output};
 
 use device_key_provider_tpm::KeyFile;
 use device_key_testing::Swtpm;

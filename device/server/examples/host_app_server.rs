@@ -3,7 +3,8 @@
 //! `cargo run --example host_app_server`. To keep the example short, its parts are this project's
 //! test doubles. A product gives `DeviceKeyStore` the `SQLite` store and a real provider instead.
 
-use std::{error::Error, sync::Arc};
+use std::error::Error;
+use std::sync::Arc;
 
 use device_key::{DeviceKeyStore, Parts, RemoteControlPolicy, StoreLimits};
 use device_key_server::{AppServer, Methods, ServerDescription};

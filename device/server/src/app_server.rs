@@ -2,30 +2,21 @@
 
 mod connection_slots;
 
-use std::{
-    path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use device_key::{ConnectionId, DeviceKeyStore, LocalPeer, OwnerUid, Peer, Transport};
 use device_key_protocol::initialize::{DeviceKeyCapabilities, InitializeResult, ServerInfo};
 use device_key_types::Reason;
-use tokio_util::{
-    sync::CancellationToken,
-    task::{TaskTracker, task_tracker::TaskTrackerToken},
-};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use self::connection_slots::{ConnectionSlot, ConnectionSlots};
-use crate::{
-    limits::ServerLimits,
-    methods::{
-        self,
-        table::{DuplicateMethod, Methods},
-    },
-};
+use crate::limits::ServerLimits;
+use crate::methods::table::{DuplicateMethod, Methods};
+use crate::methods::{self};
 
 /// Serves `device/key/*` and the methods that a host mounts beside it. Cheap to clone.
 #[derive(Clone)]

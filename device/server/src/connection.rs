@@ -4,28 +4,24 @@ mod in_flight;
 mod request_span;
 mod running_handler;
 
-use std::{borrow::Cow, future::ready};
+use std::borrow::Cow;
+use std::future::ready;
 
 use device_key::Peer;
-use device_key_protocol::{
-    Answer, Message, Params, Rejected, Request, RpcError, Version,
-    initialize::{self, InitializeParams},
-};
+use device_key_protocol::initialize::{self, InitializeParams};
+use device_key_protocol::{Answer, Message, Params, Rejected, Request, RpcError, Version};
 use device_key_types::Reason;
 use serde_json::value::to_raw_value;
 use tokio::sync::mpsc;
-use tokio_util::{sync::CancellationToken, task::task_tracker::TaskTrackerToken};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::{Span, debug_span};
 
-use self::{
-    in_flight::{InFlight, InFlightRequest},
-    request_span::request_span,
-    running_handler::{RunningHandler, record},
-};
-use crate::{
-    app_server::AppServer,
-    methods::table::{HandlerFuture, Outcome},
-};
+use self::in_flight::{InFlight, InFlightRequest};
+use self::request_span::request_span;
+use self::running_handler::{RunningHandler, record};
+use crate::app_server::AppServer;
+use crate::methods::table::{HandlerFuture, Outcome};
 
 /// How many answers wait for the client to read them. When there are more, the tasks of their
 /// requests wait.

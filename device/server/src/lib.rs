@@ -36,19 +36,14 @@ mod transport;
 pub use app_server::{AppServer, ServerDescription};
 pub use device_key::DeviceKeyStore;
 pub use limits::ServerLimits;
-pub use methods::{
-    audit,
-    table::{DuplicateMethod, Methods},
-};
-pub use transport::{
-    stdio::serve_stdio,
-    unix::{
-        UnixSocket, credentials::PeerCredentials, error::UnixSocketError, socket_file::SocketMode,
-    },
-    websocket::{
-        WebSocketListening,
-        error::WebSocketError,
-        settings::{Readiness, WebSocketLimits, WebSocketSettings},
-        token::{CapabilityToken, TokenFileError},
-    },
-};
+pub use methods::audit;
+pub use methods::table::{DuplicateMethod, Methods};
+pub use transport::stdio::serve_stdio;
+pub use transport::unix::UnixSocket;
+pub use transport::unix::credentials::PeerCredentials;
+pub use transport::unix::error::UnixSocketError;
+pub use transport::unix::socket_file::SocketMode;
+pub use transport::websocket::WebSocketListening;
+pub use transport::websocket::error::WebSocketError;
+pub use transport::websocket::settings::{Readiness, WebSocketLimits, WebSocketSettings};
+pub use transport::websocket::token::{CapabilityToken, TokenFileError};

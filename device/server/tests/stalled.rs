@@ -11,10 +11,8 @@
 #[expect(dead_code, reason = "shared with the tests of the Unix socket")]
 mod client;
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use device_key::ProviderErrorKind;
 use device_key_server::{ServerLimits, SocketMode, UnixSocket};

@@ -7,7 +7,9 @@ use device_key_private_fs::{FileName, PrivateFsError};
 use rusqlite::Connection;
 use tracing::warn;
 
-use crate::{error::DatabaseError, record, runtime::StateRuntime};
+use crate::error::DatabaseError;
+use crate::record;
+use crate::runtime::StateRuntime;
 
 /// The first condition is the one of the partial index, word for word. The lease is NULL where a
 /// deletion was begun.

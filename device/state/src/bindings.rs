@@ -7,11 +7,9 @@ use device_key_types::{
 use rusqlite::{OptionalExtension, named_params};
 use tracing::warn;
 
-use crate::{
-    error::DatabaseError,
-    record::{self, binding_columns},
-    runtime::StateRuntime,
-};
+use crate::error::DatabaseError;
+use crate::record::{self, binding_columns};
+use crate::runtime::StateRuntime;
 
 const LOOK_UP: &str = concat!(
     "SELECT ",

@@ -1,11 +1,9 @@
 //! Processes of their own: the test binary runs one of its ignored tests again.
 
-use std::{
-    env,
-    io::{self, BufRead, BufReader, Read},
-    path::Path,
-    process::{Child, Command, Stdio},
-};
+use std::env;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 
 use device_key_private_fs::PrivateDir;
 

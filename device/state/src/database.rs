@@ -1,22 +1,18 @@
 //! The database file: checked, opened, brought to the current schema.
 
-use std::{
-    fs,
-    os::unix::fs::MetadataExt,
-    path::{Path, PathBuf},
-    thread,
-    time::{Duration, Instant},
-};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use std::{fs, thread};
 
 use device_key_private_fs::{PrivateDir, PrivateFsError};
-use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, config::DbConfig};
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
-use crate::{
-    error::DatabaseError,
-    leases,
-    migrations::{Schema, migrate, schema},
-    names::{DATABASE, OTHER_SIBLINGS, PREPARING, WRITE_AHEAD_LOG, file_name},
-};
+use crate::error::DatabaseError;
+use crate::leases;
+use crate::migrations::{Schema, migrate, schema};
+use crate::names::{DATABASE, OTHER_SIBLINGS, PREPARING, WRITE_AHEAD_LOG, file_name};
 
 /// How long to wait between two looks at what another process is doing.
 const POLL: Duration = Duration::from_millis(2);

@@ -4,10 +4,8 @@ use std::sync::{Mutex, PoisonError};
 
 use device_key_private_fs::{FileName, Lease, PrivateDir, PrivateFsError};
 
-use crate::{
-    error::DatabaseError,
-    names::{LEASES, PREPARING, file_name},
-};
+use crate::error::DatabaseError;
+use crate::names::{LEASES, PREPARING, file_name};
 
 /// The folder of all leases.
 pub(crate) fn folder(home: &PrivateDir) -> Result<PrivateDir, PrivateFsError> {

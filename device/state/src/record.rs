@@ -5,7 +5,8 @@ use std::str::FromStr;
 use device_key::{DeviceKeyBinding, OwnerUid};
 use device_key_private_fs::FileName;
 use device_key_types::{Binding, DeviceKeyId, PublicKey, StorageParentName, UnixTime};
-use rusqlite::{Row, types::ValueRef};
+use rusqlite::Row;
+use rusqlite::types::ValueRef;
 
 use crate::error::DatabaseError;
 

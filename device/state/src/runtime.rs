@@ -1,21 +1,17 @@
 //! [`StateRuntime`]: the open database.
 
-use std::{
-    fmt,
-    path::Path,
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::fmt;
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use device_key_private_fs::PrivateDir;
 use rusqlite::{Connection, Transaction};
 
-use crate::{
-    database::{self, Database, Opened},
-    error::{DatabaseError, StateError},
-    leases::Leases,
-    migrations::{Schema, schema},
-};
+use crate::database::{self, Database, Opened};
+use crate::error::{DatabaseError, StateError};
+use crate::leases::Leases;
+use crate::migrations::{Schema, schema};
 
 /// How long a write waits for another process that is writing. A write of ours takes milliseconds,
 /// so a process that holds the lock for longer is not one of ours. Reads do not wait for writers.

@@ -1,11 +1,9 @@
 //! Homes, keys and bindings for the tests.
 
-use std::{
-    fs,
-    os::unix::fs::PermissionsExt,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use device_key::{
     BindingStoreError, CreatedKey, CreatingKey, DeviceKeyBinding, DeviceKeyBindingStore as _,

@@ -1,19 +1,23 @@
 //! The HTTP client with which the exporters reach a collector.
 
-use std::{io, sync::Arc, time::Duration};
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::{
-    StatusCode, Uri,
-    client::conn::http1,
-    header::{self, HeaderValue},
-};
+use hyper::client::conn::http1;
+use hyper::header::{self, HeaderValue};
+use hyper::{StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
-use tokio::{net::TcpStream, runtime, time::timeout};
+use tokio::net::TcpStream;
+use tokio::runtime;
+use tokio::time::timeout;
 
-use crate::{endpoint::Endpoint, export_settings::Destination, outage::Outage};
+use crate::endpoint::Endpoint;
+use crate::export_settings::Destination;
+use crate::outage::Outage;
 
 /// Largest accepted answer in bytes. An answer holds only a status and a sentence about rejected
 /// data.

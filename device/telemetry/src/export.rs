@@ -1,29 +1,25 @@
 //! Starts and shuts down the export of traces and metrics over OTLP/HTTP.
 
-use std::{
-    sync::{
-        Arc,
-        mpsc::{self, Receiver},
-    },
-    thread,
-    time::Instant,
-};
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+use std::time::Instant;
 
 use opentelemetry::{Key, KeyValue};
 use opentelemetry_otlp::{
     MetricExporter, Protocol, SpanExporter, WithExportConfig as _, WithHttpConfig as _,
 };
-use opentelemetry_sdk::{
-    Resource,
-    error::OTelSdkResult,
-    metrics::{PeriodicReader, SdkMeterProvider},
-    trace::{BatchSpanProcessor, SdkTracerProvider},
-};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
+use opentelemetry_sdk::trace::{BatchSpanProcessor, SdkTracerProvider};
 
-use crate::{
-    collector_client::CollectorClient, error::TelemetryError, export_settings::Destination,
-    exported_spans::SpanScrubber, outage::Outage, settings::ServiceIdentity,
-};
+use crate::collector_client::CollectorClient;
+use crate::error::TelemetryError;
+use crate::export_settings::Destination;
+use crate::exported_spans::SpanScrubber;
+use crate::outage::Outage;
+use crate::settings::ServiceIdentity;
 
 /// The running export of one signal.
 #[derive(Debug)]

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::{endpoint::Endpoint, error::TelemetryError};
+use crate::endpoint::Endpoint;
+use crate::error::TelemetryError;
 
 /// How long an export may take unless a variable says otherwise (OTLP exporter specification,
 /// "Timeout").

@@ -2,15 +2,11 @@
 
 use std::time::Duration;
 
-use opentelemetry::{
-    Context, Key,
-    trace::{SpanContext, TraceState},
-};
-use opentelemetry_sdk::{
-    Resource,
-    error::OTelSdkResult,
-    trace::{BatchSpanProcessor, Span, SpanData, SpanProcessor},
-};
+use opentelemetry::trace::{SpanContext, TraceState};
+use opentelemetry::{Context, Key};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::trace::{BatchSpanProcessor, Span, SpanData, SpanProcessor};
 
 use crate::observed;
 

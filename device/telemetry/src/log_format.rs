@@ -1,6 +1,7 @@
 //! The formats of the log on standard error.
 
-use std::{io, str::FromStr};
+use std::io;
+use std::str::FromStr;
 
 use rustix::fs::fstat;
 

@@ -3,17 +3,12 @@
 use std::io;
 
 use anstream::{AutoStream, ColorChoice};
-use tracing_subscriber::{
-    EnvFilter, Layer, Registry,
-    filter::{FilterExt as _, LevelFilter, Targets},
-    fmt,
-};
+use tracing_subscriber::filter::{FilterExt as _, LevelFilter, Targets};
+use tracing_subscriber::{EnvFilter, Layer, Registry, fmt};
 
-use crate::{
-    log_format::LogFormat,
-    one_line::{AUDIT, OneLine},
-    settings::Settings,
-};
+use crate::log_format::LogFormat;
+use crate::one_line::{AUDIT, OneLine};
+use crate::settings::Settings;
 
 /// A layer in the form that the subscriber takes.
 pub(crate) type BoxedLayer = Box<dyn Layer<Registry> + Send + Sync>;

@@ -2,7 +2,9 @@
 
 use tracing_subscriber::filter::LevelFilter;
 
-use crate::{error::TelemetryError, export_settings::ExportSettings, log_format::LogFormat};
+use crate::error::TelemetryError;
+use crate::export_settings::ExportSettings;
+use crate::log_format::LogFormat;
 
 /// The name and version under which telemetry reports this program, unless `OTEL_SERVICE_NAME` or
 /// `OTEL_RESOURCE_ATTRIBUTES` give others.

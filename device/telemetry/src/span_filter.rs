@@ -1,10 +1,10 @@
 //! Selects the spans of this project that a layer receives.
 
-use tracing::{Level, Metadata, level_filters::LevelFilter, subscriber::Interest};
-use tracing_subscriber::{
-    Registry,
-    layer::{Context, Filter},
-};
+use tracing::level_filters::LevelFilter;
+use tracing::subscriber::Interest;
+use tracing::{Level, Metadata};
+use tracing_subscriber::Registry;
+use tracing_subscriber::layer::{Context, Filter};
 
 use crate::observed;
 

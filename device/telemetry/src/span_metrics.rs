@@ -1,17 +1,16 @@
 //! Makes metrics from spans.
 
-use std::{fmt, time::Instant};
+use std::fmt;
+use std::time::Instant;
 
-use opentelemetry::{
-    KeyValue,
-    metrics::{Counter, Histogram, Meter, UpDownCounter},
-};
-use tracing::{
-    Subscriber,
-    field::{Field, Visit},
-    span::{Attributes, Id, Record},
-};
-use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::{Counter, Histogram, Meter, UpDownCounter};
+use tracing::Subscriber;
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::Context;
+use tracing_subscriber::registry::LookupSpan;
 
 use crate::observed;
 

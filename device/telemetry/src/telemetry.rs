@@ -2,19 +2,20 @@
 
 use std::time::{Duration, Instant};
 
-use opentelemetry::{metrics::MeterProvider as _, trace::TracerProvider as _};
-use opentelemetry_sdk::{metrics::SdkMeterProvider, trace::SdkTracerProvider};
+use opentelemetry::metrics::MeterProvider as _;
+use opentelemetry::trace::TracerProvider as _;
+use opentelemetry_sdk::metrics::SdkMeterProvider;
+use opentelemetry_sdk::trace::SdkTracerProvider;
 use tracing::warn;
-use tracing_subscriber::{Layer as _, layer::SubscriberExt as _};
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::layer::SubscriberExt as _;
 
-use crate::{
-    error::TelemetryError,
-    export::{self, Export},
-    exported_spans, logs,
-    settings::Settings,
-    span_filter::SpanFilter,
-    span_metrics::{self, SpanMetrics},
-};
+use crate::error::TelemetryError;
+use crate::export::{self, Export};
+use crate::settings::Settings;
+use crate::span_filter::SpanFilter;
+use crate::span_metrics::{self, SpanMetrics};
+use crate::{exported_spans, logs};
 
 /// How long a program waits for a collector if it ends without calling [`Telemetry::shutdown`].
 const WAIT_ON_DROP: Duration = Duration::from_millis(500);

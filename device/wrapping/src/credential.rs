@@ -1,10 +1,8 @@
 //! The wrapping key as a systemd credential.
 
-use std::{
-    fs::File,
-    io::{self, Read as _},
-    path::{Path, PathBuf},
-};
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 

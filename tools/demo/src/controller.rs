@@ -1,26 +1,23 @@
 //! The controller's side of the relying party's protocol.
 
-use std::{fmt, net::SocketAddr};
+use std::fmt;
+use std::net::SocketAddr;
 
 use anyhow::{Context as _, Result};
 use base64ct::{Base64, Encoding as _};
 use device_key_types::DeviceKeyId;
 use futures_util::{SinkExt as _, StreamExt as _};
 use http_body_util::{BodyExt as _, Full};
-use hyper::{
-    Method, Request, Response, StatusCode,
-    body::{Bytes, Incoming},
-    client::conn::http1::{SendRequest, handshake},
-    header,
-    upgrade::Upgraded,
-};
+use hyper::body::{Bytes, Incoming};
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper::upgrade::Upgraded;
+use hyper::{Method, Request, Response, StatusCode, header};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
-use tokio_tungstenite::{
-    WebSocketStream,
-    tungstenite::{Message, protocol::Role},
-};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::Role;
 
 /// Who controls machines from afar, as far as the relying party knows it: an access token for an
 /// account.

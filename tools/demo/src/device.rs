@@ -4,14 +4,13 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use base64ct::{Base64, Encoding as _};
-use device_key_client::{
-    Client, ClientError, ClientSettings, Received,
-    attestation::{ActivateParams, IdentityParams},
-    key::{CreateParams, KeyResult, SignParams},
-};
+use device_key_client::attestation::{ActivateParams, IdentityParams};
+use device_key_client::key::{CreateParams, KeyResult, SignParams};
+use device_key_client::{Client, ClientError, ClientSettings, Received};
 use device_key_types::attestation::Credential;
 use serde::Deserialize as _;
-use serde_json::{Value, value::to_raw_value};
+use serde_json::Value;
+use serde_json::value::to_raw_value;
 use tokio::process::Command;
 
 use crate::controller::Proof;

@@ -2,13 +2,12 @@
 
 use anyhow::{Context as _, Result};
 use device_key_client::key::KeyResult;
-use device_key_types::{Sha256Digest, payload::device_identity_digest};
+use device_key_types::Sha256Digest;
+use device_key_types::payload::device_identity_digest;
 use serde_json::{Map, Value, json};
 
-use crate::{
-    controller::{Controller, Proof, Refused},
-    device::Device,
-};
+use crate::controller::{Controller, Proof, Refused};
+use crate::device::Device;
 
 /// The enrollment statement that answers a challenge.
 pub fn enrollment_statement(challenge: &Value, key: &KeyResult) -> Result<Value> {

@@ -1,16 +1,13 @@
 //! The story that the demo tells: each step, and what should come of it.
 
-use std::{
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::path::Path;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use device_key_client::key::KeyResult;
+use device_key_demo::flow::{connection_statement, enrollment_statement, text};
 use device_key_demo::{
-    Account, Backend, Connection, Controller, Device, Proof, Refused, Settings,
-    flow::{connection_statement, enrollment_statement, text},
-    write_accounts,
+    Account, Backend, Connection, Controller, Device, Proof, Refused, Settings, write_accounts,
 };
 use device_key_testing::{Postgres, Swtpm};
 use serde_json::{Value, json};

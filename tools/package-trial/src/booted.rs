@@ -1,11 +1,10 @@
 //! Boots a Debian, so that systemd runs in it, apart from this machine's processes and network.
 
-use std::{
-    fs::{self, File},
-    os::unix::{fs::symlink, net::UnixDatagram},
-    process::{Child, Command, Stdio},
-    time::{Duration, Instant},
-};
+use std::fs::{self, File};
+use std::os::unix::fs::symlink;
+use std::os::unix::net::UnixDatagram;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use device_key_process as process;

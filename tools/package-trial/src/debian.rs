@@ -1,10 +1,8 @@
 //! A small Debian in a folder, in which commands run as root.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::Context as _;
 use device_key_process as process;

@@ -1,19 +1,15 @@
 //! Installs, upgrades, removes and purges the package. systemd does not run in this system, so
 //! nothing is started.
 
-use std::{
-    fs,
-    os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown},
-};
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 
 use anyhow::{Context as _, ensure};
 use device_key_process as process;
 
-use crate::{
-    debian::{Debian, PACKAGE},
-    expected::{self, CONFIGURATION, ENABLED, HOME, PROGRAM},
-    snapshot::Snapshot,
-};
+use crate::debian::{Debian, PACKAGE};
+use crate::expected::{self, CONFIGURATION, ENABLED, HOME, PROGRAM};
+use crate::snapshot::Snapshot;
 
 const CONFIG: &str = "/etc/device-key/config.toml";
 const HOME_FOLDER: &str = "/var/lib/device-key";

@@ -3,10 +3,8 @@
 
 use anyhow::{Context as _, ensure};
 
-use crate::{
-    booted::Booted,
-    debian::{Debian, PACKAGE},
-};
+use crate::booted::Booted;
+use crate::debian::{Debian, PACKAGE};
 
 const SOCKET_UNIT: &str = "device-key.socket";
 const SERVICE_UNIT: &str = "device-key.service";

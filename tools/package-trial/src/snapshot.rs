@@ -1,6 +1,7 @@
 //! Records every path of a system with its kind, mode and owner.
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use anyhow::{Context as _, ensure};
 

@@ -4,12 +4,10 @@
 //! code.
 #![forbid(unsafe_code)]
 
-use std::{
-    ffi::OsStr,
-    fmt::{self, Write as _},
-    os::unix::process::ExitStatusExt as _,
-    process::{Command, ExitCode, ExitStatus, Stdio},
-};
+use std::ffi::OsStr;
+use std::fmt::{self, Write as _};
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{Command, ExitCode, ExitStatus, Stdio};
 
 use anyhow::{Context as _, ensure};
 

@@ -9,11 +9,9 @@ use device_key::{
 };
 use device_key_types::{DeviceKeyId, UnixTime};
 
-use crate::{
-    BindingOperation::{self, Abandoned, Begin, BeginDeletion, Complete, Get, List, Remove},
-    Hook, Moment,
-    hook::Hooks,
-};
+use crate::BindingOperation::{self, Abandoned, Begin, BeginDeletion, Complete, Get, List, Remove};
+use crate::hook::Hooks;
+use crate::{Hook, Moment};
 
 /// Wraps any binding store and runs hooks around its operations.
 pub struct HookedBindings {

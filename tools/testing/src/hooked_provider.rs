@@ -6,18 +6,14 @@ use device_key::{
     AttestationInput, CreatedKey, DeviceKeyProvider, KeyAttestor, KeyReference, LocalPeer,
     ProviderDescription, ProviderError, ProviderErrorKind, SigningInput,
 };
-use device_key_types::{
-    DeviceKeyId, Signature,
-    attestation::{Activation, Credential, EndorsementKeyKind, Identity},
-};
+use device_key_types::attestation::{Activation, Credential, EndorsementKeyKind, Identity};
+use device_key_types::{DeviceKeyId, Signature};
 
-use crate::{
-    Hook, IntoProviderError as _, Moment,
-    ProviderOperation::{
-        self, Activate, Availability, Create, Delete, Identify, List, Presence, Sign,
-    },
-    hook::Hooks,
+use crate::ProviderOperation::{
+    self, Activate, Availability, Create, Delete, Identify, List, Presence, Sign,
 };
+use crate::hook::Hooks;
+use crate::{Hook, IntoProviderError as _, Moment};
 
 /// Wraps any provider and runs hooks around its operations.
 pub struct HookedProvider {

@@ -1,11 +1,9 @@
 //! Attestation without a TPM.
 
 use device_key::{AttestationInput, KeyAttestor, ProviderError, ProviderErrorKind};
-use device_key_types::{
-    Sha256Digest,
-    attestation::{
-        ActivatedSecret, Activation, Credential, EndorsementKeyKind, Identity, TpmBytes,
-    },
+use device_key_types::Sha256Digest;
+use device_key_types::attestation::{
+    ActivatedSecret, Activation, Credential, EndorsementKeyKind, Identity, TpmBytes,
 };
 
 /// Stands in for a platform that attests its keys. A TPM would sign its evidence; this evidence

@@ -1,9 +1,8 @@
 //! A binding store in memory.
 
-use std::{
-    collections::{BTreeMap, btree_map::Entry},
-    sync::{Arc, Mutex, MutexGuard},
-};
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use device_key::{

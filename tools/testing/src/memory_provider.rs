@@ -1,9 +1,7 @@
 //! A provider that keeps its keys in memory.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Mutex, MutexGuard},
-};
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard};
 
 use device_key::{
     CreatedKey, DeviceKeyProvider, KeyAttestor, KeyReference, LocalPeer, ProviderDescription,
@@ -12,10 +10,9 @@ use device_key::{
 use device_key_types::{
     DeviceKeyId, ProtectionClass, PublicKey, Sha256Digest, Signature, StorageParentName, TpmKind,
 };
-use p256::{
-    ecdsa::{self, SigningKey, signature::Signer as _},
-    pkcs8::EncodePublicKey as _,
-};
+use p256::ecdsa::signature::Signer as _;
+use p256::ecdsa::{self, SigningKey};
+use p256::pkcs8::EncodePublicKey as _;
 
 use crate::memory_attestor::MemoryAttestor;
 

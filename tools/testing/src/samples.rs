@@ -4,11 +4,9 @@ use device_key::{
     DeviceKeyBinding, KeyReference, LocalPeer, OwnerUid, RemoteControlPolicy, SigningInput,
     Transport, authorize,
 };
-use device_key_types::{
-    Binding, Nonce, ProtectionClass, Sha256Digest, SignPayload, UnixTime,
-    attestation::Challenge,
-    payload::{Connection, Enrollment, Target},
-};
+use device_key_types::attestation::Challenge;
+use device_key_types::payload::{Connection, Enrollment, Target};
+use device_key_types::{Binding, Nonce, ProtectionClass, Sha256Digest, SignPayload, UnixTime};
 
 /// When all this happens.
 pub const NOW: UnixTime = UnixTime::from_seconds(1_700_000_000);

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 /// One payload, at one time, against one binding.
 #[derive(Clone, Debug, Deserialize)]

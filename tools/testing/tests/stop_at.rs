@@ -1,6 +1,8 @@
 //! A stop is as sudden as a power cut.
 
-use std::{env, os::unix::process::ExitStatusExt as _, process::Command};
+use std::env;
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::Command;
 
 use device_key::DeviceKeyProvider as _;
 use device_key_testing::{

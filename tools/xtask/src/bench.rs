@@ -1,11 +1,14 @@
 //! Runs the benchmarks of the release build, on a simulated TPM of their own.
 
-use std::{path::Path, process::Command};
+use std::path::Path;
+use std::process::Command;
 
 use anyhow::ensure;
 use device_key_process as process;
 
-use crate::{release, setup, swtpm::Swtpm, workspace::Workspace};
+use crate::swtpm::Swtpm;
+use crate::workspace::Workspace;
+use crate::{release, setup};
 
 /// A file system in memory. On a disk, syncs would take most of the time that is measured.
 const MEMORY: &str = "/dev/shm";

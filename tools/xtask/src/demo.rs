@@ -4,19 +4,19 @@
 
 mod transcript;
 
-use std::{
-    ffi::OsString,
-    fs::OpenOptions,
-    io,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::ffi::OsString;
+use std::fs::OpenOptions;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::Context as _;
 use device_key_process as process;
 
 use self::transcript::Transcript;
-use crate::{release, setup, swtpm::Swtpm, workspace::Workspace};
+use crate::swtpm::Swtpm;
+use crate::workspace::Workspace;
+use crate::{release, setup};
 
 /// The kernel's resource manager, which programs may share (Linux 4.12 and later).
 const TPM_DEVICE: &str = "/dev/tpmrm0";

@@ -1,9 +1,7 @@
 //! Checks the dependencies with cargo-deny, which `deny.toml` configures.
 
-use std::{
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use device_key_process::{self as process, Exit};
 

@@ -4,15 +4,14 @@
 //! with a nightly compiler. Here libFuzzer watches coverage through flags that the stable compiler
 //! has too. There is no sanitizer, because no unsafe code of ours is fuzzed.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
 use device_key_process as process;
 
-use crate::{release, workspace::Workspace};
+use crate::release;
+use crate::workspace::Workspace;
 
 /// The compiler flags that cargo-fuzz sets for coverage and for overflow checks.
 const FLAGS: [&str; 8] = [

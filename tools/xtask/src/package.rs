@@ -10,7 +10,8 @@ mod control;
 
 use device_key_package_trial::Package;
 
-use crate::{release, setup, workspace::Workspace};
+use crate::workspace::Workspace;
+use crate::{release, setup};
 
 /// Builds the package into `target/package/`. One commit and one binary always give one file, byte
 /// by byte.

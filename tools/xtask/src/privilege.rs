@@ -1,12 +1,10 @@
 //! How a developer command becomes root for the steps that need root.
 
-use std::{
-    ffi::OsStr,
-    fs,
-    io::{self, IsTerminal as _},
-    os::unix::fs::MetadataExt as _,
-    process::Command,
-};
+use std::ffi::OsStr;
+use std::fs;
+use std::io::{self, IsTerminal as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::process::Command;
 
 use device_key_process as process;
 

@@ -1,7 +1,10 @@
 //! Makes the release build of the `device-key` command. It is static and stripped, so that it runs
 //! on any machine and can be measured without that machine's C library.
 
-use std::{env, ffi::OsStr, path::PathBuf, process::Command};
+use std::env;
+use std::ffi::OsStr;
+use std::path::PathBuf;
+use std::process::Command;
 
 use anyhow::Context as _;
 use device_key_process as process;

@@ -4,17 +4,18 @@ mod install;
 mod requirement;
 mod typescript;
 
-use std::{
-    env,
-    ffi::{OsStr, OsString},
-    process::Command,
-};
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::process::Command;
 
 use anyhow::bail;
 use device_key_process as process;
 
-use self::{install::PackageManager, requirement::Requirement, typescript::Compiler};
-use crate::{privilege::Privilege, workspace::Workspace};
+use self::install::PackageManager;
+use self::requirement::Requirement;
+use self::typescript::Compiler;
+use crate::privilege::Privilege;
+use crate::workspace::Workspace;
 
 /// Reports which tools of the tests are missing, and fails if any is.
 pub(crate) fn check(workspace: &Workspace) -> anyhow::Result<()> {

@@ -5,7 +5,9 @@ pub(crate) mod root;
 
 use device_key_process as process;
 
-use crate::{privilege::Privilege, setup, workspace::Workspace};
+use crate::privilege::Privilege;
+use crate::setup;
+use crate::workspace::Workspace;
 
 /// Runs the checks and stops at the first that fails; `arguments` are for `cargo test`.
 pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> anyhow::Result<()> {

@@ -1,10 +1,8 @@
 //! Finds the workspace and its build output.
 
-use std::{
-    env,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::Context as _;
 use device_key_process as process;

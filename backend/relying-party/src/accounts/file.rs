@@ -1,8 +1,6 @@
-use std::{
-    fmt, io,
-    path::{Path, PathBuf},
-    str::FromStr,
-};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::{fmt, io};
 
 use async_trait::async_trait;
 use device_key_private_fs::trusted::{

@@ -1,11 +1,11 @@
 //! The command's arguments.
 
-use std::{net::SocketAddr, path::PathBuf, str::FromStr};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
 
-use clap::{
-    Args, Parser, Subcommand, ValueEnum,
-    builder::{PossibleValuesParser, TypedValueParser},
-};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use device_key_relying_party::{DeviceKind, LocalConfig, RelyingPartyLimits, Requirement};
 use device_key_types::{BackendOrigin, PathPrefix};
 use device_key_verifier::attestation::RootKind;

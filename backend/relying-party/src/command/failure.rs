@@ -1,6 +1,8 @@
 //! The error that ends the command.
 
-use std::{error::Error, fmt, process::ExitCode};
+use std::error::Error;
+use std::fmt;
+use std::process::ExitCode;
 
 use device_key_types::ErrorChain;
 

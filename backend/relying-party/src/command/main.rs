@@ -10,12 +10,10 @@ mod args;
 mod failure;
 mod trust;
 
-use std::{
-    io::{self, IsTerminal as _, Write as _},
-    net::SocketAddr,
-    process::ExitCode,
-    sync::Arc,
-};
+use std::io::{self, IsTerminal as _, Write as _};
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Parser as _;
 use device_key_relying_party::{

@@ -1,15 +1,15 @@
 //! Reads the trust roots and the attestation policy from the arguments and files.
 
-use std::{fs, path::Path};
+use std::fs;
+use std::path::Path;
 
 use device_key_relying_party::AttestationPolicy;
 use device_key_verifier::attestation::{RevocationPolicy, RootKind, TrustRoots};
-use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, pem::PemObject};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, CertificateRevocationListDer};
 
-use crate::{
-    args::{AttestationArguments, ServeArguments},
-    failure::Failure,
-};
+use crate::args::{AttestationArguments, ServeArguments};
+use crate::failure::Failure;
 
 /// The first byte of a certificate or revocation list in DER, which is a sequence (X.690, 8.9).
 const SEQUENCE: u8 = 0x30;

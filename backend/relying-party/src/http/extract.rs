@@ -2,25 +2,20 @@
 
 use std::sync::Arc;
 
-use axum::{
-    body::Body,
-    extract::{FromRequest, FromRequestParts},
-    http::{
-        Request,
-        header::{CONTENT_TYPE, HeaderValue},
-        request::Parts,
-    },
-};
-use device_key_types::{
-    AccountUserId,
-    strict_json::{self, Object},
-};
+use axum::body::Body;
+use axum::extract::{FromRequest, FromRequestParts};
+use axum::http::Request;
+use axum::http::header::{CONTENT_TYPE, HeaderValue};
+use axum::http::request::Parts;
+use device_key_types::AccountUserId;
+use device_key_types::strict_json::{self, Object};
 use device_key_websocket::{bearer, single};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
-use super::{refusal::HttpRefusal, state::HttpState};
+use super::refusal::HttpRefusal;
+use super::state::HttpState;
 use crate::accounts::AccessToken;
 
 /// The most bytes of a request's body. The identity of a TPM with a long certificate chain takes

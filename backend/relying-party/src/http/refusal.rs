@@ -1,10 +1,9 @@
 //! Why an HTTP request is refused, and the answer that tells it.
 
-use axum::{
-    body::Body,
-    http::{HeaderValue, StatusCode, header::WWW_AUTHENTICATE},
-    response::{IntoResponse, Response},
-};
+use axum::body::Body;
+use axum::http::header::WWW_AUTHENTICATE;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
 use device_key_types::ErrorChain;
 use device_key_websocket::{HandshakeError, upgrade_required_headers};
 use serde::Serialize;
@@ -12,9 +11,9 @@ use thiserror::Error;
 use tracing::warn;
 
 use super::wire;
-use crate::{
-    accounts::AccountsUnavailable, error::RelyingPartyError, registry::error::RegistryError,
-};
+use crate::accounts::AccountsUnavailable;
+use crate::error::RelyingPartyError;
+use crate::registry::error::RegistryError;
 
 /// Why a request is refused: the relying party's reasons, and the reasons that only HTTP has.
 #[derive(Debug, Error)]

@@ -1,27 +1,24 @@
 //! The routes: which handler answers which request.
 
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
+use std::time::Instant;
 
-use axum::{
-    Router,
-    body::Body,
-    extract::{MatchedPath, Path, Request, State},
-    http::{Response, StatusCode},
-    middleware::{Next, from_fn_with_state},
-    response::IntoResponse as _,
-    routing::{delete, get, post},
-};
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{MatchedPath, Path, Request, State};
+use axum::http::{Response, StatusCode};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::IntoResponse as _;
+use axum::routing::{delete, get, post};
 use device_key_types::payload::Statement;
 use tokio::time::timeout;
 use tracing::{debug, info};
 
-use super::{
-    extract::{Authenticated, StrictJson},
-    refusal::{HttpRefusal, LoggedReason},
-    state::HttpState,
-    upgrade,
-    wire::{self, json},
-};
+use super::extract::{Authenticated, StrictJson};
+use super::refusal::{HttpRefusal, LoggedReason};
+use super::state::HttpState;
+use super::upgrade;
+use super::wire::{self, json};
 
 type Answer = Result<Response<Body>, HttpRefusal>;
 

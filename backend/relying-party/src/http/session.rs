@@ -5,23 +5,17 @@ use std::time::Duration;
 
 use device_key_websocket::{close, close_code, config};
 use futures_util::{SinkExt as _, StreamExt as _};
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    time::timeout,
-};
-use tokio_tungstenite::{
-    WebSocketStream,
-    tungstenite::{
-        Error, Message, Utf8Bytes,
-        protocol::{CloseFrame, Role, frame::coding::CloseCode},
-    },
-};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::timeout;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role};
+use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    limits::RelyingPartyLimits, open_connections::CloseReason,
-    relying_party::connection::OpenConnection,
-};
+use crate::limits::RelyingPartyLimits;
+use crate::open_connections::CloseReason;
+use crate::relying_party::connection::OpenConnection;
 
 const MAX_MESSAGE_BYTES: usize = 64 * 1024;
 

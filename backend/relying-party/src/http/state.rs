@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
-use crate::{accounts::Accounts, relying_party::RelyingParty};
+use crate::accounts::Accounts;
+use crate::relying_party::RelyingParty;
 
 /// The state that every handler gets.
 pub(super) struct HttpState {

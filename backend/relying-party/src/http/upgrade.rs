@@ -2,20 +2,20 @@
 
 use std::sync::Arc;
 
-use axum::{
-    body::Body,
-    extract::{Request, State},
-    http::{HeaderMap, Response, header::HeaderName},
-};
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::header::HeaderName;
+use axum::http::{HeaderMap, Response};
 use device_key_websocket::{Handshake, bearer, single};
 use hyper_util::rt::TokioIo;
 use tracing::{debug, info};
 
-use super::{refusal::HttpRefusal, session, state::HttpState, wire};
-use crate::{
-    error::RelyingPartyError,
-    relying_party::{connection::ConnectionProof, token::ConnectionToken},
-};
+use super::refusal::HttpRefusal;
+use super::state::HttpState;
+use super::{session, wire};
+use crate::error::RelyingPartyError;
+use crate::relying_party::connection::ConnectionProof;
+use crate::relying_party::token::ConnectionToken;
 
 const KEY_ID: HeaderName = HeaderName::from_static("device-key-id");
 const SIGNED_PAYLOAD: HeaderName = HeaderName::from_static("device-key-signed-payload");

@@ -1,31 +1,23 @@
 //! The JSON bodies of requests and answers.
 
-use axum::{
-    body::Body,
-    http::{
-        HeaderValue, Response, StatusCode,
-        header::{CACHE_CONTROL, CONTENT_TYPE},
-    },
-};
+use axum::body::Body;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::{HeaderValue, Response, StatusCode};
 use base64ct::{Base64, Encoding as _};
+use device_key_types::attestation::{self, Activation, Identity};
+use device_key_types::payload::{CONTROLLER_SCOPE, Statement, Target};
+use device_key_types::strict_json::Object;
 use device_key_types::{
     ALGORITHM, AccountUserId, ChallengeId, ClientId, DeviceKeyId, Field, Nonce, Origin,
     ProtectionClass, SessionId, TargetPath, UnixTime,
-    attestation::{self, Activation, Identity},
-    payload::{CONTROLLER_SCOPE, Statement, Target},
-    strict_json::Object,
 };
 use device_key_verifier::ProofKey;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    error::RelyingPartyError,
-    registry::device::Device,
-    relying_party::{
-        connection::ConnectionInvitation,
-        enrollment::{EnrollmentAnswer, EnrollmentInvitation, IdentityAnswer},
-    },
-};
+use crate::error::RelyingPartyError;
+use crate::registry::device::Device;
+use crate::relying_party::connection::ConnectionInvitation;
+use crate::relying_party::enrollment::{EnrollmentAnswer, EnrollmentInvitation, IdentityAnswer};
 
 const PUBLIC_KEY: &str = "publicKeySpkiDerBase64";
 

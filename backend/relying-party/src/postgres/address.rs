@@ -1,9 +1,13 @@
 //! The address of a local `PostgreSQL` server.
 
-use std::{fmt, net::IpAddr, str::FromStr, time::Duration};
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+use std::time::Duration;
 
 use thiserror::Error;
-use tokio_postgres::{Config, config::Host};
+use tokio_postgres::Config;
+use tokio_postgres::config::Host;
 
 /// How long a server may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);

@@ -4,15 +4,18 @@ use std::collections::HashSet;
 
 use deadpool_postgres::{Object, Transaction};
 use device_key_types::{AccountUserId, ChallengeId, DeviceKeyId, Sha256Digest, UnixTime};
-use tokio_postgres::{Row, types::ToSql};
+use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 
-use crate::registry::{
-    challenge::{BegunAttestation, ConnectionChallenge, EnrollmentChallenge, OpenEnrollment},
-    columns::{connection_columns, device_columns, enrollment_columns, read_record},
-    device::Device,
-    error::RegistryError,
-    stored::{StoredConnection, StoredDevice, StoredEnrollment, parsed},
+use crate::registry::challenge::{
+    BegunAttestation, ConnectionChallenge, EnrollmentChallenge, OpenEnrollment,
 };
+use crate::registry::columns::{
+    connection_columns, device_columns, enrollment_columns, read_record,
+};
+use crate::registry::device::Device;
+use crate::registry::error::RegistryError;
+use crate::registry::stored::{StoredConnection, StoredDevice, StoredEnrollment, parsed};
 
 type Outcome<T> = Result<T, RegistryError>;
 type Values<'a> = &'a [&'a (dyn ToSql + Sync)];

@@ -1,8 +1,9 @@
 //! The challenges that a store keeps until they are answered.
 
+use device_key_types::attestation::Identity;
 use device_key_types::{
     AccountUserId, ChallengeId, ClientId, DeviceKeyId, Nonce, PublicKey, SessionId, Sha256Digest,
-    UnixTime, attestation::Identity,
+    UnixTime,
 };
 
 use super::error::RegistryError;

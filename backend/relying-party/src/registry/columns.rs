@@ -29,4 +29,7 @@ macro_rules! read_record {
     };
 }
 
-pub(crate) use {connection_columns, device_columns, enrollment_columns, read_record};
+pub(crate) use connection_columns;
+pub(crate) use device_columns;
+pub(crate) use enrollment_columns;
+pub(crate) use read_record;

@@ -1,6 +1,7 @@
 //! The devices that a store keeps.
 
-use std::{fmt, str::FromStr};
+use std::fmt;
+use std::str::FromStr;
 
 use device_key_types::{
     AccountUserId, ClientId, DeviceKeyId, ProtectionClass, PublicKey, UnixTime, UnknownName,

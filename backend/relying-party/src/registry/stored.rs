@@ -5,11 +5,11 @@ use std::str::FromStr;
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 use device_key_types::{Nonce, PublicKey, Sha256Digest, UnixTime};
 
-use super::{
-    challenge::{BegunAttestation, ConnectionChallenge, EnrollmentChallenge, OpenEnrollment},
-    device::Device,
-    error::DamagedRecord,
+use super::challenge::{
+    BegunAttestation, ConnectionChallenge, EnrollmentChallenge, OpenEnrollment,
 };
+use super::device::Device;
+use super::error::DamagedRecord;
 
 /// The columns of `enrollment_challenges`.
 pub(crate) struct StoredEnrollment {

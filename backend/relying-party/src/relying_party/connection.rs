@@ -1,17 +1,15 @@
 //! How a connection is opened: the challenge, and the verification of its answer.
 
-use device_key_types::{
-    AccountUserId, DeviceKeyId, Field,
-    payload::{self, Statement},
-};
+use device_key_types::payload::{self, Statement};
+use device_key_types::{AccountUserId, DeviceKeyId, Field};
 use device_key_verifier::{Proof, ProofKey, verify_connection};
 
-use super::{RelyingParty, token::ConnectionToken};
-use crate::{
-    error::RelyingPartyError,
-    open_connections::{CloseReason, ConnectionGuard},
-    registry::{challenge::ConnectionChallenge, device::Device},
-};
+use super::RelyingParty;
+use super::token::ConnectionToken;
+use crate::error::RelyingPartyError;
+use crate::open_connections::{CloseReason, ConnectionGuard};
+use crate::registry::challenge::ConnectionChallenge;
+use crate::registry::device::Device;
 
 /// What a client needs to open a connection.
 #[derive(Clone, Debug)]

@@ -1,22 +1,19 @@
 //! How a device is enrolled: the challenge, the attestation, and the verification of the answer.
 
+use device_key_types::attestation::{self, Activation, Claim, Credential, Identity};
+use device_key_types::payload::{self, Statement, device_identity_digest};
 use device_key_types::{
     AccountUserId, ChallengeId, ClientId, DeviceKeyId, ProtectionClass, Sha256Digest,
-    attestation::{self, Activation, Claim, Credential, Identity},
-    payload::{self, Statement, device_identity_digest},
 };
-use device_key_verifier::{Proof, ProofKey, attestation::verify_identity, verify_enrollment};
+use device_key_verifier::attestation::verify_identity;
+use device_key_verifier::{Proof, ProofKey, verify_enrollment};
 use tracing::info;
 use zeroize::Zeroizing;
 
 use super::RelyingParty;
-use crate::{
-    error::RelyingPartyError,
-    registry::{
-        challenge::{BegunAttestation, EnrollmentChallenge, OpenEnrollment},
-        device::{Device, DeviceKind},
-    },
-};
+use crate::error::RelyingPartyError;
+use crate::registry::challenge::{BegunAttestation, EnrollmentChallenge, OpenEnrollment};
+use crate::registry::device::{Device, DeviceKind};
 
 /// What a client needs to enroll a device.
 #[derive(Clone, Debug)]

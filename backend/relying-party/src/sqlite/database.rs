@@ -1,15 +1,13 @@
 //! Creates and opens the database file, and migrates its schema.
 
-use std::{
-    fs::OpenOptions,
-    io,
-    os::unix::fs::OpenOptionsExt as _,
-    path::Path,
-    thread,
-    time::{Duration, Instant},
-};
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+use std::time::{Duration, Instant};
+use std::{io, thread};
 
-use rusqlite::{Connection, OpenFlags, TransactionBehavior, config::DbConfig};
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use super::error::SqliteError;
 

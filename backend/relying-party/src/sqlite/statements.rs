@@ -5,13 +5,15 @@ use std::collections::HashSet;
 use device_key_types::{AccountUserId, ChallengeId, DeviceKeyId, Sha256Digest, UnixTime};
 use rusqlite::{Connection, OptionalExtension as _, Row, named_params};
 
-use crate::registry::{
-    challenge::{BegunAttestation, ConnectionChallenge, EnrollmentChallenge, OpenEnrollment},
-    columns::{connection_columns, device_columns, enrollment_columns, read_record},
-    device::Device,
-    error::RegistryError,
-    stored::{StoredConnection, StoredDevice, StoredEnrollment, parsed},
+use crate::registry::challenge::{
+    BegunAttestation, ConnectionChallenge, EnrollmentChallenge, OpenEnrollment,
 };
+use crate::registry::columns::{
+    connection_columns, device_columns, enrollment_columns, read_record,
+};
+use crate::registry::device::Device;
+use crate::registry::error::RegistryError;
+use crate::registry::stored::{StoredConnection, StoredDevice, StoredEnrollment, parsed};
 
 type Outcome<T> = Result<T, RegistryError>;
 

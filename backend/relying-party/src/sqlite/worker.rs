@@ -1,15 +1,14 @@
 //! A thread that owns a connection and runs jobs on it, several jobs in each transaction.
 
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    thread,
-};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 use tracing::error;
 
-use super::{database, error::SqliteError};
+use super::database;
+use super::error::SqliteError;
 use crate::registry::error::RegistryError;
 
 /// The most jobs in the queue. If the queue is full, a request waits for a place until its

@@ -9,10 +9,8 @@ use device_key_types::ErrorChain;
 use tokio::task::JoinSet;
 use tokio_postgres::NoTls;
 
-use crate::{
-    conformance::{Place, suite},
-    samples::{MANY, device, key_id},
-};
+use crate::conformance::{Place, suite};
+use crate::samples::{MANY, device, key_id};
 
 struct Database(String);
 

@@ -3,11 +3,12 @@
 use device_key_relying_party::{
     BegunAttestation, ConnectionChallenge, Device, DeviceKind, EnrollmentChallenge,
 };
+use device_key_types::attestation::{EndorsementKeyKind, Identity, TpmBytes};
 use device_key_types::{
     AccountUserId, DeviceKeyId, Nonce, ProtectionClass, PublicKey, Sha256Digest, UnixTime,
-    attestation::{EndorsementKeyKind, Identity, TpmBytes},
 };
-use p256::{SecretKey, pkcs8::EncodePublicKey as _};
+use p256::SecretKey;
+use p256::pkcs8::EncodePublicKey as _;
 
 pub(crate) const NOW: UnixTime = UnixTime::from_seconds(1_700_000_000);
 pub(crate) const MANY: u32 = 1000;

@@ -1,15 +1,16 @@
 //! Tests of the store in `SQLite`.
 
-use std::{os::unix::fs::PermissionsExt as _, path::PathBuf, sync::Arc, thread};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread;
 
 use async_trait::async_trait;
 use device_key_relying_party::{Registry, SqliteRegistry};
 use tempfile::TempDir;
 
-use crate::{
-    conformance::{Place, suite},
-    samples::{MANY, device, key_id},
-};
+use crate::conformance::{Place, suite};
+use crate::samples::{MANY, device, key_id};
 
 struct File(TempDir);
 

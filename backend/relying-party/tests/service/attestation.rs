@@ -1,32 +1,31 @@
 //! Keys of the real provider in a simulated TPM (`swtpm`), whose certificates another program
 //! issued.
 
-use std::{fs, sync::Arc, time::Duration};
+use std::fs;
+use std::sync::Arc;
+use std::time::Duration;
 
 use base64ct::{Base64, Encoding as _};
 use device_key::{DeviceKey, DeviceKeyStore, LocalPeer, RemoteControlPolicy};
 use device_key_private_fs::PrivateDir;
 use device_key_provider_tpm::{TpmProvider, TpmSettings};
-use device_key_relying_party::{
-    AttestationPolicy, DeviceKind, Requirement,
-    Requirement::{Optional, Required},
-};
+use device_key_relying_party::Requirement::{Optional, Required};
+use device_key_relying_party::{AttestationPolicy, DeviceKind, Requirement};
 use device_key_testing::{Assembly, FixedClock, Swtpm, samples};
-use device_key_types::{
-    Binding, Clock as _, ProtectionClass, ProtectionPolicy, SignPayload,
-    attestation::{Activation, Challenge, Credential, Draft, EndorsementKeyKind, Identity},
-    payload::{Enrollment, Target, device_identity_digest},
+use device_key_types::attestation::{
+    Activation, Challenge, Credential, Draft, EndorsementKeyKind, Identity,
 };
+use device_key_types::payload::{Enrollment, Target, device_identity_digest};
+use device_key_types::{Binding, Clock as _, ProtectionClass, ProtectionPolicy, SignPayload};
 use device_key_verifier::attestation::{RootKind, TrustRoots};
-use rustls_pki_types::{CertificateDer, pem::PemObject as _};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::{
-    client::{Answer, Client, refusal},
-    server::{Server, limits},
-    store::{Store, on_both_stores},
-};
+use crate::client::{Answer, Client, refusal};
+use crate::server::{Server, limits};
+use crate::store::{Store, on_both_stores};
 
 const ACCOUNT: &str = "account-a";
 

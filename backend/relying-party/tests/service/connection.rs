@@ -1,18 +1,17 @@
 //! Tests of opening connections.
 
 use device_key_relying_party::ConnectionChallenge;
-use device_key_types::{Clock as _, SignPayload, payload::Connection};
+use device_key_types::payload::Connection;
+use device_key_types::{Clock as _, SignPayload};
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::{
-    client::refusal,
-    device::Device,
-    server::{ORIGIN, Server},
-    store::{Store, on_both_stores},
-};
+use crate::client::refusal;
+use crate::device::Device;
+use crate::server::{ORIGIN, Server};
+use crate::store::{Store, on_both_stores};
 
 on_both_stores! {
     a_proof_opens_a_connection

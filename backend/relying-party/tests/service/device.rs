@@ -1,15 +1,14 @@
 //! A device for the tests: a client with a key in software.
 
 use base64ct::{Base64, Encoding as _};
+use device_key_types::payload::{Connection, Enrollment, Target, device_identity_digest};
 use device_key_types::{
     DeviceKeyId, ProtectionClass, PublicKey, Sha256Digest, SignPayload, UnixTime,
-    payload::{Connection, Enrollment, Target, device_identity_digest},
 };
 use hyper::http::request::Builder;
-use p256::{
-    ecdsa::{Signature, SigningKey, signature::Signer as _},
-    pkcs8::EncodePublicKey as _,
-};
+use p256::ecdsa::signature::Signer as _;
+use p256::ecdsa::{Signature, SigningKey};
+use p256::pkcs8::EncodePublicKey as _;
 use serde_json::{Value, json};
 
 use crate::client::{Answer, Client, Socket};

@@ -1,18 +1,14 @@
 //! Tests of enrolling devices without attestation.
 
-use device_key_types::{
-    ProtectionClass, SignPayload,
-    payload::{Enrollment, Target},
-};
+use device_key_types::payload::{Enrollment, Target};
+use device_key_types::{ProtectionClass, SignPayload};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::{
-    client::refusal,
-    device::{Device, bytes},
-    server::{ORIGIN, Server},
-    store::{Store, on_both_stores},
-};
+use crate::client::refusal;
+use crate::device::{Device, bytes};
+use crate::server::{ORIGIN, Server};
+use crate::store::{Store, on_both_stores};
 
 on_both_stores! {
     a_device_is_enrolled_and_listed

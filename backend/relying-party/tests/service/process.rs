@@ -1,26 +1,23 @@
 //! Tests of the built program, which are killed and started again.
 
-use std::{
-    fs,
-    io::{BufRead as _, BufReader},
-    net::SocketAddr,
-    path::PathBuf,
-    process::{Child, Command, Stdio},
-    time::Duration,
-};
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use device_key_testing::{Postgres, Swtpm};
 use rustix::process::{Pid, Signal, kill_process};
-use rustls_pki_types::{CertificateDer, pem::PemObject as _};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::timeout;
 
-use crate::{
-    client::{Client, refusal},
-    device::Device,
-    server::{ORIGIN, PREFIX, accounts},
-};
+use crate::client::{Client, refusal};
+use crate::device::Device;
+use crate::server::{ORIGIN, PREFIX, accounts};
 
 /// The folder and store of a program, and how the program is started with them.
 struct Place {

@@ -5,18 +5,14 @@ use std::time::Duration;
 use device_key_relying_party::{AttestationPolicy, RelyingPartyLimits};
 use hyper::header::CONTENT_TYPE;
 use serde_json::{Value, json};
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-    time::timeout,
-};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
 
-use crate::{
-    client::{Answer, Client, refusal},
-    device::Device,
-    server::{Server, limits},
-    store::Store,
-};
+use crate::client::{Answer, Client, refusal};
+use crate::device::Device;
+use crate::server::{Server, limits};
+use crate::store::Store;
 
 const RESOURCES: [(&str, &str); 6] = [
     ("POST", "/enroll/challenge"),

@@ -8,12 +8,10 @@ use futures_util::SinkExt as _;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::{
-    client::Socket,
-    device::Device,
-    server::{Server, limits},
-    store::{Store, on_both_stores},
-};
+use crate::client::Socket;
+use crate::device::Device;
+use crate::server::{Server, limits};
+use crate::store::{Store, on_both_stores};
 
 on_both_stores! {
     every_process_closes_the_connections_of_a_revoked_device

@@ -1,6 +1,8 @@
 //! A server for the tests, which runs in the process of the test.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
 
 use device_key_relying_party::{
     AccountsFile, AttestationPolicy, Backend, Listening, Parts, Registry, RelyingParty,
@@ -11,7 +13,8 @@ use device_key_types::{Clock as _, OsRandom, Sha256Digest, SystemClock};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::{client::Client, store::Store};
+use crate::client::Client;
+use crate::store::Store;
 
 pub(crate) const PREFIX: &str = "/wham";
 /// The origin that clients of every test server sign, whatever the server's port is.

@@ -11,12 +11,12 @@ use webpki::{
     ExpirationPolicy, KeyUsage, RevocationCheckDepth, RevocationOptions, RevocationOptionsBuilder,
     UnknownStatusPolicy, VerifiedPath,
 };
-use x509_cert::{Certificate, der::Decode as _, ext::pkix};
+use x509_cert::Certificate;
+use x509_cert::der::Decode as _;
+use x509_cert::ext::pkix;
 
-use super::{
-    error::CertificateError,
-    trust_roots::{RevocationPolicy, RootKind, TrustRoots},
-};
+use super::error::CertificateError;
+use super::trust_roots::{RevocationPolicy, RootKind, TrustRoots};
 
 /// `tcg-kp-EKCertificate`, 2.23.133.8.1, as the content of a DER object identifier (TCG "EK
 /// Credential Profile for TPM Family 2.0", section "Extended Key Usage").

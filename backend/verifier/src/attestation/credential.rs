@@ -1,24 +1,20 @@
 //! `TPM2_MakeCredential` in software (TPM 2.0 Library, Part 1, section "Credential Protection";
 //! Part 3, section "`TPM2_MakeCredential`").
 
-use aws_lc_rs::{
-    agreement::{self, ECDH_P256, ECDH_P384, PrivateKey, UnparsedPublicKey},
-    cipher::{AES_128, AES_256, EncryptionContext, StreamingEncryptingKey, UnboundCipherKey},
-    error::Unspecified,
-    iv::FixedLength,
-    rsa::{
-        OAEP_SHA256_MGF1SHA256, OaepPublicEncryptingKey, PublicEncryptingKey, PublicKeyComponents,
-    },
+use aws_lc_rs::agreement::{self, ECDH_P256, ECDH_P384, PrivateKey, UnparsedPublicKey};
+use aws_lc_rs::cipher::{
+    AES_128, AES_256, EncryptionContext, StreamingEncryptingKey, UnboundCipherKey,
 };
-use device_key_tpm2::{
-    EndorsementKey, EndorsementPublic, HashAlgorithm, Name,
-    kdf::{kdfa, kdfe},
-    marshal::{MarshalError, Writer},
+use aws_lc_rs::error::Unspecified;
+use aws_lc_rs::iv::FixedLength;
+use aws_lc_rs::rsa::{
+    OAEP_SHA256_MGF1SHA256, OaepPublicEncryptingKey, PublicEncryptingKey, PublicKeyComponents,
 };
-use device_key_types::{
-    RandomSource, RandomUnavailable,
-    attestation::{Credential, InvalidEvidence},
-};
+use device_key_tpm2::kdf::{kdfa, kdfe};
+use device_key_tpm2::marshal::{MarshalError, Writer};
+use device_key_tpm2::{EndorsementKey, EndorsementPublic, HashAlgorithm, Name};
+use device_key_types::attestation::{Credential, InvalidEvidence};
+use device_key_types::{RandomSource, RandomUnavailable};
 use zeroize::Zeroizing;
 
 /// The length of a credential's secret in bytes. A secret can be as long as a digest of the

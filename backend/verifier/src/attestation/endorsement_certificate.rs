@@ -2,14 +2,14 @@
 //! section "EK Certificate". The path to a root is checked in `certificate_path`.
 
 use device_key_tpm2::{EndorsementKey, EndorsementPublic};
-use x509_cert::{
-    Certificate,
-    der::{Decode as _, Reader as _, SliceReader, asn1::ObjectIdentifier},
-    ext::pkix::{ExtendedKeyUsage, KeyUsage, SubjectAltName},
-    spki::SubjectPublicKeyInfoOwned,
-};
+use x509_cert::Certificate;
+use x509_cert::der::asn1::ObjectIdentifier;
+use x509_cert::der::{Decode as _, Reader as _, SliceReader};
+use x509_cert::ext::pkix::{ExtendedKeyUsage, KeyUsage, SubjectAltName};
+use x509_cert::spki::SubjectPublicKeyInfoOwned;
 
-use super::{error::CertificateError, tpm_attributes::TpmAttributes};
+use super::error::CertificateError;
+use super::tpm_attributes::TpmAttributes;
 
 /// `tcg-kp-EKCertificate` (TCG "EK Credential Profile", section "Extended Key Usage").
 const EK_CERTIFICATE_PURPOSE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.23.133.8.1");

@@ -1,18 +1,14 @@
 //! Verifies the endorsement key and its certificate, which identify the TPM.
 
 use device_key_tpm2::{EndorsementPublic, EndorsementTemplate};
-use device_key_types::{
-    UnixTime,
-    attestation::{EndorsementKeyKind, Identity, TpmBytes},
-};
+use device_key_types::UnixTime;
+use device_key_types::attestation::{EndorsementKeyKind, Identity, TpmBytes};
 
-use super::{
-    certificate_path,
-    endorsement_certificate::{self, EndorsementCertificate},
-    error::AttestationError,
-    tpm_attributes::TpmAttributes,
-    trust_roots::{RootKind, TrustRoots},
-};
+use super::certificate_path;
+use super::endorsement_certificate::{self, EndorsementCertificate};
+use super::error::AttestationError;
+use super::tpm_attributes::TpmAttributes;
+use super::trust_roots::{RootKind, TrustRoots};
 
 /// The most certificates that are accepted: the certificate of the endorsement key, and the chain
 /// that a TPM stores in the NV indices 0x01C00100 to 0x01C001FF (TCG "EK Credential Profile",

@@ -4,21 +4,18 @@ use std::fmt;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use device_key_tpm2::{Attested, CreationData, EndorsementPublic, Handle, HashAlgorithm, Name};
+use device_key_types::attestation::{Activation, Claim, Credential, Identity};
 use device_key_types::{
-    FieldError, ProtectionClass, RandomSource, Sha256Digest, UnixTime,
-    attestation::{Activation, Claim, Credential, Identity},
-    check_expiry, payload,
+    FieldError, ProtectionClass, RandomSource, Sha256Digest, UnixTime, check_expiry, payload,
 };
 
-use super::{
-    credential::{CredentialError, SECRET_BYTES, make_credential},
-    endorsement_key::{self, CertifiedKey},
-    error::{AttestationError, StatementError, TpmStatement},
-    statement::SignedStatement,
-    tpm_keys::{self, AttestationKey},
-    trust_roots::TrustRoots,
-    verified_key::{TpmDescription, VerifiedKey, VerifiedKind},
-};
+use super::credential::{CredentialError, SECRET_BYTES, make_credential};
+use super::endorsement_key::{self, CertifiedKey};
+use super::error::{AttestationError, StatementError, TpmStatement};
+use super::statement::SignedStatement;
+use super::tpm_keys::{self, AttestationKey};
+use super::trust_roots::TrustRoots;
+use super::verified_key::{TpmDescription, VerifiedKey, VerifiedKind};
 
 /// A TPM that a root vouches for, and the keys that the client claims are in the TPM. Only
 /// [`VerifiedIdentity::verify_activation`] proves that they are. Only [`verify_identity`] creates

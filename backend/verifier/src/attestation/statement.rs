@@ -1,12 +1,11 @@
 //! Verifies the statements about a TPM's objects that the TPM's attestation key signs.
 
 use device_key_tpm2::{Attest, EcdsaSignature};
-use device_key_types::{Sha256Digest, Signature, attestation::TpmBytes};
+use device_key_types::attestation::TpmBytes;
+use device_key_types::{Sha256Digest, Signature};
 
-use super::{
-    error::{AttestationError, StatementError, TpmStatement},
-    tpm_keys::AttestationKey,
-};
+use super::error::{AttestationError, StatementError, TpmStatement};
+use super::tpm_keys::AttestationKey;
 
 /// A statement as the client sent it.
 pub(super) struct SignedStatement<'a> {

@@ -1,10 +1,10 @@
 //! Reads what an endorsement certificate says about its TPM.
 
-use x509_cert::{
-    attr::AttributeTypeAndValue,
-    der::{Tag, Tagged as _, asn1::ObjectIdentifier},
-    ext::pkix::{SubjectAltName, name::GeneralName},
-};
+use x509_cert::attr::AttributeTypeAndValue;
+use x509_cert::der::asn1::ObjectIdentifier;
+use x509_cert::der::{Tag, Tagged as _};
+use x509_cert::ext::pkix::SubjectAltName;
+use x509_cert::ext::pkix::name::GeneralName;
 
 use super::error::CertificateError;
 

@@ -4,7 +4,8 @@ use std::fmt;
 
 use device_key_types::attestation::Claim;
 
-use super::{tpm_attributes::TpmAttributes, trust_roots::RootKind};
+use super::tpm_attributes::TpmAttributes;
+use super::trust_roots::RootKind;
 
 /// What protects a key, as far as the backend could verify it. The verifier does not decide whether
 /// the kind is good enough; which kinds a backend accepts is the backend's policy.

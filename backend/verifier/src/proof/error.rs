@@ -1,6 +1,7 @@
 //! Why a proof is refused.
 
-use device_key_types::{Field, FieldError, InvalidPublicKey, InvalidSignature, payload::Statement};
+use device_key_types::payload::Statement;
+use device_key_types::{Field, FieldError, InvalidPublicKey, InvalidSignature};
 
 /// Why a proof was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

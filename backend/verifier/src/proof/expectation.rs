@@ -3,10 +3,8 @@
 //!
 //! The signer knows every value that is compared, so the comparisons need not take constant time.
 
-use device_key_types::{
-    Field, FieldError, UnixTime, check_expiry,
-    payload::{Connection, Enrollment, Target},
-};
+use device_key_types::payload::{Connection, Enrollment, Target};
+use device_key_types::{Field, FieldError, UnixTime, check_expiry};
 
 use super::error::ProofError;
 

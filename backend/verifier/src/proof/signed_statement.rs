@@ -2,10 +2,8 @@
 
 use std::borrow::Cow;
 
-use device_key_types::{
-    payload::{Draft, SIGNING_DOMAIN, SignPayload, SyntaxOnly},
-    strict_json::{self, Object},
-};
+use device_key_types::payload::{Draft, SIGNING_DOMAIN, SignPayload, SyntaxOnly};
+use device_key_types::strict_json::{self, Object};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 

@@ -1,15 +1,14 @@
 //! Tests of the second round trip. For each check, exactly one part of the evidence is wrong.
 
 use device_key_testing::samples::NOW;
-use device_key_types::{Sha256Digest, attestation::EndorsementKeyKind};
+use device_key_types::Sha256Digest;
+use device_key_types::attestation::EndorsementKeyKind;
 use device_key_verifier::attestation::{
     AttestationError, RootKind, StatementError, TpmStatement, VerifiedKind, verify_identity,
 };
 
-use crate::{
-    software_tpm::{Evidence, FIRMWARE, SECRET, SigningKey, SoftwareTpm, bytes},
-    tpm_structures::{self as tpm, CREATION, ENDORSEMENT},
-};
+use crate::software_tpm::{Evidence, FIRMWARE, SECRET, SigningKey, SoftwareTpm, bytes};
+use crate::tpm_structures::{self as tpm, CREATION, ENDORSEMENT};
 
 fn refused(change: impl FnOnce(&mut Evidence)) -> AttestationError {
     SoftwareTpm::p256().attest(change).unwrap_err()

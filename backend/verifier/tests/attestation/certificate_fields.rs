@@ -3,15 +3,13 @@
 use device_key_types::attestation::EndorsementKeyKind;
 use device_key_verifier::attestation::{AttestationError, CertificateError};
 
-use crate::{
-    authority::{
-        ATTRIBUTES, BASIC_CONSTRAINTS, CERTIFICATE_SIGN, Certificate, EK_CERTIFICATE,
-        EXTENDED_KEY_USAGE, KEY_AGREEMENT, KEY_ENCIPHERMENT, KEY_USAGE, SUBJECT_ALT_NAME,
-        directory_name, tpm_name,
-    },
-    der,
-    software_tpm::SoftwareTpm,
+use crate::authority::{
+    ATTRIBUTES, BASIC_CONSTRAINTS, CERTIFICATE_SIGN, Certificate, EK_CERTIFICATE,
+    EXTENDED_KEY_USAGE, KEY_AGREEMENT, KEY_ENCIPHERMENT, KEY_USAGE, SUBJECT_ALT_NAME,
+    directory_name, tpm_name,
 };
+use crate::der;
+use crate::software_tpm::SoftwareTpm;
 
 /// Changes a certificate of this kind of key, lets the root issue it, and verifies it.
 fn verify_for(

@@ -1,19 +1,18 @@
 //! Tests of the path from an endorsement certificate to a root. In each test one link is wrong.
 
 use device_key_testing::samples::NOW;
-use device_key_types::{UnixTime, attestation::Claim};
+use device_key_types::UnixTime;
+use device_key_types::attestation::Claim;
 use device_key_verifier::attestation::{
     AttestationError, CertificateError, RootKind, TrustRoots, verify_identity,
 };
 
-use crate::{
-    authority::{
-        Authority, BASIC_CONSTRAINTS, BOTH_SIGN, CERTIFICATE_SIGN, Certificate, EK_CERTIFICATE,
-        EXTENDED_KEY_USAGE, KEY_AGREEMENT, KEY_USAGE,
-    },
-    der,
-    software_tpm::SoftwareTpm,
+use crate::authority::{
+    Authority, BASIC_CONSTRAINTS, BOTH_SIGN, CERTIFICATE_SIGN, Certificate, EK_CERTIFICATE,
+    EXTENDED_KEY_USAGE, KEY_AGREEMENT, KEY_USAGE,
 };
+use crate::der;
+use crate::software_tpm::SoftwareTpm;
 
 /// A path: a root, an intermediate, and the certificate of a TPM's key below the intermediate.
 struct Path {

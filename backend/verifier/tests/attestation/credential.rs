@@ -2,16 +2,12 @@
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use device_key_types::{
-    RandomSource, RandomUnavailable,
-    attestation::{Credential, EndorsementKeyKind},
-};
+use device_key_types::attestation::{Credential, EndorsementKeyKind};
+use device_key_types::{RandomSource, RandomUnavailable};
 use device_key_verifier::attestation::{CredentialError, EndorsementPublic, Name, make_credential};
 
-use crate::{
-    software_tpm::{EndorsementKey, SECRET},
-    tpm_structures as tpm,
-};
+use crate::software_tpm::{EndorsementKey, SECRET};
+use crate::tpm_structures as tpm;
 
 /// A source of randomness that always returns this byte.
 struct Constant(u8);

@@ -1,10 +1,8 @@
 //! Tests of the first round trip. For each check, exactly one part of the evidence is wrong.
 
 use device_key_testing::samples::NOW;
-use device_key_types::{
-    Field, FieldError, ProtectionClass, Reason,
-    attestation::{Claim, EndorsementKeyKind, Identity, TpmBytes},
-};
+use device_key_types::attestation::{Claim, EndorsementKeyKind, Identity, TpmBytes};
+use device_key_types::{Field, FieldError, ProtectionClass, Reason};
 use device_key_verifier::attestation::{
     AttestationError, CertificateError, MAX_CERTIFICATES, RootKind, StatementError, TpmStatement,
     verify_identity,
@@ -12,11 +10,9 @@ use device_key_verifier::attestation::{
 use proptest::prelude::*;
 use sha2::{Digest as _, Sha256};
 
-use crate::{
-    software_tpm::{Evidence, SigningKey, SoftwareTpm, bytes},
-    tpm_structures::{
-        self as tpm, CERTIFY, DECRYPT, DEVICE_KEY, ENDORSEMENT, RESTRICTED, SIGN, sized,
-    },
+use crate::software_tpm::{Evidence, SigningKey, SoftwareTpm, bytes};
+use crate::tpm_structures::{
+    self as tpm, CERTIFY, DECRYPT, DEVICE_KEY, ENDORSEMENT, RESTRICTED, SIGN, sized,
 };
 
 /// Changes the evidence before the TPM signs it, and returns the error.

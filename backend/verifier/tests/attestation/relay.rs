@@ -1,10 +1,8 @@
 //! Tests of a relay: an allowed backend passes another backend's challenge on to the device.
 
 use device_key_testing::samples::{self, NOW};
-use device_key_types::{
-    Binding, DeviceKeyId, Sha256Digest,
-    attestation::{Challenge, Claim},
-};
+use device_key_types::attestation::{Challenge, Claim};
+use device_key_types::{Binding, DeviceKeyId, Sha256Digest};
 use device_key_verifier::attestation::{
     AttestationError, RootKind, StatementError, TpmStatement, verify_identity,
 };

@@ -5,10 +5,8 @@ use device_key_verifier::attestation::{
     AttestationError, CertificateError, RevocationPolicy, RootKind, verify_identity,
 };
 
-use crate::{
-    authority::{Authority, CERTIFICATE_SIGN, Certificate, KEY_AGREEMENT, KEY_USAGE},
-    software_tpm::SoftwareTpm,
-};
+use crate::authority::{Authority, CERTIFICATE_SIGN, Certificate, KEY_AGREEMENT, KEY_USAGE};
+use crate::software_tpm::SoftwareTpm;
 
 const LEAF: u8 = 7;
 const INTERMEDIATE: u8 = 8;

@@ -1,29 +1,25 @@
 //! A TPM in software, and a backend that talks to it. A test can change what the TPM says, before
 //! the TPM signs it or after.
 
-use aws_lc_rs::{
-    agreement::{self, ECDH_P256, ECDH_P384, PrivateKey},
-    encoding::AsDer as _,
-    rand::SystemRandom,
-    rsa::{KeySize, PrivateDecryptingKey},
-    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _},
-};
+use aws_lc_rs::agreement::{self, ECDH_P256, ECDH_P384, PrivateKey};
+use aws_lc_rs::encoding::AsDer as _;
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::{KeySize, PrivateDecryptingKey};
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
 use device_key_testing::samples::{self, NOW};
-use device_key_types::{
-    DeviceKeyId, ProtectionClass, PublicKey, Sha256Digest,
-    attestation::{ActivatedSecret, Activation, Claim, EndorsementKeyKind, Identity, TpmBytes},
+use device_key_types::attestation::{
+    ActivatedSecret, Activation, Claim, EndorsementKeyKind, Identity, TpmBytes,
 };
+use device_key_types::{DeviceKeyId, ProtectionClass, PublicKey, Sha256Digest};
 use device_key_verifier::attestation::{
     AttestationError, RootKind, TrustRoots, VerifiedIdentity, VerifiedKey, verify_identity,
 };
 use sha2::{Digest as _, Sha256};
 
-use crate::{
-    authority::{Authority, Certificate, KEY_AGREEMENT, KEY_ENCIPHERMENT},
-    der,
-    tpm_structures::{
-        self as tpm, Area, CERTIFY, CREATION, DEVICE_KEY, ENDORSEMENT, RESTRICTED, sized,
-    },
+use crate::authority::{Authority, Certificate, KEY_AGREEMENT, KEY_ENCIPHERMENT};
+use crate::der;
+use crate::tpm_structures::{
+    self as tpm, Area, CERTIFY, CREATION, DEVICE_KEY, ENDORSEMENT, RESTRICTED, sized,
 };
 
 pub(crate) const SECRET: [u8; 32] = [0x5a; 32];

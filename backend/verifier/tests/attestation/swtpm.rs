@@ -1,11 +1,9 @@
 //! Tests with a real swtpm, whose certificates another program issued. tpm2-tools checks the
 //! credentials independently.
 
-use std::{
-    fs,
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
 
 use base64ct::{Base64, Encoding as _};
 use device_key_testing::{Swtpm, samples};
@@ -13,19 +11,17 @@ use device_key_tpm2::{
     AuthValue, AuthorizedObject, EccP256Public, EccP256Template, EndorsementAuthorization,
     EndorsementTemplate, Hierarchy, Primary, Tpm, TpmAddress, storage_key,
 };
-use device_key_types::{
-    DeviceKeyId, OsRandom, ProtectionClass, PublicKey, Sha256Digest, UnixTime,
-    attestation::{ActivatedSecret, Activation, Claim, EndorsementKeyKind, Identity},
+use device_key_types::attestation::{
+    ActivatedSecret, Activation, Claim, EndorsementKeyKind, Identity,
 };
+use device_key_types::{DeviceKeyId, OsRandom, ProtectionClass, PublicKey, Sha256Digest, UnixTime};
 use device_key_verifier::attestation::{
     CertificateError, Credential, EndorsementPublic, Name, RevocationPolicy, RootKind, TrustRoots,
     make_credential, verify_identity,
 };
 
-use crate::{
-    software_tpm::{SECRET, bytes},
-    tpm_structures::sized,
-};
+use crate::software_tpm::{SECRET, bytes};
+use crate::tpm_structures::sized;
 
 /// A time within the validity of swtpm's certificates, which are valid from now to the year 9999.
 const NOW: UnixTime = UnixTime::from_seconds(4_000_000_000);

@@ -1,9 +1,9 @@
 //! Tests that compare the signed statement with the expected statement.
 
 use device_key_testing::samples::{self, NOW};
+use device_key_types::payload::{Connection, Enrollment, Statement};
 use device_key_types::{
     Field, FieldError, InvalidPublicKey, MAX_LIFETIME_SECONDS, Reason, Sha256Digest,
-    payload::{Connection, Enrollment, Statement},
 };
 use device_key_verifier::ProofError;
 

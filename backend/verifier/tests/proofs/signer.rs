@@ -1,14 +1,10 @@
 //! A device key in software, which signs for the tests.
 
-use aws_lc_rs::{
-    encoding::AsDer as _,
-    rand::SystemRandom,
-    signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _},
-};
-use device_key_types::{
-    SignPayload, UnixTime,
-    payload::{Connection, Enrollment},
-};
+use aws_lc_rs::encoding::AsDer as _;
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _};
+use device_key_types::payload::{Connection, Enrollment};
+use device_key_types::{SignPayload, UnixTime};
 use device_key_verifier::{
     Proof, ProofError, ProofKey, VerifiedConnection, VerifiedEnrollment, verify_connection,
     verify_enrollment,

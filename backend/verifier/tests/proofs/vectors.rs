@@ -1,14 +1,10 @@
 //! Tests with the payload vectors that all implementations share.
 
 use base64ct::{Base64, Encoding as _};
-use device_key_testing::{
-    samples,
-    vectors::{self, Expectation, PayloadVector, RefusedVector},
-};
-use device_key_types::{
-    Field, FieldError, Reason, SignPayload, UnixTime,
-    payload::{Draft, MalformedDraft, SIGNING_DOMAIN, Statement, SyntaxOnly},
-};
+use device_key_testing::samples;
+use device_key_testing::vectors::{self, Expectation, PayloadVector, RefusedVector};
+use device_key_types::payload::{Draft, MalformedDraft, SIGNING_DOMAIN, Statement, SyntaxOnly};
+use device_key_types::{Field, FieldError, Reason, SignPayload, UnixTime};
 use device_key_verifier::ProofError;
 use serde_json::json;
 

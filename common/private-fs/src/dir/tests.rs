@@ -1,14 +1,10 @@
 //! Tests of private folders.
 
-use std::{
-    fs::{self, Permissions},
-    os::unix::{
-        ffi::OsStrExt,
-        fs::{MetadataExt, PermissionsExt, chown, symlink},
-        process::CommandExt,
-    },
-    process::Command,
-};
+use std::fs::{self, Permissions};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 
 use rustix::process::umask;
 use tempfile::tempdir;

@@ -1,18 +1,13 @@
 //! Tests of files in a private folder.
 
-use std::{
-    env,
-    fs::{self, Permissions, hard_link},
-    os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink},
-    process::Command,
-    sync::Barrier,
-    thread,
-};
+use std::fs::{self, Permissions, hard_link};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
+use std::process::Command;
+use std::sync::Barrier;
+use std::{env, thread};
 
-use rustix::{
-    fs::{CWD, FileType, FlockOperation, fcntl_lock, mknodat},
-    process::geteuid,
-};
+use rustix::fs::{CWD, FileType, FlockOperation, fcntl_lock, mknodat};
+use rustix::process::geteuid;
 use tempfile::{TempDir, tempdir};
 
 use super::*;

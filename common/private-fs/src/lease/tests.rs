@@ -1,16 +1,12 @@
 //! Tests of leases.
 
-use std::{
-    fs::{self, Permissions},
-    io::{BufRead, BufReader, Read},
-    os::unix::{
-        fs::{PermissionsExt, symlink},
-        process::ExitStatusExt,
-    },
-    process::Stdio,
-    sync::atomic::{AtomicUsize, Ordering},
-    thread,
-};
+use std::fs::{self, Permissions};
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::process::ExitStatusExt;
+use std::process::Stdio;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 use tempfile::{TempDir, tempdir};
 

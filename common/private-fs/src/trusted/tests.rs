@@ -1,9 +1,7 @@
 //! Tests of the trust rules that the callers of this crate do not test themselves.
 
-use std::{
-    fs::{self, Permissions},
-    os::unix::fs::{PermissionsExt as _, symlink},
-};
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 
 use rustix::process::geteuid;
 use tempfile::tempdir;

@@ -5,10 +5,10 @@ use base64ct::{Base64, Encoding as _};
 use serde::Serialize;
 
 use super::Challenge;
+use crate::payload::{Statement, UnserializableError};
 use crate::{
     AccountUserId, ChallengeId, ClientId, DeviceKeyId, Nonce, Origin, ProtectionClass, PublicKey,
     Sha256Digest, TargetPath, UnixTime,
-    payload::{Statement, UnserializableError},
 };
 
 /// The domain of the statement with which an attestation key shows in which TPM it was made.

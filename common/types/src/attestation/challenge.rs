@@ -1,11 +1,9 @@
 //! The parsed challenge of a backend for an attestation.
 
 use super::Draft;
-use crate::{
-    AccountUserId, ChallengeId, ClientId, Field, FieldError, Nonce, UnixTime,
-    field::InField as _,
-    payload::{Statement, StatementPolicy, Target},
-};
+use crate::field::InField as _;
+use crate::payload::{Statement, StatementPolicy, Target};
+use crate::{AccountUserId, ChallengeId, ClientId, Field, FieldError, Nonce, UnixTime};
 
 /// "Show that the key which answers this enrollment lives in a TPM."
 ///

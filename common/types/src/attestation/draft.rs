@@ -5,11 +5,9 @@ use std::fmt;
 use serde::Deserialize;
 
 use super::Challenge;
-use crate::{
-    FieldError, UnixTime,
-    payload::{MalformedDraft, StatementPolicy},
-    strict_json::Object,
-};
+use crate::payload::{MalformedDraft, StatementPolicy};
+use crate::strict_json::Object;
+use crate::{FieldError, UnixTime};
 
 #[derive(Clone, Copy, Deserialize)]
 enum Type {

@@ -1,9 +1,11 @@
 //! The evidence of an attestation, as both sides of the wire use it.
 
-use std::{fmt, str::FromStr};
+use std::fmt;
+use std::str::FromStr;
 
 use base64ct::{Base64, Encoding as _};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
 
 use crate::{Sha256Digest, UnknownName};

@@ -5,10 +5,10 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::payload::{Statement, StatementPolicy};
 use crate::{
     DeviceKeyId, Field, FieldError, Origin, ProtectionClass, PublicKey, Reason, Sha256Digest,
     TargetPath, UnixTime,
-    payload::{Statement, StatementPolicy},
 };
 
 /// Allows one path, up to a time.

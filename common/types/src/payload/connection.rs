@@ -1,9 +1,9 @@
 //! The parsed statement that opens a connection.
 
 use super::{ConnectionDraft, Statement, StatementPolicy, Target};
+use crate::field::InField as _;
 use crate::{
     AccountUserId, ClientId, Field, FieldError, Nonce, Reason, SessionId, Sha256Digest, UnixTime,
-    field::InField as _,
 };
 
 /// The one scope of a controller's connection.

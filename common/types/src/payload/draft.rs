@@ -5,7 +5,8 @@ use std::fmt;
 use serde::Deserialize;
 
 use super::{Connection, Enrollment, SignPayload, StatementPolicy};
-use crate::{FieldError, UnixTime, strict_json::Object};
+use crate::strict_json::Object;
+use crate::{FieldError, UnixTime};
 
 /// A payload as it arrived. The members and their JSON types are right, but their texts are not
 /// checked.

@@ -1,9 +1,9 @@
 //! The parsed statement that enrolls a device.
 
 use super::{EnrollmentDraft, Statement, StatementPolicy, Target};
+use crate::field::InField as _;
 use crate::{
     AccountUserId, ChallengeId, ClientId, Field, FieldError, Nonce, Sha256Digest, UnixTime,
-    field::InField as _,
 };
 
 /// "Enroll this device." This statement answers a backend's challenge with the identity of the key.

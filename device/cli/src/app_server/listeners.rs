@@ -1,4 +1,6 @@
-use std::{env, fmt, net::SocketAddr, path::Path};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::{env, fmt};
 
 use device_key_config::{ListenAddress, ServiceMode};
 use device_key_server::{
@@ -9,10 +11,8 @@ use device_key_types::UnixSocketPath;
 use listenfd::ListenFd;
 use tracing::{error, info};
 
-use crate::{
-    exit::{Exit, Failure},
-    settings::Settings,
-};
+use crate::exit::{Exit, Failure};
+use crate::settings::Settings;
 
 /// Where the service listens: the sockets that it was started with, and those it was told to make.
 pub(super) struct Listeners {

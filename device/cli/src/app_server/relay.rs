@@ -3,10 +3,8 @@
 use device_key_client::{ServiceSocket, relay_stdio};
 use device_key_types::UnixSocketPath;
 
-use crate::{
-    client::failure_of,
-    exit::{Exit, Failure},
-};
+use crate::client::failure_of;
+use crate::exit::{Exit, Failure};
 
 /// Relays standard input and output to the service's socket. No other socket is tried.
 pub(super) fn run(socket: &UnixSocketPath, service_uid: Option<u32>) -> Result<Exit, Failure> {

@@ -1,15 +1,15 @@
 //! Arguments of the commands that use keys.
 
-use std::{path::PathBuf, str::FromStr, time::Duration};
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
 
-use clap::{
-    ArgMatches, Args, Subcommand, ValueEnum,
-    builder::{PossibleValuesParser, RangedU64ValueParser, TypedValueParser},
-    parser::ValueSource,
-};
+use clap::builder::{PossibleValuesParser, RangedU64ValueParser, TypedValueParser};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, Subcommand, ValueEnum};
+use device_key_types::attestation::EndorsementKeyKind;
 use device_key_types::{
     AccountUserId, ClientId, DeviceKeyId, ProtectionPolicy, Reason, UnixSocketPath,
-    attestation::EndorsementKeyKind,
 };
 
 use super::PlatformArguments;

@@ -1,6 +1,8 @@
 //! What to tell people when a request has no result.
 
-use std::{error::Error as _, io, path::Path};
+use std::error::Error as _;
+use std::io;
+use std::path::Path;
 
 use device_key_client::{ClientError, ErrorData, ErrorObject};
 use device_key_types::ErrorChain;

@@ -4,12 +4,16 @@ use std::io;
 
 use anstream::{AutoStream, ColorChoice};
 use device_key_server::{AppServer, Methods, ServerDescription};
-use tokio::{io::DuplexStream, task::JoinHandle};
-use tracing_subscriber::{EnvFilter, filter::LevelFilter};
+use tokio::io::DuplexStream;
+use tokio::task::JoinHandle;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
-use crate::{
-    app_server::sweep, args::PlatformArguments, compose, exit::Failure, home, settings::Settings,
-};
+use crate::app_server::sweep;
+use crate::args::PlatformArguments;
+use crate::exit::Failure;
+use crate::settings::Settings;
+use crate::{compose, home};
 
 /// What runs beside the connection to an app-server in this process.
 pub(super) struct InProcess {

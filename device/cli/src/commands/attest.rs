@@ -6,12 +6,10 @@ use device_key_client::attestation::{ActivateParams, IdentityParams};
 use device_key_types::attestation::Credential;
 
 use super::{Shown, json_file};
-use crate::{
-    args::AttestArguments,
-    client::Client,
-    exit::{Exit, Failure},
-    table,
-};
+use crate::args::AttestArguments;
+use crate::client::Client;
+use crate::exit::{Exit, Failure};
+use crate::table;
 
 /// `device/key/attestation/identity`, or with a credential `device/key/attestation/activate`
 pub(super) fn run(arguments: &AttestArguments) -> Result<Shown, Failure> {

@@ -3,7 +3,9 @@
 use device_key_client::key::CreateParams;
 
 use super::{Shown, key};
-use crate::{args::CreateArguments, client::Client, exit::Failure};
+use crate::args::CreateArguments;
+use crate::client::Client;
+use crate::exit::Failure;
 
 /// `device/key/create`
 pub(super) fn run(arguments: &CreateArguments) -> Result<Shown, Failure> {

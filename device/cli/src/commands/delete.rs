@@ -3,7 +3,9 @@
 use device_key_client::lifecycle::DeleteParams;
 
 use super::Shown;
-use crate::{args::KeyArguments, client::Client, exit::Failure};
+use crate::args::KeyArguments;
+use crate::client::Client;
+use crate::exit::Failure;
 
 /// `device/key/delete`
 pub(super) fn run(arguments: &KeyArguments) -> Result<Shown, Failure> {

@@ -1,8 +1,6 @@
-use std::{
-    fs::File,
-    io::{self, Read},
-    path::Path,
-};
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
 
 use device_key_types::strict_json;
 use serde_json::value::RawValue;

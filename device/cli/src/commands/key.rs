@@ -1,7 +1,8 @@
 //! How `create` and `public` show a key.
 
 use base64ct::{Base64, Encoding as _};
-use device_key_client::{Received, key::KeyResult};
+use device_key_client::Received;
+use device_key_client::key::KeyResult;
 
 use super::Shown;
 use crate::table;

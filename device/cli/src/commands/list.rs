@@ -1,12 +1,13 @@
 //! `device-key list`: lists the keys of this user.
 
-use device_key_client::{
-    Received,
-    lifecycle::{ListParams, ListResult, ListedKey},
-};
+use device_key_client::Received;
+use device_key_client::lifecycle::{ListParams, ListResult, ListedKey};
 
 use super::{Shown, calendar};
-use crate::{args::ListArguments, client::Client, exit::Failure, table};
+use crate::args::ListArguments;
+use crate::client::Client;
+use crate::exit::Failure;
+use crate::table;
 
 /// `device/key/list`: the page that was asked for, otherwise all pages.
 pub(super) fn run(arguments: &ListArguments) -> Result<Shown, Failure> {

@@ -3,7 +3,10 @@
 use device_key_client::initialize::ProviderInfo;
 
 use super::Shown;
-use crate::{args::ProvidersArguments, client::Client, exit::Failure, table};
+use crate::args::ProvidersArguments;
+use crate::client::Client;
+use crate::exit::Failure;
+use crate::table;
 
 /// `device/key/providers`
 pub(super) fn run(arguments: &ProvidersArguments) -> Result<Shown, Failure> {

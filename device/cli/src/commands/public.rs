@@ -3,7 +3,9 @@
 use device_key_client::key::PublicParams;
 
 use super::{Shown, key};
-use crate::{args::KeyArguments, client::Client, exit::Failure};
+use crate::args::KeyArguments;
+use crate::client::Client;
+use crate::exit::Failure;
 
 /// `device/key/public`
 pub(super) fn run(arguments: &KeyArguments) -> Result<Shown, Failure> {

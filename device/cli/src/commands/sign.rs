@@ -4,7 +4,10 @@ use base64ct::{Base64, Encoding as _};
 use device_key_client::key::SignParams;
 
 use super::{Shown, json_file};
-use crate::{args::SignArguments, client::Client, exit::Failure, table};
+use crate::args::SignArguments;
+use crate::client::Client;
+use crate::exit::Failure;
+use crate::table;
 
 /// `device/key/sign`
 pub(super) fn run(arguments: &SignArguments) -> Result<Shown, Failure> {

@@ -1,6 +1,8 @@
 //! Signatures verified by the `openssl` command.
 
-use std::{fs, path::Path, process::Command};
+use std::fs;
+use std::path::Path;
+use std::process::Command;
 
 use crate::exit::Failure;
 

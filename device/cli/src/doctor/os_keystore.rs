@@ -4,7 +4,9 @@ use device_key_private_fs::PrivateDir;
 use device_key_provider_os::{ConditionReport, OsProvider, Outcome};
 
 use super::Check;
-use crate::{hardening, report::Verdict, settings::Settings};
+use crate::hardening;
+use crate::report::Verdict;
+use crate::settings::Settings;
 
 /// Hardens this process as the service does its own, so that its conditions can be looked at.
 pub(super) fn hardened(settings: &Settings, home: &PrivateDir) -> Check {

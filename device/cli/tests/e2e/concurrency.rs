@@ -1,14 +1,14 @@
 //! Several app-servers on one home and one TPM.
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    thread,
-};
+use std::collections::{BTreeSet, HashMap};
+use std::thread;
 
 use device_key_testing::Swtpm;
 use serde_json::json;
 
-use crate::{home::Home, proof::Key, server::Server};
+use crate::home::Home;
+use crate::proof::Key;
+use crate::server::Server;
 
 const CREATES: usize = 15;
 const SIGNATURES_EACH: usize = 4;

@@ -5,11 +5,9 @@ use std::path::Path;
 use device_key_testing::Swtpm;
 use serde_json::Value;
 
-use crate::{
-    home::Home,
-    program::{ABSENT, device_key, run},
-    server::Server,
-};
+use crate::home::Home;
+use crate::program::{ABSENT, device_key, run};
+use crate::server::Server;
 
 const WRONG_USAGE: Option<i32> = Some(2);
 

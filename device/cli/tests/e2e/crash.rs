@@ -1,15 +1,13 @@
 //! A process killed between any two steps of a creation or a deletion, and one that is in the middle
 //! of a creation.
 
-use std::{
-    collections::BTreeSet,
-    env,
-    io::{BufRead as _, BufReader, Write as _, stderr, stdin},
-    os::unix::process::ExitStatusExt as _,
-    path::Path,
-    process::{Command, Stdio},
-    sync::Arc,
-};
+use std::collections::BTreeSet;
+use std::env;
+use std::io::{BufRead as _, BufReader, Write as _, stderr, stdin};
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 use device_key::{
     DeviceKeyBindingStore, DeviceKeyStore, LocalPeer, OwnerUid, Parts, ProviderError,
@@ -25,11 +23,9 @@ use device_key_testing::{
 use device_key_types::{Binding, OsRandom, ProtectionPolicy, SystemClock};
 use serde_json::json;
 
-use crate::{
-    home::Home,
-    program::{Program, run},
-    server::{Server, reason},
-};
+use crate::home::Home;
+use crate::program::{Program, run};
+use crate::server::{Server, reason};
 
 const HOME: &str = "E2E_VICTIM_HOME";
 const TPM: &str = "E2E_VICTIM_TPM";

@@ -1,15 +1,15 @@
 //! The commands for people.
 
-use std::{collections::BTreeMap, fs, process::Output};
+use std::collections::BTreeMap;
+use std::fs;
+use std::process::Output;
 
 use device_key_testing::Swtpm;
 use serde_json::Value;
 
-use crate::{
-    home::Home,
-    program::{ABSENT, device_key, on, run},
-    server::Server,
-};
+use crate::home::Home;
+use crate::program::{ABSENT, device_key, on, run};
+use crate::server::Server;
 
 const NOT_AS_EXPECTED: Option<i32> = Some(1);
 

@@ -1,16 +1,16 @@
 //! The commands that use keys, in process and on a simulated TPM.
 
-use std::{fs, path::Path, process::Output};
+use std::fs;
+use std::path::Path;
+use std::process::Output;
 
 use device_key_testing::Swtpm;
 use serde_json::{Value, json};
 
-use crate::{
-    home::Home,
-    program::{ABSENT, device_key, on, run, run_on},
-    proof::{Key, decoded},
-    server::Server,
-};
+use crate::home::Home;
+use crate::program::{ABSENT, device_key, on, run, run_on};
+use crate::proof::{Key, decoded};
+use crate::server::Server;
 
 const REFUSED: Option<i32> = Some(1);
 const WRONG_USAGE: Option<i32> = Some(2);

@@ -1,11 +1,14 @@
 //! The app-server itself, killed wherever it happens to be.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
+use std::time::Duration;
 
 use device_key_testing::Swtpm;
 use serde_json::{Value, json};
 
-use crate::{home::Home, proof::Key, server::Server};
+use crate::home::Home;
+use crate::proof::Key;
+use crate::server::Server;
 
 const ROUNDS: u32 = 12;
 const PIPELINED: usize = 30;

@@ -1,19 +1,16 @@
 //! A service made of a script: a socket whose other end says what a test wants it to say.
 
-use std::{
-    fs::{self, Permissions},
-    io::{BufRead as _, BufReader, Read as _, Write as _},
-    os::unix::{
-        fs::PermissionsExt as _,
-        net::{UnixListener, UnixStream},
-    },
-    path::{Path, PathBuf},
-    process::Command,
-    sync::mpsc::{Receiver, channel},
-    thread,
-};
+use std::fs::{self, Permissions};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
 
-use rustix::{process::Uid, thread::set_thread_res_uid};
+use rustix::process::Uid;
+use rustix::thread::set_thread_res_uid;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

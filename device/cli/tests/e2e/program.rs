@@ -1,18 +1,14 @@
 //! The program under test, run to its end within bounds.
 
-use std::{
-    ffi::OsStr,
-    io::Read,
-    path::Path,
-    process::{Child, Command, ExitStatus, Output, Stdio},
-    thread::{self, JoinHandle},
-    time::Duration,
-};
+use std::ffi::OsStr;
+use std::io::Read;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
-use rustix::{
-    event::{PollFd, PollFlags, Timespec, poll},
-    process::{Pid, PidfdFlags, pidfd_open},
-};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 /// How long anything may take before a test gives it up. Far above what a busy machine needs.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);

@@ -1,18 +1,15 @@
 //! Keys as a client knows them, and signatures verified by what shares no code with the program.
 
-use std::{
-    fs,
-    process::Command,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::fs;
+use std::process::Command;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64ct::{Base64, Encoding as _};
 use device_key_testing::Swtpm;
 use device_key_types::Sha256Digest;
-use p256::{
-    ecdsa::{DerSignature, VerifyingKey, signature::Verifier as _},
-    pkcs8::DecodePublicKey as _,
-};
+use p256::ecdsa::signature::Verifier as _;
+use p256::ecdsa::{DerSignature, VerifyingKey};
+use p256::pkcs8::DecodePublicKey as _;
 use serde_json::{Value, json};
 
 /// 36 bytes.

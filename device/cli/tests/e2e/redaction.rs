@@ -3,10 +3,8 @@
 use device_key_testing::Swtpm;
 use serde_json::{Value, json};
 
-use crate::{
-    home::Home,
-    server::{Finished, Server, reason},
-};
+use crate::home::Home;
+use crate::server::{Finished, Server, reason};
 
 const ACCOUNT: &str = "marked-account-7d1f";
 const CLIENT: &str = "marked-client-7d1f";

@@ -1,14 +1,12 @@
 //! The relay between pipes and a socket whose other end is the test itself: every byte, in order, and
 //! how it ends.
 
-use std::{
-    fs::File,
-    io::{self, Read as _, Write as _},
-    net::Shutdown,
-    os::unix::net::{UnixListener, UnixStream},
-    process::{ExitStatus, Stdio},
-    thread,
-};
+use std::fs::File;
+use std::io::{self, Read as _, Write as _};
+use std::net::Shutdown;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::process::{ExitStatus, Stdio};
+use std::thread;
 
 use tempfile::TempDir;
 

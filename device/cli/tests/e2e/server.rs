@@ -1,19 +1,15 @@
 //! An app-server as a child over pipes, and its client.
 
-use std::{
-    io::{BufRead as _, BufReader, Read, Write as _},
-    process::{ChildStdin, Command, ExitStatus, Stdio},
-    sync::mpsc::{Receiver, RecvTimeoutError, channel},
-    thread::{self, JoinHandle},
-    time::Duration,
-};
+use std::io::{BufRead as _, BufReader, Read, Write as _};
+use std::process::{ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::{
-    program::{PATIENCE, Program, collect},
-    proof::Key,
-};
+use crate::program::{PATIENCE, Program, collect};
+use crate::proof::Key;
 
 pub(crate) struct Server {
     program: Program,

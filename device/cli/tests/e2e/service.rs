@@ -11,24 +11,18 @@ mod matrix;
 mod operation;
 mod shortage;
 
-use std::{
-    fs::{self, Permissions},
-    io::{BufRead as _, BufReader, Write as _},
-    os::unix::{
-        fs::{PermissionsExt as _, chown},
-        net::{UnixDatagram, UnixStream},
-        process::CommandExt as _,
-    },
-    path::{Path, PathBuf},
-    process::{Command, ExitStatus, Stdio},
-    thread::{self, JoinHandle},
-};
+use std::fs::{self, Permissions};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+use std::thread::{self, JoinHandle};
 
-use rustix::{
-    event::{PollFd, PollFlags, Timespec, poll},
-    process::{Gid, Pid, PidfdFlags, Signal, Uid, kill_process, pidfd_open},
-    thread::{set_thread_res_gid, set_thread_res_uid},
-};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Gid, Pid, PidfdFlags, Signal, Uid, kill_process, pidfd_open};
+use rustix::thread::{set_thread_res_gid, set_thread_res_uid};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

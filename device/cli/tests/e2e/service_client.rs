@@ -1,19 +1,17 @@
 //! The commands that use keys, as clients of a running service.
 
-use std::{
-    fs::{self, File, Permissions},
-    os::unix::{fs::PermissionsExt as _, net::UnixListener, process::CommandExt as _},
-    path::Path,
-    process::{Command, Output},
-};
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixListener;
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Command, Output};
 
 use serde_json::{Value, json};
 
-use crate::{
-    keys::{assert_failed, stdout},
-    peer::{Heard, Peer, Reply, client_of},
-    program::{device_key, run, run_on},
-};
+use crate::keys::{assert_failed, stdout};
+use crate::peer::{Heard, Peer, Reply, client_of};
+use crate::program::{device_key, run, run_on};
 
 const REFUSED: Option<i32> = Some(1);
 const TRANSPORT_FAILED: Option<i32> = Some(4);

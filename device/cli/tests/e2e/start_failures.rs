@@ -1,18 +1,14 @@
 //! A home that cannot be used: the program says so, touches nothing, and ends with its own code.
 
-use std::{
-    fs::{self, Permissions},
-    os::unix::fs::{PermissionsExt as _, symlink},
-    path::Path,
-    process::{Command, Output},
-};
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::Path;
+use std::process::{Command, Output};
 
 use rusqlite::Connection;
 
-use crate::{
-    home::Home,
-    program::{ABSENT, on, run},
-};
+use crate::home::Home;
+use crate::program::{ABSENT, on, run};
 
 const STATE_UNUSABLE: Option<i32> = Some(3);
 const NOT_AS_EXPECTED: Option<i32> = Some(1);

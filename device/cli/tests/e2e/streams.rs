@@ -1,22 +1,19 @@
 //! Whatever a parent gives as standard input and output.
 
-use std::{
-    fs::{self, File},
-    io::{BufRead as _, BufReader, Write as _},
-    net::Shutdown,
-    os::{fd::OwnedFd, unix::net::UnixStream},
-    process::{Output, Stdio},
-};
+use std::fs::{self, File};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::Shutdown;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::process::{Output, Stdio};
 
 use device_key_testing::Swtpm;
 use serde_json::{Value, json};
 
-use crate::{
-    home::Home,
-    program::{ABSENT, PATIENCE, Program, collect, run, run_on},
-    proof::Key,
-    server::{Server, initialize, message},
-};
+use crate::home::Home;
+use crate::program::{ABSENT, PATIENCE, Program, collect, run, run_on};
+use crate::proof::Key;
+use crate::server::{Server, initialize, message};
 
 const TRANSPORT_FAILED: Option<i32> = Some(4);
 

@@ -1,19 +1,15 @@
 //! Logs as chosen, and traces and metrics that leave at the end of a session.
 
-use std::{
-    io::{BufRead as _, BufReader, Read as _, Write as _},
-    net::{TcpListener, TcpStream},
-    process::Command,
-    thread::{self, JoinHandle},
-};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::process::Command;
+use std::thread::{self, JoinHandle};
 
 use serde_json::{Value, json};
 
-use crate::{
-    home::Home,
-    program::{ABSENT, run},
-    server::Server,
-};
+use crate::home::Home;
+use crate::program::{ABSENT, run};
+use crate::server::Server;
 
 const WRONG_USAGE: Option<i32> = Some(2);
 const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";

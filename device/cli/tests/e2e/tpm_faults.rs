@@ -1,15 +1,15 @@
 //! What a client is told when the TPM is not there, not right, or goes away. It stays connected.
 
-use std::{collections::BTreeSet, fs, time::Duration};
+use std::collections::BTreeSet;
+use std::fs;
+use std::time::Duration;
 
 use device_key_testing::Swtpm;
 use serde_json::{Value, json};
 
-use crate::{
-    home::Home,
-    program::{ABSENT, device_key},
-    server::{Server, reason},
-};
+use crate::home::Home;
+use crate::program::{ABSENT, device_key};
+use crate::server::{Server, reason};
 
 fn binding() -> Value {
     json!({"accountUserId": "account", "clientId": "client"})

@@ -5,11 +5,9 @@ use std::collections::BTreeSet;
 use device_key_testing::Swtpm;
 use serde_json::{Value, json};
 
-use crate::{
-    home::Home,
-    program::ABSENT,
-    server::{Finished, Server, initialize, reason},
-};
+use crate::home::Home;
+use crate::program::ABSENT;
+use crate::server::{Finished, Server, initialize, reason};
 
 /// The limit is documented: 1 MiB.
 const LIMIT: usize = 1024 * 1024;

@@ -3,17 +3,13 @@
 use std::collections::HashMap;
 
 use base64ct::{Base64, Encoding as _};
-use device_key_testing::{
-    Swtpm,
-    vectors::{self, Expectation, PayloadVector},
-};
+use device_key_testing::Swtpm;
+use device_key_testing::vectors::{self, Expectation, PayloadVector};
 use serde_json::{Value, json};
 
-use crate::{
-    home::Home,
-    proof::unix_seconds,
-    server::{Server, reason},
-};
+use crate::home::Home;
+use crate::proof::unix_seconds;
+use crate::server::{Server, reason};
 
 /// Expiries further from a vector's clock than this are absolute: the ends of the number range.
 const RELATIVE: i64 = 24 * 60 * 60;

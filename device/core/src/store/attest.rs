@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use device_key_types::{
-    DeviceKeyId,
-    attestation::{Activation, Challenge, Credential, EndorsementKeyKind, Identity},
+use device_key_types::DeviceKeyId;
+use device_key_types::attestation::{
+    Activation, Challenge, Credential, EndorsementKeyKind, Identity,
 };
 
 use super::{DeviceKeyStore, Inner, LimitedProvider};
+use crate::fair_semaphore::Requester;
 use crate::{
     AttestationInput, DeviceKeyBinding, DeviceKeyError, KeyAttestor, LocalPeer, ProviderError,
-    ProviderErrorKind, authorize_attestation, fair_semaphore::Requester,
+    ProviderErrorKind, authorize_attestation,
 };
 
 impl DeviceKeyStore {

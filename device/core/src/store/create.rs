@@ -10,10 +10,8 @@ use tokio::time::Instant;
 use tracing::{error, warn};
 
 use super::{BlockingContext, DeviceKey, DeviceKeyStore, LimitedProvider};
-use crate::{
-    CreatedKey, CreatingKey, DeviceKeyError, KeyReference, LocalPeer, SigningInput,
-    fair_semaphore::Requester,
-};
+use crate::fair_semaphore::Requester;
+use crate::{CreatedKey, CreatingKey, DeviceKeyError, KeyReference, LocalPeer, SigningInput};
 
 impl DeviceKeyStore {
     /// Creates a key for one account and client, owned by the caller's user. The first provider

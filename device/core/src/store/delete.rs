@@ -5,7 +5,8 @@ use std::sync::Arc;
 use device_key_types::DeviceKeyId;
 
 use super::{BlockingContext, DeviceKeyStore, LimitedProvider};
-use crate::{DeviceKeyError, LocalPeer, fair_semaphore::Requester};
+use crate::fair_semaphore::Requester;
+use crate::{DeviceKeyError, LocalPeer};
 
 impl DeviceKeyStore {
     /// Deletes a key of the caller, for good.

@@ -6,7 +6,8 @@ use device_key_types::ErrorChain;
 use tracing::{info, warn};
 
 use super::DeviceKeyStore;
-use crate::{AbandonedKey, DeviceKeyError, fair_semaphore::Requester};
+use crate::fair_semaphore::Requester;
+use crate::{AbandonedKey, DeviceKeyError};
 
 /// The outcome of [`DeviceKeyStore::recover`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,14 +1,15 @@
 //! Signs a statement.
 
-use std::{fmt, sync::Arc};
+use std::fmt;
+use std::sync::Arc;
 
 use device_key_types::{DeviceKeyId, SignPayload, Signature};
 
 use super::{BlockingContext, DeviceKeyStore, Inner, LimitedProvider};
+use crate::fair_semaphore::{Permit, Requester};
 use crate::{
     DeviceKeyBinding, DeviceKeyError, LocalPeer, ProviderError, ProviderErrorKind, SignatureCheck,
     SigningInput, authorize,
-    fair_semaphore::{Permit, Requester},
 };
 
 /// A signature and the exact bytes that were signed.

@@ -3,10 +3,8 @@
 use device_key::{LocalPeer, Transport};
 use device_key_types::OsProtectionCondition;
 
-use crate::conditions::{
-    report::{ConditionReport, Fault},
-    service_user::ServiceUser,
-};
+use crate::conditions::report::{ConditionReport, Fault};
+use crate::conditions::service_user::ServiceUser;
 
 /// The user id by which the kernel shows every user that has no id in this namespace
 /// (`DEFAULT_OVERFLOWUID`, `linux/highuid.h`).

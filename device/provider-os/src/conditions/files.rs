@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use crate::conditions::{report::Fault, service_user::ServiceUser};
+use crate::conditions::report::Fault;
+use crate::conditions::service_user::ServiceUser;
 
 /// Nobody but root and the service can change the configuration files, or create one that does not
 /// exist.

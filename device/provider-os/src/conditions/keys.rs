@@ -2,15 +2,15 @@
 
 use std::path::Path;
 
-use device_key_private_fs::{FileName, PrivateDir, PrivateFsError, trusted::OPEN_TO_OTHERS};
+use device_key_private_fs::trusted::OPEN_TO_OTHERS;
+use device_key_private_fs::{FileName, PrivateDir, PrivateFsError};
 use device_key_types::DeviceKeyId;
 use rustix::fs::{fstat, fstatfs};
 use zeroize::Zeroizing;
 
-use crate::{
-    conditions::{report::Fault, service_user::ServiceUser},
-    key_file,
-};
+use crate::conditions::report::Fault;
+use crate::conditions::service_user::ServiceUser;
+use crate::key_file;
 
 /// File systems of the kernel's own that keep owner and mode with each file and enforce them. What
 /// is not here is refused: vfat, exfat and ntfs have no owners, FUSE, 9p, NFS and SMB leave it to a

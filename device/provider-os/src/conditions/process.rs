@@ -2,10 +2,8 @@
 
 use std::fs;
 
-use rustix::{
-    process::{DumpableBehavior, Resource, Rlimit, dumpable_behavior, getrlimit},
-    thread::no_new_privs,
-};
+use rustix::process::{DumpableBehavior, Resource, Rlimit, dumpable_behavior, getrlimit};
+use rustix::thread::no_new_privs;
 
 use crate::conditions::report::Fault;
 

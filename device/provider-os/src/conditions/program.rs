@@ -1,15 +1,14 @@
 //! The conditions on the program file and its libraries.
 
-use std::{
-    collections::BTreeSet,
-    fs,
-    os::unix::fs::MetadataExt as _,
-    path::{Path, PathBuf},
-};
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 
 use device_key_private_fs::trusted::TrustError;
 
-use crate::conditions::{report::Fault, service_user::ServiceUser};
+use crate::conditions::report::Fault;
+use crate::conditions::service_user::ServiceUser;
 
 const EXECUTABLE: &str = "/proc/self/exe";
 

@@ -1,6 +1,7 @@
 //! Why a process could not be hardened.
 
-use std::{io, path::PathBuf};
+use std::io;
+use std::path::PathBuf;
 
 use crate::hardening::report::HardeningStep;
 

@@ -1,18 +1,17 @@
 //! Landlock: which files the process can open from now on. Descriptors that are open stay as they
 //! are.
 
-use std::{error::Error, path::Path};
+use std::error::Error;
+use std::path::Path;
 
 use landlock::{
     ABI, Access as _, AccessFs, AccessNet, BitFlags, PathBeneath, PathFd, PathFdError, Ruleset,
     RulesetAttr as _, RulesetCreated, RulesetCreatedAttr as _, RulesetError, RulesetStatus, Scope,
 };
 
-use crate::hardening::{
-    error::HardeningError,
-    report::{HardeningStep, Outcome, StepReport},
-    settings::{Hardening, Network},
-};
+use crate::hardening::error::HardeningError;
+use crate::hardening::report::{HardeningStep, Outcome, StepReport};
+use crate::hardening::settings::{Hardening, Network};
 
 /// Linux 6.12: files, TCP, device controls, signals and abstract sockets. An older kernel does what
 /// it can of it.

@@ -10,11 +10,9 @@ use seccompiler::{
     SeccompFilter, SeccompRule, TargetArch, apply_filter_all_threads,
 };
 
-use crate::hardening::{
-    error::HardeningError,
-    report::{HardeningStep, Outcome, StepReport},
-    settings::Network,
-};
+use crate::hardening::error::HardeningError;
+use crate::hardening::report::{HardeningStep, Outcome, StepReport};
+use crate::hardening::settings::Network;
 
 mod list;
 

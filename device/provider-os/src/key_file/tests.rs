@@ -1,14 +1,10 @@
 //! Tests of the key file format, some of them against OpenSSL.
 
-use std::{
-    io::Write as _,
-    process::{Command, Stdio},
-};
+use std::io::Write as _;
+use std::process::{Command, Stdio};
 
-use aws_lc_rs::{
-    encoding::{AsDer as _, EcPrivateKeyRfc5915Der},
-    signature::KeyPair as _,
-};
+use aws_lc_rs::encoding::{AsDer as _, EcPrivateKeyRfc5915Der};
+use aws_lc_rs::signature::KeyPair as _;
 
 use super::*;
 

@@ -8,13 +8,12 @@ use device_key_tpm2::{
     EndorsementAuthorization, EndorsementPublic, EndorsementTemplate, Error as TpmError, Handle,
     HandleRange, Hierarchy, Name, Object, Primary, ResponseClass,
 };
-use device_key_types::{Sha256Digest, attestation::ActivatedSecret};
+use device_key_types::Sha256Digest;
+use device_key_types::attestation::ActivatedSecret;
 
-use crate::{
-    certificate,
-    error::OperationError,
-    link::{Link, not_signed},
-};
+use crate::certificate;
+use crate::error::OperationError;
+use crate::link::{Link, not_signed};
 
 /// Separates the attestation keys of device keys from whatever else is derived from the seed.
 const ATTESTATION_KEY_LABEL: &[u8] = b"device-key-attestation-key/v1\0";

@@ -1,11 +1,9 @@
 //! Stands between the provider and swtpm and sees each command before swtpm does.
 
-use std::{
-    io::{self, Read, Write},
-    os::unix::net::{UnixListener, UnixStream},
-    path::Path,
-    thread,
-};
+use std::io::{self, Read, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+use std::thread;
 
 use device_key_testing::Swtpm;
 use device_key_tpm2::CommandCode;

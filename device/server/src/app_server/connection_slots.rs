@@ -1,9 +1,7 @@
 //! Bounds the number of connections, in total and for each user.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use device_key_types::Reason;
 

@@ -1,9 +1,7 @@
 //! Counts a connection's requests in flight, and their bytes.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
-};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::limits::ServerLimits;
 

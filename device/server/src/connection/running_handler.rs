@@ -1,10 +1,8 @@
 //! A method's handler while it runs.
 
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    pin::Pin,
-    task::{Context, Poll, Waker},
-};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
 
 use device_key_protocol::RpcError;
 use device_key_types::Reason;

@@ -2,17 +2,13 @@
 //! does.
 
 use device_key::{DeviceKeyStore, LocalPeer};
-use device_key_protocol::{
-    Params, RpcError,
-    attestation::{self, ActivateParams, AttestationRequest, IdentityParams},
-};
+use device_key_protocol::attestation::{self, ActivateParams, AttestationRequest, IdentityParams};
+use device_key_protocol::{Params, RpcError};
 use device_key_types::attestation::{Activation, Identity};
 
-use crate::methods::{
-    audit::{self, Subject},
-    device_key::{in_challenge, with_store},
-    table::{DuplicateMethod, Methods},
-};
+use crate::methods::audit::{self, Subject};
+use crate::methods::device_key::{in_challenge, with_store};
+use crate::methods::table::{DuplicateMethod, Methods};
 
 /// Mounts both methods.
 pub(crate) fn mount(methods: Methods, store: &DeviceKeyStore) -> Result<Methods, DuplicateMethod> {

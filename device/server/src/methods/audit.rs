@@ -6,11 +6,9 @@
 
 use device_key::{LocalPeer, Peer, PeerProcess};
 use device_key_protocol::RpcError;
-use device_key_types::{
-    DeviceKeyId, SignPayload,
-    attestation::Challenge,
-    payload::{Statement, Target},
-};
+use device_key_types::attestation::Challenge;
+use device_key_types::payload::{Statement, Target};
+use device_key_types::{DeviceKeyId, SignPayload};
 use tracing::info;
 
 /// The target of the audit events.

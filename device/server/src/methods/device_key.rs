@@ -5,22 +5,20 @@ use device_key::{
     DeviceKey, DeviceKeyBinding, DeviceKeyError, DeviceKeyStore, KeyPage, LocalPeer, Page,
     ProviderErrorKind, ProviderStatus,
 };
-use device_key_protocol::{
-    Params, RpcError, error_code,
-    initialize::ProviderInfo,
-    key::{self, CreateParams, KeyResult, PublicParams, SignParams, SignResult},
-    lifecycle::{
-        self, DeleteParams, DeleteResult, ListParams, ListQuery, ListResult, ListedKey,
-        ProvidersParams, ProvidersResult,
-    },
+use device_key_protocol::initialize::ProviderInfo;
+use device_key_protocol::key::{
+    self, CreateParams, KeyResult, PublicParams, SignParams, SignResult,
 };
+use device_key_protocol::lifecycle::{
+    self, DeleteParams, DeleteResult, ListParams, ListQuery, ListResult, ListedKey,
+    ProvidersParams, ProvidersResult,
+};
+use device_key_protocol::{Params, RpcError, error_code};
 use device_key_types::{ErrorChain, FieldError, Reason};
 use tracing::{debug, error};
 
-use crate::methods::{
-    audit::{self, Subject},
-    table::{DuplicateMethod, Methods},
-};
+use crate::methods::audit::{self, Subject};
+use crate::methods::table::{DuplicateMethod, Methods};
 
 /// Mounts the methods.
 pub(crate) fn mount(methods: Methods, store: &DeviceKeyStore) -> Result<Methods, DuplicateMethod> {

@@ -1,6 +1,7 @@
 //! The table of methods, which also keeps remote peers from local methods.
 
-use std::{collections::HashMap, pin::Pin};
+use std::collections::HashMap;
+use std::pin::Pin;
 
 use device_key::{LocalPeer, Peer};
 use device_key_protocol::{Params, RpcError};

@@ -5,10 +5,8 @@ use tokio::io::{DuplexStream, duplex, split};
 use tracing::debug;
 
 use super::lines::carry_lines;
-use crate::{
-    app_server::{AppServer, this_process},
-    connection::Connection,
-};
+use crate::app_server::{AppServer, this_process};
+use crate::connection::Connection;
 
 /// How many bytes each direction holds before its writer has to wait.
 const PIPE_BYTES: usize = 64 * 1024;

@@ -1,14 +1,14 @@
 //! Carries a connection over a pair of byte streams, one message a line.
 
-use std::{io, ops::Range, time::Duration};
+use std::io;
+use std::ops::Range;
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 
-use super::{
-    carry::{MessageSource, carry},
-    line_splitter::LineSplitter,
-    outbox::Outbox,
-};
+use super::carry::{MessageSource, carry};
+use super::line_splitter::LineSplitter;
+use super::outbox::Outbox;
 use crate::connection::{Answers, Connection, RawMessage};
 
 const CHUNK_BYTES: usize = 16 * 1024;
@@ -85,17 +85,13 @@ mod tests {
 
     use device_key::Peer;
     use device_key_testing::{Assembly, MemoryProvider};
-    use tokio::{
-        io::{AsyncReadExt as _, AsyncWriteExt as _, duplex, repeat, sink, split},
-        time::timeout,
-    };
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex, repeat, sink, split};
+    use tokio::time::timeout;
 
     use super::carry_lines;
-    use crate::{
-        app_server::{AppServer, ServerDescription},
-        connection::Connection,
-        methods::table::Methods,
-    };
+    use crate::app_server::{AppServer, ServerDescription};
+    use crate::connection::Connection;
+    use crate::methods::table::Methods;
 
     const PATIENCE: Duration = Duration::from_mins(1);
 

@@ -1,14 +1,13 @@
 //! The answers of a byte stream on their way to the client.
 
-use std::{io, time::Duration};
+use std::io;
+use std::time::Duration;
 
 use device_key_protocol::Answer;
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 
-use super::{
-    carry::{AnswerSink, FULL_BYTES},
-    stall::StallTimer,
-};
+use super::carry::{AnswerSink, FULL_BYTES};
+use super::stall::StallTimer;
 
 /// Answers as bytes, and the stream that they are written to.
 pub(super) struct Outbox<W> {
@@ -84,10 +83,8 @@ mod tests {
 
     use device_key_protocol::{Answer, RpcError, Version};
     use device_key_types::Reason;
-    use tokio::{
-        io::{AsyncReadExt as _, duplex},
-        time::{Instant, timeout},
-    };
+    use tokio::io::{AsyncReadExt as _, duplex};
+    use tokio::time::{Instant, timeout};
 
     use super::{AnswerSink as _, FULL_BYTES, Outbox};
 

@@ -1,8 +1,12 @@
 //! Notices a client that takes nothing for too long.
 
-use std::{future::poll_fn, pin::pin, task::Poll, time::Duration};
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
 
-use tokio::time::{Instant, error::Elapsed, timeout_at};
+use tokio::time::error::Elapsed;
+use tokio::time::{Instant, timeout_at};
 
 /// Measures how long a client has taken nothing.
 pub(super) struct StallTimer {

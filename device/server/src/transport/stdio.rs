@@ -1,26 +1,20 @@
 //! Serves the one client that spawned this process, over standard input and output.
 
-use std::{
-    fs::{File, OpenOptions},
-    io,
-    os::{
-        fd::AsFd,
-        unix::{fs::OpenOptionsExt as _, net::UnixStream as StdUnixStream},
-    },
-};
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::net::UnixStream as StdUnixStream;
 
 use device_key::{Peer, Transport};
 use rustix::fs::{FileType, OFlags, fstat};
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    net::{UnixStream, unix::pipe},
-};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::UnixStream;
+use tokio::net::unix::pipe;
 
 use super::lines::carry_lines;
-use crate::{
-    app_server::{AppServer, this_process},
-    connection::Connection,
-};
+use crate::app_server::{AppServer, this_process};
+use crate::connection::Connection;
 
 /// Serves one client over standard input and output, under this process's user, until the input
 /// ends or the server stops, and every request is answered.

@@ -4,30 +4,26 @@ pub(crate) mod credentials;
 pub(crate) mod error;
 pub(crate) mod socket_file;
 
-use std::{
-    os::unix::net::UnixListener as StdUnixListener,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::os::unix::net::UnixListener as StdUnixListener;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use device_key::Peer;
 use device_key_protocol::{Answer, RpcError, Version};
 use device_key_types::Reason;
-use rustix::{io::Errno, net::sockopt::socket_acceptconn};
-use tokio::{
-    io::AsyncWriteExt as _,
-    net::{UnixListener, UnixStream},
-    time::{sleep, timeout},
-};
+use rustix::io::Errno;
+use rustix::net::sockopt::socket_acceptconn;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::{UnixListener, UnixStream};
+use tokio::time::{sleep, timeout};
 use tracing::{debug, info, warn};
 
-use self::{
-    credentials::PeerCredentials,
-    error::UnixSocketError,
-    socket_file::{SocketFile, SocketMode},
-};
+use self::credentials::PeerCredentials;
+use self::error::UnixSocketError;
+use self::socket_file::{SocketFile, SocketMode};
 use super::lines::carry_lines;
-use crate::{app_server::AppServer, connection::Connection};
+use crate::app_server::AppServer;
+use crate::connection::Connection;
 
 /// How long to wait before trying again when the kernel gives no connection, for example because
 /// descriptors are used up.

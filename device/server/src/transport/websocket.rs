@@ -13,18 +13,21 @@ mod gate;
 mod refusal;
 mod session;
 
-use std::{io, net::SocketAddr, pin::pin, sync::Arc};
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
 
 use device_key_websocket::{AcceptedClient, ListeningSocket};
-use tokio::{sync::Semaphore, task::JoinSet, time::timeout};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
 use tracing::{debug, error};
 
-use self::{
-    access::Access,
-    error::WebSocketError,
-    gate::{AcceptedUpgrade, Gate},
-    settings::{Readiness, WebSocketLimits, WebSocketSettings},
-};
+use self::access::Access;
+use self::error::WebSocketError;
+use self::gate::{AcceptedUpgrade, Gate};
+use self::settings::{Readiness, WebSocketLimits, WebSocketSettings};
 use crate::app_server::AppServer;
 
 /// The most connections that are still at their HTTP request. More wait in the kernel's queue.

@@ -1,6 +1,8 @@
 //! How much memory and how many connections clients can make the service hold.
 
-use std::{fs, io::ErrorKind, time::Duration};
+use std::fs;
+use std::io::ErrorKind;
+use std::time::Duration;
 
 use device_key_server::ServerLimits;
 use device_key_testing::{Gate, HookedProvider, MemoryProvider, ProviderOperation};

@@ -6,7 +6,8 @@ use device_key_protocol::RpcError;
 use device_key_server::{Methods, ServerLimits, SocketMode};
 use device_key_testing::{Gate, HookedProvider, MemoryProvider, ProviderOperation};
 use serde_json::json;
-use tokio::{net::UnixStream, time::timeout};
+use tokio::net::UnixStream;
+use tokio::time::timeout;
 
 use crate::client::{PATIENCE, Service, binding, hosting, reason};
 

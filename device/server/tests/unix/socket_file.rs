@@ -1,16 +1,10 @@
 //! The socket's file: it has its mode before it listens, and a socket in use is never replaced.
 
-use std::{
-    fs,
-    os::{
-        fd::OwnedFd,
-        unix::{
-            fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _, symlink},
-            net::{UnixListener as StdUnixListener, UnixStream as StdUnixStream},
-        },
-    },
-    path::Path,
-};
+use std::fs;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _, symlink};
+use std::os::unix::net::{UnixListener as StdUnixListener, UnixStream as StdUnixStream};
+use std::path::Path;
 
 use device_key_server::{ServerLimits, SocketMode, UnixSocket, UnixSocketError};
 use device_key_testing::MemoryProvider;

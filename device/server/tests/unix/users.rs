@@ -2,11 +2,13 @@
 //! connects as a user of its own: root changes the user id of a thread, and a socket's credentials
 //! are those of the thread that connects.
 
-use std::{os::unix::net::UnixStream as StdUnixStream, thread};
+use std::os::unix::net::UnixStream as StdUnixStream;
+use std::thread;
 
 use device_key_server::{ServerLimits, SocketMode};
 use device_key_testing::MemoryProvider;
-use rustix::{process::Uid, thread::set_thread_res_uid};
+use rustix::process::Uid;
+use rustix::thread::set_thread_res_uid;
 use serde_json::json;
 use tokio::net::UnixStream;
 

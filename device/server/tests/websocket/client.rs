@@ -1,12 +1,10 @@
 //! A listener for tests and its clients: plain HTTP clients, and WebSocket clients that write the
 //! opening request themselves, with the key and the answer of RFC 6455 section 1.3.
 
-use std::{
-    io::Write as _,
-    net::{Ipv4Addr, SocketAddr},
-    os::unix::fs::OpenOptionsExt as _,
-    time::Duration,
-};
+use std::io::Write as _;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::time::Duration;
 
 use device_key_protocol::RpcError;
 use device_key_server::{
@@ -16,19 +14,16 @@ use device_key_server::{
 use device_key_testing::{Assembly, MemoryProvider};
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
-use tokio::{
-    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, DuplexStream},
-    net::TcpStream,
-    task::JoinHandle,
-    time::timeout,
+use tokio::io::{
+    AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, DuplexStream,
 };
-use tokio_tungstenite::{
-    WebSocketStream,
-    tungstenite::{
-        Message,
-        protocol::{Role, frame::coding::CloseCode},
-    },
-};
+use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::Role;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 /// How long any wait may take. No test is meant to come near it.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);

@@ -1,19 +1,15 @@
 //! Deadlines and limits: what one client can make the listener hold, and for how long.
 
-use std::{
-    io::ErrorKind,
-    time::{Duration, Instant},
-};
+use std::io::ErrorKind;
+use std::time::{Duration, Instant};
 
 use device_key_protocol::Params;
 use device_key_server::{Methods, WebSocketLimits, WebSocketSettings};
 use futures_util::SinkExt as _;
 use serde_json::{Value, json};
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-    time::timeout,
-};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::client::{Client, DEADLINE, Listener, SHORT, initialize, limits, server, within};

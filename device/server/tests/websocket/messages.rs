@@ -4,16 +4,10 @@ use device_key_protocol::MAX_MESSAGE_BYTES;
 use device_key_server::WebSocketSettings;
 use serde_json::json;
 use tokio::io::{AsyncWriteExt as _, BufReader};
-use tokio_tungstenite::tungstenite::{
-    Message,
-    protocol::{
-        CloseFrame,
-        frame::{
-            Frame,
-            coding::{CloseCode, Data, OpCode},
-        },
-    },
-};
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::Frame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
 
 use crate::client::{Client, Listener, exchange_line, health, initialize, reason, server};
 

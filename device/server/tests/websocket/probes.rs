@@ -1,9 +1,7 @@
 //! Health probes, and HTTP requests that do not open a WebSocket.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
-};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use device_key_server::{Readiness, WebSocketSettings};
 

@@ -1,12 +1,14 @@
 //! Stopping: requests in flight are answered, and every client gets a close frame.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::net::SocketAddr;
+use std::sync::Arc;
 
 use device_key_protocol::RpcError;
 use device_key_server::{Methods, WebSocketListening, WebSocketSettings};
 use serde_json::json;
 use tokio::sync::Semaphore;
-use tokio_tungstenite::tungstenite::{Message, protocol::frame::coding::CloseCode};
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use crate::client::{Listener, reason, server, within};
 

@@ -1,15 +1,11 @@
 //! The token file: what it may hold, and which files are refused.
 
-use std::{
-    fs::{Permissions, hard_link, write},
-    os::unix::{
-        fs::{PermissionsExt as _, chown, symlink},
-        net::UnixListener,
-    },
-    path::Path,
-    sync::mpsc,
-    thread,
-};
+use std::fs::{Permissions, hard_link, write};
+use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::sync::mpsc;
+use std::thread;
 
 use device_key_server::CapabilityToken;
 

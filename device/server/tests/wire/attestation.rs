@@ -5,7 +5,8 @@ use std::sync::Arc;
 use base64ct::{Base64, Encoding as _};
 use device_key::DeviceKeyProvider;
 use device_key_testing::{MemoryProvider, samples};
-use device_key_types::{ProtectionClass, PublicKey, Sha256Digest, attestation::Claim};
+use device_key_types::attestation::Claim;
+use device_key_types::{ProtectionClass, PublicKey, Sha256Digest};
 use serde_json::{Value, json};
 
 use crate::client::{Client, memory, reason, server};

@@ -1,6 +1,7 @@
 //! `device/key/list`, `device/key/delete` and `device/key/providers`, as clients see them.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use device_key::{LocalPeer, OwnerUid, Peer, ProviderErrorKind, Transport};
 use device_key_testing::{

@@ -1,12 +1,15 @@
 //! A provider that waits, for example for a prompt, delays only the requests for its own keys.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
 
 use device_key_server::AppServer;
 use device_key_testing::{Gate, HookedProvider, MemoryProvider, ProviderOperation, samples};
 use device_key_types::payload::Statement;
 use serde_json::{Value, json};
-use tokio::{io::AsyncWriteExt as _, time::timeout};
+use tokio::io::AsyncWriteExt as _;
+use tokio::time::timeout;
 
 use crate::client::{Client, reason, server};
 

@@ -1,14 +1,15 @@
 //! Tests of which keys count as abandoned.
 
-use std::{fs, os::unix::fs::PermissionsExt};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use device_key::DeviceKeyBindingStore;
 use device_key_types::DeviceKeyId;
 
 use super::*;
-use crate::{
-    child,
-    sample::{OWNER, block_on, created, creating, home, impatient, key_id, modes, raw, ready},
+use crate::child;
+use crate::sample::{
+    OWNER, block_on, created, creating, home, impatient, key_id, modes, raw, ready,
 };
 
 fn abandoned(state: &StateRuntime) -> Vec<DeviceKeyId> {

@@ -1,20 +1,16 @@
 //! Tests of opening, checking and migrating the database.
 
-use std::{
-    fs::{self, Permissions, hard_link},
-    os::unix::fs::{PermissionsExt, symlink},
-    sync::Barrier,
-    thread,
-};
+use std::fs::{self, Permissions, hard_link};
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::sync::Barrier;
+use std::thread;
 
 use device_key::DeviceKeyBindingStore;
 
 use super::*;
-use crate::{
-    StateError, StateErrorKind, StateRuntime, child,
-    migrations::KNOWN,
-    sample::{self, OWNER, block_on, home, key_id, kind, modes, page, put, ready},
-};
+use crate::migrations::KNOWN;
+use crate::sample::{self, OWNER, block_on, home, key_id, kind, modes, page, put, ready};
+use crate::{StateError, StateErrorKind, StateRuntime, child};
 
 fn refused(home: &PrivateDir) -> StateError {
     StateRuntime::open(home).expect_err("the state was opened")

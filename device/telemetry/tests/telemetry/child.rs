@@ -1,11 +1,9 @@
 //! Child processes: the test binary runs one of its ignored tests again.
 
-use std::{
-    env, fs,
-    io::Read as _,
-    process::{Command, Output, Stdio},
-    time::Duration,
-};
+use std::io::Read as _;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+use std::{env, fs};
 
 use device_key_telemetry::{LevelFilter, ServiceIdentity, Settings, Telemetry};
 use serde_json::Value;

@@ -2,10 +2,8 @@
 
 use device_key_telemetry::{LevelFilter, ServiceIdentity, Settings};
 
-use crate::{
-    child::{self, ENDPOINT},
-    collector::Collector,
-};
+use crate::child::{self, ENDPOINT};
+use crate::collector::Collector;
 
 const SESSION: &str = "serving::one_session";
 const METRICS_EXPORTER: &str = "OTEL_METRICS_EXPORTER";

@@ -1,22 +1,19 @@
 //! The traces and metrics that a collector receives.
 
-use std::{
-    collections::{BTreeMap, HashSet},
-    fmt::Write as _,
-};
+use std::collections::{BTreeMap, HashSet};
+use std::fmt::Write as _;
 
-use opentelemetry_proto::tonic::{
-    collector::{metrics::v1::ExportMetricsServiceRequest, trace::v1::ExportTraceServiceRequest},
-    common::v1::{KeyValue, any_value::Value},
-    metrics::v1::{Metric, metric::Data, number_data_point},
-    trace::v1::Span,
-};
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::common::v1::KeyValue;
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::metrics::v1::metric::Data;
+use opentelemetry_proto::tonic::metrics::v1::{Metric, number_data_point};
+use opentelemetry_proto::tonic::trace::v1::Span;
 
-use crate::{
-    child::{self, ENDPOINT},
-    collector::{Collector, Received},
-    serving::{PARENT, SECRET, TRACE},
-};
+use crate::child::{self, ENDPOINT};
+use crate::collector::{Collector, Received};
+use crate::serving::{PARENT, SECRET, TRACE};
 
 const SESSION: &str = "serving::one_session";
 

@@ -1,16 +1,13 @@
 //! Standard error as an operator, a program and the journal read it.
 
-use std::{
-    fs::File,
-    io::Read as _,
-    os::{fd::OwnedFd, unix::net::UnixStream},
-    process::Stdio,
-};
+use std::fs::File;
+use std::io::Read as _;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::process::Stdio;
 
-use rustix::{
-    fs::{Mode, OFlags, fstat, open},
-    pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
-};
+use rustix::fs::{Mode, OFlags, fstat, open};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use tracing::{debug, error, info, info_span, warn};
 
 use crate::child;

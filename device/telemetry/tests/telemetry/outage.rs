@@ -4,10 +4,8 @@ use std::process::Stdio;
 
 use serde_json::Value;
 
-use crate::{
-    child::{self, ENDPOINT},
-    collector::{Collector, STALLED},
-};
+use crate::child::{self, ENDPOINT};
+use crate::collector::{Collector, STALLED};
 
 /// Settings with which the signals are exported as often as possible.
 const OFTEN: [(&str, &str); 3] =

@@ -1,21 +1,15 @@
 //! The code that runs in child processes: the real app-server with requests that hold secrets.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread,
-    time::{Duration, Instant},
-};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use device_key_server::{AppServer, Methods, ServerDescription};
 use device_key_testing::{Assembly, MemoryProvider};
 use serde_json::{Value, json};
-use tokio::{
-    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
-    runtime::Runtime,
-};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::runtime::Runtime;
 use tracing::{Span, debug_span, error, info_span};
 
 use crate::child;

@@ -6,7 +6,8 @@ use device_key::{
 };
 use device_key_types::{AccountUserId, Binding, ProtectionClass, StorageParentName, TpmKind};
 
-use crate::{SequenceRandom, memory_provider::SoftwareKey, samples};
+use crate::memory_provider::SoftwareKey;
+use crate::{SequenceRandom, samples};
 
 const OWNER: OwnerUid = OwnerUid::new(1000);
 /// A limit above the number of keys that any owner has in this suite.

@@ -1,11 +1,10 @@
 //! A hook that holds an operation until the test lets it go on.
 
-use std::{
-    sync::{Arc, Condvar, Mutex},
-    time::Duration,
-};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
 
-use tokio::{sync::watch, time::timeout};
+use tokio::sync::watch;
+use tokio::time::timeout;
 
 use super::Hook;
 use crate::{Moment, Operation};

@@ -1,9 +1,7 @@
 //! A hook that records every operation.
 
-use std::{
-    mem,
-    sync::{Arc, Mutex},
-};
+use std::mem;
+use std::sync::{Arc, Mutex};
 
 use device_key::{BindingStoreError, ProviderError};
 

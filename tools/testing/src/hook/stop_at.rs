@@ -1,6 +1,7 @@
 //! A hook that kills the process at a chosen moment, for crash tests.
 
-use std::{fmt, str::FromStr};
+use std::fmt;
+use std::str::FromStr;
 
 use rustix::process::{Signal, getpid, kill_process};
 

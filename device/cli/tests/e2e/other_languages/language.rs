@@ -1,18 +1,14 @@
 //! The examples as programs, and the verifier crate beside them.
 
-use std::{
-    env, fs,
-    io::Write as _,
-    os::unix::fs::symlink,
-    path::{Path, PathBuf},
-    process::{Command, Output},
-    sync::LazyLock,
-};
+use std::io::Write as _;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::LazyLock;
+use std::{env, fs};
 
-use device_key_types::{
-    ProtectionClass, Reason, UnixTime,
-    payload::{Draft, SignPayload, SyntaxOnly, device_identity_digest},
-};
+use device_key_types::payload::{Draft, SignPayload, SyntaxOnly, device_identity_digest};
+use device_key_types::{ProtectionClass, Reason, UnixTime};
 use device_key_verifier::{Proof, ProofError, ProofKey, verify_connection, verify_enrollment};
 use serde_json::{Value, json};
 

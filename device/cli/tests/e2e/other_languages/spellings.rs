@@ -2,10 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::{
-    case::{Case, NOW, SoftwareKey, remove},
-    language::judge,
-};
+use super::case::{Case, NOW, SoftwareKey, remove};
+use super::language::judge;
 
 struct Spellings {
     key: SoftwareKey,

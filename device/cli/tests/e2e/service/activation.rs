@@ -1,10 +1,9 @@
 //! Sockets that systemd has made: the service takes them over.
 
-use std::{
-    io::BufRead as _,
-    os::unix::{fs::PermissionsExt as _, process::CommandExt as _},
-    process::{Command, Stdio},
-};
+use std::io::BufRead as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 

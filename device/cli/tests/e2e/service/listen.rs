@@ -1,14 +1,15 @@
 //! Where the service listens, and who may be there.
 
-use std::{fs, io::Read as _, os::unix::net::UnixListener, process::Stdio};
+use std::fs;
+use std::io::Read as _;
+use std::os::unix::net::UnixListener;
+use std::process::Stdio;
 
 use serde_json::json;
 
 use super::{CLIENT, Client, Installation, SERVICE, Service};
-use crate::{
-    program::{Program, run},
-    server::{Server, reason},
-};
+use crate::program::{Program, run};
+use crate::server::{Server, reason};
 
 const TRANSPORT_FAILED: Option<i32> = Some(4);
 const NO_SERVICE: Option<i32> = Some(6);

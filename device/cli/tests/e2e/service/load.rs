@@ -1,17 +1,12 @@
 //! Many clients at once, for a minute: every request is answered once, and memory stays what it is.
 
-use std::{
-    collections::HashMap,
-    fs,
-    io::{BufRead as _, BufReader, Write as _},
-    os::unix::net::UnixStream,
-    sync::{
-        Arc, Barrier,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
-    thread,
-    time::{Duration, Instant},
-};
+use std::collections::HashMap;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Barrier};
+use std::time::{Duration, Instant};
+use std::{fs, thread};
 
 use serde_json::{Value, json};
 

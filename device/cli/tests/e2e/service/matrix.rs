@@ -1,21 +1,18 @@
 //! Every method over every transport has the outcome that it should have.
 
-use std::{
-    io::{Read as _, Write as _},
-    net::{SocketAddr, TcpStream},
-    process::Command,
-};
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::process::Command;
 
 use device_key_testing::Swtpm;
 use serde_json::{Value, json};
-use tokio_tungstenite::tungstenite::{Message, WebSocket, protocol::Role};
+use tokio_tungstenite::tungstenite::protocol::Role;
+use tokio_tungstenite::tungstenite::{Message, WebSocket};
 
 use super::{CLIENT, Client, Installation, SERVICE, Service};
-use crate::{
-    program::run,
-    proof::Key,
-    server::{Server, reason},
-};
+use crate::program::run;
+use crate::proof::Key;
+use crate::server::{Server, reason};
 
 /// The methods in an order in which each can succeed.
 const METHODS: [&str; 8] = [

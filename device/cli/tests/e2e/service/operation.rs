@@ -5,11 +5,9 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use super::{CLIENT, Client, Installation, SERVICE, Service};
-use crate::{
-    program::run,
-    proof::{DIGEST, Key, NONCE},
-    server::reason,
-};
+use crate::program::run;
+use crate::proof::{DIGEST, Key, NONCE};
+use crate::server::reason;
 
 /// A service on a simulator that does not answer, with a creation under way.
 fn busy(installation: &Installation, swtpm: &Swtpm) -> (Service, Client) {

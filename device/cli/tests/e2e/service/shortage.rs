@@ -1,13 +1,12 @@
 //! A service that has used up its descriptors waits for some to be free, and does nothing else about
 //! it.
 
-use std::{
-    fs,
-    io::{ErrorKind, Read as _, Write as _},
-    os::unix::{net::UnixStream, process::CommandExt as _},
-    process::Command,
-    time::Duration,
-};
+use std::fs;
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
+use std::time::Duration;
 
 use serde_json::json;
 

@@ -1,6 +1,7 @@
 //! Why a Unix socket cannot be listened on.
 
-use std::{io, path::PathBuf};
+use std::io;
+use std::path::PathBuf;
 
 /// Why a socket cannot be listened on.
 #[derive(Debug, thiserror::Error)]

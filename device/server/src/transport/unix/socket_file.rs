@@ -1,24 +1,20 @@
 //! The file of a Unix socket: made under a lock, owned while the service lives, removed in the end.
 
-use std::{
-    ffi::OsStr,
-    io,
-    os::fd::OwnedFd,
-    path::{Path, PathBuf},
-};
+use std::ffi::OsStr;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
 
 use device_key_private_fs::trusted::{ROOT, TrustPolicy, WRITABLE_BY_OTHERS};
-use rustix::{
-    fs::{
-        AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, chmodat, flock, fstat, mkdirat,
-        openat, statat, unlinkat,
-    },
-    io::Errno,
-    net::{
-        AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, connect, listen, socket_with,
-    },
-    process::geteuid,
+use rustix::fs::{
+    AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, chmodat, flock, fstat, mkdirat, openat,
+    statat, unlinkat,
 };
+use rustix::io::Errno;
+use rustix::net::{
+    AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, connect, listen, socket_with,
+};
+use rustix::process::geteuid;
 
 use super::error::UnixSocketError;
 

@@ -4,9 +4,12 @@ use std::net::SocketAddr;
 
 use device_key_types::Origin;
 use device_key_websocket::bearer;
-use hyper::{HeaderMap, header::ORIGIN};
+use hyper::HeaderMap;
+use hyper::header::ORIGIN;
 
-use super::{error::WebSocketError, refusal::RequestRefusal, token::CapabilityToken};
+use super::error::WebSocketError;
+use super::refusal::RequestRefusal;
+use super::token::CapabilityToken;
 
 /// The rules of one listener. Off loopback they include a token.
 pub(super) struct Access {

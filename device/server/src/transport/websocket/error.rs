@@ -1,6 +1,7 @@
 //! Why a WebSocket listener cannot be opened.
 
-use std::{io, net::SocketAddr};
+use std::io;
+use std::net::SocketAddr;
 
 /// Why a WebSocket listener cannot be opened. Programs match the variant or
 /// [`reason`](Self::reason).

@@ -1,32 +1,24 @@
 //! Answers the one HTTP request of each connection: a probe, or the opening of a WebSocket.
 
-use std::{
-    convert::Infallible,
-    net::SocketAddr,
-    sync::{Arc, OnceLock},
-};
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
 
 use device_key_websocket::Handshake;
-use hyper::{
-    Method, Request, StatusCode,
-    body::Incoming,
-    http::uri::PathAndQuery,
-    server::conn::http1,
-    service::service_fn,
-    upgrade::{OnUpgrade, Parts, on},
-};
+use hyper::body::Incoming;
+use hyper::http::uri::PathAndQuery;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::upgrade::{OnUpgrade, Parts, on};
+use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
-use tokio::{
-    net::TcpStream,
-    sync::{OwnedSemaphorePermit, Semaphore},
-};
+use tokio::net::TcpStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::info;
 
-use super::{
-    access::Access,
-    refusal::{RequestRefusal, plain},
-    settings::Readiness,
-};
+use super::access::Access;
+use super::refusal::{RequestRefusal, plain};
+use super::settings::Readiness;
 use crate::app_server::AppServer;
 
 /// The most bytes of a request's line and headers; longer ones are answered 431. The longest token

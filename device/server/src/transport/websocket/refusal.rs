@@ -1,10 +1,8 @@
 //! Why an HTTP request is refused, and the answer that tells it.
 
 use device_key_websocket::{HandshakeError, upgrade_required_headers};
-use hyper::{
-    Response, StatusCode,
-    header::{ALLOW, CONNECTION, HeaderValue, WWW_AUTHENTICATE},
-};
+use hyper::header::{ALLOW, CONNECTION, HeaderValue, WWW_AUTHENTICATE};
+use hyper::{Response, StatusCode};
 
 /// The reasons, in the order in which they are checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,41 +1,29 @@
 //! One WebSocket: each text frame is a message, and each answer is a text frame.
 
-use std::{
-    borrow::Cow,
-    collections::VecDeque,
-    future::poll_fn,
-    sync::atomic::{AtomicBool, Ordering},
-    time::Duration,
-};
+use std::borrow::Cow;
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use device_key::Peer;
 use device_key_protocol::{Answer, MAX_MESSAGE_BYTES};
 use device_key_websocket::{close_code, config};
-use futures_util::{
-    SinkExt as _, StreamExt as _,
-    stream::{SplitSink, SplitStream},
-};
-use tokio::{
-    net::TcpStream,
-    time::{error::Elapsed, timeout},
-};
-use tokio_tungstenite::{
-    WebSocketStream,
-    tungstenite::{
-        Bytes, Error, Message, Utf8Bytes,
-        protocol::{CloseFrame, Role, frame::coding::CloseCode},
-    },
-};
+use futures_util::stream::{SplitSink, SplitStream};
+use futures_util::{SinkExt as _, StreamExt as _};
+use tokio::net::TcpStream;
+use tokio::time::error::Elapsed;
+use tokio::time::timeout;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role};
+use tokio_tungstenite::tungstenite::{Bytes, Error, Message, Utf8Bytes};
 use tracing::debug;
 
-use crate::{
-    app_server::AppServer,
-    connection::{Connection, RawMessage},
-    transport::{
-        carry::{AnswerSink, FULL_BYTES, MessageSource, carry},
-        stall::StallTimer,
-    },
-};
+use crate::app_server::AppServer;
+use crate::connection::{Connection, RawMessage};
+use crate::transport::carry::{AnswerSink, FULL_BYTES, MessageSource, carry};
+use crate::transport::stall::StallTimer;
 
 type Socket = WebSocketStream<TcpStream>;
 

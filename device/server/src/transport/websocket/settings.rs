@@ -1,6 +1,8 @@
 //! The settings of a WebSocket listener.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
 
 use device_key_types::Origin;
 

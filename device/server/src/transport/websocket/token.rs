@@ -1,9 +1,7 @@
 //! The secret that a client shows before it may open a WebSocket.
 
-use std::{
-    fmt, io,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
+use std::{fmt, io};
 
 use device_key_private_fs::trusted::{
     Mistrust, OPEN_TO_OTHERS, PathRule, ROOT, TrustError, TrustPolicy,
