@@ -70,6 +70,6 @@ fn a_shortage_of_descriptors_costs_no_connection_that_is_there() {
     drop((served, last));
     let log = service.stop();
     // Not with each of its looks, of which there are ten a second.
-    let told = log.matches("no connection can be taken").count();
+    let told = log.matches("cannot accept a connection now").count();
     assert!((1..10).contains(&told), "{log}");
 }
