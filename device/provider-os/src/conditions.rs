@@ -50,7 +50,7 @@ pub(crate) fn merge(
     quick
 }
 
-/// Checks what takes some dozen system calls, however many keys there are.
+/// Checks the conditions that take a few dozen system calls, whatever the number of keys.
 pub(crate) fn evaluate_quick(subject: &Subject<'_>, service: ServiceUser) -> Vec<ConditionReport> {
     vec![
         ConditionReport::new(Condition::UserNamespace, process::user_namespace()),
@@ -65,7 +65,7 @@ pub(crate) fn evaluate_quick(subject: &Subject<'_>, service: ServiceUser) -> Vec
     ]
 }
 
-/// Checks each key file and library, which takes longer with each of them.
+/// Checks each key file and each library, so the time grows with their number.
 pub(crate) fn evaluate_files(subject: &Subject<'_>, service: ServiceUser) -> Vec<ConditionReport> {
     vec![
         ConditionReport::new(Condition::KeyFolder, keys::files(subject.keys)),

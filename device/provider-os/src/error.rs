@@ -8,13 +8,13 @@ use device_key_wrapping::{UnwrapError, WrapError};
 /// Why an operation failed. It becomes the source of a [`ProviderError`].
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OperationError {
-    #[error("{condition} does not hold: {found}")]
+    #[error("the condition {condition} does not hold: {found}")]
     Condition { condition: OsProtectionCondition, found: String },
-    #[error("{0} did not hold when it was last looked at")]
+    #[error("the condition {0} did not hold when it was last checked")]
     Recorded(OsProtectionCondition),
-    #[error("the key file is gone")]
+    #[error("the key file does not exist any more")]
     NoKeyFile,
-    #[error("the key file holds another key than the one recorded")]
+    #[error("the key file holds a key other than the recorded key")]
     OtherKey,
     #[error(transparent)]
     KeyFile(#[from] KeyFileError),
@@ -28,24 +28,24 @@ pub(crate) enum OperationError {
     PublicKey(#[from] InvalidPublicKey),
     #[error(transparent)]
     Signature(#[from] InvalidSignature),
-    #[error("aws-lc could not {0}")]
+    #[error("the cryptography library aws-lc could not {0}")]
     Cryptography(&'static str),
 }
 
 /// What is wrong with a key file's contents.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum KeyFileError {
-    #[error("the key file was not made here: it lacks the mark of a generated key")]
+    #[error("the key file was not written by this service: the mark of a generated key is missing")]
     Imported,
-    #[error("the key file was made for a key of another name")]
+    #[error("the key file was written for another key id")]
     OtherName,
     #[error("the key file is damaged")]
     Damaged,
-    #[error("the key file is encrypted, and no wrapping key is configured")]
+    #[error("the key file is encrypted, but no wrapping key is configured")]
     Wrapped,
     #[error("the key file is not encrypted, although a wrapping key is configured")]
     NotWrapped,
-    #[error("the key file cannot be decrypted")]
+    #[error("the key file cannot be decrypted with the configured wrapping key")]
     Unwrap(#[source] UnwrapError),
 }
 
@@ -58,7 +58,7 @@ impl OperationError {
             Self::KeyFile(KeyFileError::Imported) => {
                 ProviderErrorKind::OsProtectionUnavailable(OsProtectionCondition::ImportedKey)
             }
-            // The folder is at fault, not the key: others may have read the files in it.
+            // The folder is at fault, not the key: other users may have read the files in it.
             Self::Folder(
                 PrivateFsError::WrongOwner { .. }
                 | PrivateFsError::WrongMode { .. }

@@ -1,5 +1,5 @@
-//! What a service process does to itself before it handles a key. Only exec could undo it, which
-//! the filter forbids.
+//! Hardening: the restrictions that a service process puts on itself before it handles a key. Only
+//! exec could undo them, and the system call filter forbids exec.
 
 pub(crate) mod error;
 pub(crate) mod report;
@@ -34,7 +34,7 @@ pub fn harden(hardening: &Hardening) -> Result<HardeningReport, HardeningError> 
             setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) }),
         )?,
         refuse_written_code()?,
-        // Before the filter, which lacks Landlock's own system calls.
+        // Landlock comes before the filter, because the filter forbids Landlock's system calls.
         rules::restrict(hardening)?,
         system_calls::filter(hardening.network)?,
     ];
@@ -48,7 +48,7 @@ fn step(step: HardeningStep, result: rustix::io::Result<()>) -> Result<StepRepor
     }
 }
 
-/// Since Linux 6.3; `EINVAL` before that.
+/// The kernel has this step since Linux 6.3; an older kernel answers `EINVAL`.
 fn refuse_written_code() -> Result<StepReport, HardeningError> {
     let step = HardeningStep::NoWrittenCode;
     match sys::refuse_written_code() {
@@ -56,8 +56,8 @@ fn refuse_written_code() -> Result<StepReport, HardeningError> {
         Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
             Ok(StepReport { step, outcome: Outcome::Unsupported })
         }
-        // Already on, by systemd's MemoryDenyWriteExecute=: what is on cannot be asked for anew
-        // with other flags.
+        // The protection is already on, for example by systemd's MemoryDenyWriteExecute=. The
+        // kernel then refuses a second call with other flags.
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             Ok(StepReport { step, outcome: Outcome::Done })
         }

@@ -1,9 +1,9 @@
-//! What a key file holds: an unencrypted PKCS#8 `PrivateKeyInfo` (RFC 5208 section 5) in DER with
-//! one attribute, which says that the key was generated here, and under which name. Other software
-//! reads the key and ignores the attribute. A key that was made elsewhere lacks it, a file that was
-//! renamed carries the wrong name, and neither is used. The attribute proves nothing against anyone
-//! who may write the file; the folder's mode keeps other users out. With a wrapping key the file is
-//! encrypted as a whole.
+//! The format of key files. A key file holds an unencrypted PKCS#8 `PrivateKeyInfo` (RFC 5208
+//! section 5) in DER with one attribute. The attribute says that this service generated the key,
+//! and for which key id. Other software reads the key and ignores the attribute. The provider uses
+//! neither a key without the attribute, which was made elsewhere, nor a key with another id, whose
+//! file was renamed. The attribute does not protect against anyone who can write the file; the mode
+//! of the folder keeps other users out. If there is a wrapping key, the whole file is encrypted.
 
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use device_key_private_fs::FileName;
@@ -21,14 +21,15 @@ pub(crate) const MAX_FILE_BYTES: usize = 512;
 
 const FILE_SUFFIX: &str = ".p8";
 
-/// What comes before the version in aws-lc's `PrivateKeyInfo` of a P-256 key, and how much follows.
+/// The header before the version in the `PrivateKeyInfo` that aws-lc writes for a P-256 key.
 const BARE_HEADER: [u8; 3] = [0x30, 0x81, 0x87];
+/// The number of bytes after the header.
 const BODY_BYTES: usize = 0x87;
 /// The header of a `PrivateKeyInfo` with the attribute at its end.
 const MARKED_HEADER: [u8; 3] = [0x30, 0x81, 0xE4];
-/// `attributes [0] IMPLICIT SET OF`, with one attribute: the type 2.25 and the number of the UUID
-/// eeaa1f38-09ff-498a-829d-1d7d91e3ab8e (ITU-T X.667 section 7), and a set of one `UTF8String` of
-/// 63 bytes, whose contents follow.
+/// `attributes [0] IMPLICIT SET OF`, with one attribute. Its type is the arc 2.25 with the number
+/// of the UUID eeaa1f38-09ff-498a-829d-1d7d91e3ab8e (ITU-T X.667 section 7). Its values are a set
+/// of one `UTF8String` of 63 bytes, whose contents follow.
 const ATTRIBUTE_HEADER: [u8; 30] = [
     0xA0, 0x5B, 0x30, 0x59, // attributes, attribute
     0x06, 0x14, 0x69, 0x83, 0xDD, 0xAA, 0x8F, 0xCE, 0x81, 0x9F, 0xFA, 0xA6, 0x95, 0x82, 0xCE, 0xC7,
@@ -53,12 +54,12 @@ pub(crate) fn write(
     wrapping_key: Option<&WrappingKey>,
 ) -> Result<Zeroizing<Vec<u8>>, OperationError> {
     let context = context(key_id);
-    let document = pair.to_pkcs8v1().map_err(|_| OperationError::Cryptography("write a key"))?;
+    let document = pair.to_pkcs8v1().map_err(|_| OperationError::Cryptography("encode a key"))?;
     let body = document
         .as_ref()
         .strip_prefix(&BARE_HEADER)
         .filter(|body| body.len() == BODY_BYTES)
-        .ok_or(OperationError::Cryptography("write a key as expected"))?;
+        .ok_or(OperationError::Cryptography("encode a key in the expected form"))?;
     let parts = [&MARKED_HEADER, body, &ATTRIBUTE_HEADER, context.as_bytes()];
     let plain = Zeroizing::new(parts.concat());
     match wrapping_key {
@@ -67,8 +68,8 @@ pub(crate) fn write(
     }
 }
 
-/// Reads the key from a file that [`write`] made for this key id, with the wrapping key that the
-/// file was written with, if any.
+/// Reads the key from a file that [`write`] made for this key id. `wrapping_key` must be the
+/// wrapping key that the file was written with, or `None` if the file is not encrypted.
 pub(crate) fn read(
     key_id: &DeviceKeyId,
     file: &[u8],
@@ -90,13 +91,14 @@ pub(crate) fn read(
     }
 }
 
-/// Whether the file holds a key that was made elsewhere. Cheaper than [`read`]: of an encrypted
-/// file it takes the encryption for the mark.
+/// Whether the file holds a key that was made elsewhere. This is cheaper than [`read`], because it
+/// does not decrypt: it takes every encrypted file for a file of this service.
 pub(crate) fn is_imported(key_id: &DeviceKeyId, file: &[u8]) -> bool {
     !is_wrapped(file) && matches!(marked_body(&context(key_id), file), Err(KeyFileError::Imported))
 }
 
-/// What the key is for: the value of the mark, and the context in which the file is encrypted.
+/// The text that binds a file to its key id. It is the value of the attribute, and the context in
+/// which the file is encrypted.
 fn context(key_id: &DeviceKeyId) -> String {
     format!("device-key-os/v1 {key_id}")
 }
@@ -106,14 +108,14 @@ fn parse(context: &str, plain: &[u8]) -> Result<EcdsaKeyPair, KeyFileError> {
     let bare = Zeroizing::new([&BARE_HEADER, body].concat());
     let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &bare)
         .map_err(|_| KeyFileError::Damaged)?;
-    // One key, one spelling.
+    // A key has only one accepted encoding.
     match pair.to_pkcs8v1() {
         Ok(document) if document.as_ref() == &**bare => Ok(pair),
         _ => Err(KeyFileError::Damaged),
     }
 }
 
-/// What stands between the headers and the mark.
+/// Returns the bytes between the header and the attribute.
 fn marked_body<'a>(context: &str, plain: &'a [u8]) -> Result<&'a [u8], KeyFileError> {
     let marked = plain
         .strip_prefix(&MARKED_HEADER)
@@ -127,7 +129,8 @@ fn marked_body<'a>(context: &str, plain: &'a [u8]) -> Result<&'a [u8], KeyFileEr
     }
 }
 
-/// Whether this is a whole key in another form: PKCS#8 or SEC 1 (RFC 5915), in DER or as any PEM.
+/// Whether the bytes are a whole private key in another form: PKCS#8 or SEC 1 (RFC 5915) in DER, or
+/// any PEM.
 fn is_foreign_key(bytes: &[u8]) -> bool {
     bytes.starts_with(b"-----BEGIN ")
         || EcdsaKeyPair::from_private_key_der(&ECDSA_P256_SHA256_FIXED_SIGNING, bytes).is_ok()

@@ -1,16 +1,17 @@
 //! Device keys behind the boundary between users: the `os_protected_nonextractable` class.
 //!
 //! An [`OsProvider`] makes P-256 keys in software and keeps them in files that only the service's
-//! user can read. What carries the class is that the client is another user: it reaches the service
-//! over a Unix socket, and has no way to the key by files, by debugging or by a core dump. Every
-//! condition for that ([`evaluate`], [`evaluate_caller`]) is looked at when the provider is made,
-//! at each handshake and before each creation; one that does not hold is an error, never a lesser
-//! class. [`harden`] makes the process what the conditions ask for, and takes from it what it does
-//! not need.
+//! user can read. The class rests on the client being another user: the client reaches the service
+//! over a Unix socket, and cannot reach the key through files, a debugger or a core dump. The
+//! provider checks every condition for this ([`evaluate`], [`evaluate_caller`]) when the service
+//! starts, at each handshake and before each creation. A condition that does not hold is an error;
+//! the provider never falls back to a lesser class. [`harden`] makes the process meet the
+//! conditions on it, and takes away the abilities that the process does not need.
 //!
-//! It is not a protection against root, against the kernel, or against anyone who reads the disk
-//! without the operating system; a [`WrappingKey`](device_key_wrapping::WrappingKey) that is not on
-//! that disk helps against the last. It is never hardware, and proves nothing to a backend.
+//! The class does not protect against root, against the kernel, or against anyone who reads the
+//! disk without the operating system. A [`WrappingKey`](device_key_wrapping::WrappingKey) that is
+//! not on the disk protects against a reader of the disk. The keys are never in hardware, and the
+//! class proves nothing to a backend.
 //!
 //! ```no_run
 //! use device_key_private_fs::PrivateDir;

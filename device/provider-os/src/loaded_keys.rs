@@ -1,4 +1,4 @@
-//! A cache of the keys that were used last.
+//! A cache of recently used keys.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,8 +11,8 @@ use device_key_types::{DeviceKeyId, PublicKey, Signature};
 
 use crate::error::OperationError;
 
-/// A key in memory. aws-lc holds the private part in its own memory and wipes that when it is
-/// freed.
+/// A key in memory. aws-lc holds the private part in its own memory, and wipes this memory when it
+/// frees it.
 pub(crate) struct LoadedKey {
     pair: EcdsaKeyPair,
     public_key: PublicKey,
@@ -20,7 +20,7 @@ pub(crate) struct LoadedKey {
 
 impl LoadedKey {
     pub(crate) fn new(pair: EcdsaKeyPair) -> Result<Self, OperationError> {
-        let unexpected = OperationError::Cryptography("write a public key as expected");
+        let unexpected = OperationError::Cryptography("encode a public key in the expected form");
         // SEC 1 section 2.3.3: 0x04 marks an uncompressed point.
         let Some([4, point @ ..]) = pair.public_key().as_ref().first_chunk::<65>() else {
             return Err(unexpected);
@@ -45,14 +45,14 @@ impl LoadedKey {
             scalars.and_then(|scalars| scalars.first_chunk()),
             scalars.and_then(|scalars| scalars.last_chunk()),
         ) else {
-            return Err(OperationError::Cryptography("write a signature as expected"));
+            return Err(OperationError::Cryptography("encode a signature in the expected form"));
         };
         Ok(Signature::from_scalars(*r, *s)?)
     }
 }
 
-/// The keys that were used last. Signing takes a lock that signers share, and only while the key is
-/// looked up; a key being signed with stays alive until that is done.
+/// A cache of recently used keys. A signer holds a shared lock only while it looks up the key. A
+/// key that is removed from the cache stays alive until the signers that use it are done.
 pub(crate) struct LoadedKeys {
     capacity: usize,
     inner: RwLock<Inner>,
@@ -66,8 +66,8 @@ struct Inner {
 
 struct Entry {
     key: Arc<LoadedKey>,
-    /// Whether the key was used since room was last made. This is the clock algorithm with one bit,
-    /// which comes close to "least recently used".
+    /// Whether the key was used since the flags were last cleared. This is the clock algorithm with
+    /// one bit, which comes close to "least recently used".
     was_used: AtomicBool,
 }
 
@@ -96,7 +96,7 @@ impl LoadedKeys {
         self.read().removals
     }
 
-    /// Keeps a key, unless some key was removed since.
+    /// Adds a key, unless some key was removed after `since` was read.
     pub(crate) fn insert(&self, key_id: DeviceKeyId, key: Arc<LoadedKey>, since: Removals) {
         let mut inner = self.write();
         if inner.removals != since {
@@ -108,7 +108,7 @@ impl LoadedKeys {
         inner.keys.insert(key_id, Entry { key, was_used: AtomicBool::new(true) });
     }
 
-    /// Forgets a key whose file is gone.
+    /// Removes a key whose file was deleted.
     pub(crate) fn remove(&self, key_id: &DeviceKeyId) {
         let mut inner = self.write();
         inner.removals.0 = inner.removals.0.wrapping_add(1);
@@ -125,7 +125,8 @@ impl LoadedKeys {
 }
 
 impl Inner {
-    /// Forgets one key that was not used since the last time, or any if all were.
+    /// Removes a key that was not used since the flags were last cleared. If all keys were used,
+    /// this removes any key and clears all flags.
     fn make_room(&mut self) {
         let unused = self.keys.iter().find(|(_, entry)| !entry.was_used.load(Ordering::Relaxed));
         let chosen = unused.or_else(|| self.keys.iter().next()).map(|(key_id, _)| *key_id);
@@ -157,12 +158,12 @@ mod tests {
     }
 
     #[test]
-    fn no_more_than_the_capacity_are_kept_and_used_ones_stay() {
+    fn a_full_cache_drops_an_unused_key_first() {
         let keys = LoadedKeys::new(4);
         for number in 0..4 {
             keys.insert(key_id(number), key(), Removals::default());
         }
-        // All were used: any goes, and a new turn begins.
+        // All four keys were used, so any of them is dropped and the flags are cleared.
         keys.insert(key_id(4), key(), Removals::default());
         let used = (0..4).find(|number| keys.get(&key_id(*number)).is_some()).unwrap();
         for number in 5..7 {
@@ -174,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_read_before_a_removal_is_not_kept() {
+    fn a_key_read_before_a_removal_is_not_cached() {
         let keys = LoadedKeys::new(4);
         let since = keys.removals();
         keys.remove(&key_id(1));

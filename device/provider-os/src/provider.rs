@@ -20,17 +20,19 @@ use crate::key_file::{self, MAX_FILE_BYTES};
 use crate::loaded_keys::{LoadedKey, LoadedKeys};
 use crate::settings::OsSettings;
 
-/// The provider's stable name, kept with each key.
+/// The provider's stable name, which is stored with each key.
 pub const PROVIDER_NAME: &str = "os";
 
-/// A signature takes less time than a trip between processors is worth: more lanes than most
-/// machines have to spare for this.
+/// How many signatures are made at once. A signature is so short that moving it to another
+/// processor hardly pays off, so a few lanes are enough for most machines.
 const CONCURRENCY: usize = 4;
 
-/// Keys kept in memory. One takes about 1 KiB; loading one anew takes two signatures' time.
+/// How many keys are kept in memory. A key takes about 1 KiB. Loading a key again takes as long as
+/// two signatures.
 const LOADED_KEYS: usize = 256;
 
-/// Makes and uses device keys in software, for callers whom the operating system keeps out.
+/// Makes and uses device keys in software, for callers that the operating system keeps away from
+/// the key files and the memory of the service.
 pub struct OsProvider {
     settings: OsSettings,
     keys: PrivateDir,
@@ -40,7 +42,7 @@ pub struct OsProvider {
     verdict: RwLock<Option<Verdict>>,
 }
 
-/// The first condition of each kind that did not hold when it was last looked at.
+/// The first condition of each kind that did not hold at the last check.
 #[derive(Clone, Copy, Default)]
 struct Verdict {
     quick: Option<OsProtectionCondition>,
@@ -48,9 +50,10 @@ struct Verdict {
 }
 
 impl OsProvider {
-    /// Takes a folder for key files of its own. Harden the process, and change to the service's
-    /// user, before that. What does not hold is no error here: every caller is refused while it
-    /// lasts, and [`conditions`](Self::conditions) tells what it is.
+    /// Makes a provider that stores its key files in `keys`, a folder of its own. Harden the
+    /// process, and change to the service's user, before this call. A condition that does not hold
+    /// is not an error here: the provider refuses every caller until the condition holds, and
+    /// [`conditions`](Self::conditions) reports it.
     pub fn new(settings: OsSettings, keys: PrivateDir) -> Self {
         Self {
             settings,
@@ -61,9 +64,10 @@ impl OsProvider {
         }
     }
 
-    /// Judges every condition that does not depend on the caller, as a service does at its start.
+    /// Checks every condition that does not depend on the caller. A service calls this when it
+    /// starts.
     pub fn conditions(&self) -> Vec<ConditionReport> {
-        let [quick, files] = self.judge_everything();
+        let [quick, files] = self.check_everything();
         conditions::merge(quick, files)
     }
 
@@ -71,7 +75,7 @@ impl OsProvider {
         Subject { keys: &self.keys, configuration: &self.settings.configuration }
     }
 
-    fn judge_quick(&self) -> Vec<ConditionReport> {
+    fn check_quick(&self) -> Vec<ConditionReport> {
         let reports = conditions::evaluate_quick(&self.subject(), self.service);
         if let Some(verdict) = &mut *self.verdict.write().unwrap_or_else(PoisonError::into_inner) {
             verdict.quick = failing(&reports);
@@ -79,8 +83,9 @@ impl OsProvider {
         reports
     }
 
-    /// What is judged swiftly, and what takes longer.
-    fn judge_everything(&self) -> [Vec<ConditionReport>; 2] {
+    /// Checks all conditions. Returns the reports of the quick checks, then the reports on the
+    /// files.
+    fn check_everything(&self) -> [Vec<ConditionReport>; 2] {
         let quick = conditions::evaluate_quick(&self.subject(), self.service);
         let files = conditions::evaluate_files(&self.subject(), self.service);
         let verdict = Verdict { quick: failing(&quick), files: failing(&files) };
@@ -92,26 +97,28 @@ impl OsProvider {
         *self.verdict.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The latest verdict on the process; the first one, if nobody has asked yet.
+    /// The result of the latest check of the process. If the process was never checked, this checks
+    /// it now.
     fn recorded(&self) -> Result<(), OperationError> {
         let Some(Verdict { quick, files }) = self.verdict() else {
-            return first_failure(self.judge_everything().concat());
+            return first_failure(self.check_everything().concat());
         };
         quick.or(files).map_or(Ok(()), |condition| Err(OperationError::Recorded(condition)))
     }
 
-    /// Makes no system call.
-    fn judge_caller(&self, caller: &LocalPeer) -> Result<(), OperationError> {
+    /// Checks the conditions on the caller. Makes no system call.
+    fn check_caller(&self, caller: &LocalPeer) -> Result<(), OperationError> {
         match failing_caller_condition(self.service, caller) {
             Some(condition) => Err(OperationError::Condition {
                 condition,
-                found: format!("over {}", caller.transport().as_str()),
+                found: format!("the caller is connected over {}", caller.transport().as_str()),
             }),
             None => Ok(()),
         }
     }
 
-    /// The key, from memory or from its file; a key other than the recorded one is lost.
+    /// Returns the key from memory or from its file. Fails if its public key is not the recorded
+    /// public key.
     fn load(&self, key: &KeyReference) -> Result<Arc<LoadedKey>, OperationError> {
         let loaded = match self.loaded.get(&key.key_id) {
             Some(loaded) => loaded,
@@ -151,7 +158,8 @@ impl OsProvider {
 
     fn remove(&self, key_id: &DeviceKeyId) -> Result<(), OperationError> {
         let removed = self.keys.remove(&key_file::name(key_id)?);
-        // After the file, so that nobody loads it again; also if that failed, for it may be gone.
+        // The key leaves the cache after its file is removed, so that no request loads it again. It
+        // leaves the cache also if the removal failed, because the file may be gone even then.
         self.loaded.remove(key_id);
         removed?;
         Ok(())
@@ -164,29 +172,31 @@ impl DeviceKeyProvider for OsProvider {
             name: PROVIDER_NAME,
             protection_class: ProtectionClass::OsProtectedNonextractable,
             concurrency: CONCURRENCY,
-            // Verifying takes three times as long as signing, and `load` compares the public key.
+            // Verifying takes three times as long as signing, and `load` compares the public key,
+            // so later signatures are not verified.
             signature_check: SignatureCheck::AtCreation,
         }
     }
 
-    /// Judges the process anew, but not each key file, unless one was the trouble before.
+    /// Checks the process again. Checks each key file and library only if one of these checks
+    /// failed before.
     fn presence(&self, caller: &LocalPeer) -> Result<(), ProviderError> {
-        self.judge_caller(caller)?;
+        self.check_caller(caller)?;
         let reports = match self.verdict() {
-            Some(Verdict { files: None, .. }) => self.judge_quick(),
-            Some(_) | None => self.judge_everything().concat(),
+            Some(Verdict { files: None, .. }) => self.check_quick(),
+            Some(_) | None => self.check_everything().concat(),
         };
         Ok(first_failure(reports)?)
     }
 
-    /// Judges everything anew.
+    /// Checks all conditions again.
     fn availability(&self, caller: &LocalPeer) -> Result<(), ProviderError> {
-        self.judge_caller(caller)?;
-        Ok(first_failure(self.judge_everything().concat())?)
+        self.check_caller(caller)?;
+        Ok(first_failure(self.check_everything().concat())?)
     }
 
     fn serves(&self, caller: &LocalPeer) -> Result<(), ProviderError> {
-        self.judge_caller(caller)?;
+        self.check_caller(caller)?;
         Ok(self.recorded()?)
     }
 
@@ -194,7 +204,7 @@ impl DeviceKeyProvider for OsProvider {
         Ok(self.generate(key_id)?)
     }
 
-    /// Once its file has been read.
+    /// Whether the key is in memory, so that signing reads no file.
     fn signs_at_once(&self, key: &KeyReference) -> bool {
         self.loaded.get(&key.key_id).is_some()
     }
@@ -203,7 +213,8 @@ impl DeviceKeyProvider for OsProvider {
         Ok(self.load(input.key())?.sign(input)?)
     }
 
-    /// There is no attestor, because nobody but this process knows how these keys are protected.
+    /// There is no attestor, because only this process knows how its keys are protected, and cannot
+    /// prove it.
     fn attestor(&self) -> Option<&dyn KeyAttestor> {
         None
     }

@@ -8,7 +8,8 @@ use std::io;
 pub(crate) fn refuse_written_code() -> io::Result<()> {
     let flags = libc::c_ulong::from(libc::PR_MDWE_REFUSE_EXEC_GAIN);
     let none: libc::c_ulong = 0;
-    // SAFETY: The call takes plain numbers, no memory of ours; unused arguments must be zero.
+    // SAFETY: The call takes plain numbers and no pointers. Unused arguments are zero, as the
+    // kernel requires.
     let answer = unsafe { libc::prctl(libc::PR_SET_MDWE, flags, none, none, none) };
     if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }

@@ -1,7 +1,7 @@
-//! What the class says of attackers. Each attack is made on a hardened service of another user,
-//! where it fails, and on an unhardened one of the attacker's own, where the very same code
-//! succeeds. A process of the service's own user is outside the class; hardening keeps it out of
-//! the memory.
+//! Attacks that the protection class must stop. The attack on a hardened service of another user
+//! must fail. As a control, the attack on an unhardened service of the attacker's own user must
+//! succeed with the same code. The class does not cover attackers that run as the service's user,
+//! but hardening keeps them out of the memory.
 
 use std::fs::File;
 use std::io;
@@ -16,15 +16,15 @@ use crate::scene::{CLIENT, SERVICE, Scene, Talk, set_mode};
 use crate::sys;
 
 pub(crate) const TESTS: &[Test] = &[
-    ("attacks::the_client_reads_no_key_file", the_client_reads_no_key_file),
-    ("attacks::the_client_reads_no_memory", || no_way_in("memory", [Errno::ACCESS; 2])),
-    ("attacks::the_client_copies_no_memory", || no_way_in("copy", [Errno::PERM; 2])),
-    ("attacks::the_client_traces_nothing", || no_way_in("trace", [Errno::PERM; 2])),
-    ("attacks::the_client_takes_no_descriptor", || no_way_in("descriptor", [Errno::PERM; 2])),
+    ("attacks::key_files_cannot_be_read", key_files_cannot_be_read),
+    ("attacks::memory_cannot_be_read", || attack_fails("memory", [Errno::ACCESS; 2])),
+    ("attacks::memory_cannot_be_copied", || attack_fails("copy", [Errno::PERM; 2])),
+    ("attacks::the_service_cannot_be_traced", || attack_fails("trace", [Errno::PERM; 2])),
+    ("attacks::descriptors_cannot_be_taken", || attack_fails("descriptor", [Errno::PERM; 2])),
     ("attacks::a_crash_leaves_no_core_dump", a_crash_leaves_no_core_dump),
 ];
 
-/// What an attack that succeeds says.
+/// The output of an attack that succeeds.
 const SUCCESS: &str = "success";
 
 /// A process that holds a key and a secret in memory.
@@ -43,7 +43,7 @@ impl Victim {
         Self { talk, secret }
     }
 
-    /// What comes of an attack by a process of this user.
+    /// Returns the output of an attack by a process of this user.
     fn attacked_by(&self, scene: &Scene, uid: u32, attack: &str) -> String {
         let pid = self.talk.pid().to_string();
         let (address, length) = self.secret.split_once(' ').unwrap();
@@ -51,9 +51,9 @@ impl Victim {
     }
 }
 
-/// The client fails on the hardened service, and so does a process of the service's own user. Both
-/// succeed where their own user's process is not hardened.
-fn no_way_in(attack: &str, [to_client, to_same_user]: [Errno; 2]) {
+/// Asserts that the attack on the hardened service fails for the client and for a process of the
+/// service's own user. Both attackers succeed on an unhardened process of their own user.
+fn attack_fails(attack: &str, [to_client, to_same_user]: [Errno; 2]) {
     let scene = Scene::new();
     let service = Victim::new(&scene, SERVICE, "fully");
     assert_eq!(service.attacked_by(&scene, CLIENT, attack), refusal(to_client));
@@ -67,7 +67,7 @@ fn no_way_in(attack: &str, [to_client, to_same_user]: [Errno; 2]) {
     assert_eq!(unhardened.attacked_by(&scene, CLIENT, attack), refusal(to_client));
 }
 
-fn the_client_reads_no_key_file() {
+fn key_files_cannot_be_read() {
     let scene = Scene::new();
     let mut service = Victim::new(&scene, SERVICE, "fully");
     assert_eq!(service.talk.ask("create 1"), "ok");
@@ -75,9 +75,9 @@ fn the_client_reads_no_key_file() {
     let file = folder.join(format!("{}.p8", SequenceRandom::key_id(1)));
     let attack = ["attack", "file", file.to_str().unwrap()];
     assert_eq!(scene.output(CLIENT, &attack), refusal(Errno::ACCESS));
-    // What no hardening keeps from the service's user.
+    // Hardening does not keep the service's own user away from its files.
     assert_eq!(scene.output(SERVICE, &attack), SUCCESS);
-    // The folders alone keep others out, and so does the file's mode.
+    // The modes of the folders alone keep other users out, and so does the mode of the file.
     set_mode(&file, 0o644);
     assert_eq!(scene.output(CLIENT, &attack), refusal(Errno::ACCESS));
     set_mode(&file, 0o600);
@@ -90,7 +90,8 @@ fn the_client_reads_no_key_file() {
 }
 
 fn a_crash_leaves_no_core_dump() {
-    // Not SIGSEGV: Rust's handler takes one that was sent for one that will come again.
+    // SIGSEGV would not do: Rust's handler returns from it and expects the fault to happen again,
+    // but a signal that was sent does not happen again.
     for signal in [Signal::ABORT, Signal::QUIT] {
         let scene = Scene::new();
         let dumped = |hardened| {
@@ -100,12 +101,15 @@ fn a_crash_leaves_no_core_dump() {
             status.core_dumped()
         };
         assert!(!dumped("fully"));
-        assert!(!dumped("dumpable"), "whatever the limit");
+        assert!(
+            !dumped("dumpable"),
+            "a process that is not dumpable leaves no core dump, whatever the limit"
+        );
         assert!(dumped(""), "control: see /proc/sys/kernel/core_pattern");
     }
 }
 
-/// In a child of the attacker's user: one attack.
+/// Runs in a child of the attacker's user: makes one attack.
 pub(crate) fn attack(words: &[&str]) {
     let result = match *words {
         ["file", path] => File::open(path).map(drop),
@@ -136,7 +140,7 @@ fn attack_process(attack: &str, pid: i32, address: usize, found: &mut [u8]) -> i
         "trace" => sys::trace(pid),
         "descriptor" => {
             let process = pidfd_open(Pid::from_raw(pid).unwrap(), PidfdFlags::empty())?;
-            // Its standard output.
+            // Descriptor 1 is the standard output of the service.
             pidfd_getfd(process, 1, PidfdGetfdFlags::empty())?;
             Ok(())
         }

@@ -1,5 +1,5 @@
-//! Each condition, broken alone: on a service that is right in everything else, exactly that one is
-//! named, to the doctor, at the handshake and at a creation.
+//! Breaks each condition on a service that meets all other conditions. The doctor, the handshake
+//! and the creation of a key must all name exactly the broken condition.
 
 use std::fs;
 use std::os::unix::fs::{chown, symlink};
@@ -20,7 +20,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("conditions::dumpable", || unhardened("new_privileges,core_dumps", "dumpable")),
     ("conditions::new_privileges", || unhardened("dumpable,core_dumps", "new_privileges")),
     ("conditions::core_dumps", || unhardened("dumpable,new_privileges", "core_dumps")),
-    ("conditions::core_dumps_could_come_back", core_dumps_could_come_back),
+    ("conditions::soft_limit_on_core_dumps", soft_limit_on_core_dumps),
     ("conditions::key_folder", key_folder),
     ("conditions::key_files", key_files),
     ("conditions::ancestors", ancestors),
@@ -29,15 +29,18 @@ pub(crate) const TESTS: &[Test] = &[
     ("conditions::binary", binary),
     ("conditions::libraries", libraries),
     ("conditions::configuration", configuration),
-    ("conditions::configuration_that_is_not_there", configuration_that_is_not_there),
+    ("conditions::missing_configuration", missing_configuration),
     ("conditions::imported_key", imported_key),
-    ("conditions::nothing_is_created_meanwhile", nothing_is_created_meanwhile),
+    (
+        "conditions::no_key_is_created_while_a_condition_fails",
+        no_key_is_created_while_a_condition_fails,
+    ),
 ];
 
-/// What a service does that a test does not want to break.
+/// The hardening steps of a service, so that only the condition under test fails.
 const HARDENED: &str = "dumpable,new_privileges,core_dumps";
 
-/// A hardened service, ready for questions.
+/// Starts a hardened service and waits until it is ready for questions.
 fn service(scene: &Scene, configuration: Option<&Path>) -> Talk {
     let home = scene.home(SERVICE);
     let mut role = vec!["service", home.to_str().unwrap(), "fully"];
@@ -51,7 +54,7 @@ fn ready(command: Command) -> Talk {
     service
 }
 
-/// Exactly this condition fails, wherever it is looked at.
+/// Asserts that every check names exactly this condition.
 #[track_caller]
 fn assert_fails(service: &mut Talk, condition: &str) {
     assert_eq!(service.ask("conditions"), condition);
@@ -94,7 +97,7 @@ fn callers() {
         }
     }
     assert_eq!(service.ask(&format!("caller {CLIENT} unix")), "");
-    // Of one caller nothing follows for another.
+    // The refusal of one caller does not affect another caller.
     assert_holds(&mut service);
 }
 
@@ -107,7 +110,7 @@ fn unhardened(steps: &str, condition: &str) {
     assert_eq!(service.ask("create 1"), condition);
 }
 
-fn core_dumps_could_come_back() {
+fn soft_limit_on_core_dumps() {
     unhardened("dumpable,new_privileges,soft_core_dumps", "core_dumps");
 }
 
@@ -122,7 +125,8 @@ fn key_folder() {
     set_mode(&folder, 0o700);
     assert_holds(&mut service);
     chown(&folder, Some(0), None).unwrap();
-    // Then the service cannot look into it or above it either; what is told is this.
+    // The service cannot read the folder or the folders above it either, but it names this
+    // condition first.
     for question in ["availability", "presence", "serves"] {
         assert_eq!(service.ask(&format!("{question} {CLIENT} unix")), "key_folder");
     }
@@ -150,7 +154,7 @@ fn key_files() {
     symlink(&file, folder.join("again")).unwrap();
     assert_fails(&mut service, "key_folder");
     fs::remove_file(folder.join("again")).unwrap();
-    // At a handshake, because it was the trouble before.
+    // A handshake checks the files again, because they failed before.
     assert_eq!(service.ask(&format!("presence {CLIENT} unix")), "ok");
 }
 
@@ -169,7 +173,7 @@ fn ancestors() {
     assert_fails(&mut service, "ancestors");
     chown(&home, Some(SERVICE), None).unwrap();
     assert_holds(&mut service);
-    // Where the folder is now counts, not where it was opened.
+    // The current place of the folder counts, not the path under which it was opened.
     let elsewhere = scene.path().join("elsewhere");
     fs::create_dir(&elsewhere).unwrap();
     set_mode(&elsewhere, 0o1777);
@@ -177,7 +181,7 @@ fn ancestors() {
     assert_fails(&mut service, "ancestors");
 }
 
-/// ramfs is as good as any that is not on the list, and every kernel has it.
+/// Uses ramfs, because it is not an accepted file system and every kernel has it.
 fn file_system() {
     let scene = Scene::new();
     let home = scene.home(SERVICE);
@@ -198,7 +202,7 @@ fn user_namespace() {
     let role = ["service-in-user-namespace", home.to_str().unwrap(), HARDENED, &uid];
     let mut service = Talk::start(scene.command(0, &role));
     assert_eq!(service.line(), "unshared");
-    // Under their own numbers, so that nothing else is different.
+    // The ids are mapped to themselves, so that only the namespace differs.
     for map in ["uid_map", "gid_map"] {
         fs::write(format!("/proc/{}/{map}", service.pid()), "0 0 65536\n").unwrap();
     }
@@ -217,14 +221,14 @@ fn binary() {
     assert_fails(&mut service, "binary");
     chown(&program, Some(SERVICE), None).unwrap();
     assert_holds(&mut service);
-    // Root's again, but somebody else could put another in its place.
+    // The program belongs to root again, but in this folder other users could replace it.
     chown(&program, Some(0), None).unwrap();
     let folder = scene.path().join("shared");
     fs::create_dir(&folder).unwrap();
     set_mode(&folder, 0o1777);
     fs::rename(&program, folder.join("program")).unwrap();
     assert_fails(&mut service, "binary");
-    // Upgraded in its place: what runs was root's, and so is the folder.
+    // The program was replaced by an upgrade: the running file and the folder belong to root.
     fs::rename(folder.join("program"), &program).unwrap();
     let again = scene.path().join("new");
     fs::copy(&program, &again).unwrap();
@@ -232,8 +236,8 @@ fn binary() {
     assert_holds(&mut service);
 }
 
-/// Of a program that is not linked statically. Some library of this one, where others may change
-/// it.
+/// Preloads a copy of a library that other users can change. The program must be linked
+/// dynamically.
 fn libraries() {
     let scene = Scene::new();
     let maps = fs::read_to_string("/proc/self/maps").unwrap();
@@ -261,7 +265,7 @@ fn configuration() {
     set_mode(&folder, 0o755);
     let file = folder.join("config.toml");
     let mut service = service(&scene, Some(&file));
-    // Nobody else could make one.
+    // The file does not exist, and no other user could create it.
     assert_holds(&mut service);
     set_mode(&folder, 0o777);
     assert_fails(&mut service, "configuration");
@@ -280,8 +284,8 @@ fn configuration() {
     assert_fails(&mut service, "configuration");
 }
 
-/// Whoever could make the folder could make the file.
-fn configuration_that_is_not_there() {
+/// Whoever could create the folder could create the file in it.
+fn missing_configuration() {
     let scene = Scene::new();
     let folder = scene.path().join("etc");
     fs::create_dir(&folder).unwrap();
@@ -311,8 +315,8 @@ fn imported_key() {
     assert_holds(&mut service);
 }
 
-/// Between the judgement and the creation of a key the verdict stands.
-fn nothing_is_created_meanwhile() {
+/// A creation uses the result of the last check.
+fn no_key_is_created_while_a_condition_fails() {
     let scene = Scene::new();
     let mut service = service(&scene, None);
     set_mode(&scene.home(SERVICE), 0o777);
@@ -320,7 +324,8 @@ fn nothing_is_created_meanwhile() {
     assert_eq!(service.ask("create 1"), "ancestors");
     let keys = PrivateDir::open(&scene.home(0)).unwrap();
     let reports = evaluate(&Subject { keys: &keys, configuration: &[] });
-    // The doctor of a process that is not hardened sees each condition, and says what to do.
+    // The doctor runs in a process that is not hardened. It reports each condition, and says how to
+    // fix those that do not hold.
     for report in &reports {
         assert!(!report.found.is_empty(), "{report:?}");
         assert_eq!(report.cure.as_deref().map(str::is_empty), (!report.holds()).then_some(false));
@@ -328,5 +333,5 @@ fn nothing_is_created_meanwhile() {
     let mut names: Vec<_> = reports.iter().map(|report| report.condition.as_str()).collect();
     names.sort_unstable();
     names.dedup();
-    assert_eq!(names.len(), reports.len(), "each once");
+    assert_eq!(names.len(), reports.len(), "each condition is reported once");
 }

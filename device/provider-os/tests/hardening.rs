@@ -1,4 +1,4 @@
-//! A hardened process does its work and nothing else.
+//! Tests that a hardened process can do the work of a service and nothing else.
 
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::unix::process::CommandExt as _;
@@ -24,8 +24,11 @@ use crate::sys;
 
 pub(crate) const TESTS: &[Test] = &[
     ("hardening::a_hardened_service_works", a_hardened_service_works),
-    ("hardening::a_hardened_service_does_nothing_else", a_hardened_service_does_nothing_else),
-    ("hardening::what_is_asked_for_is_kept", what_is_asked_for_is_kept),
+    (
+        "hardening::a_hardened_service_cannot_do_anything_else",
+        a_hardened_service_cannot_do_anything_else,
+    ),
+    ("hardening::requested_access_is_kept", requested_access_is_kept),
 ];
 
 fn a_hardened_service_works() {
@@ -33,13 +36,13 @@ fn a_hardened_service_works() {
     scene.output(SERVICE, &["work", scene.home(SERVICE).to_str().unwrap()]);
 }
 
-fn a_hardened_service_does_nothing_else() {
+fn a_hardened_service_cannot_do_anything_else() {
     let scene = Scene::new();
     scene.output(SERVICE, &["forbidden", scene.home(SERVICE).to_str().unwrap()]);
 }
 
-/// In a child: what a service does, on several threads: tasks, timers, sockets, `SQLite`, standard
-/// streams.
+/// Runs in a child: does the work of a service on several threads, with tasks, timers, sockets,
+/// `SQLite` and standard streams.
 pub(crate) fn work(home: &str) {
     let report = harden(&Hardening::new(Network::UnixOnly).read_write(home)).unwrap();
     let steps: Vec<_> = report.steps.iter().map(|step| step.step).collect();
@@ -54,7 +57,7 @@ pub(crate) fn work(home: &str) {
             HardeningStep::SystemCallFilter,
         ]
     );
-    // Older kernels do less; every one that runs these tests has a filter.
+    // Older kernels support fewer steps, but every kernel that runs these tests has the filter.
     assert_eq!(report.steps.last().unwrap().outcome, Outcome::Done);
     let runtime = runtime::Builder::new_current_thread().enable_all().build();
     runtime.unwrap().block_on(async {
@@ -81,19 +84,19 @@ pub(crate) fn work(home: &str) {
         elapsed.unwrap_err();
     });
     thread::spawn(|| eprint!("")).join().unwrap();
-    // What a static program takes random bytes from; this one has a system call for it.
+    // A static program reads random bytes from these devices; this program uses a system call.
     for device in ["/dev/random", "/dev/urandom"] {
         fs::File::open(device).unwrap();
     }
     println!("worked");
 }
 
-fn what_is_asked_for_is_kept() {
+fn requested_access_is_kept() {
     let scene = Scene::new();
     scene.output(SERVICE, &["keep"]);
 }
 
-/// In a child: the internet, a file to read, a device.
+/// Runs in a child: asks for the internet, a file and a device, and uses each of them.
 pub(crate) fn keep() {
     let hardening = Hardening::new(Network::Internet).read("/etc/passwd").device("/dev/null");
     harden(&hardening).unwrap();
@@ -106,36 +109,38 @@ pub(crate) fn keep() {
     fs::File::open("/dev/zero").unwrap_err();
 }
 
-/// In a child: each of these works before and fails after.
+/// Runs in a child: each of these actions works before hardening and fails after it.
 pub(crate) fn try_forbidden(home: &str) {
-    type Deed = (&'static str, fn() -> io::Result<()>);
-    let deeds: &[Deed] = &[
+    type Action = (&'static str, fn() -> io::Result<()>);
+    let actions: &[Action] = &[
         ("run a program", || Command::new("/bin/true").status().map(drop)),
         ("make a process", sys::clone_process),
-        ("read another's file", || fs::read("/etc/passwd").map(drop)),
+        ("read a file of another user", || fs::read("/etc/passwd").map(drop)),
         ("make a TCP socket", || TcpListener::bind("127.0.0.1:0").map(drop)),
         ("make a UDP socket", || UdpSocket::bind("127.0.0.1:0").map(drop)),
-        ("run what was written", sys::make_written_code),
+        ("run code that it wrote", sys::make_written_code),
         ("become dumpable", || Ok(set_dumpable_behavior(DumpableBehavior::Dumpable)?)),
         ("allow core dumps", || {
             let limit = Rlimit { current: Some(1), maximum: Some(1) };
             Ok(setrlimit(Resource::Core, limit)?)
         }),
     ];
-    for (name, deed) in deeds {
-        deed().unwrap_or_else(|error| panic!("before, the process can {name}: {error}"));
+    for (name, action) in actions {
+        action()
+            .unwrap_or_else(|error| panic!("the process cannot {name} before hardening: {error}"));
     }
     let hardening = Hardening::new(Network::UnixOnly).read_write(home);
     let report = harden(&hardening).unwrap();
     assert!(report.steps.iter().all(|step| step.outcome == Outcome::Done), "{report:?}");
-    for (name, deed) in deeds {
-        let error = deed().expect_err(name);
+    for (name, action) in actions {
+        let error = action().expect_err(name);
         let is_refused = [Errno::NOSYS, Errno::PERM, Errno::ACCESS]
             .iter()
             .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()));
         assert!(is_refused, "{name}: {error}");
     }
-    // Not only for want of a process to do it in, or of the right to read the program.
+    // The filter forbids exec itself. It does not fail only because the process cannot make another
+    // process, or cannot read the program.
     let error = Command::new("/bin/true").exec();
     assert_eq!(error.raw_os_error(), Some(Errno::NOSYS.raw_os_error()), "{error}");
     fs::write(Path::new(home).join("file"), "state").unwrap();

@@ -1,4 +1,5 @@
-//! The contract, and what becomes of a key whose file changes.
+//! Tests that the provider keeps the contract of all providers, and what happens to a key whose
+//! file changes.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -18,8 +19,8 @@ use crate::service::{keys_in, outcome, peer, prepare};
 
 pub(crate) const TESTS: &[Test] = &[
     ("keys::the_provider_conforms", the_provider_conforms),
-    ("keys::a_key_lives_as_long_as_its_file_is_right", a_key_lives_as_long_as_its_file_is_right),
-    ("keys::files_are_private_and_whole", files_are_private_and_whole),
+    ("keys::a_key_with_a_changed_file_is_refused", a_key_with_a_changed_file_is_refused),
+    ("keys::key_files_are_private_and_complete", key_files_are_private_and_complete),
 ];
 
 fn the_provider_conforms() {
@@ -30,7 +31,7 @@ fn the_provider_conforms() {
     }
 }
 
-/// In a child: the whole contract, on a hardened process, for a client of another user.
+/// Runs in a child: checks the whole contract in a hardened process, for a client of another user.
 pub(crate) fn conform(home: &str, wrapping: &str) {
     prepare(Path::new(home), "fully");
     let provider = Arc::new(provider(home, (wrapping == "wrapped").then_some(1)));
@@ -39,12 +40,12 @@ pub(crate) fn conform(home: &str, wrapping: &str) {
     runtime.block_on(conformance::provider_for(provider, peer));
 }
 
-fn a_key_lives_as_long_as_its_file_is_right() {
+fn a_key_with_a_changed_file_is_refused() {
     let scene = Scene::new();
     scene.output(SERVICE, &["change-files", scene.home(SERVICE).to_str().unwrap()]);
 }
 
-/// In a child.
+/// Runs in a child: changes key files in many ways and checks what signing answers.
 pub(crate) fn change_files(home: &str) {
     prepare(Path::new(home), "fully");
     let (plain, wrapped) = (key(home, 1, None), key(home, 2, Some(1)));
@@ -56,7 +57,11 @@ pub(crate) fn change_files(home: &str) {
     assert_eq!(load(&wrapped, Some(1)), "ok");
     assert_eq!(load(&wrapped, Some(2)), "key_lost", "another wrapping key");
     assert_eq!(load(&wrapped, None), "key_lost", "no wrapping key");
-    assert_eq!(load(&plain, Some(1)), "key_lost", "not encrypted, though it should be");
+    assert_eq!(
+        load(&plain, Some(1)),
+        "key_lost",
+        "not encrypted, although a wrapping key is configured"
+    );
 
     let other = KeyReference { public_key: wrapped.public_key.clone(), ..plain.clone() };
     assert_eq!(load(&other, None), "key_lost", "another public key");
@@ -72,23 +77,23 @@ pub(crate) fn change_files(home: &str) {
     set_mode(&file(&plain), 0o640);
     assert_eq!(load(&plain, None), "key_folder", "readable by the group");
     set_mode(&file(&plain), 0o600);
-    assert_eq!(load(&plain, None), "ok", "as it was");
+    assert_eq!(load(&plain, None), "ok", "the original file");
 
     let holder = provider(home, None);
     holder.sign(&signing_input(&plain)).unwrap();
     holder.delete(&plain.key_id).unwrap();
     let deleted = holder.sign(&signing_input(&plain)).map(drop);
-    assert_eq!(outcome(deleted), "key_lost", "not even from memory");
+    assert_eq!(outcome(deleted), "key_lost", "a deleted key is not used from memory");
     assert!(!file(&plain).exists());
     assert_eq!(holder.list().unwrap(), [wrapped.key_id]);
 }
 
-fn files_are_private_and_whole() {
+fn key_files_are_private_and_complete() {
     let scene = Scene::new();
     scene.output(SERVICE, &["look-at-files", scene.home(SERVICE).to_str().unwrap()]);
 }
 
-/// In a child.
+/// Runs in a child: checks the mode and size of key files, and the traces of a killed creation.
 pub(crate) fn look_at_files(home: &str) {
     prepare(Path::new(home), "fully");
     let key = key(home, 1, None);
@@ -96,7 +101,7 @@ pub(crate) fn look_at_files(home: &str) {
     let file = fs::metadata(folder.join(format!("{}.p8", key.key_id))).unwrap();
     assert_eq!((file.mode() & 0o7777, file.len()), (0o600, 231));
     assert_eq!(fs::metadata(&folder).unwrap().mode() & 0o7777, 0o700);
-    // What a killed creation leaves is not listed, and goes with the key.
+    // The partial file of a killed creation is not listed, and deleting the key removes it.
     let id = SequenceRandom::key_id(2);
     let partial = folder.join(format!(".{id}.p8.partial"));
     fs::write(&partial, b"").unwrap();

@@ -1,8 +1,10 @@
-//! The class and the hardening on real processes of real users: service 61001, client 61002.
-//! Neither needs an account. Must be run by root; a test that is not fails.
+//! Tests the protection class and the hardening with real processes of two users: the service is
+//! user 61001 and the client is user 61002. Neither user needs an account. The tests fail unless
+//! root runs them.
 //!
-//! This binary has a main of its own, because a service hardens itself before its second thread,
-//! and a test of the standard harness is one. The tests run it again, in the roles of [`roles`].
+//! This binary has its own main function, because a service must harden itself before it starts a
+//! second thread, and the standard harness runs each test in a second thread. The tests start this
+//! binary again in the roles of [`roles`].
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,10 +1,10 @@
-//! What the children do.
+//! The roles in which the tests start this program again as a child process.
 
 use std::process::ExitCode;
 
 use crate::{attacks, hardening, keys, service};
 
-/// The first argument of a child.
+/// The first argument of a child, which tells the child from a test run.
 pub(crate) const MARK: &str = "--role";
 
 pub(crate) fn play(arguments: &[String]) -> ExitCode {

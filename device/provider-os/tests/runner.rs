@@ -1,20 +1,21 @@
-//! As much of a test harness as is needed here: `cargo test` and a filter by name.
+//! A small test harness: it runs under `cargo test` and can filter tests by name.
 
 use std::panic;
 use std::process::ExitCode;
 
-/// A name and what it runs.
+/// The name of a test and its function.
 pub(crate) type Test = (&'static str, fn());
 
-/// Flags of the standard harness that are followed by a word. They have no effect here.
-const WITH_A_WORD: [&str; 5] = ["--skip", "--test-threads", "--color", "--format", "--logfile"];
+/// Flags of the standard harness that take a value. They have no effect here.
+const FLAGS_WITH_VALUE: [&str; 5] =
+    ["--skip", "--test-threads", "--color", "--format", "--logfile"];
 
-/// Runs every test whose name holds one of the filters, or all. Of the flags, `--list` has an
-/// effect.
+/// Runs every test whose name contains one of the filters, or all tests if there are no filters.
+/// The only flag that has an effect is `--list`.
 pub(crate) fn run(tests: &[Test], mut arguments: impl Iterator<Item = String>) -> ExitCode {
     let (mut filters, mut only_names) = (Vec::new(), false);
     while let Some(word) = arguments.next() {
-        if WITH_A_WORD.contains(&word.as_str()) {
+        if FLAGS_WITH_VALUE.contains(&word.as_str()) {
             arguments.next();
         } else if word == "--list" {
             only_names = true;

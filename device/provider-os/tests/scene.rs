@@ -1,4 +1,5 @@
-//! A folder that fits the class, with this program in it, and child processes of other users.
+//! A folder that meets the conditions, with a copy of this program in it, and child processes that
+//! run as other users.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -14,15 +15,16 @@ use tempfile::TempDir;
 
 use crate::roles;
 
-/// The users of the scene. There is no account of these numbers, and none is needed.
+/// The user of the service. Neither this user nor the client needs an account.
 pub(crate) const SERVICE: u32 = 61001;
-/// Whom the class keeps out.
+/// The user of the client, which the class keeps out.
 pub(crate) const CLIENT: u32 = 61002;
 
-/// Only a test that fails waits for so long.
+/// How long a test waits for a child. Only a failing test waits this long.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// Where no folder above is anybody's but root's, which is not so of the usual temporary folder.
+/// The folder for scenes. It and all folders above it belong to root, unlike the usual temporary
+/// folder, which every user can write.
 const SAFE_PLACE: &str = "/var/lib";
 
 pub(crate) struct Scene {
@@ -35,7 +37,8 @@ impl Scene {
         let folder = tempfile::Builder::new().prefix("device-key-test-").tempdir_in(SAFE_PLACE);
         let scene = Self { folder: folder.unwrap() };
         set_mode(scene.path(), 0o755);
-        // The build folder may be below somebody's home or a shared folder.
+        // The program is copied, because the build folder may be in a user's home or a shared
+        // folder.
         fs::copy(std::env::current_exe().unwrap(), scene.program()).unwrap();
         set_mode(&scene.program(), 0o755);
         scene.home(SERVICE);
@@ -50,7 +53,7 @@ impl Scene {
         self.path().join("program")
     }
 
-    /// A private folder of this user.
+    /// Returns a private folder that belongs to this user.
     pub(crate) fn home(&self, uid: u32) -> PathBuf {
         let home = self.path().join(format!("home-{uid}"));
         if !home.exists() {
@@ -61,7 +64,7 @@ impl Scene {
         home
     }
 
-    /// This program in another role, as another user, with core dumps unlimited.
+    /// Returns a command that runs this program in a role, as this user, with unlimited core dumps.
     pub(crate) fn command(&self, uid: u32, role: &[&str]) -> Command {
         let unlimited = Rlimit { current: None, maximum: None };
         setrlimit(Resource::Core, unlimited).unwrap();
@@ -70,7 +73,7 @@ impl Scene {
         command
     }
 
-    /// What a child says before it ends well.
+    /// Runs a child in a role. The child must succeed. Returns its standard output.
     pub(crate) fn output(&self, uid: u32, role: &[&str]) -> String {
         let output = self.command(uid, role).stderr(Stdio::inherit()).output().unwrap();
         assert!(output.status.success(), "{role:?}: {}", output.status);
@@ -78,7 +81,7 @@ impl Scene {
     }
 }
 
-/// A child that is asked things, a line each way.
+/// A child that answers questions. Each question and each answer is one line.
 pub(crate) struct Talk {
     child: Child,
     to: ChildStdin,
@@ -96,13 +99,13 @@ impl Talk {
         self.child.id()
     }
 
-    /// The answer to a line.
+    /// Sends a question and returns the answer.
     pub(crate) fn ask(&mut self, line: &str) -> String {
         writeln!(self.to, "{line}").unwrap();
         self.line()
     }
 
-    /// The next line.
+    /// Reads the next line from the child.
     pub(crate) fn line(&mut self) -> String {
         let deadline = Instant::now() + DEADLINE;
         let mut line = Vec::new();
@@ -118,7 +121,7 @@ impl Talk {
         String::from_utf8(line).unwrap().trim_end().to_owned()
     }
 
-    /// Ends the child by a signal.
+    /// Ends the child with a signal.
     pub(crate) fn end_by(mut self, signal: Signal) -> ExitStatus {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
         self.child.wait().unwrap()

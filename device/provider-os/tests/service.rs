@@ -1,4 +1,4 @@
-//! The part of a service that holds a key, and answers questions about itself.
+//! The role of a service that holds keys and answers questions about its conditions.
 
 use std::io::{BufRead as _, stdin};
 use std::path::{Path, PathBuf};
@@ -14,18 +14,18 @@ use rustix::thread::{Gid, Uid, set_no_new_privs, set_thread_res_gid, set_thread_
 
 use crate::sys;
 
-/// What an attacker looks for in memory; what is found there stands for a key.
+/// The bytes in memory that an attacker looks for. They stand for a key.
 const SECRET: &[u8; 16] = b"the key's secret";
 
-/// Serves a user until the end of its input. `hardened` is `fully`, or the conditions that it sees
-/// to by itself, joined by commas.
+/// Answers questions until the end of standard input. `hardened` is `fully`, or the names of the
+/// conditions that the service makes true, joined by commas.
 pub(crate) fn serve(home: &str, hardened: &str, configuration: &[PathBuf]) {
-    // Yama would forbid more than users do (ptrace_scope); this is about users.
+    // Yama (ptrace_scope) would forbid more than the boundary between users, which is tested here.
     let _ = set_ptracer(PTracer::Any);
     prepare(Path::new(home), hardened);
     let settings = OsSettings { configuration: configuration.to_vec(), wrapping_key: None };
     let provider = OsProvider::new(settings, keys_in(home));
-    // On the heap, as keys are.
+    // The secret is on the heap, like keys.
     let secret = Box::new(*SECRET);
     println!("ready");
     for line in stdin().lock().lines() {
@@ -40,8 +40,8 @@ pub(crate) fn keys_in(home: &str) -> PrivateDir {
     keys.subdir(&"os".parse().unwrap()).unwrap()
 }
 
-/// In a user namespace of its own that knows only some users, all under their own numbers. Whoever
-/// started this fills in the map.
+/// Enters a new user namespace that maps only some users, each to its own number. The test that
+/// started this process writes the map.
 pub(crate) fn enter_user_namespace(uid: u32) {
     sys::unshare_users();
     println!("unshared");
@@ -75,7 +75,7 @@ fn answer(provider: &OsProvider, secret: &[u8; 16], words: &[&str]) -> String {
     }
 }
 
-/// `ok`, the condition that does not hold, or the reason.
+/// Returns `ok`, the name of the condition that does not hold, or the reason of the failure.
 pub(crate) fn outcome(result: Result<(), ProviderError>) -> String {
     match result {
         Ok(()) => "ok".into(),

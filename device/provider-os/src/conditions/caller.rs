@@ -6,7 +6,7 @@ use device_key_types::OsProtectionCondition;
 use crate::conditions::report::{ConditionReport, Fault};
 use crate::conditions::service_user::ServiceUser;
 
-/// The user id by which the kernel shows every user that has no id in this namespace
+/// The user id that the kernel shows for every user without an id in this user namespace
 /// (`DEFAULT_OVERFLOWUID`, `linux/highuid.h`).
 const OVERFLOW_UID: u32 = 65534;
 
@@ -14,10 +14,10 @@ type Condition = OsProtectionCondition;
 
 /// The conditions on a caller, in the order in which they are checked.
 const CONDITIONS: [(Condition, &str); 4] = [
-    (Condition::Transport, "connect over the service's Unix socket"),
-    (Condition::SameUser, "run the service as a user of its own"),
-    (Condition::RootClient, "run the client as an ordinary user"),
-    (Condition::UnmappedUser, "run the client in the service's user namespace"),
+    (Condition::Transport, "connect to the service over its Unix socket"),
+    (Condition::SameUser, "run the service as a user that runs nothing else"),
+    (Condition::RootClient, "run the client as an ordinary user, not as root"),
+    (Condition::UnmappedUser, "run the client in the same user namespace as the service"),
 ];
 
 /// Checks every condition on a caller of this process.
@@ -48,7 +48,7 @@ fn holds(condition: Condition, service: ServiceUser, caller: &LocalPeer) -> bool
         Condition::SameUser => !service.has(uid),
         Condition::RootClient => uid != 0,
         Condition::UnmappedUser => uid != OVERFLOW_UID,
-        // Nothing else is a condition on the caller.
+        // The other conditions do not depend on the caller.
         _ => false,
     }
 }
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_condition_fails_alone() {
+    fn each_caller_breaks_only_the_expected_condition() {
         let service = ServiceUser::new(61001, 61003);
         for (uid, transport, expected) in [
             (61002, Transport::UnixSocket, None),

@@ -12,10 +12,11 @@ use crate::conditions::report::Fault;
 use crate::conditions::service_user::ServiceUser;
 use crate::key_file;
 
-/// File systems of the kernel's own that keep owner and mode with each file and enforce them. What
-/// is not here is refused: vfat, exfat and ntfs have no owners, FUSE, 9p, NFS and SMB leave it to a
-/// program or a machine elsewhere, and ramfs or hugetlbfs are no place for keys. Numbers from
-/// `linux/magic.h` and the file systems' own headers.
+/// The accepted file systems: the kernel itself stores the owner and mode of each file and enforces
+/// both. Every other file system is refused. vfat, exfat and ntfs do not store owners. FUSE, 9p,
+/// NFS and SMB leave the check to a program or to another machine. ramfs and hugetlbfs are not
+/// meant for files like keys. The numbers come from `linux/magic.h` and from the headers of the
+/// file systems.
 const ENFORCING: [(u64, &str); 9] = [
     (0xEF53, "ext4"),
     (0x5846_5342, "xfs"),
@@ -25,7 +26,8 @@ const ENFORCING: [(u64, &str); 9] = [
     (0xCA45_1A4E, "bcachefs"),
     (0x2405_1905, "ubifs"),
     (0x0102_1994, "tmpfs"),
-    // Containers. Owners are those of the upper layer, whose file system must keep attributes.
+    // Containers use overlayfs. It takes owners from the upper layer, whose file system must store
+    // attributes.
     (0x794C_7630, "overlayfs"),
 ];
 
@@ -39,7 +41,7 @@ pub(super) fn file_system(keys: &PrivateDir) -> Result<String, Fault> {
         Some(name) => Ok(format!("{path} is on {name}")),
         None => Err(Fault::new(
             format!("{path} is on a file system of type {magic:#x}"),
-            "keep keys on a local file system that enforces owners, for instance ext4",
+            "keep the keys on a local file system that enforces owners, for example ext4",
         )),
     }
 }
@@ -49,7 +51,7 @@ pub(super) fn ancestors(keys: &PrivateDir, service: ServiceUser) -> Result<Strin
     Ok(format!("only root and the service can write above {}", keys.path().display()))
 }
 
-/// Checks the folder itself, which was private when it was opened.
+/// Checks the folder itself. It was private when it was opened, but may have been changed since.
 pub(super) fn folder(keys: &PrivateDir, service: ServiceUser) -> Result<String, Fault> {
     let path = keys.path();
     let stat = fstat(keys).map_err(|errno| Fault::unknown(&path.display().to_string(), errno))?;
@@ -59,16 +61,16 @@ pub(super) fn folder(keys: &PrivateDir, service: ServiceUser) -> Result<String, 
     Ok(format!("{} is private", path.display()))
 }
 
-/// The files in it.
+/// Checks that every file in the folder is private.
 pub(super) fn files(keys: &PrivateDir) -> Result<String, Fault> {
     let unknown = |error| Fault::unknown(&keys.path().display().to_string(), error);
     let names = keys.list().map_err(unknown)?;
     for name in &names {
-        // A file that is gone meanwhile was deleted.
+        // A file that was deleted after the listing is not an error.
         keys.check_file_if_present(name).map_err(|error| match error {
             PrivateFsError::WrongOwner { path, found, .. } => Fault::new(
                 format!("{} belongs to user {found}", path.display()),
-                format!("chown it to the service's user, or remove {}", path.display()),
+                format!("chown {0} to the service's user, or remove {0}", path.display()),
             ),
             PrivateFsError::WrongMode { path, found, expected } => Fault::new(
                 format!("{} has mode {found:04o}", path.display()),
@@ -76,7 +78,7 @@ pub(super) fn files(keys: &PrivateDir) -> Result<String, Fault> {
             ),
             error => Fault::new(
                 error.to_string(),
-                format!("remove what does not belong into {}", keys.path().display()),
+                format!("remove this file from {}", keys.path().display()),
             ),
         })?;
     }
@@ -91,15 +93,16 @@ pub(super) fn imported(keys: &PrivateDir) -> Result<String, Fault> {
         if is_imported(keys, name, &key_id) {
             let path = keys.path().join(name.as_str());
             return Err(Fault::new(
-                format!("{} was not generated here", path.display()),
+                format!("{} holds a key that this service did not generate", path.display()),
                 format!("remove {}", path.display()),
             ));
         }
     }
-    Ok("no key was imported".into())
+    Ok("this service generated every key".into())
 }
 
-/// A file that cannot be read is not used, so it is not reported here.
+/// Whether the file holds an imported key. A file that cannot be read is never used, so this
+/// function returns false for it.
 fn is_imported(keys: &PrivateDir, name: &FileName, key_id: &DeviceKeyId) -> bool {
     keys.read(name, key_file::MAX_FILE_BYTES)
         .is_ok_and(|file| key_file::is_imported(key_id, &Zeroizing::new(file)))
@@ -109,7 +112,7 @@ fn not_private(path: &Path, owner: u32, mode: u32, expected: &str) -> Fault {
     let path = path.display();
     Fault::new(
         format!("{path} belongs to user {owner} and has mode {mode:04o}"),
-        format!("chown it to the service's user, chmod {expected} {path}"),
+        format!("chown {path} to the service's user, and chmod {expected} {path}"),
     )
 }
 
@@ -121,9 +124,9 @@ fn name_of(magic: u64) -> Option<&'static str> {
 mod tests {
     use super::*;
 
-    /// Numbers as `linux/magic.h` and statfs(2) have them.
+    /// The numbers come from `linux/magic.h` and statfs(2).
     #[test]
-    fn file_systems_without_owners_of_their_own_are_unknown() {
+    fn file_systems_that_do_not_enforce_owners_are_refused() {
         for (magic, name) in [
             (0x4D44, "vfat"),
             (0x2011_BAB0, "exfat"),

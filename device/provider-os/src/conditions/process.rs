@@ -7,19 +7,20 @@ use rustix::thread::no_new_privs;
 
 use crate::conditions::report::Fault;
 
-const AT_START: &str = "start the service with its hardening on";
+const AT_START: &str = "start the service with hardening switched on";
 
-/// Whether user ids in here are those of the machine: a map of everything to itself
-/// (`user_namespaces(7)`). A namespace within such a one changes nothing about who is who.
+/// Checks that user ids mean the same users here as on the machine: the namespace must map every id
+/// to itself (`user_namespaces(7)`). A nested namespace with this map is accepted, because it does
+/// not change which user an id stands for.
 pub(super) fn user_namespace() -> Result<String, Fault> {
     let map = fs::read_to_string("/proc/self/uid_map")
-        .map_err(|error| Fault::unknown("the user namespace's map", error))?;
+        .map_err(|error| Fault::unknown("the map of the user namespace", error))?;
     if map.split_whitespace().eq(["0", "0", "4294967295"]) {
-        return Ok("user ids are those of the machine".into());
+        return Ok("user ids are the machine's user ids".into());
     }
     Err(Fault::new(
-        "user ids are mapped: this is a user namespace of its own",
-        "run the service outside of user namespaces (PrivateUsers=no)",
+        "the process runs in a user namespace that maps user ids",
+        "run the service outside user namespaces (PrivateUsers=no)",
     ))
 }
 
@@ -38,21 +39,26 @@ pub(super) fn new_privileges() -> Result<String, Fault> {
         Ok(true) => Ok("the process cannot gain privileges".into()),
         Ok(false) => Err(Fault::new(
             "the process can gain privileges",
-            "set NoNewPrivileges=yes, or start the service with its hardening on",
+            "set NoNewPrivileges=yes, or start the service with hardening switched on",
         )),
         Err(error) => Err(Fault::unknown("whether the process can gain privileges", error)),
     }
 }
 
-/// The hard limit must be zero too, because the process could raise the soft limit to it.
+/// Checks both limits. The hard limit must be zero too, because the process could raise the soft
+/// limit up to the hard limit.
 pub(super) fn core_dumps() -> Result<String, Fault> {
     let limit = getrlimit(Resource::Core);
     if limit == (Rlimit { current: Some(0), maximum: Some(0) }) {
-        return Ok("core dumps are limited to nothing".into());
+        return Ok("core dumps are limited to 0 bytes".into());
     }
-    let show = |limit: Option<u64>| limit.map_or("no limit".into(), |bytes| bytes.to_string());
+    let show = |limit: Option<u64>| limit.map_or("unlimited".into(), |bytes| bytes.to_string());
     Err(Fault::new(
-        format!("core dumps: soft {}, hard {}", show(limit.current), show(limit.maximum)),
-        "set LimitCORE=0, or start the service with its hardening on",
+        format!(
+            "the limits on core dumps are: soft {}, hard {}",
+            show(limit.current),
+            show(limit.maximum)
+        ),
+        "set LimitCORE=0, or start the service with hardening switched on",
     ))
 }

@@ -12,17 +12,17 @@ use crate::conditions::service_user::ServiceUser;
 
 const EXECUTABLE: &str = "/proc/self/exe";
 
-/// What `/proc` puts behind the path of a file whose name is gone (proc(5)).
-const GONE: &str = " (deleted)";
+/// The suffix that `/proc` adds to the path of a file that was deleted or replaced (proc(5)).
+const DELETED_SUFFIX: &str = " (deleted)";
 
-/// The file that this process runs, by descriptor, and the folders in which the next start will
-/// look for it. A file whose name is gone was replaced, by an upgrade for instance; what runs is
-/// still the file that was checked.
+/// Checks the program file that this process runs, and the folders from which the next start will
+/// load the program. The path may lead to another file now, for example after an upgrade. So this
+/// function checks the running file through `/proc/self/exe`, not through its path.
 pub(super) fn executable(service: ServiceUser) -> Result<String, Fault> {
-    let unknown = |error: std::io::Error| Fault::unknown("the program's file", error);
+    let unknown = |error: std::io::Error| Fault::unknown("the program file", error);
     let named = fs::read_link(EXECUTABLE).map_err(unknown)?;
-    let path = without_mark(&named);
-    // The kernel leads this link to the file itself, whatever its name leads to now.
+    let path = without_deleted_suffix(&named);
+    // The kernel resolves this link to the running file, even if its path leads to another file.
     let file = fs::metadata(EXECUTABLE).map_err(unknown)?;
     let policy = service.policy();
     policy
@@ -32,12 +32,13 @@ pub(super) fn executable(service: ServiceUser) -> Result<String, Fault> {
     Ok(format!("only root and the service can change {}", path.display()))
 }
 
-/// Every file whose code is mapped: the program, and for a dynamically linked one its libraries.
+/// Checks every file whose code is mapped: the program and, if the program is dynamically linked,
+/// its libraries.
 pub(super) fn libraries(service: ServiceUser) -> Result<String, Fault> {
     let maps = fs::read_to_string("/proc/self/maps")
-        .map_err(|error| Fault::unknown("what the process has loaded", error))?;
+        .map_err(|error| Fault::unknown("the list of loaded libraries", error))?;
     let executable =
-        fs::read_link(EXECUTABLE).map_err(|error| Fault::unknown("the program's file", error))?;
+        fs::read_link(EXECUTABLE).map_err(|error| Fault::unknown("the program file", error))?;
     let code: BTreeSet<&Path> = maps.lines().filter_map(code_file).collect();
     let libraries = code.into_iter().filter(|path| *path != executable);
     let mut count = 0_usize;
@@ -54,13 +55,13 @@ pub(super) fn libraries(service: ServiceUser) -> Result<String, Fault> {
     })
 }
 
-fn without_mark(path: &Path) -> PathBuf {
-    let text = path.to_str().and_then(|text| text.strip_suffix(GONE));
+fn without_deleted_suffix(path: &Path) -> PathBuf {
+    let text = path.to_str().and_then(|text| text.strip_suffix(DELETED_SUFFIX));
     text.map_or_else(|| path.to_owned(), PathBuf::from)
 }
 
-/// The file of a line of `/proc/PID/maps` (proc(5)): address, permissions, offset, device, inode
-/// and, if there is a file, its path.
+/// Returns the path from a line of `/proc/PID/maps` (proc(5)) if the line maps a file as code. A
+/// line consists of address, permissions, offset, device, inode and, if a file is mapped, its path.
 fn code_file(line: &str) -> Option<&Path> {
     let (_, permissions) = line.split_once(' ')?;
     let path = line.get(line.find('/')?..)?;
@@ -73,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn code_is_told_from_data() {
+    fn only_executable_mappings_of_files_count_as_code() {
         let library = "/usr/lib/x86_64-linux-gnu/libc.so.6";
         let line = |permissions| format!("7f00-7f10 {permissions} 00028000 fe:00 123    {library}");
         assert_eq!(code_file(&line("r-xp")), Some(Path::new(library)));
@@ -82,8 +83,11 @@ mod tests {
     }
 
     #[test]
-    fn a_replaced_program_is_looked_for_by_its_name() {
-        assert_eq!(without_mark(Path::new("/usr/bin/a (deleted)")), Path::new("/usr/bin/a"));
-        assert_eq!(without_mark(Path::new("/usr/bin/a")), Path::new("/usr/bin/a"));
+    fn the_deleted_suffix_is_removed_from_the_path() {
+        assert_eq!(
+            without_deleted_suffix(Path::new("/usr/bin/a (deleted)")),
+            Path::new("/usr/bin/a")
+        );
+        assert_eq!(without_deleted_suffix(Path::new("/usr/bin/a")), Path::new("/usr/bin/a"));
     }
 }

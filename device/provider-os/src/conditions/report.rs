@@ -42,11 +42,11 @@ impl Fault {
         Self { found: found.into(), cure: cure.into() }
     }
 
-    /// A condition that cannot be checked does not hold.
+    /// The fault of a condition that cannot be checked. Such a condition does not hold.
     pub(super) fn unknown(what: &str, error: impl fmt::Display) -> Self {
         Self::new(
-            format!("{what} cannot be looked at: {error}"),
-            "let the service look at it, and mount /proc",
+            format!("{what} cannot be checked: {error}"),
+            "give the service read access, and make sure that /proc is mounted",
         )
     }
 }
@@ -58,9 +58,13 @@ impl From<TrustError> for Fault {
             TrustError::Untrusted { ref path, mistrust } => {
                 let path = path.display();
                 let cure = match mistrust {
-                    Mistrust::SymbolicLink => "give the path without symbolic links".into(),
+                    Mistrust::SymbolicLink => {
+                        "configure a path that contains no symbolic links".into()
+                    }
                     Mistrust::Owner { .. } => format!("chown root {path}"),
-                    _ => format!("chmod go-w {path}, or move to another folder if it is shared"),
+                    _ => format!(
+                        "chmod go-w {path}, or use another folder if this folder is meant to be shared"
+                    ),
                 };
                 Self::new(error.to_string(), cure)
             }

@@ -3,10 +3,10 @@
 use device_key_private_fs::trusted::{ROOT, TrustPolicy, WRITABLE_BY_OTHERS};
 use rustix::process::{geteuid, getuid};
 
-/// The user ids of this process. A client with either of them is the service itself.
+/// The user ids of this process. A client that has one of these ids is the service's own user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ServiceUser {
-    /// Root, the effective and the real user id: all users that the service trusts.
+    /// The users that the service trusts: root, the effective and the real user of the process.
     trusted: [u32; 3],
 }
 
@@ -24,7 +24,8 @@ impl ServiceUser {
         uid == effective || uid == real
     }
 
-    /// Nobody but root and the service may own or write what the service relies on.
+    /// The policy for files that the service relies on: only root and the service may own or write
+    /// these files.
     pub(super) const fn policy(&self) -> TrustPolicy<'_> {
         TrustPolicy { owners: &self.trusted, forbidden: WRITABLE_BY_OTHERS }
     }

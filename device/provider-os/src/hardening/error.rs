@@ -9,14 +9,14 @@ use crate::hardening::report::HardeningStep;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum HardeningError {
-    /// Other threads run, which some of the steps would not reach.
-    #[error("hardening must come before the second thread, and there are {count}")]
+    /// Other threads are running, and some of the steps would not affect them.
+    #[error("the process must be hardened while it has one thread, but it has {count}")]
     Threads {
         /// How many threads there are.
         count: usize,
     },
-    /// A file or folder that the process is to keep cannot be opened.
-    #[error("{} cannot be kept accessible", path.display())]
+    /// A file or folder that the process should be able to use later cannot be opened.
+    #[error("{} cannot be opened, so the process cannot keep access to it", path.display())]
     Path {
         /// The file or folder.
         path: PathBuf,
@@ -25,7 +25,7 @@ pub enum HardeningError {
         source: io::Error,
     },
     /// The kernel refused a step that every supported kernel can do.
-    #[error("{step} failed")]
+    #[error("the hardening step {step} failed")]
     Step {
         /// The step.
         step: HardeningStep,

@@ -2,19 +2,19 @@
 
 use std::fmt;
 
-/// What was done, in order.
+/// The result of every hardening step, in the order in which the steps were made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HardeningReport {
-    /// One for each step.
+    /// The result of each step.
     pub steps: Vec<StepReport>,
 }
 
-/// What became of one step.
+/// The result of one step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StepReport {
     /// The step.
     pub step: HardeningStep,
-    /// What became of it.
+    /// The outcome of the step.
     pub outcome: Outcome,
 }
 
@@ -22,29 +22,29 @@ pub struct StepReport {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HardeningStep {
-    /// Processes of the same user may not look into this one, and it leaves no core dump
-    /// (`PR_SET_DUMPABLE`).
+    /// Processes of the same user cannot read this process's memory, and the process leaves no core
+    /// dump when it crashes (`PR_SET_DUMPABLE`).
     NotDumpable,
-    /// No exec gives privileges (`PR_SET_NO_NEW_PRIVS`).
+    /// The process cannot gain privileges by exec (`PR_SET_NO_NEW_PRIVS`).
     NoNewPrivileges,
-    /// Core dumps are limited to nothing (`RLIMIT_CORE`).
+    /// Core dumps are limited to 0 bytes (`RLIMIT_CORE`).
     NoCoreDumps,
-    /// Memory that was writable never becomes executable (`PR_SET_MDWE`).
+    /// Memory that was writable can never become executable (`PR_SET_MDWE`).
     NoWrittenCode,
-    /// Only named files can be opened (Landlock).
+    /// Only the files named in [`Hardening`](super::settings::Hardening) can be opened (Landlock).
     FileRules,
-    /// Only listed system calls can be made (seccomp).
+    /// Only the system calls on a fixed list can be made (seccomp).
     SystemCallFilter,
 }
 
-/// What became of a step.
+/// The outcome of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It is in force.
+    /// The step is in force.
     Done,
-    /// It is in force as far as this kernel goes.
+    /// The step is in force as far as this kernel supports it.
     Partly,
-    /// This kernel cannot do it.
+    /// This kernel does not support the step.
     Unsupported,
 }
 

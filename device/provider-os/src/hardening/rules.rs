@@ -1,5 +1,5 @@
-//! Landlock: which files the process can open from now on. Descriptors that are open stay as they
-//! are.
+//! Landlock rules: which files the process can open from now on. The rules do not affect
+//! descriptors that are already open.
 
 use std::error::Error;
 use std::path::Path;
@@ -13,15 +13,15 @@ use crate::hardening::error::HardeningError;
 use crate::hardening::report::{HardeningStep, Outcome, StepReport};
 use crate::hardening::settings::{Hardening, Network};
 
-/// Linux 6.12: files, TCP, device controls, signals and abstract sockets. An older kernel does what
-/// it can of it.
+/// The Landlock version of Linux 6.12, which covers files, TCP, device controls, signals and
+/// abstract sockets. An older kernel enforces the part of these rules that it knows.
 const KNOWN: ABI = ABI::V6;
 
-/// Its own limits, user id map and libraries are what the conditions look at.
+/// The process's own entry in `/proc`. The conditions read the user id map and the libraries there.
 const OWN_PROCESS: &str = "/proc/self";
 
-/// Read by `SQLite`, and by the getrandom crate in a static program, where it cannot look up
-/// whether the C library has the system call.
+/// The devices of random bytes. `SQLite` reads them. The getrandom crate reads them too in a static
+/// program, because there it cannot find out whether the C library has the system call.
 const RANDOM_BYTES: [&str; 2] = ["/dev/random", "/dev/urandom"];
 
 pub(super) fn restrict(hardening: &Hardening) -> Result<StepReport, HardeningError> {
@@ -49,7 +49,7 @@ pub(super) fn restrict(hardening: &Hardening) -> Result<StepReport, HardeningErr
     Ok(StepReport { step, outcome })
 }
 
-/// Everything that is known is forbidden unless a rule allows it.
+/// Makes a rule set that forbids every access that Landlock knows, unless a rule allows the access.
 fn ruleset(network: Network) -> Result<RulesetCreated, RulesetError> {
     let rules = Ruleset::default()
         .handle_access(AccessFs::from_all(KNOWN))?
@@ -75,7 +75,7 @@ fn allow(
         }
         error => failed(error.into()),
     })?;
-    // A rule for a file must not speak of folders.
+    // A rule for a file must not contain rights that apply only to folders.
     let access = if path.is_dir() { access } else { access & AccessFs::from_file(KNOWN) };
     rules.add_rule(PathBeneath::new(file, access)).map_err(|error| failed(error.into()))
 }
@@ -84,7 +84,8 @@ fn reading() -> BitFlags<AccessFs> {
     AccessFs::ReadFile | AccessFs::ReadDir
 }
 
-/// Files, folders and sockets; no devices, FIFOs or links, which nothing here makes.
+/// The rights to write, make and remove files, folders and sockets. The rights to make devices,
+/// FIFOs and symbolic links are left out, because the service does not make any.
 fn writing() -> BitFlags<AccessFs> {
     AccessFs::WriteFile
         | AccessFs::Truncate

@@ -1,4 +1,4 @@
-//! What a hardened process can still reach.
+//! The settings of hardening: what the hardened process can still use.
 
 use std::path::PathBuf;
 
@@ -11,38 +11,38 @@ pub struct Hardening {
     pub(super) devices: Vec<PathBuf>,
 }
 
-/// Which sockets the process may still make.
+/// The kinds of sockets that the process can still make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Network {
-    /// Unix sockets.
+    /// Only Unix sockets.
     UnixOnly,
-    /// TCP and UDP as well, for a WebSocket listener or an exporter.
+    /// Unix, TCP and UDP sockets, for a WebSocket listener or an exporter.
     Internet,
 }
 
 impl Hardening {
-    /// No files but the process's own `/proc/self` and what gives random bytes.
+    /// Allows no files except the process's own `/proc/self` and the devices of random bytes.
     pub const fn new(network: Network) -> Self {
         Self { network, read: Vec::new(), read_write: Vec::new(), devices: Vec::new() }
     }
 
-    /// With a file, or everything in a folder, to read. It must exist when hardening begins, as
-    /// with the two below.
+    /// Allows reading a file, or everything in a folder. The path must exist when hardening begins.
     #[must_use]
     pub fn read(mut self, path: impl Into<PathBuf>) -> Self {
         self.read.push(path.into());
         self
     }
 
-    /// With a file, or everything in a folder, to read, write, make and remove: state, and the
-    /// folders of sockets.
+    /// Allows reading, writing, making and removing a file, or everything in a folder. The state
+    /// folder and the folders of sockets need this access. The path must exist when hardening
+    /// begins.
     #[must_use]
     pub fn read_write(mut self, path: impl Into<PathBuf>) -> Self {
         self.read_write.push(path.into());
         self
     }
 
-    /// With a device to talk to: a TPM.
+    /// Allows the use of a device, for example a TPM. The path must exist when hardening begins.
     #[must_use]
     pub fn device(mut self, path: impl Into<PathBuf>) -> Self {
         self.devices.push(path.into());

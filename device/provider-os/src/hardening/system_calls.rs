@@ -1,7 +1,8 @@
-//! seccomp: which system calls are left. A list of what is allowed: what this service, `SQLite`,
-//! Tokio and the C library do, and what they may come to do with files, memory, threads and sockets
-//! that they have. Not on it are, among others, exec and new processes, ptrace and its kin, mounts,
-//! namespaces, modules, BPF, keyrings, `io_uring` and raw device access.
+//! The seccomp filter: which system calls the process can still make. The filter is a list of
+//! allowed calls. The list holds the calls that this service, `SQLite`, Tokio and the C library
+//! make, and calls that they may make in later versions with files, memory, threads and sockets.
+//! The list does not hold, among other calls, exec, new processes, ptrace and similar calls,
+//! mounts, namespaces, modules, BPF, keyrings, `io_uring` and raw device access.
 
 use std::collections::BTreeMap;
 
@@ -16,10 +17,10 @@ use crate::hardening::settings::Network;
 
 mod list;
 
-/// What is not allowed looks like a kernel that lacks it, so that the C library and Rust's fall
-/// back to older calls which can be filtered: threads, for one, are made by clone, whose flags a
-/// filter sees, when clone3 is not there.
-const NOT_THERE: SeccompAction = SeccompAction::Errno(libc::ENOSYS.cast_unsigned());
+/// A forbidden call fails as if the kernel did not have it. So the C library and Rust's standard
+/// library fall back to older calls, which the filter can check. For example, they start a thread
+/// with clone instead of clone3, and a filter can read the flags of clone.
+const UNKNOWN_CALL: SeccompAction = SeccompAction::Errno(libc::ENOSYS.cast_unsigned());
 
 pub(super) fn filter(network: Network) -> Result<StepReport, HardeningError> {
     let step = HardeningStep::SystemCallFilter;
@@ -39,19 +40,20 @@ pub(super) fn filter(network: Network) -> Result<StepReport, HardeningError> {
 
 fn program(network: Network) -> Result<BpfProgram, BackendError> {
     let architecture: TargetArch = std::env::consts::ARCH.try_into()?;
-    SeccompFilter::new(rules(network)?, NOT_THERE, SeccompAction::Allow, architecture)?.try_into()
+    SeccompFilter::new(rules(network)?, UNKNOWN_CALL, SeccompAction::Allow, architecture)?
+        .try_into()
 }
 
 fn rules(network: Network) -> Result<BTreeMap<i64, Vec<SeccompRule>>, BackendError> {
     let mut rules: BTreeMap<i64, Vec<SeccompRule>> =
-        list::WHATEVER_ARGUMENTS.iter().map(|call| (*call, Vec::new())).collect();
+        list::WITH_ANY_ARGUMENTS.iter().map(|call| (*call, Vec::new())).collect();
     for (call, argument, values) in
         [(libc::SYS_ioctl, 1, list::DEVICE_CONTROLS), (libc::SYS_prctl, 0, list::PROCESS_CONTROLS)]
     {
-        let one_of = values.iter().map(|value| rule(argument, SeccompCmpOp::Eq, *value));
-        rules.insert(call, one_of.collect::<Result<_, _>>()?);
+        let allowed = values.iter().map(|value| rule(argument, SeccompCmpOp::Eq, *value));
+        rules.insert(call, allowed.collect::<Result<_, _>>()?);
     }
-    // A thread of this process, never a new process.
+    // clone may start a thread of this process, but not a new process.
     let thread = u64::from(libc::CLONE_THREAD.cast_unsigned());
     let threads = rule(0, SeccompCmpOp::MaskedEq(thread), thread)?;
     rules.insert(libc::SYS_clone, vec![threads]);

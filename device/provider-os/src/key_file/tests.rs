@@ -20,13 +20,13 @@ fn wrapping_key(number: u8) -> WrappingKey {
     WrappingKey::from_bytes([number; 32])
 }
 
-/// The error's variant.
-fn refusal(number: u8, file: &[u8], wrapping_key: Option<&WrappingKey>) -> KeyFileError {
+/// Reads the file, which must fail, and returns the error.
+fn read_error(number: u8, file: &[u8], wrapping_key: Option<&WrappingKey>) -> KeyFileError {
     read(&key_id(number), file, wrapping_key).unwrap_err()
 }
 
 #[test]
-fn what_was_written_is_read() {
+fn a_written_file_is_read_back() {
     let pair = generate();
     for wrapping_key in [None, Some(wrapping_key(1))] {
         let file = write(&key_id(1), &pair, wrapping_key.as_ref()).unwrap();
@@ -37,9 +37,9 @@ fn what_was_written_is_read() {
     }
 }
 
-/// OpenSSL reads the same key out of it: what it says is its public key is ours.
+/// OpenSSL reads the file and finds our public key and our attribute in it.
 #[test]
-fn other_software_reads_the_key() {
+fn openssl_reads_the_key() {
     let pair = generate();
     let file = write(&key_id(1), &pair, None).unwrap();
     let arguments = ["pkey", "-inform", "DER", "-pubout", "-outform", "DER"];
@@ -52,7 +52,7 @@ fn other_software_reads_the_key() {
 }
 
 #[test]
-fn keys_from_elsewhere_are_imported() {
+fn foreign_keys_are_reported_as_imported() {
     let pair = generate();
     let bare = pair.to_pkcs8v1().unwrap();
     let sec1: EcPrivateKeyRfc5915Der<'_> = pair.private_key().as_der().unwrap();
@@ -64,37 +64,37 @@ fn keys_from_elsewhere_are_imported() {
     for foreign in [bare.as_ref(), sec1.as_ref(), &generated, &pem] {
         assert!(is_imported(&key_id(1), foreign));
         for wrapping_key in [None, Some(&wrapping_key(1))] {
-            assert!(matches!(refusal(1, foreign, wrapping_key), KeyFileError::Imported));
+            assert!(matches!(read_error(1, foreign, wrapping_key), KeyFileError::Imported));
         }
     }
 }
 
 #[test]
-fn a_file_under_another_name_is_refused() {
+fn a_file_of_another_key_id_is_refused() {
     let file = write(&key_id(1), &generate(), None).unwrap();
-    assert!(matches!(refusal(2, &file, None), KeyFileError::OtherName));
+    assert!(matches!(read_error(2, &file, None), KeyFileError::OtherName));
     assert!(!is_imported(&key_id(2), &file));
 }
 
 #[test]
-fn an_encrypted_file_opens_with_its_own_key_and_name_alone() {
+fn an_encrypted_file_opens_only_with_its_wrapping_key_and_key_id() {
     let (right, wrong) = (wrapping_key(1), wrapping_key(2));
     let file = write(&key_id(1), &generate(), Some(&right)).unwrap();
-    assert!(matches!(refusal(1, &file, None), KeyFileError::Wrapped));
-    assert!(matches!(refusal(1, &file, Some(&wrong)), KeyFileError::Unwrap(_)));
-    assert!(matches!(refusal(2, &file, Some(&right)), KeyFileError::Unwrap(_)));
+    assert!(matches!(read_error(1, &file, None), KeyFileError::Wrapped));
+    assert!(matches!(read_error(1, &file, Some(&wrong)), KeyFileError::Unwrap(_)));
+    assert!(matches!(read_error(2, &file, Some(&right)), KeyFileError::Unwrap(_)));
     let plain = write(&key_id(1), &generate(), None).unwrap();
-    assert!(matches!(refusal(1, &plain, Some(&right)), KeyFileError::NotWrapped));
+    assert!(matches!(read_error(1, &plain, Some(&right)), KeyFileError::NotWrapped));
 }
 
 #[test]
-fn every_byte_counts() {
+fn a_file_with_any_changed_byte_is_refused() {
     let file = write(&key_id(1), &generate(), None).unwrap();
     for place in 0..file.len() {
         let mut changed = file.to_vec();
         changed[place] ^= 1;
-        let error = refusal(1, &changed, None);
-        // With another attribute than ours it is a key of somebody else's.
+        let error = read_error(1, &changed, None);
+        // If the attribute is changed, the file may be taken for a foreign key.
         let may_be_imported = (MARKED_HEADER.len() + BODY_BYTES..).contains(&place);
         let is_right = match error {
             KeyFileError::Damaged | KeyFileError::OtherName => true,
@@ -104,10 +104,10 @@ fn every_byte_counts() {
         assert!(is_right, "byte {place}: {error:?}");
     }
     for length in 0..file.len() {
-        assert!(matches!(refusal(1, &file[..length], None), KeyFileError::Damaged), "{length}");
+        assert!(matches!(read_error(1, &file[..length], None), KeyFileError::Damaged), "{length}");
     }
     let longer = [&file[..], b"\0"].concat();
-    assert!(matches!(refusal(1, &longer, None), KeyFileError::Damaged));
+    assert!(matches!(read_error(1, &longer, None), KeyFileError::Damaged));
 }
 
 fn openssl(arguments: &[&str], input: &[u8]) -> Vec<u8> {

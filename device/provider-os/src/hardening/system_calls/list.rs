@@ -1,17 +1,17 @@
 //! The system calls that a hardened process may make.
 
-/// `FIONBIO`, `FIONREAD`, `FIOCLEX`, `TCGETS`, `TIOCGWINSZ` (`asm-generic/ioctls.h`): sockets that
-/// do not block, and whether standard error is a terminal and how wide. `TIOCSTI`, which types into
-/// a terminal, is not among them.
+/// The allowed `ioctl` requests: `FIONBIO`, `FIONREAD`, `FIOCLEX`, `TCGETS` and `TIOCGWINSZ`
+/// (`asm-generic/ioctls.h`). They make sockets non-blocking, and tell whether standard error is a
+/// terminal and how wide the terminal is. `TIOCSTI`, which types into a terminal, is not allowed.
 pub(super) const DEVICE_CONTROLS: &[u64] = &[0x5421, 0x541B, 0x5451, 0x5401, 0x5413];
 
-/// `PR_SET_NAME`, `PR_GET_NAME`, `PR_GET_DUMPABLE`, `PR_GET_NO_NEW_PRIVS`, `PR_SET_VMA`
-/// (`linux/prctl.h`): names of threads and of memory, and what the conditions ask. What hardening
-/// has set cannot be set back.
+/// The allowed `prctl` operations: `PR_SET_NAME`, `PR_GET_NAME`, `PR_GET_DUMPABLE`,
+/// `PR_GET_NO_NEW_PRIVS` and `PR_SET_VMA` (`linux/prctl.h`). They name threads and memory, and
+/// answer what the conditions check. None of them can undo the hardening.
 pub(super) const PROCESS_CONTROLS: &[u64] = &[15, 16, 3, 39, 0x5356_4D41];
 
-/// What is allowed with any arguments.
-pub(super) const WHATEVER_ARGUMENTS: &[i64] = &[
+/// The system calls that are allowed with any arguments.
+pub(super) const WITH_ANY_ARGUMENTS: &[i64] = &[
     // Descriptors that are open.
     libc::SYS_read,
     libc::SYS_readv,
@@ -39,7 +39,7 @@ pub(super) const WHATEVER_ARGUMENTS: &[i64] = &[
     libc::SYS_fadvise64,
     libc::SYS_fchmod,
     libc::SYS_getdents64,
-    // Files by name; Landlock and the modes say which.
+    // Files by name. Landlock and the file modes decide which files can be opened.
     libc::SYS_openat,
     libc::SYS_newfstatat,
     libc::SYS_statx,
@@ -79,7 +79,7 @@ pub(super) const WHATEVER_ARGUMENTS: &[i64] = &[
     libc::SYS_getcpu,
     libc::SYS_exit,
     libc::SYS_exit_group,
-    // Signals to itself, and those that come.
+    // Signals to the process itself, and the handling of incoming signals.
     libc::SYS_rt_sigaction,
     libc::SYS_rt_sigprocmask,
     libc::SYS_rt_sigreturn,
@@ -106,7 +106,7 @@ pub(super) const WHATEVER_ARGUMENTS: &[i64] = &[
     libc::SYS_ppoll,
     libc::SYS_pselect6,
     libc::SYS_pipe2,
-    // Sockets; the filter says of which family.
+    // Sockets. The filter restricts their address family.
     libc::SYS_socketpair,
     libc::SYS_bind,
     libc::SYS_listen,
@@ -124,7 +124,7 @@ pub(super) const WHATEVER_ARGUMENTS: &[i64] = &[
     libc::SYS_recvfrom,
     libc::SYS_recvmsg,
     libc::SYS_recvmmsg,
-    // About itself and the machine.
+    // Facts about the process and the machine.
     libc::SYS_getpid,
     libc::SYS_getppid,
     libc::SYS_gettid,
@@ -137,7 +137,7 @@ pub(super) const WHATEVER_ARGUMENTS: &[i64] = &[
     libc::SYS_sysinfo,
     libc::SYS_uname,
     libc::SYS_getrandom,
-    // Older forms of the same, which the C library still uses where there are any.
+    // Older forms of calls above, which the C library still uses on x86-64.
     #[cfg(target_arch = "x86_64")]
     libc::SYS_open,
     #[cfg(target_arch = "x86_64")]
