@@ -1,4 +1,4 @@
-//! Attestation: the TPM vouches for a device key.
+//! Attestation: the TPM proves facts about a device key.
 
 use device_key::{AttestationInput, KeyAttestor, KeyReference, ProviderError};
 use device_key_tpm2::{Attested, Certification, Credential as TpmCredential, EccP256Public, Name};
@@ -29,11 +29,11 @@ impl KeyAttestor for TpmProvider {
                 link.endorsement(endorsement_key.map(template), PREFERRED, deadline)?;
             let AttestationKey { public: attestation_key, creation_data, certification } =
                 link.attestation_key(&name, &digest, deadline)?;
-            let says = matches!(
+            let is_own_creation = matches!(
                 &certification.attest.attested,
                 Attested::Creation { object_name, .. } if *object_name == attestation_key.name()
             );
-            check(&certification, says, &attestation_key, &digest)?;
+            check(&certification, is_own_creation, &attestation_key, &digest)?;
             Ok(Identity {
                 endorsement_key: kind(public.template()),
                 endorsement_key_public: bytes(public.as_bytes())?,
@@ -88,7 +88,8 @@ impl KeyAttestor for TpmProvider {
 }
 
 impl TpmProvider {
-    /// The stored key, if it and its parent are the recorded ones.
+    /// Returns the stored key and its secret. Fails if the key or its parent is not the recorded
+    /// one.
     fn recorded(
         &self,
         link: &Link,
@@ -108,7 +109,8 @@ fn certifies(certification: &Certification, key: &Name) -> bool {
     matches!(&certification.attest.attested, Attested::Certify { name, .. } if name == key)
 }
 
-/// Refuses an attestation that a verifier would refuse, because the bus may have changed it.
+/// Refuses an attestation that a verifier would refuse. The attestation may have been changed on
+/// the bus between the TPM and the processor.
 fn check(
     certification: &Certification,
     is_about_the_key: bool,

@@ -8,7 +8,7 @@ use device_key_types::attestation::EndorsementKeyKind;
 use crate::error::OperationError;
 use crate::link::Link;
 
-/// The endorsement keys that have a certificate.
+/// Returns the endorsement keys that have a certificate.
 pub(crate) fn certified(
     link: &mut Link,
     deadline: Instant,
@@ -22,7 +22,7 @@ pub(crate) fn certified(
     Ok(certified)
 }
 
-/// The order of [`EndorsementKeyKind::ALL`].
+/// The templates in the order in which they are tried, which is [`EndorsementKeyKind::ALL`].
 pub(crate) const PREFERRED: [EndorsementTemplate; 3] = {
     let [first, second, third] = EndorsementKeyKind::ALL;
     [template(first), template(second), template(third)]

@@ -14,9 +14,9 @@ use crate::key_file::InvalidKeyFile;
 /// Why an operation failed. It becomes the source of a [`ProviderError`].
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OperationError {
-    #[error("the TPM is a simulator, which protects nothing and was not allowed")]
+    #[error("the TPM is a simulator, which does not protect keys, and simulators are not allowed")]
     Simulated,
-    #[error("the TPM did not begin to answer: another program may hold it")]
+    #[error("the TPM did not begin to answer, maybe because another program is using it")]
     NoTurn(#[source] TpmError),
     #[error(transparent)]
     Tpm(#[from] TpmError),
@@ -24,32 +24,32 @@ pub(crate) enum OperationError {
     Unloadable(#[source] TpmError),
     #[error("the TPM refuses the key's secret")]
     Unauthorized(#[source] TpmError),
-    #[error("the storage root key is another one than when the key was made")]
+    #[error("the TPM's storage root key has changed since the key was created")]
     OtherParent,
-    #[error("the key file holds another key than the one recorded")]
+    #[error("the key file holds a key other than the recorded key")]
     OtherKey,
-    #[error("the TPM does not let us use its endorsement hierarchy")]
+    #[error("the TPM does not allow the use of its endorsement hierarchy")]
     NoEndorsement(#[source] TpmError),
-    #[error("a part of the credential, or the secret in it, has no possible size")]
+    #[error("the size of the credential, or of the secret in it, is invalid")]
     OddCredential,
-    #[error("the TPM vouches for something else than was asked for")]
+    #[error("the TPM attested something other than what was requested")]
     OtherAttestation,
     #[error(transparent)]
     Evidence(#[from] InvalidEvidence),
     #[error(transparent)]
     Statement(#[from] UnserializableError),
-    #[error("the key file is gone")]
+    #[error("the key file does not exist any more")]
     NoKeyFile,
     #[error(transparent)]
     KeyFile(#[from] InvalidKeyFile),
-    #[error("the key's secret is gone: the key was revoked, or only half of it restored")]
+    #[error("the key's secret does not exist: the key was revoked, or restored without its secret")]
     NoSecret,
     #[error("the key's secret cannot be used")]
     Secret(#[from] InvalidSecret),
     #[error(transparent)]
     Wrap(#[from] WrapError),
-    #[error("the key has a secret, and this service was set up without a place for secrets")]
-    NoPlaceForSecrets,
+    #[error("the key needs a secret, but this service has no folder for secrets")]
+    NoSecretsFolder,
     #[error(transparent)]
     Folder(#[from] PrivateFsError),
     #[error(transparent)]
@@ -60,12 +60,12 @@ pub(crate) enum OperationError {
     Signature(#[from] InvalidSignature),
 }
 
-/// The file does not give the secret of this key.
+/// Why the file of a secret does not give the secret of the key.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum InvalidSecret {
-    #[error("the secret's file holds no secret")]
+    #[error("the file of the secret has the wrong size")]
     Size,
-    #[error("the secret is wrapped, and this service was given no wrapping key")]
+    #[error("the secret is encrypted, but no wrapping key is configured")]
     NoWrappingKey,
     #[error(transparent)]
     Unwrap(#[from] UnwrapError),
@@ -73,14 +73,14 @@ pub(crate) enum InvalidSecret {
 
 impl InvalidSecret {
     /// Whether the secret could be used if the service was set up differently.
-    pub(crate) const fn is_matter_of_setup(&self) -> bool {
+    pub(crate) const fn is_wrong_setup(&self) -> bool {
         matches!(self, Self::NoWrappingKey | Self::Unwrap(UnwrapError::UnknownVersion))
     }
 }
 
 impl OperationError {
-    /// Whether the connection was lost under us since it was last used: the TPM restarted, or the
-    /// machine slept and the sessions are gone. A new connection may well work.
+    /// Whether the connection became unusable since it was last used, because the TPM restarted, or
+    /// because the machine slept and the TPM lost its sessions. A new connection may work.
     pub(crate) fn is_stale_connection(&self) -> bool {
         match self {
             Self::Tpm(error) | Self::Unloadable(error) => match error {
@@ -102,14 +102,15 @@ impl OperationError {
         }
     }
 
-    /// Whether the TPM refused a key's secret. That ends the key, so it is heard only in a session
-    /// that was just opened: nonces out of step are answered with the same code. Our keys have
-    /// `noDA`, so asking twice counts nowhere.
+    /// Whether the TPM refused a key's secret. A refusal means that the key is lost, so the caller
+    /// repeats the request in a new session: the TPM answers with the same code if the nonces of a
+    /// session are out of step. Our keys have `noDA`, so the TPM does not count the failed
+    /// attempts.
     pub(crate) fn is_refused_secret(&self) -> bool {
         matches!(self, Self::Unauthorized(_))
     }
 
-    /// Whether the TPM said a plain no, after which the connection is as good as before.
+    /// Whether the connection can still be used, because the TPM answered with an error code.
     pub(crate) fn leaves_connection_usable(&self) -> bool {
         match self {
             Self::Tpm(error) | Self::Unloadable(error) | Self::Unauthorized(error) => {
@@ -120,7 +121,7 @@ impl OperationError {
         }
     }
 
-    /// Whether what others left in the TPM leaves no room for us.
+    /// Whether the TPM is full, because other programs left objects or sessions in it.
     pub(crate) fn is_full(&self) -> bool {
         matches!(
             self,
@@ -145,8 +146,8 @@ impl OperationError {
             }
             Self::Unloadable(error) if is_about_key(error) => ProviderErrorKind::KeyLost,
             Self::Tpm(error) | Self::Unloadable(error) => kind_of(error),
-            // A service that was set up wrongly has not lost the key: nobody is to replace it.
-            Self::Secret(invalid) if invalid.is_matter_of_setup() => ProviderErrorKind::Failed,
+            // If the service is set up wrongly, the key is not lost, so nobody should replace it.
+            Self::Secret(invalid) if invalid.is_wrong_setup() => ProviderErrorKind::Failed,
             Self::Unauthorized(_)
             | Self::OtherParent
             | Self::OtherKey
@@ -159,7 +160,7 @@ impl OperationError {
             Self::OtherAttestation
             | Self::Evidence(_)
             | Self::Statement(_)
-            | Self::NoPlaceForSecrets
+            | Self::NoSecretsFolder
             | Self::Wrap(_)
             | Self::Folder(_)
             | Self::FileName(_)
@@ -168,9 +169,11 @@ impl OperationError {
     }
 }
 
-/// Whether the TPM will have neither part of the key: it is damaged, or of another TPM, or of a
-/// seed that was cleared. Anything else is the TPM's trouble. The two parts are all the parameters
-/// of `TPM2_Load`; a size within a damaged part is answered with other codes than INTEGRITY.
+/// Whether the TPM refuses a part of the key, because the part is damaged, or was made by another
+/// TPM or under a seed that was cleared. Every other refusal is a problem of the TPM. `TPM2_Load`
+/// has no parameters except the two parts of the key, so a refused parameter is a part of the key.
+/// The TPM answers INTEGRITY to most damaged parts, but other codes if a size in the part is
+/// damaged.
 fn is_about_key(error: &TpmError) -> bool {
     let TpmError::Refused { code, .. } = error else {
         return false;
@@ -189,7 +192,7 @@ fn kind_of(error: &TpmError) -> ProviderErrorKind {
                 ProviderErrorKind::Unavailable
             }
             TransportError::TimedOut => ProviderErrorKind::Timeout,
-            // A device that this user may not open is as good as none.
+            // A device that this user may not open counts as missing.
             TransportError::Io(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
                 ProviderErrorKind::HardwareUnavailable
             }

@@ -12,16 +12,16 @@ const LABEL: &str = "TSS2 PRIVATE KEY";
 /// 3.1).
 const LOADABLE_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.23.133.10.1.3");
 
-/// Longest file accepted, in bytes. A P-256 key takes about 500.
+/// The longest file that is accepted, in bytes. A P-256 key takes about 500 bytes.
 pub(crate) const MAX_FILE_BYTES: usize = 4096;
 
-/// A loadable key as other TPM software reads it: a PEM file of `TPMKey` (draft "ASN.1
+/// A loadable key in the format of other TPM software: a PEM file of `TPMKey` (draft "ASN.1
 /// Specification for TPM 2.0 Key Files").
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyFile {
-    /// What the use of the key takes.
+    /// Whether the use of the key needs a secret.
     pub authorization: Authorization,
-    /// Where its parent is found.
+    /// Where the parent of the key is found.
     pub parent: Parent,
     /// The public area.
     pub public: EccP256Public,
@@ -29,37 +29,37 @@ pub struct KeyFile {
     pub private: PrivateBlob,
 }
 
-/// What the use of a key takes. Nothing authenticates what a file says here, and nothing rests on
-/// it: the TPM knows.
+/// Whether the use of a key needs a secret. The file is not authenticated, but security does not
+/// depend on this value: the TPM itself knows whether the key needs a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Authorization {
-    /// Nothing: whoever can load the key can use it.
+    /// The key needs no secret: whoever can load the key can use it.
     Empty,
-    /// A secret that is not in the file.
+    /// The key needs a secret, which is not in the file.
     Secret,
 }
 
 /// Where the parent of a key is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Parent {
-    /// At the handle for storage root keys, 0x81000001.
+    /// The parent is at the handle for storage root keys, 0x81000001.
     Persistent,
-    /// Derived in the owner hierarchy, 0x40000001, from the standard template.
+    /// The parent is derived from the standard template in the owner hierarchy, 0x40000001.
     OwnerHierarchy,
 }
 
-/// Why a file is not a key that we made.
+/// Why a file is not a key that this software wrote.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidKeyFile {
-    /// Not PEM, or with another label.
+    /// The file is not PEM, or has another label.
     #[error("the key file is not a TSS2 PRIVATE KEY in PEM")]
     Pem(#[source] pem::Error),
-    /// Not the ASN.1 of a loadable key, or with options that our keys do not have.
+    /// The contents are not the ASN.1 of a loadable key, or have options that our keys do not have.
     #[error("the key file is not a loadable TPM key")]
     Asn1(#[source] der::Error),
-    /// A type, parent, authorization, attribute or spelling that our keys do not have.
-    #[error("the key file describes a key that is not one of ours")]
+    /// The key has a type, parent, authorization, attribute or encoding that our keys do not have.
+    #[error("the key file describes a key that this software did not write")]
     Foreign,
     /// The TPM structures in it do not parse.
     #[error("the TPM structures in the key file are damaged")]
@@ -77,8 +77,8 @@ struct TpmKey<'a> {
 }
 
 impl Authorization {
-    /// `emptyAuth`. It could be left out instead of false, but OpenSSL's tpm2 provider takes that
-    /// for true, and then never asks for the secret.
+    /// Returns the field `emptyAuth`. The draft allows leaving the field out if it is false, but
+    /// OpenSSL's tpm2 provider reads a missing field as true, and then never asks for the secret.
     const fn empty_auth(self) -> bool {
         match self {
             Self::Empty => true,
@@ -132,19 +132,20 @@ impl KeyFile {
             public: EccP256Public::from_tpm2b(key.public.as_bytes())?,
             private: PrivateBlob::from_tpm2b(key.private.as_bytes())?,
         };
-        // One key, one spelling: PEM alone would allow text around it and other line ends.
+        // A key has only one accepted encoding. PEM itself would allow text around the key and
+        // other line ends.
         let is_ours = *file.public.template() == EccP256Template::device_key()
             && file.to_pem()?.as_bytes() == bytes;
         if is_ours { Ok(file) } else { Err(InvalidKeyFile::Foreign) }
     }
 }
 
-/// The name of a file that belongs to a key.
+/// Returns the name of a file that belongs to a key.
 pub(crate) fn file_name(key_id: &DeviceKeyId, suffix: &str) -> Result<FileName, InvalidFileName> {
     format!("{key_id}{suffix}").parse()
 }
 
-/// The key that a file belongs to, or `None` if its name has another form.
+/// Returns the key that a file belongs to, or `None` if the name of the file has another form.
 pub(crate) fn key_id(file: &FileName, suffix: &str) -> Option<DeviceKeyId> {
     file.as_str().strip_suffix(suffix)?.parse().ok()
 }

@@ -21,7 +21,7 @@ impl KeySecret {
         Ok(Self(bytes))
     }
 
-    /// `None` if these are not 32 bytes.
+    /// Returns `None` if there are not exactly 32 bytes.
     pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let mut own = Zeroizing::new([0; Self::BYTES]);
         if bytes.len() != own.len() {

@@ -1,4 +1,4 @@
-//! The folder of key secrets, which may be wrapped.
+//! The folder of key secrets, which may be encrypted under a wrapping key.
 
 use std::sync::Arc;
 
@@ -13,14 +13,14 @@ use crate::key_secret::KeySecret;
 
 const SUFFIX: &str = ".secret";
 
-/// Longest file accepted, in bytes.
+/// The longest file that is accepted, in bytes.
 const MAX_FILE_BYTES: usize = 256;
 
-/// The secrets of keys, each in a file of its own, in another folder than the keys.
+/// The secrets of keys. Each secret has its own file, in a folder apart from the keys.
 ///
-/// A key whose secret is not here does not sign: not from a backup of the key files alone, not for
-/// another program that may use the TPM. Removing a secret revokes its key, for good if no copy of
-/// the secret is left.
+/// A key does not sign without its secret. So a backup of the key files alone is useless, and
+/// another program that may use the TPM cannot sign with the key. Removing a secret revokes its
+/// key. The revocation is permanent if no copy of the secret is left.
 #[derive(Debug)]
 pub struct KeySecrets {
     folder: PrivateDir,
@@ -28,15 +28,15 @@ pub struct KeySecrets {
 }
 
 impl KeySecrets {
-    /// Keeps secrets in this folder. They stand there in the clear: what protects them is that the
-    /// folder is another user's than the clients'.
+    /// Keeps secrets in this folder, unencrypted. Their protection is that the folder belongs to
+    /// another user than the clients.
     pub const fn in_folder(folder: PrivateDir) -> Self {
         Self { folder, wrapping_key: None }
     }
 
-    /// Encrypts new secrets under this key, each for its own device key, so that the folder alone
-    /// is useless too. Secrets that stand there in the clear are still read: the TPM would refuse
-    /// one that somebody put there.
+    /// Encrypts new secrets under this key, each for its own device key. So a copy of the folder
+    /// alone is useless. Unencrypted secrets are still read. This is safe, because the TPM would
+    /// refuse a forged secret.
     #[must_use]
     pub fn wrapped_by(mut self, key: impl Into<Arc<WrappingKey>>) -> Self {
         self.wrapping_key = Some(key.into());
@@ -69,7 +69,8 @@ impl KeySecrets {
         Ok(self.open(key_id, &bytes)?)
     }
 
-    /// The size tells whether it is wrapped: any 32 bytes can be a secret.
+    /// Decrypts a secret if it is wrapped. The size tells whether a secret is wrapped, because any
+    /// 32 bytes can be a secret.
     fn open(&self, key_id: &DeviceKeyId, stored: &[u8]) -> Result<KeySecret, InvalidSecret> {
         if let Some(secret) = KeySecret::from_bytes(stored) {
             return Ok(secret);
@@ -87,13 +88,14 @@ impl KeySecrets {
         Ok(self.folder.check_file_if_present(&file_name(key_id, SUFFIX)?)?)
     }
 
-    /// Removes the secret and what a dead writer left of it; not an error if there is none.
+    /// Removes the secret, and the partial file of a killed writer. A missing secret is not an
+    /// error.
     pub(crate) fn remove(&self, key_id: &DeviceKeyId) -> Result<(), OperationError> {
         self.folder.remove(&file_name(key_id, SUFFIX)?)?;
         Ok(())
     }
 
-    /// Every key that has a secret here.
+    /// Returns every key that has a secret in this folder.
     pub(crate) fn list(&self) -> Result<Vec<DeviceKeyId>, OperationError> {
         Ok(self.folder.list()?.iter().filter_map(|file| key_id(file, SUFFIX)).collect())
     }
@@ -111,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_wrapped_secret_is_of_one_key() {
+    fn a_wrapped_secret_is_bound_to_its_key() {
         let home = tempfile::tempdir().unwrap();
         let folder = PrivateDir::open_or_create(&home.path().join("secrets")).unwrap();
         let wrapping_key = WrappingKey::from_bytes([7; 32]);

@@ -2,19 +2,20 @@
 //!
 //! A [`TpmProvider`] makes P-256 keys under the TPM's storage root key and keeps them as TSS2
 //! PRIVATE KEY files that only this TPM can load. It talks to `/dev/tpmrm0`, `/dev/tpm0` or, for a
-//! simulator, `unix:PATH`, in a salted and encrypted session. Where there is no resource manager it
-//! takes turns with other programs: the connection is given back, flushed, when it is idle or was
-//! held long.
+//! simulator, `unix:PATH`, in a salted and encrypted session. Without a resource manager the
+//! provider takes turns with other programs: it flushes the TPM and closes the connection when the
+//! connection is idle or was open for long.
 //!
-//! In a service under its own user each new key has a secret as well, in a folder of its own
-//! ([`KeySecrets`]): without it the key still loads, here and in other programs, but does not sign.
+//! In a service with its own user, each new key also has a secret in a separate folder
+//! ([`KeySecrets`]). Without its secret a key still loads, here and in other programs, but does not
+//! sign.
 //!
-//! It also has the TPM vouch for a key ([`KeyAttestor`](device_key::KeyAttestor)), through an
-//! attestation key that is derived for that key alone and an endorsement key that its manufacturer
-//! certified.
+//! The provider can also have the TPM attest a key ([`KeyAttestor`](device_key::KeyAttestor)). This
+//! uses an attestation key that is derived for this device key only, and an endorsement key that
+//! the manufacturer of the TPM certified.
 //!
-//! It knows nothing of accounts, clients or policy. A simulator is refused unless
-//! [`TpmSettings::allow_simulated`] says otherwise. What the TPM says about its make is not
+//! The provider knows nothing about accounts, clients or policy. It refuses a simulator unless
+//! [`TpmSettings::allow_simulated`] is set. The TPM's statements about its manufacturer are not
 //! authenticated, so [`TpmKind`](device_key_types::TpmKind) is a hint; only attestation proves it.
 //!
 //! ```no_run

@@ -17,15 +17,15 @@ use crate::key_secret::KeySecret;
 use crate::kind;
 use crate::settings::TpmSettings;
 
-/// How long cleaning up may take. What a TPM that does not answer keeps is flushed at the next
-/// turn.
+/// How long cleaning up may take. If the TPM does not answer in this time, the remaining objects
+/// are flushed on the next connection.
 const FLUSH_DEADLINE: Duration = Duration::from_secs(1);
 
 /// An open connection: the storage root key, one session, and the key that was used last.
 ///
-/// That is two of the three object slots and one of the three session slots that a TPM must have
-/// (PC Client Platform TPM Profile). A persistent parent takes a slot too while a command uses it,
-/// and so does a key while it is being created, for which the one that was used last makes room.
+/// These take two of the three object slots and one of the three session slots that a TPM must have
+/// (PC Client Platform TPM Profile). A persistent parent takes a slot too while a command uses it.
+/// A key takes a slot while it is being created, so the key that was used last is unloaded first.
 pub(crate) struct Link {
     tpm: Tpm,
     kind: TpmKind,
@@ -53,7 +53,7 @@ impl Leftovers {
     fn flush(&mut self, tpm: &mut Tpm, deadline: Instant) -> Result<(), OperationError> {
         while let Some(handle) = self.0.last() {
             match tpm.flush(*handle, deadline) {
-                // A TPM that restarted has forgotten it already.
+                // A TPM that restarted has lost the object already.
                 Ok(()) | Err(TpmError::Refused { .. }) => self.0.pop(),
                 Err(error) => return Err(error.into()),
             };
@@ -75,8 +75,8 @@ impl Link {
         let transport = settings.address.connect(deadline).map_err(TpmError::from)?;
         let mut tpm = Tpm::new(transport, Box::new(OsRandom));
         if !settings.has_resource_manager() {
-            // The first command waits until the program that was served before us has gone.
-            tpm.startup(deadline).map_err(no_turn)?;
+            // The first command waits until the TPM has finished serving the previous program.
+            tpm.startup(deadline).map_err(not_served)?;
             leftovers.flush(&mut tpm, deadline)?;
         }
         let kind = if settings.is_surely_simulated() {
@@ -88,8 +88,8 @@ impl Link {
             return Err(OperationError::Simulated);
         }
         match Self::prepare(&mut tpm, deadline) {
-            // A program that was killed left the TPM full. On a simulator that serves us alone,
-            // what is loaded now is nobody's.
+            // A killed program left the TPM full. A simulator serves only us at this moment, so
+            // no running program uses the objects that are loaded.
             Err(error) if error.is_full() && settings.is_surely_simulated() => {
                 tpm.flush_everything(deadline)?;
                 Self::prepare(&mut tpm, deadline)
@@ -129,7 +129,7 @@ impl Link {
         StorageParentName::from_bytes(self.parent.name().as_bytes())
     }
 
-    /// What the TPM says of itself.
+    /// Reads the properties that the TPM reports about itself.
     pub(crate) fn properties(
         &mut self,
         deadline: Instant,
@@ -137,15 +137,15 @@ impl Link {
         Ok(self.tpm.properties(deadline)?)
     }
 
-    /// Checks that the TPM works, by the shortest exchange there is. In failure mode it would still
-    /// tell its properties (Part 1, section "Failure Mode"), but give no random bytes.
+    /// Checks that the TPM works, by the shortest possible exchange. A TPM in failure mode still
+    /// reports its properties (Part 1, section "Failure Mode"), but does not give random bytes.
     pub(crate) fn prove_alive(&mut self, deadline: Instant) -> Result<(), OperationError> {
         self.tpm.get_random(1, deadline)?;
         Ok(())
     }
 
-    /// Creates a key, to which the TPM will want this secret, if there is one. The key is not
-    /// loaded, and exists nowhere but in the result.
+    /// Creates a key. If there is a secret, the TPM will ask for it before the key signs. The new
+    /// key is not loaded, and exists only in the result.
     pub(crate) fn create(
         &mut self,
         secret: Option<&KeySecret>,
@@ -172,7 +172,7 @@ impl Link {
         })
     }
 
-    /// Loads a key, in the place of the one that was used last, and keeps its secret with it.
+    /// Loads a key in place of the key that was used last, and keeps its secret with it.
     pub(crate) fn load(
         &mut self,
         key_id: DeviceKeyId,
@@ -193,12 +193,12 @@ impl Link {
         Ok(())
     }
 
-    /// The public key of this key, if it is the one that is loaded.
+    /// Returns the public key of this key, if this key is loaded.
     pub(crate) fn loaded(&self, key_id: &DeviceKeyId) -> Option<&PublicKey> {
         self.loaded.as_ref().filter(|loaded| loaded.key_id == *key_id).map(|key| &key.public_key)
     }
 
-    /// Whether this key is the one that is loaded, and was loaded with a secret.
+    /// Whether this key is loaded, and was loaded with a secret.
     pub(crate) fn is_loaded_with_secret(&self, key_id: &DeviceKeyId) -> bool {
         self.loaded
             .as_ref()
@@ -226,9 +226,10 @@ impl Link {
         }
     }
 
-    /// Flushes all that is ours and ends the connection. Returns what the TPM did not answer for.
+    /// Flushes all our objects and sessions and ends the connection. Returns the handles that could
+    /// not be flushed, because the TPM did not answer.
     ///
-    /// On a connection that has failed already this takes no time: nothing more is sent on it.
+    /// On a failed connection this returns at once, because nothing more is sent on it.
     pub(crate) fn close(mut self) -> Leftovers {
         let mut leftovers = Leftovers(vec![self.session.handle()]);
         leftovers.0.append(&mut self.temporary);
@@ -236,13 +237,13 @@ impl Link {
         if let Residence::Transient(_) = self.parent.residence {
             leftovers.0.push(self.parent.object.handle);
         }
-        // What fails stays in the list.
+        // Handles that cannot be flushed stay in the list.
         let _ = leftovers.flush(&mut self.tpm, Instant::now() + FLUSH_DEADLINE);
         leftovers
     }
 
-    /// Flushes everything, whoever made it, and ends the connection. Only for a simulator that
-    /// serves us alone.
+    /// Flushes all objects and sessions, including those of other programs, and ends the
+    /// connection. This may only be used on a simulator that serves no other program.
     pub(crate) fn flush_everything(mut self, deadline: Instant) -> Result<(), OperationError> {
         self.tpm.flush_everything(deadline)?;
         Ok(())
@@ -269,13 +270,13 @@ fn not_signed(error: TpmError) -> OperationError {
 
 fn flush_parent(tpm: &mut Tpm, parent: &StorageKey) {
     if let Residence::Transient(_) = parent.residence {
-        // The connection ends next; there is nobody to report a failure to.
+        // The connection ends next, so a failure does not matter.
         let _ = tpm.flush(parent.object.handle, Instant::now() + FLUSH_DEADLINE);
     }
 }
 
 /// If a new connection gets no answer, the TPM serves another program.
-fn no_turn(error: TpmError) -> OperationError {
+fn not_served(error: TpmError) -> OperationError {
     match error {
         TpmError::Transport(TransportError::TimedOut) => OperationError::NoTurn(error),
         error => OperationError::Tpm(error),

@@ -20,7 +20,7 @@ use crate::settings::TpmSettings;
 use crate::stored_keys::StoredKeys;
 use crate::turns::Turns;
 
-/// The provider's stable name, kept with each key.
+/// The provider's stable name, which is stored with each key.
 pub const PROVIDER_NAME: &str = "tpm";
 
 /// Makes and uses device keys in one TPM.
@@ -32,11 +32,11 @@ pub struct TpmProvider {
 /// What is known about a usable TPM.
 #[derive(Clone, Debug)]
 pub struct TpmFacts {
-    /// Four characters of the TCG vendor registry, as the TPM says.
+    /// The manufacturer that the TPM reports: four characters of the TCG vendor registry.
     pub manufacturer: String,
-    /// The vendor's text, as the TPM says.
+    /// The vendor's text that the TPM reports.
     pub vendor: String,
-    /// The vendor's firmware version, as the TPM says.
+    /// The vendor's firmware version that the TPM reports.
     pub firmware_version: u64,
     /// The kind of TPM that follows from these texts.
     pub kind: TpmKind,
@@ -48,14 +48,16 @@ pub struct TpmFacts {
 }
 
 impl TpmProvider {
-    /// Takes the TPM at an address, and a folder for key files of its own. Connects to nothing yet.
+    /// Makes a provider for the TPM at an address. It stores its key files in `keys`, a folder of
+    /// its own. This does not connect to the TPM yet.
     pub fn new(settings: TpmSettings, keys: PrivateDir) -> Self {
         Self { turns: Turns::new(settings), keys: StoredKeys::new(keys) }
     }
 
-    /// Gives each new key a secret of its own, and finds those of earlier keys here. For a service
-    /// under its own user: for programs of the user who owns these files it would add nothing. Keys
-    /// that were made without a secret stay as they are.
+    /// Gives each new key a secret of its own, and reads the secrets of earlier keys from
+    /// `secrets`. This is useful for a service with its own user. It does not protect against
+    /// programs of the user that owns the files. Keys that were made without a secret stay as they
+    /// are.
     #[must_use]
     pub fn with_secrets(mut self, secrets: KeySecrets) -> Self {
         self.keys = self.keys.with_secrets(secrets);
@@ -77,8 +79,9 @@ impl TpmProvider {
         })?)
     }
 
-    /// Sessions are salted to the parent: an impostor's key in its place ends here, before anything
-    /// that a secret went into could reach it.
+    /// Checks that the storage root key is the recorded parent of the key. Sessions are salted to
+    /// the parent, so this refuses an impostor's storage root key before any message that depends
+    /// on a secret is sent.
     pub(crate) fn require_parent(link: &Link, key: &KeyReference) -> Result<(), OperationError> {
         if key.storage_parent.as_ref() == Some(&link.parent_name()) {
             Ok(())
@@ -87,8 +90,7 @@ impl TpmProvider {
         }
     }
 
-    /// Runs an operation with the key loaded, having made sure that it is the key that was
-    /// recorded.
+    /// Loads the key, checks that it is the recorded key, and runs an operation with it.
     fn with_key<T>(
         &self,
         key: &KeyReference,
@@ -100,7 +102,8 @@ impl TpmProvider {
             if link.is_loaded_with_secret(&key.key_id) && !self.keys.has_secret(&key.key_id)? {
                 link.unload(deadline)?;
             }
-            // A creation that failed to store its key may have left another one under this name.
+            // A creation that could not store its key may have left a different key loaded under
+            // this id.
             if link.loaded(&key.key_id) != Some(&key.public_key) {
                 let (file, secret) = self.keys.read(&key.key_id)?;
                 link.load(key.key_id, &file, secret.as_ref(), deadline)?;
@@ -136,13 +139,14 @@ impl DeviceKeyProvider for TpmProvider {
         Ok(())
     }
 
-    /// Every local caller: the TPM is the same for all.
+    /// The provider serves every local caller, because the TPM protects the keys of all callers
+    /// alike.
     fn serves(&self, _: &LocalPeer) -> Result<(), ProviderError> {
         Ok(())
     }
 
     fn availability(&self, _: &LocalPeer) -> Result<(), ProviderError> {
-        // A kept connection proves nothing until it is used.
+        // A connection that was kept open may be stale, so a command is sent to the TPM.
         Ok(self.turns.run(Link::prove_alive)?)
     }
 
@@ -176,7 +180,7 @@ impl DeviceKeyProvider for TpmProvider {
 
     fn delete(&self, key_id: &DeviceKeyId) -> Result<(), ProviderError> {
         self.keys.remove(key_id)?;
-        // Last, when nobody can load it again.
+        // The key is unloaded last, when no request can load it again.
         self.turns.run_if_open(|link, deadline| match link.loaded(key_id) {
             Some(_) => link.unload(deadline),
             None => Ok(()),

@@ -4,30 +4,33 @@ use std::time::Duration;
 
 use device_key_tpm2::TpmAddress;
 
-/// Which TPM, and how it is used.
+/// Which TPM is used, and how it is used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TpmSettings {
     /// The address of the TPM.
     pub address: TpmAddress,
-    /// Whether a simulator is accepted. Its keys stay marked as simulated.
+    /// Whether a simulator is accepted. The keys of a simulator stay marked as simulated.
     pub allow_simulated: bool,
-    /// How long one operation may take, waiting for the TPM included. Default 15 s: slow discrete
-    /// TPMs need some seconds to create a key, and another program may hold the device first.
+    /// How long one operation may take, including the wait for the TPM. The default is 15 s,
+    /// because slow discrete TPMs need some seconds to create a key, and another program may be
+    /// using the device.
     pub deadline: Duration,
 }
 
 impl TpmSettings {
-    /// A TPM that is not a simulator, with the default deadline.
+    /// Makes settings for a TPM at this address that do not accept a simulator, with the default
+    /// deadline.
     pub const fn at(address: TpmAddress) -> Self {
         Self { address, allow_simulated: false, deadline: Duration::from_secs(15) }
     }
 
-    /// `unix:` always leads to a simulator; a device is judged by what it says of itself.
+    /// Whether the address alone shows that the TPM is a simulator. `unix:` always leads to a
+    /// simulator. For a device, the properties that the TPM reports decide.
     pub(crate) const fn is_surely_simulated(&self) -> bool {
         matches!(self.address, TpmAddress::Unix(_))
     }
 
-    /// Whether the kernel shares the device among programs and cleans up behind each.
+    /// Whether the kernel shares the device among programs, and cleans up after each program.
     pub(crate) fn has_resource_manager(&self) -> bool {
         match &self.address {
             TpmAddress::Device(path) => path

@@ -12,10 +12,11 @@ use crate::key_secrets::KeySecrets;
 
 const SUFFIX: &str = ".pem";
 
-/// The keys on disk: a file for each and, if it has one, its secret in another folder.
+/// The keys on disk. Each key has a file and, if it needs a secret, the secret in another folder.
 ///
-/// A secret is there before its key and goes before it. Killed at any point, we leave a secret that
-/// belongs to nothing or a key that is revoked; both are listed, and removed like a whole key.
+/// The secret is stored before its key and removed before its key. If the process is killed at any
+/// point, either a secret without a key or a revoked key remains. Both are listed, and are removed
+/// like a whole key.
 pub(crate) struct StoredKeys {
     files: PrivateDir,
     secrets: Option<KeySecrets>,
@@ -30,12 +31,12 @@ impl StoredKeys {
         Self { secrets: Some(secrets), ..self }
     }
 
-    /// The secret of a key that is to be made here; none where there is no place for it.
+    /// Generates the secret of a new key. Returns `None` if there is no folder for secrets.
     pub(crate) fn new_secret(&self) -> Result<Option<KeySecret>, OperationError> {
         Ok(self.secrets.as_ref().map(|_| KeySecret::generate()).transpose()?)
     }
 
-    /// Stores a new key and its secret. A name that is taken by either stays as it is.
+    /// Stores a new key and its secret. Fails and changes nothing if either file exists already.
     pub(crate) fn create_new(
         &self,
         key_id: &DeviceKeyId,
@@ -50,14 +51,15 @@ impl StoredKeys {
         }
         self.files.create_new(&name, pem.as_bytes()).inspect_err(|_| {
             if let Some((_, secrets)) = secret {
-                // Made just now, so it is no other key's; what stays is removed with the key.
+                // This call made the secret, so no other key uses it. If the secret cannot be
+                // removed now, it is removed when the key is deleted.
                 let _ = secrets.remove(key_id);
             }
         })?;
         Ok(())
     }
 
-    /// A key, and the secret that its file asks for.
+    /// Reads a key and, if its file asks for a secret, the secret.
     pub(crate) fn read(
         &self,
         key_id: &DeviceKeyId,
@@ -66,7 +68,7 @@ impl StoredKeys {
         let secret = match (file.authorization, &self.secrets) {
             (Authorization::Empty, _) => None,
             (Authorization::Secret, Some(secrets)) => Some(secrets.read(key_id)?),
-            (Authorization::Secret, None) => return Err(OperationError::NoPlaceForSecrets),
+            (Authorization::Secret, None) => return Err(OperationError::NoSecretsFolder),
         };
         Ok((file, secret))
     }
@@ -80,20 +82,21 @@ impl StoredKeys {
         Ok(KeyFile::from_pem(&bytes)?)
     }
 
-    /// Whether the key's secret is there: three system calls, so that each signature can ask.
+    /// Whether the key's secret exists. This takes three system calls, so every signature can check
+    /// it.
     pub(crate) fn has_secret(&self, key_id: &DeviceKeyId) -> Result<bool, OperationError> {
         self.secrets.as_ref().map_or(Ok(false), |secrets| secrets.contains(key_id))
     }
 
-    /// Removes a key, and what a dead process left of one. With the secret gone it is revoked,
-    /// whatever becomes of the rest.
+    /// Removes a key, or the parts of a key that a killed process left. The secret is removed
+    /// first, so the key is revoked even if the removal of the key file fails.
     pub(crate) fn remove(&self, key_id: &DeviceKeyId) -> Result<(), OperationError> {
         match &self.secrets {
             Some(secrets) => secrets.remove(key_id)?,
-            // A key that is removed without its secret is forgotten here, and not revoked.
+            // Removing only the file of a key with a secret would not revoke the key.
             None => match self.read_file(key_id) {
                 Ok(file) if file.authorization == Authorization::Secret => {
-                    return Err(OperationError::NoPlaceForSecrets);
+                    return Err(OperationError::NoSecretsFolder);
                 }
                 _ => {}
             },

@@ -1,4 +1,4 @@
-//! When the connection to the TPM is opened, kept, replaced and given back.
+//! Decides when the connection to the TPM is opened, kept, replaced and closed.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -10,17 +10,17 @@ use crate::error::OperationError;
 use crate::link::{Leftovers, Link};
 use crate::settings::TpmSettings;
 
-/// How long a connection may be idle before it is given back. A TPM without a resource manager
+/// How long a connection may be idle before it is closed. A TPM without a resource manager
 /// serves one program at a time. This time is short for a program that waits, and long enough for
 /// the next request of a burst.
 const IDLE: Duration = Duration::from_millis(100);
 
-/// How long a busy program keeps the connection. It must give the connection back too, because
+/// How long a busy program keeps the connection. It must close the connection too, because
 /// other programs would starve.
 const LONGEST_TURN: Duration = Duration::from_millis(500);
 
-/// One connection. It is opened when it is needed, kept while it is used, and given back so that
-/// other programs get their turn. With the kernel's resource manager it is never given back.
+/// The one connection to the TPM. It is opened when it is needed, kept while it is used, and closed
+/// so that other programs get their turn. With the kernel's resource manager it is never closed.
 pub(crate) struct Turns {
     settings: TpmSettings,
     shared: Arc<Shared>,
@@ -61,7 +61,8 @@ impl Connection {
 }
 
 impl Shared {
-    /// The state is consistent whatever panicked: a connection is in it whole, or not at all.
+    /// Locks the state. The state is consistent even after a panic, because it holds either a whole
+    /// connection or none.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -76,14 +77,15 @@ impl Turns {
         &self.settings
     }
 
-    /// Runs an operation on the connection. One that finds a kept connection stale runs once more
-    /// on a new one: whatever it did before is gone with the TPM's volatile state. So does one
-    /// whose secret is refused in a kept session, and one that finds no room in a simulator.
+    /// Runs an operation on the connection. The operation runs a second time, on a new connection,
+    /// in three cases: the kept connection is stale, the TPM refuses a secret in a kept session, or
+    /// a simulator is full. The second run is safe, because the effects of the first run were lost
+    /// with the TPM's volatile state.
     pub(crate) fn run<T>(
         &self,
         operation: impl Fn(&mut Link, Instant) -> Result<T, OperationError>,
     ) -> Result<T, OperationError> {
-        // Waiting for another thread counts too.
+        // The deadline includes the wait for other threads.
         let deadline = Instant::now() + self.settings.deadline;
         let mut state = self.shared.lock();
         let kept = state.connection.take();
@@ -99,13 +101,14 @@ impl Turns {
             && result.as_ref().is_err_and(OperationError::is_full);
         if is_stale || is_refused || is_full {
             debug!(is_stale, is_refused, is_full, "the connection to the TPM is replaced");
-            // A simulator serves one connection: the old one must be gone before the new one.
+            // A simulator serves one connection at a time, so the old connection must be closed
+            // before the new connection is opened.
             if is_full {
                 connection.link.flush_everything(deadline)?;
             } else if is_refused {
                 state.close(connection);
             } else {
-                // What cannot be flushed any more went with the TPM's memory.
+                // Handles that cannot be flushed are ignored, because the TPM lost them already.
                 drop(connection.link.close());
             }
             connection = self.open(&mut state, deadline)?;
@@ -115,7 +118,7 @@ impl Turns {
         result
     }
 
-    /// Runs an operation if a connection is open, and does nothing else.
+    /// Runs an operation if a connection is open. Otherwise this does nothing.
     pub(crate) fn run_if_open(
         &self,
         operation: impl FnOnce(&mut Link, Instant) -> Result<(), OperationError>,
@@ -132,7 +135,7 @@ impl Turns {
         Ok(Connection::new(Link::open(&self.settings, &mut state.leftovers, deadline)?))
     }
 
-    /// Keeps a connection that another operation can use.
+    /// Keeps the connection if another operation can use it, and closes it otherwise.
     fn put_back(
         &self,
         state: &mut State,
@@ -155,21 +158,22 @@ impl Turns {
         }
     }
 
-    /// Schedules the return of the idle connection. Returns whether a return is scheduled.
+    /// Starts a thread that closes the connection when it is idle, unless such a thread runs
+    /// already. Returns whether a thread runs.
     fn watch(&self, state: &mut State) -> bool {
         if !state.is_watched {
             let shared = Arc::clone(&self.shared);
             let watcher = thread::Builder::new()
                 .name("tpm-idle".to_owned())
                 .stack_size(256 * 1024)
-                .spawn(move || give_back_when_idle(&shared));
+                .spawn(move || close_when_idle(&shared));
             state.is_watched = watcher.is_ok();
         }
         state.is_watched
     }
 }
 
-fn give_back_when_idle(shared: &Shared) {
+fn close_when_idle(shared: &Shared) {
     let mut state = shared.lock();
     while let Some(connection) = &state.connection {
         let left = IDLE.saturating_sub(connection.last_used.elapsed());

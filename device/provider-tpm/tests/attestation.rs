@@ -1,4 +1,4 @@
-//! The TPM vouches for a key, for programs that share no code with us too.
+//! Tests attestation, also with programs that share no code with us.
 
 use std::fs;
 use std::process::Command;
@@ -30,7 +30,7 @@ fn identity(keystore: &Keystore, key: &Key, asked: Option<EndorsementKeyKind>) -
     keystore.provider.identity(&input(key), asked).unwrap()
 }
 
-/// A credential as tpm2-tools make it.
+/// Makes a credential with tpm2-tools.
 fn credential(swtpm: &Swtpm, identity: &Identity) -> Credential {
     let name = PublicArea::parse(identity.attestation_key_public.as_bytes()).unwrap().name();
     let (blob, encrypted_secret) = swtpm.make_credential(
@@ -51,7 +51,7 @@ fn attestation_key(identity: &Identity) -> PublicKey {
     }
 }
 
-/// Verifies with OpenSSL, and says what was signed.
+/// Verifies the signature with OpenSSL, and returns the parsed statement.
 fn openssl_verified(
     swtpm: &Swtpm,
     by: &PublicKey,
@@ -83,7 +83,7 @@ fn assert_attested(swtpm: &Swtpm, keystore: &Keystore, key: &Key, asked: Endorse
     assert!(matches!(creation.attested, Attested::Creation { .. }));
 
     let credential = credential(swtpm, &identity);
-    // So that the key is loaded, which takes a slot.
+    // Signing loads the key, which takes an object slot.
     keystore.assert_signs(key);
     let activated = keystore.provider.activate(&input(key), &credential, Some(asked));
     let Activation { secret, attest, signature } = activated.unwrap();
@@ -112,9 +112,9 @@ fn every_kind_of_endorsement_key_opens_credentials() {
     }
 }
 
-/// A storage root key that is not persistent takes one of the three slots all the time.
+/// A transient storage root key always takes one of the three object slots.
 #[test]
-fn three_slots_suffice_beside_a_derived_parent() {
+fn attestation_works_with_a_transient_parent_in_three_slots() {
     let swtpm = Swtpm::start();
     put_storage_key(&swtpm, "rsa2048");
     let keystore = Keystore::at(&swtpm.address());
@@ -127,7 +127,7 @@ fn three_slots_suffice_beside_a_derived_parent() {
 }
 
 #[test]
-fn a_certificate_decides_which_endorsement_key_is_taken() {
+fn an_endorsement_key_with_a_certificate_is_preferred() {
     let without = Swtpm::start();
     let keystore = Keystore::at(&without.address());
     let identity = identity(&keystore, &keystore.create(1), None);
@@ -154,10 +154,10 @@ fn a_certificate_decides_which_endorsement_key_is_taken() {
     assert_eq!(taken(), EndorsementKeyKind::EccP256);
 }
 
-/// OpenSSL finds the key of the certificate to be the endorsement key, and the chain to lead to the
-/// root.
+/// Checks with OpenSSL that the certificate holds the endorsement key, and that the chain leads to
+/// the root.
 #[test]
-fn certificates_are_those_of_the_endorsement_keys() {
+fn certificates_belong_to_the_endorsement_keys() {
     let swtpm = Swtpm::start_with_endorsement();
     swtpm.certify_p256_endorsement_key();
     let keystore = Keystore::at(&swtpm.address());
@@ -175,7 +175,7 @@ fn certificates_are_those_of_the_endorsement_keys() {
             output.stdout
         };
         let der = openssl(&["x509", "-inform", "DER", "-in", &file, "-outform", "DER"]);
-        assert_eq!(der, certificate.as_bytes(), "nothing is behind it");
+        assert_eq!(der, certificate.as_bytes(), "there are no bytes after the certificate");
         let public = openssl(&["x509", "-inform", "DER", "-in", &file, "-noout", "-pubkey"]);
         fs::write(swtpm.path("spki.pem"), public).unwrap();
         let spki = swtpm.path("spki.pem");
@@ -190,14 +190,14 @@ fn certificates_are_those_of_the_endorsement_keys() {
 
         let [root, issuer] = [swtpm.root_certificate(), swtpm.issuer_certificate()];
         let [root, issuer] = [root, issuer].map(|path| path.to_str().unwrap().to_owned());
-        // OpenSSL knows nothing of the critical SAN's names, nor of this purpose.
+        // OpenSSL does not know the names in the critical SAN, and does not know this purpose.
         let verify = ["verify", "-ignore_critical", "-CAfile", &root, "-untrusted", &issuer, &file];
         openssl(&verify);
     }
 }
 
 #[test]
-fn each_key_has_an_attestation_key_of_its_own_for_good() {
+fn each_key_always_has_its_own_attestation_key() {
     let mut swtpm = Swtpm::start_with_endorsement();
     let keystore = Keystore::at(&swtpm.address());
     let (first, second) = (keystore.create(1), keystore.create(2));
@@ -245,7 +245,7 @@ fn a_credential_for_another_key_or_tpm_is_not_opened() {
 }
 
 #[test]
-fn a_tpm_that_keeps_its_endorsement_hierarchy_to_itself_cannot_attest() {
+fn a_tpm_with_a_locked_endorsement_hierarchy_cannot_attest() {
     let swtpm = Swtpm::start_with_endorsement();
     let keystore = Keystore::at(&swtpm.address());
     let key = keystore.create(1);
@@ -273,7 +273,7 @@ fn a_key_that_is_not_the_recorded_one_is_not_attested() {
     client(&swtpm).get_random(1, soon()).unwrap();
 }
 
-/// Another key where the storage root key was: the session could be an impostor's.
+/// Another key is at the handle of the storage root key, so an impostor could read the session.
 #[test]
 fn a_key_under_another_parent_is_not_attested() {
     let swtpm = Swtpm::start_with_endorsement();
@@ -286,7 +286,7 @@ fn a_key_under_another_parent_is_not_attested() {
     assert_eq!(kind(keystore.provider.activate(&input(&key), &credential, None)), lost);
 }
 
-/// The secret of a key guards its certification as it does its signatures.
+/// The TPM asks for the secret of a key before it certifies the key, as it does before it signs.
 #[test]
 fn a_key_without_its_secret_is_not_certified() {
     let swtpm = Swtpm::start_with_endorsement();

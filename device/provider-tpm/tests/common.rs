@@ -1,4 +1,4 @@
-//! What the tests share: a provider over a swtpm, and keys whose signatures are verified.
+//! Shared by the tests: a provider with a swtpm, and keys whose signatures are verified.
 
 pub(crate) mod proxy;
 
@@ -22,7 +22,7 @@ use tempfile::TempDir;
 
 pub(crate) const SRK: &str = "0x81000001";
 
-/// The deadline where one is to pass.
+/// The deadline of a provider whose operations are expected to time out.
 pub(crate) const SHORT: Duration = Duration::from_secs(2);
 
 pub(crate) fn soon() -> Instant {
@@ -41,7 +41,7 @@ impl Keystore {
         Self::with(settings(address))
     }
 
-    /// For a TPM that will not answer in time.
+    /// Makes a provider with a short deadline, for a TPM that does not answer in time.
     pub(crate) fn impatient(address: &str) -> Self {
         Self::with(TpmSettings { deadline: SHORT, ..settings(address) })
     }
@@ -53,25 +53,25 @@ impl Keystore {
         Self { provider, settings, folder }
     }
 
-    /// As a service has it: each new key has a secret.
+    /// Makes a provider like that of a service: each new key has a secret.
     pub(crate) fn service(address: &str) -> Self {
         Self::at(address).with_secrets(None)
     }
 
-    /// The same with secrets that are wrapped.
+    /// Makes a provider like that of a service with a wrapping key: the secrets are wrapped.
     pub(crate) fn wrapping(address: &str, key: [u8; 32]) -> Self {
         Self::at(address).with_secrets(Some(key))
     }
 
-    /// Another provider over the same files and, if one is given, another TPM; it has no place for
-    /// secrets.
+    /// Makes another provider with the same key files and, if an address is given, another TPM. The
+    /// new provider has no folder for secrets.
     pub(crate) fn reopened(&self, address: Option<&str>) -> Self {
         let settings = address.map_or_else(|| self.settings.clone(), settings);
         let provider = TpmProvider::new(settings.clone(), self.private("keys"));
         Self { provider: Arc::new(provider), settings, folder: Arc::clone(&self.folder) }
     }
 
-    /// The provider must not be shared yet.
+    /// Adds a folder for secrets. The provider must not be shared yet.
     pub(crate) fn with_secrets(self, wrapping_key: Option<[u8; 32]>) -> Self {
         let secrets = KeySecrets::in_folder(self.private("secrets"));
         let secrets = match wrapping_key {
@@ -107,14 +107,14 @@ impl Keystore {
         self.provider.sign(&key.input()).map_err(|error| error.kind())
     }
 
-    /// Signs and verifies.
+    /// Signs with the key and verifies the signature.
     pub(crate) fn assert_signs(&self, key: &Key) {
         let signature = self.sign(key).unwrap();
         key.created.public_key.verify(key.input().message(), &signature).unwrap();
     }
 }
 
-/// Seconds are plenty: the deadline is no part of what most tests are about.
+/// Settings with a long deadline, because most tests do not test the deadline.
 pub(crate) fn settings(address: &str) -> TpmSettings {
     TpmSettings {
         allow_simulated: true,
@@ -123,7 +123,7 @@ pub(crate) fn settings(address: &str) -> TpmSettings {
     }
 }
 
-/// A key and what its binding would record.
+/// A key, with the values that its binding would record.
 pub(crate) struct Key {
     pub(crate) id: DeviceKeyId,
     pub(crate) created: CreatedKey,
@@ -154,7 +154,7 @@ impl Key {
     }
 }
 
-/// Files are made by the provider with mode 0600; a test's copy has to be given it.
+/// Writes a file with mode 0600, like the files that the provider makes.
 pub(crate) fn put(path: &Path, contents: &[u8]) {
     fs::write(path, contents).unwrap();
     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
@@ -164,13 +164,13 @@ pub(crate) fn kind<T>(result: Result<T, ProviderError>) -> ProviderErrorKind {
     result.map(drop).unwrap_err().kind()
 }
 
-/// A client of our own, as another program would be.
+/// Connects to the TPM like another program.
 pub(crate) fn client(swtpm: &Swtpm) -> Tpm {
     let address: TpmAddress = swtpm.address().parse().unwrap();
     Tpm::new(address.connect(soon()).unwrap(), Box::new(OsRandom))
 }
 
-/// Is served once the provider has given its connection back, and finds nothing of it.
+/// Waits until the provider has closed its connection, and asserts that it left nothing in the TPM.
 pub(crate) fn assert_nothing_left(swtpm: &Swtpm) {
     let mut tpm = client(swtpm);
     for range in [HandleRange::Transient, HandleRange::LoadedSessions, HandleRange::SavedSessions] {
@@ -178,7 +178,7 @@ pub(crate) fn assert_nothing_left(swtpm: &Swtpm) {
     }
 }
 
-/// Puts another key where the storage root key belongs.
+/// Makes another key persistent at the handle of the storage root key.
 pub(crate) fn put_storage_key(swtpm: &Swtpm, algorithm: &str) {
     let context = swtpm.path("primary");
     swtpm.run_tool("tpm2_createprimary", &["-C", "o", "-G", algorithm, "-c", &context]);
@@ -186,10 +186,10 @@ pub(crate) fn put_storage_key(swtpm: &Swtpm, algorithm: &str) {
     swtpm.run_tool("tpm2_flushcontext", &["-t"]);
 }
 
-/// The H-2 storage key as others make it: without `noDA`.
+/// The H-2 storage key as other programs make it: without `noDA`.
 pub(crate) const WITHOUT_NO_DA: &str = "ecc256:null:aes128cfb";
 
-/// Makes the TPM refuse every key that is subject to dictionary-attack protection.
+/// Makes the TPM refuse every key that is subject to protection against dictionary attacks.
 pub(crate) fn lock_out(swtpm: &Swtpm) {
     let (primary, sealed) = (swtpm.path("p"), swtpm.path("sealed"));
     let (public, private, secret) = (swtpm.path("u"), swtpm.path("r"), swtpm.path("secret"));

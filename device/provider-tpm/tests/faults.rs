@@ -1,4 +1,5 @@
-//! Each thing that goes wrong has its own kind, in time, and the same provider works afterwards.
+//! Tests that each fault is reported with its own kind and in time, and that the provider works
+//! again after the fault.
 
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::{Arc, Mutex};
@@ -17,7 +18,8 @@ use crate::common::{
 
 const PEER: device_key::LocalPeer = samples::peer(1000);
 
-/// Cleaning up may take a second more than the deadline; the rest is for a slow machine.
+/// How long an operation may take in all. Cleaning up may take a second more than the deadline, and
+/// the rest is for a slow machine.
 const SLACK: Duration = Duration::from_secs(10);
 
 #[test]
@@ -31,7 +33,7 @@ fn a_missing_tpm_is_unavailable_hardware() {
 }
 
 #[test]
-fn a_simulator_that_is_not_allowed_is_not_even_connected_to() {
+fn the_provider_does_not_connect_to_a_forbidden_simulator() {
     let folder = tempfile::tempdir_in("/tmp").unwrap();
     let listener = UnixListener::bind(folder.path().join("sock")).unwrap();
     listener.set_nonblocking(true).unwrap();
@@ -45,12 +47,12 @@ fn a_simulator_that_is_not_allowed_is_not_even_connected_to() {
 }
 
 #[test]
-fn a_tpm_that_another_program_holds_is_busy() {
+fn a_tpm_that_serves_another_program_is_busy() {
     let swtpm = Swtpm::start();
     let keystore = Keystore::impatient(&swtpm.address());
     let key = keystore.create(1);
     let mut other = client(&swtpm);
-    // It is served once the provider has given its connection back.
+    // The other program is served when the provider has closed its connection.
     other.startup(soon()).unwrap();
     let started = Instant::now();
     assert_eq!(keystore.sign(&key), Err(ProviderErrorKind::Busy));
@@ -60,10 +62,10 @@ fn a_tpm_that_another_program_holds_is_busy() {
 }
 
 #[test]
-fn a_tpm_that_falls_silent_times_out() {
+fn a_tpm_that_stops_answering_times_out() {
     let swtpm = Arc::new(Swtpm::start());
     let paused = Arc::new(Mutex::new(false));
-    // The proxy lives until the process ends, and swtpm must not.
+    // The proxy lives until the process ends, but swtpm must end with the test.
     let (target, pause) = (Arc::downgrade(&swtpm), Arc::clone(&paused));
     let proxy = Proxy::start(&swtpm, move |seen| {
         if seen.is(CommandCode::Sign) && std::mem::take(&mut *pause.lock().unwrap()) {
@@ -80,13 +82,13 @@ fn a_tpm_that_falls_silent_times_out() {
         assert!(started.elapsed() >= SHORT && started.elapsed() < SHORT + SLACK);
         swtpm.resume();
         keystore.assert_signs(&key);
-        // What could not be flushed then has been flushed by now.
+        // The objects that could not be flushed at first have been flushed by now.
         assert_nothing_left(&swtpm);
     }
 }
 
 #[test]
-fn a_tpm_that_dies_in_mid_command_is_unavailable_until_it_is_back() {
+fn a_tpm_that_dies_during_a_command_is_unavailable_until_it_restarts() {
     let swtpm = Arc::new(Mutex::new(Swtpm::start()));
     let must_die = Arc::new(Mutex::new(false));
     let (target, die) = (Arc::downgrade(&swtpm), Arc::clone(&must_die));
@@ -100,7 +102,7 @@ fn a_tpm_that_dies_in_mid_command_is_unavailable_until_it_is_back() {
     *must_die.lock().unwrap() = true;
     let started = Instant::now();
     assert_eq!(keystore.sign(&key), Err(ProviderErrorKind::Unavailable));
-    assert!(started.elapsed() < SHORT, "nobody waits for a dead process");
+    assert!(started.elapsed() < SHORT, "the provider does not wait for a dead process");
     assert_eq!(kind(keystore.provider.availability(&PEER)), ProviderErrorKind::Unavailable);
     *must_die.lock().unwrap() = false;
     swtpm.lock().unwrap().restart();
@@ -116,7 +118,7 @@ fn a_restart_under_a_kept_connection_goes_unnoticed() {
     let proxy = Proxy::start(&swtpm.lock().unwrap(), move |seen: Seen| {
         let mut done = done.lock().unwrap();
         if seen.is(CommandCode::Sign) && done.is_none() {
-            // The second one on a connection: it was kept.
+            // This is the second command of its kind on the connection, so the connection was kept.
             if last_signature == Some(seen.connection) {
                 target.upgrade().unwrap().lock().unwrap().restart();
                 *done = Some(seen.connection);
@@ -134,7 +136,7 @@ fn a_restart_under_a_kept_connection_goes_unnoticed() {
     keystore.assert_signs(&key);
 }
 
-/// What a process of ours leaves that was killed between two commands.
+/// Fills the TPM like a process of ours that was killed between two commands.
 #[test]
 fn slots_full_of_leftovers_are_recovered() {
     let swtpm = Swtpm::start();
@@ -170,7 +172,7 @@ fn leave_objects(tpm: &mut Tpm, count: usize) {
 }
 
 #[test]
-fn lockout_is_told_where_the_parent_is_subject_to_it() {
+fn lockout_is_reported_if_the_parent_is_subject_to_it() {
     let swtpm = Swtpm::start();
     put_storage_key(&swtpm, WITHOUT_NO_DA);
     let keystore = Keystore::at(&swtpm.address());
@@ -214,7 +216,7 @@ fn a_password_of_the_owner_matters_only_without_a_storage_key() {
 }
 
 #[test]
-fn connections_that_say_nothing_do_no_harm() {
+fn silent_connections_do_no_harm() {
     let swtpm = Swtpm::start();
     let keystore = Keystore::at(&swtpm.address());
     let key = keystore.create(1);

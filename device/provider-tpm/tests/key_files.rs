@@ -1,4 +1,4 @@
-//! The key file has one spelling, and nothing else is read as one.
+//! Tests that a key has only one accepted file, and that every other file is refused.
 
 use der::asn1::{Any, ObjectIdentifier, OctetString};
 use der::pem::{self, LineEnding};
@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 const LABEL: &str = "TSS2 PRIVATE KEY";
 
-/// With the base point of the curve, for which no TPM is needed.
+/// Makes a public area with the base point of the curve, which needs no TPM.
 fn public(template: EccP256Template) -> EccP256Public {
     let key = p256::PublicKey::from_affine(p256::AffinePoint::GENERATOR).unwrap();
     EccP256Public::new(template, key.into()).unwrap()
@@ -24,7 +24,7 @@ fn sample() -> KeyFile {
     }
 }
 
-/// The fields of `TPMKey`, each as DER, to be put together wrongly.
+/// The fields of `TPMKey`, each as DER, so that tests can combine them wrongly.
 struct Fields {
     key_type: Vec<u8>,
     options: Vec<u8>,
@@ -68,12 +68,12 @@ impl Fields {
     }
 }
 
-fn refusal(pem: impl AsRef<[u8]>) -> InvalidKeyFile {
+fn read_error(pem: impl AsRef<[u8]>) -> InvalidKeyFile {
     KeyFile::from_pem(pem.as_ref()).unwrap_err()
 }
 
 #[test]
-fn what_is_written_is_read() {
+fn a_written_file_is_read_back() {
     for parent in [Parent::Persistent, Parent::OwnerHierarchy] {
         let file = KeyFile { parent, ..sample() };
         let pem = file.to_pem().unwrap();
@@ -90,7 +90,7 @@ fn what_is_written_is_read() {
 }
 
 #[test]
-fn other_kinds_of_key_are_foreign() {
+fn other_kinds_of_keys_are_refused() {
     let pem = sample().to_pem().unwrap();
     let importable = ObjectIdentifier::new_unwrap("2.23.133.10.1.4").to_der().unwrap();
     let raw = 0x8000_0000_u32.to_der().unwrap();
@@ -104,7 +104,7 @@ fn other_kinds_of_key_are_foreign() {
         Fields::changed(|fields| fields.key_type = importable),
         Fields::changed(|fields| fields.parent = raw),
         Fields::changed(|fields| fields.parent = 0x8100_0002_u32.to_der().unwrap()),
-        // The second spelling of false.
+        // A missing `emptyAuth` also means false.
         Fields::changed(|fields| fields.options = Vec::new()),
         with_template(other_attributes).unwrap(),
         with_template(policy).unwrap(),
@@ -112,7 +112,7 @@ fn other_kinds_of_key_are_foreign() {
         pem.replace('\n', "\r\n"),
         format!("# a comment\n{pem}"),
     ] {
-        let error = refusal(&foreign);
+        let error = read_error(&foreign);
         assert!(matches!(error, InvalidKeyFile::Foreign | InvalidKeyFile::Pem(_)), "{error:?}");
     }
 }
@@ -120,46 +120,46 @@ fn other_kinds_of_key_are_foreign() {
 #[test]
 fn options_and_trailing_bytes_are_refused() {
     let pem = sample().to_pem().unwrap();
-    // policy [1], secret [2] and authPolicy [3] of the draft.
+    // These are the fields policy [1], secret [2] and authPolicy [3] of the draft.
     for tag in [0xa1, 0xa2, 0xa3] {
         let with_option = Fields::changed(|fields| fields.options.extend([tag, 2, 0x30, 0]));
-        assert!(matches!(refusal(with_option), InvalidKeyFile::Asn1(_)));
+        assert!(matches!(read_error(with_option), InvalidKeyFile::Asn1(_)));
     }
     let behind = Fields::changed(|fields| fields.behind = vec![5, 0]);
-    assert!(matches!(refusal(behind), InvalidKeyFile::Asn1(_)));
+    assert!(matches!(read_error(behind), InvalidKeyFile::Asn1(_)));
     let (_, mut der) = pem::decode_vec(pem.as_bytes()).unwrap();
     assert!(Any::from_der(&der).is_ok());
     der.push(0);
     let trailing = pem::encode_string(LABEL, LineEnding::LF, &der).unwrap();
-    assert!(matches!(refusal(trailing), InvalidKeyFile::Asn1(_)));
+    assert!(matches!(read_error(trailing), InvalidKeyFile::Asn1(_)));
     for after in ["\n", "x", &pem] {
-        refusal(format!("{pem}{after}"));
+        read_error(format!("{pem}{after}"));
     }
     let longer = Fields::changed(|fields| {
         let bytes = [&sample().private.to_tpm2b()[..], &[0]].concat();
         fields.private = OctetString::new(bytes).unwrap().to_der().unwrap();
     });
-    assert!(matches!(refusal(longer), InvalidKeyFile::Structure(_)));
+    assert!(matches!(read_error(longer), InvalidKeyFile::Structure(_)));
 }
 
 #[test]
-fn no_part_of_a_file_is_a_file() {
+fn a_truncated_file_is_refused() {
     let pem = sample().to_pem().unwrap();
     for length in 0..pem.len() {
-        refusal(&pem.as_bytes()[..length]);
+        read_error(&pem.as_bytes()[..length]);
     }
 }
 
 proptest! {
     #[test]
-    fn anything_is_read_as_written_or_not_at_all(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
+    fn arbitrary_bytes_are_refused_or_read_exactly(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
         prop_assert!(KeyFile::from_pem(&bytes).is_err());
         let pem = pem::encode_string(LABEL, LineEnding::LF, &bytes).unwrap();
         prop_assert!(KeyFile::from_pem(pem.as_bytes()).is_err());
     }
 
     #[test]
-    fn a_changed_bit_is_another_key_or_none(position in 0usize..4096, bit in 0u8..8) {
+    fn a_file_with_a_changed_bit_is_refused_or_another_key(position in 0usize..4096, bit in 0u8..8) {
         let sample = sample();
         let mut bytes = sample.to_pem().unwrap().into_bytes();
         let position = position % bytes.len();

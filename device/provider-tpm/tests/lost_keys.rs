@@ -1,4 +1,4 @@
-//! Keys that this TPM can no longer load.
+//! Tests that a key which this TPM cannot load is reported as lost.
 
 use std::fs;
 
@@ -10,20 +10,21 @@ use device_key_tpm2::PrivateBlob;
 use crate::common::{Key, Keystore};
 
 fn assert_lost(keystore: &Keystore, key: &Key) {
-    // Whatever is loaded on a kept connection is not what this is about.
+    // A new provider is used, because a kept connection could still have the key loaded.
     keystore.assert_signs(&keystore.create(99));
     assert_eq!(keystore.sign(key), Err(ProviderErrorKind::KeyLost));
     keystore.provider.delete(&device_key_testing::SequenceRandom::key_id(99)).unwrap();
 }
 
 #[test]
-fn a_cleared_tpm_has_lost_its_keys_and_makes_new_ones() {
+fn clearing_the_tpm_loses_old_keys_and_allows_new_keys() {
     let swtpm = Swtpm::start();
     let keystore = Keystore::at(&swtpm.address());
     let key = keystore.create(1);
     swtpm.run_tool("tpm2_clear", &[]);
     assert_lost(&keystore, &key);
-    // Also where nobody compares the parent: the blob itself is of another seed.
+    // The key is lost even if the parent is not compared, because the key was encrypted under
+    // another seed.
     let mut moved = key;
     moved.created.storage_parent = keystore.create(2).created.storage_parent;
     assert_lost(&keystore, &moved);
@@ -48,7 +49,7 @@ fn a_key_of_another_tpm_is_lost() {
 }
 
 #[test]
-fn a_damaged_missing_or_exchanged_file_is_a_lost_key() {
+fn a_key_with_a_damaged_missing_or_exchanged_file_is_lost() {
     let swtpm = Swtpm::start();
     let keystore = Keystore::at(&swtpm.address());
     let (key, other) = (keystore.create(1), keystore.create(2));
@@ -69,9 +70,9 @@ fn a_damaged_missing_or_exchanged_file_is_a_lost_key() {
     keystore.assert_signs(&key);
 }
 
-/// Wherever the private part is damaged, its length and inner sizes included.
+/// Damages every byte of the private part, including its length and the sizes inside it.
 #[test]
-fn a_private_part_with_any_byte_changed_is_a_lost_key() {
+fn a_key_with_any_byte_of_its_private_part_changed_is_lost() {
     let swtpm = Swtpm::start();
     let keystore = Keystore::at(&swtpm.address());
     let key = keystore.create(1);
@@ -88,7 +89,7 @@ fn a_private_part_with_any_byte_changed_is_a_lost_key() {
         let private = PrivateBlob::try_from(&bytes[..]).unwrap();
         let damaged = KeyFile { private, ..file.clone() };
         fs::write(&path, damaged.to_pem().unwrap()).unwrap();
-        // No loaded key of that name is in the way: signing with another takes its place.
+        // Signing with another key first unloads the key, so that it must be loaded again.
         keystore.provider.delete(&device_key_testing::SequenceRandom::key_id(3)).unwrap();
         keystore.create(3);
         assert_eq!(keystore.sign(&key), Err(ProviderErrorKind::KeyLost), "{bytes:02x?}");

@@ -1,5 +1,5 @@
-//! The provider on a real swtpm. swtpm, tpm2-tools and OpenSSL with its tpm2 provider must be
-//! installed; a test that misses them fails.
+//! Tests the provider with a real swtpm. swtpm, tpm2-tools and OpenSSL with its tpm2 provider must
+//! be installed. Tests that need a missing program fail.
 
 #[cfg(test)]
 mod attestation;

@@ -1,4 +1,4 @@
-//! The contract, taking turns, and what a key is pinned to.
+//! Tests the contract of providers, turns between programs, and the parent that a key is bound to.
 
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -45,7 +45,7 @@ async fn the_provider_conforms_with_wrapped_secrets() {
 }
 
 #[test]
-fn a_simulator_says_so() {
+fn facts_name_a_simulator() {
     let swtpm = Swtpm::start();
     let keystore = Keystore::at(&swtpm.address());
     let facts = keystore.provider.facts().unwrap();
@@ -58,9 +58,9 @@ fn a_simulator_says_so() {
     assert_eq!(keystore.read(&key).parent, Parent::Persistent);
 }
 
-/// On a connection that is kept, for a new one has asked the TPM enough.
+/// Uses a connection that is kept open, because opening a new connection sends more commands.
 #[test]
-fn availability_is_one_short_exchange() {
+fn availability_sends_one_short_command() {
     let swtpm = Swtpm::start();
     let commands = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&commands);
@@ -72,7 +72,7 @@ fn availability_is_one_short_exchange() {
         keystore.provider.availability(&PEER).unwrap();
         matches!(commands.lock().unwrap()[..], [seen] if seen.is(CommandCode::GetRandom))
     };
-    // A slow machine may have given the connection back in between.
+    // On a slow machine the idle connection may have been closed in between.
     assert!((0..100).any(|_| is_short()));
 }
 
@@ -101,7 +101,7 @@ fn two_providers_take_turns() {
     assert!(took.iter().all(|took| *took < Duration::from_mins(1)), "{took:?}");
 }
 
-/// One that never rests gives way to one that wants a single signature.
+/// A provider that signs all the time must let another provider make a single signature.
 #[test]
 fn a_busy_provider_does_not_starve_another() {
     let swtpm = Swtpm::start();
@@ -125,7 +125,7 @@ fn a_busy_provider_does_not_starve_another() {
 }
 
 #[test]
-fn under_another_parent_the_key_is_lost_and_not_even_loaded() {
+fn a_key_is_lost_and_never_loaded_under_another_parent() {
     let swtpm = Swtpm::start();
     let loads = Arc::new(Mutex::new(0));
     let counter = Arc::clone(&loads);
@@ -146,7 +146,7 @@ fn under_another_parent_the_key_is_lost_and_not_even_loaded() {
 }
 
 #[test]
-fn what_an_interrupted_creation_left_is_deleted() {
+fn deleting_removes_the_rest_of_an_interrupted_creation() {
     let swtpm = Swtpm::start();
     let keystore = Keystore::at(&swtpm.address());
     let key = keystore.create(1);

@@ -1,4 +1,4 @@
-//! Nothing stays in the TPM.
+//! Tests that the provider leaves no objects or sessions in the TPM.
 
 use device_key::{DeviceKeyProvider as _, ProviderErrorKind};
 use device_key_provider_tpm::Parent;
@@ -7,13 +7,13 @@ use device_key_testing::Swtpm;
 use crate::common::{Keystore, assert_nothing_left, kind, put_storage_key};
 
 #[test]
-fn an_idle_provider_gives_the_tpm_back_clean() {
+fn an_idle_provider_leaves_nothing() {
     let swtpm = Swtpm::start();
     let keystore = Keystore::at(&swtpm.address());
     let key = keystore.create(1);
     for _ in 0..3 {
         keystore.assert_signs(&key);
-        // Served although the provider lives on.
+        // The TPM serves this client although the provider still exists.
         assert_nothing_left(&swtpm);
     }
     keystore.provider.delete(&key.id).unwrap();
@@ -30,12 +30,12 @@ fn a_dropped_provider_leaves_nothing() {
 }
 
 #[test]
-fn nor_does_a_transient_parent_stay() {
+fn a_provider_with_a_transient_parent_leaves_nothing() {
     let swtpm = Swtpm::start();
     put_storage_key(&swtpm, "rsa2048");
     let keystore = Keystore::at(&swtpm.address());
     assert!(!keystore.provider.facts().unwrap().has_persistent_parent);
-    // Twice, so that a key is created while another one is loaded.
+    // Two keys are created, so that the second key is created while the first key is loaded.
     let (first, second) = (keystore.create(1), keystore.create(2));
     for key in [&first, &second, &first] {
         keystore.assert_signs(key);
@@ -48,7 +48,7 @@ fn nor_does_a_transient_parent_stay() {
 }
 
 #[test]
-fn nor_does_anything_after_refusals() {
+fn refused_operations_leave_nothing() {
     let swtpm = Swtpm::start();
     let keystore = Keystore::at(&swtpm.address());
     let (key, other) = (keystore.create(1), keystore.create(2));

@@ -1,4 +1,4 @@
-//! A key is its file and its secret: what is there with one of them, and how both go.
+//! Tests the removal of a key's two parts, its file and its secret, and keys with only one part.
 
 use std::fs;
 
@@ -11,7 +11,7 @@ fn both_exist(keystore: &Keystore, key: &Key) -> (bool, bool) {
     (keystore.file(key).exists(), keystore.secret_file(key).exists())
 }
 
-/// At once, also where the key is loaded and its secret in memory.
+/// The revocation works at once, even if the key is loaded and its secret is in memory.
 #[test]
 fn removing_the_secret_revokes_the_key() {
     let swtpm = Swtpm::start();
@@ -41,9 +41,9 @@ fn a_deletion_removes_both_parts() {
     assert_nothing_left(&swtpm);
 }
 
-/// What a process leaves that was killed while it deleted the key.
+/// Makes the state that a process leaves if it is killed while it deletes the key.
 #[test]
-fn an_interrupted_deletion_has_revoked_the_key_and_is_finished() {
+fn an_interrupted_deletion_revokes_the_key_and_can_be_finished() {
     let swtpm = Swtpm::start();
     let keystore = Keystore::service(&swtpm.address());
     let key = keystore.create(1);
@@ -56,9 +56,9 @@ fn an_interrupted_deletion_has_revoked_the_key_and_is_finished() {
     assert_eq!(both_exist(&keystore, &key), (false, false));
 }
 
-/// The secret goes first, so that the key is revoked however far the deletion gets.
+/// The secret is removed first, so the key is revoked even if the deletion fails afterwards.
 #[test]
-fn a_deletion_that_fails_halfway_has_revoked_the_key() {
+fn a_deletion_that_fails_halfway_revokes_the_key() {
     let swtpm = Swtpm::start();
     let keystore = Keystore::service(&swtpm.address());
     let key = keystore.create(1);
@@ -72,7 +72,7 @@ fn a_deletion_that_fails_halfway_has_revoked_the_key() {
     assert_eq!(keystore.sign(&key), Err(ProviderErrorKind::KeyLost));
 }
 
-/// What a process leaves that was killed while it stored the key.
+/// Makes the state that a process leaves if it is killed while it stores the key.
 #[test]
 fn an_interrupted_creation_is_listed_and_removed() {
     let swtpm = Swtpm::start();
@@ -84,7 +84,7 @@ fn an_interrupted_creation_is_listed_and_removed() {
     assert_eq!(next.provider.list().unwrap(), [id]);
     assert_eq!(next.sign(&key), Err(ProviderErrorKind::KeyLost));
     let secret = fs::read(keystore.secret_file(&key)).unwrap();
-    // The name is taken as long as a part is there.
+    // The key id cannot be used again while a part of the key exists.
     assert_eq!(kind(next.provider.create(&id)), ProviderErrorKind::Failed);
     assert_eq!(fs::read(keystore.secret_file(&key)).unwrap(), secret);
     assert_eq!(both_exist(&keystore, &key), (false, true));
@@ -93,9 +93,9 @@ fn an_interrupted_creation_is_listed_and_removed() {
     next.assert_signs(&next.create(1));
 }
 
-/// Earlier still: the file of the secret has no name yet.
+/// The process was killed even earlier, before the file of the secret got its final name.
 #[test]
-fn a_secret_that_was_half_written_is_removed() {
+fn a_partly_written_secret_is_removed() {
     let swtpm = Swtpm::start();
     let keystore = Keystore::service(&swtpm.address());
     let key = keystore.create(1);
@@ -109,7 +109,7 @@ fn a_secret_that_was_half_written_is_removed() {
 }
 
 #[test]
-fn a_creation_that_cannot_store_its_key_takes_its_secret_back() {
+fn a_creation_that_cannot_store_its_key_removes_its_secret() {
     let swtpm = Swtpm::start();
     let before = Keystore::at(&swtpm.address());
     let key = before.create(1);

@@ -1,4 +1,4 @@
-//! Keys that sign only for whoever holds their secret.
+//! Tests that a key with a secret signs only for a program that has the secret.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -42,7 +42,7 @@ fn the_key_files_alone_are_useless() {
     put(&thief.file(&key), &fs::read(keystore.file(&key)).unwrap());
     assert_eq!(thief.sign(&key), Err(ProviderErrorKind::KeyLost));
 
-    // With another secret, or the claim that there is none, it is the TPM that says no.
+    // If the file has another secret, or claims that there is no secret, the TPM refuses to sign.
     put(&thief.secret_file(&key), &fs::read(keystore.secret_file(&other)).unwrap());
     assert_eq!(thief.sign(&key), Err(ProviderErrorKind::KeyLost));
     let forged = KeyFile { authorization: Authorization::Empty, ..keystore.read(&key) };
@@ -50,7 +50,7 @@ fn the_key_files_alone_are_useless() {
     commands.lock().unwrap().clear();
     assert_eq!(thief.sign(&key), Err(ProviderErrorKind::KeyLost));
     let signed = commands.lock().unwrap().iter().any(|seen| seen.is(CommandCode::Sign));
-    assert!(signed, "loading the key takes no secret, so the TPM refuses to sign only then");
+    assert!(signed, "loading the key takes no secret, so the TPM refuses only when it signs");
 
     put(&thief.file(&key), &fs::read(keystore.file(&key)).unwrap());
     put(&thief.secret_file(&key), &fs::read(keystore.secret_file(&key)).unwrap());
@@ -60,7 +60,7 @@ fn the_key_files_alone_are_useless() {
 }
 
 #[test]
-fn a_program_without_a_place_for_secrets_has_not_lost_the_key() {
+fn a_key_is_not_lost_for_a_program_without_a_folder_for_secrets() {
     let swtpm = Swtpm::start();
     let keystore = Keystore::service(&swtpm.address());
     let key = keystore.create(1);
@@ -88,7 +88,7 @@ fn earlier_keys_keep_working_without_a_secret() {
 }
 
 #[test]
-fn wrapped_secrets_open_with_their_key_under_their_name_only() {
+fn wrapped_secrets_open_only_with_their_wrapping_key_and_key_id() {
     let swtpm = Swtpm::start();
     let keystore = Keystore::wrapping(&swtpm.address(), KEY);
     let (key, other) = (keystore.create(1), keystore.create(2));
@@ -98,7 +98,7 @@ fn wrapped_secrets_open_with_their_key_under_their_name_only() {
     let signs = |wrapping_key| keystore.reopened(None).with_secrets(wrapping_key).sign(&key);
     assert!(signs(Some(KEY)).is_ok());
     assert_eq!(signs(Some([8; 32])).unwrap_err(), ProviderErrorKind::KeyLost);
-    // The service was set up wrongly; nobody is to enroll anew for that.
+    // The service is set up wrongly, so the key is not lost and nobody should enroll again.
     assert_eq!(signs(None).unwrap_err(), ProviderErrorKind::Failed);
 
     put(&keystore.secret_file(&key), &fs::read(keystore.secret_file(&other)).unwrap());
@@ -106,13 +106,17 @@ fn wrapped_secrets_open_with_their_key_under_their_name_only() {
     let mut later = stored.clone();
     later[3] += 1;
     put(&keystore.secret_file(&key), &later);
-    assert_eq!(signs(Some(KEY)).unwrap_err(), ProviderErrorKind::Failed, "of a later version");
+    assert_eq!(
+        signs(Some(KEY)).unwrap_err(),
+        ProviderErrorKind::Failed,
+        "a secret that a later version wrapped"
+    );
     put(&keystore.secret_file(&key), &stored);
     assert!(signs(Some(KEY)).is_ok());
 }
 
 #[test]
-fn a_damaged_secret_is_a_lost_key() {
+fn a_key_with_a_damaged_secret_is_lost() {
     let swtpm = Swtpm::start();
     let clear = Keystore::service(&swtpm.address());
     let wrapped = Keystore::wrapping(&swtpm.address(), KEY);
@@ -136,7 +140,7 @@ fn a_damaged_secret_is_a_lost_key() {
 }
 
 #[test]
-fn secrets_in_the_clear_are_still_read_once_new_ones_are_wrapped() {
+fn unencrypted_secrets_are_still_read_with_a_wrapping_key() {
     let swtpm = Swtpm::start();
     let before = Keystore::service(&swtpm.address());
     let key = before.create(1);
@@ -146,7 +150,7 @@ fn secrets_in_the_clear_are_still_read_once_new_ones_are_wrapped() {
 }
 
 #[test]
-fn the_secret_never_travels_in_the_clear() {
+fn the_secret_is_never_sent_unencrypted() {
     let swtpm = Swtpm::start();
     let commands = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&commands);
@@ -166,10 +170,10 @@ fn the_secret_never_travels_in_the_clear() {
     }
 }
 
-/// Somebody else's key stands where the storage root key did: the session is salted to it, so
-/// whoever holds it could take apart what the secret goes into.
+/// Another program's key is at the handle of the storage root key. The session is salted to this
+/// key, so whoever has its private part could decrypt messages that depend on the secret.
 #[test]
-fn nothing_that_knows_the_secret_is_sent_under_another_parent() {
+fn the_secret_is_never_used_under_another_parent() {
     let swtpm = Swtpm::start();
     let commands = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&commands);
@@ -197,15 +201,16 @@ fn a_key_with_a_secret_signs_during_lockout() {
     let (key, other) = (keystore.create(1), keystore.create(2));
     lock_out(&swtpm);
     keystore.assert_signs(&key);
-    // Nor does a wrong secret count.
+    // A wrong secret does not count as a failed attempt either.
     put(&keystore.secret_file(&other), &[9; 32]);
     assert_eq!(keystore.sign(&other), Err(ProviderErrorKind::KeyLost));
     keystore.assert_signs(&key);
 }
 
-/// Nonces out of step are answered like a wrong secret, so a kept session's no is asked for again.
+/// The TPM answers nonces that are out of step like a wrong secret. So a refusal in a kept session
+/// is checked again in a new session.
 #[test]
-fn a_refusal_in_a_kept_session_is_no_lost_key() {
+fn a_refusal_in_a_kept_session_does_not_lose_the_key() {
     let swtpm = Swtpm::start();
     let altered = Arc::new(Mutex::new(false));
     let done = Arc::clone(&altered);
@@ -213,9 +218,10 @@ fn a_refusal_in_a_kept_session_is_no_lost_key() {
     let proxy = Proxy::altering(&swtpm, move |seen, command| {
         let mut done = done.lock().unwrap();
         if seen.is(CommandCode::Sign) && !*done {
-            // The second one on a connection: it was kept.
+            // This is the second command of its kind on the connection, so the connection was kept.
             if last_signature == Some(seen.connection) {
-                // Header, key and size of the authorization stand before the session and its nonce.
+                // The header, the key and the size of the authorization come before the session and
+                // its nonce.
                 command[10 + 4 + 4 + 4 + 2] ^= 1;
                 *done = true;
             }

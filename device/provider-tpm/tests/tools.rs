@@ -1,4 +1,4 @@
-//! Other TPM software reads what we store, and verifies what we sign.
+//! Tests that other TPM software can read our key files and verify our signatures.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -26,7 +26,7 @@ fn openssl(swtpm: &Swtpm, arguments: &[&str]) -> Vec<u8> {
 
 const PROVIDERS: [&str; 4] = ["-provider", "tpm2", "-provider", "default"];
 
-/// OpenSSL's tpm2 provider takes the file for the key that we say it is, and signs with it.
+/// Asserts that OpenSSL's tpm2 provider reads our key from the file, and signs with it.
 fn assert_openssl_loads(swtpm: &Swtpm, keystore: &Keystore, key: &Key) {
     let file = keystore.file(key);
     let file = file.to_str().unwrap();
@@ -35,8 +35,8 @@ fn assert_openssl_loads(swtpm: &Swtpm, keystore: &Keystore, key: &Key) {
 
     let message = swtpm.path("message");
     fs::write(&message, b"message").unwrap();
-    // Without the query OpenSSL would move the public part to its own provider and miss the
-    // private.
+    // Without the property query OpenSSL would move the public part to its own provider, and would
+    // not find the private part.
     let query = ["-propquery", "?provider=tpm2"];
     let sign = ["-sign", "-inkey", file, "-rawin", "-digest", "sha256", "-in", &message];
     let sign = [&["pkeyutl"], &PROVIDERS[..], &query, &sign].concat();
@@ -63,7 +63,7 @@ fn openssl_loads_our_key_files_under_a_derived_parent() {
 }
 
 #[test]
-fn tpm2_tools_load_the_two_parts() {
+fn tpm2_tools_load_our_keys() {
     let swtpm = Swtpm::start();
     let keystore = Keystore::at(&swtpm.address());
     let key = keystore.create(1);
@@ -86,7 +86,8 @@ fn openssl_verifies_our_signatures() {
     openssl(&swtpm, &[&["dgst", "-sha256"], &verify[..], &[&at("message")]].concat());
 }
 
-/// The two parts of the key as tpm2-tools take them, loaded, and nothing left in the TPM.
+/// Writes the two parts of the key as tpm2-tools expect them, loads the key with tpm2-tools, and
+/// flushes the TPM.
 fn load_with_tools(swtpm: &Swtpm, file: &KeyFile) {
     let at = |name: &str| swtpm.path(name);
     fs::write(at("pub"), file.public.to_tpm2b()).unwrap();
@@ -125,12 +126,13 @@ fn tpm2_tools_sign_only_with_the_secret() {
     key.created.public_key.verify(b"message", &signature).unwrap();
 }
 
-/// It reads the file, asks for the secret, and signs with nothing else.
+/// OpenSSL reads the file, asks for the secret, and signs only with the right secret.
 #[test]
 fn openssl_signs_only_with_the_secret() {
     let swtpm = Swtpm::start();
     let keystore = Keystore::service(&swtpm.address());
-    // Its pass phrases hold no zero bytes, which one secret in eight has, and end with the line.
+    // A pass phrase of OpenSSL ends with the line and cannot contain zero bytes. One secret in
+    // eight has a zero byte.
     let (key, secret) = (1..=100)
         .map(|number| keystore.create(number))
         .map(|key| (fs::read(keystore.secret_file(&key)).unwrap(), key))

@@ -1,5 +1,6 @@
-//! The keys of the endorsement hierarchy. None of them is kept: they are derived when they are
-//! asked for, the same ones each time, and flushed behind their use.
+//! The keys of the endorsement hierarchy: endorsement keys and attestation keys. The TPM does not
+//! keep these keys. They are derived again for each use, always with the same result, and flushed
+//! after it.
 
 use std::time::Instant;
 
@@ -15,21 +16,23 @@ use crate::certificate;
 use crate::error::OperationError;
 use crate::link::{Link, not_signed};
 
-/// Separates the attestation keys of device keys from whatever else is derived from the seed.
+/// Separates our attestation keys from other keys that are derived from the endorsement seed.
 const ATTESTATION_KEY_LABEL: &[u8] = b"device-key-attestation-key/v1\0";
 
-/// Where a manufacturer keeps the certificates of its own that lead to a root (TCG "EK Credential
-/// Profile", section "NV Index Assignments": EK certificate chains).
+/// The first and last NV index of the manufacturer's certificate chains, which lead from
+/// endorsement certificates to a root (TCG "EK Credential Profile", section "NV Index Assignments":
+/// EK certificate chains).
 const CHAIN_FIRST: u32 = 0x01C0_0100;
 const CHAIN_LAST: u32 = 0x01C0_01FF;
 
-/// An endorsement key, and the certificates that the TPM keeps for it: its own one first.
+/// An endorsement key, and the certificates that the TPM keeps for it. The key's own certificate
+/// comes first.
 pub(crate) struct Endorsement {
     pub(crate) public: EndorsementPublic,
     pub(crate) certificates: Vec<Vec<u8>>,
 }
 
-/// An attestation key's own account of its creation.
+/// An attestation key, and its own certification of its creation.
 pub(crate) struct AttestationKey {
     pub(crate) public: EccP256Public,
     pub(crate) creation_data: Vec<u8>,
@@ -37,8 +40,9 @@ pub(crate) struct AttestationKey {
 }
 
 impl Link {
-    /// The endorsement key that was asked for, or else the first of `preferred` that has a
-    /// certificate, or else the first. The choice depends on the TPM alone.
+    /// Returns the endorsement key of the template `asked` and its certificates. If `asked` is
+    /// `None`, chooses the first template in `preferred` that has a certificate or, if none has,
+    /// the first template. The choice depends only on the TPM.
     pub(crate) fn endorsement(
         &mut self,
         asked: Option<EndorsementTemplate>,
@@ -57,7 +61,7 @@ impl Link {
         Ok(Endorsement { public, certificates })
     }
 
-    /// Has the attestation key of a device key say where it was made.
+    /// Has the attestation key of a device key certify its own creation.
     pub(crate) fn attestation_key(
         &mut self,
         device_key: &Name,
@@ -77,9 +81,9 @@ impl Link {
         })
     }
 
-    /// Opens a credential for the attestation key of a device key, then does what `then` says with
-    /// both. No device key may be loaded meanwhile: opening takes two of the three slots, and a
-    /// parent that is not persistent has the third.
+    /// Opens a credential for the attestation key of a device key, then calls `then` with the
+    /// attestation key and the secret from the credential. This unloads the device key first,
+    /// because opening takes two of the three object slots, and a transient parent takes the third.
     pub(crate) fn activate<T>(
         &mut self,
         device_key: &Name,
@@ -103,7 +107,7 @@ impl Link {
         })
     }
 
-    /// Has the loaded device key certified.
+    /// Has the attestation key certify the loaded device key.
     pub(crate) fn certify(
         &mut self,
         attestation_key: &Object,
@@ -118,7 +122,8 @@ impl Link {
         certified.map_err(not_signed)
     }
 
-    /// Which endorsement key `endorsement` tells of where none was asked for, and its certificate.
+    /// Chooses the first of the preferred templates that has a certificate. If none has, chooses
+    /// the first template. Returns the template and its certificate.
     pub(crate) fn chosen(
         &mut self,
         preferred: [EndorsementTemplate; 3],
@@ -154,7 +159,7 @@ impl Link {
                     let hierarchy = Hierarchy::Endorsement;
                     link.tpm
                         .policy_secret(&policy, hierarchy, deadline)
-                        .map_err(of_the_hierarchy)?;
+                        .map_err(hierarchy_error)?;
                     Ok(link.tpm.activate_credential(
                         &mut link.session,
                         attestation_key,
@@ -172,7 +177,9 @@ impl Link {
         ActivatedSecret::from_bytes(&secret).map_err(|_| OperationError::OddCredential)
     }
 
-    /// One key for each device key: its Name goes into the derivation.
+    /// Derives the attestation key of a device key, calls `work` with it, and flushes it. Each
+    /// device key has a different attestation key, because the Name of the device key goes into the
+    /// derivation.
     fn with_attestation_key<T>(
         &mut self,
         device_key: &Name,
@@ -185,7 +192,7 @@ impl Link {
         let key = self
             .tpm
             .create_primary(hierarchy, &template, unique.as_bytes(), deadline)
-            .map_err(of_the_hierarchy)?;
+            .map_err(hierarchy_error)?;
         self.flushing(key.object.handle, deadline, |link| work(link, key))
     }
 
@@ -199,13 +206,13 @@ impl Link {
             return work(self, key);
         }
         let Primary { object, public, .. } =
-            self.tpm.create_endorsement_key(template, deadline).map_err(of_the_hierarchy)?;
+            self.tpm.create_endorsement_key(template, deadline).map_err(hierarchy_error)?;
         let handle = object.handle;
         self.flushing(handle, deadline, |link| work(link, EndorsementKey { object, public }))
     }
 
-    /// The key at the usual handle, if it is one of the standard template: that is then the same
-    /// key as would be derived, in less time.
+    /// Returns the key at the standard persistent handle, if it was made from the standard
+    /// template. It then equals the key that would be derived, and using it takes less time.
     fn persistent_endorsement_key(
         &mut self,
         template: EndorsementTemplate,
@@ -225,7 +232,7 @@ impl Link {
         }))
     }
 
-    /// The certificate in NV memory, without what fills the index up behind it.
+    /// Reads the certificate from NV memory, without the bytes that fill the rest of the index.
     pub(crate) fn certificate(
         &mut self,
         template: EndorsementTemplate,
@@ -244,8 +251,9 @@ impl Link {
         }
     }
 
-    /// The key's certificate, and behind it those of its chain in the order of their indices. A
-    /// chain may lie in one index after the other, without regard to where a certificate ends.
+    /// Returns the key's certificate, followed by the certificates of its chain in the order of
+    /// their indices. A chain may be spread over several indices, and a certificate may begin in
+    /// one index and end in the next.
     fn with_chain(
         &mut self,
         certificate: Vec<u8>,
@@ -265,7 +273,7 @@ impl Link {
         Ok(certificates)
     }
 
-    /// Uses what was just made in the TPM, and flushes it whatever comes of that.
+    /// Calls `work`, then flushes a handle that was just made, whether `work` succeeds or fails.
     fn flushing<T>(
         &mut self,
         handle: Handle,
@@ -275,7 +283,7 @@ impl Link {
         self.temporary.push(handle);
         let outcome = work(self);
         let flushed = self.tpm.flush(handle, deadline);
-        // What the TPM did not answer for is flushed when the connection is closed.
+        // If the TPM did not answer, the handle is flushed when the connection is closed.
         if matches!(flushed, Ok(()) | Err(TpmError::Refused { .. })) {
             self.temporary.retain(|temporary| *temporary != handle);
         }
@@ -285,14 +293,15 @@ impl Link {
     }
 }
 
-/// An endorsement key that can be used now.
+/// An endorsement key that is loaded, or is persistent, and can be used.
 struct EndorsementKey {
     object: Object,
     public: EndorsementPublic,
 }
 
-/// Who may not use the hierarchy cannot attest, however good the TPM is.
-fn of_the_hierarchy(error: TpmError) -> OperationError {
+/// Maps a refusal by the endorsement hierarchy to an error of its own: a TPM whose endorsement
+/// hierarchy we may not use cannot attest, but its keys can be used.
+fn hierarchy_error(error: TpmError) -> OperationError {
     match error.class() {
         Some(ResponseClass::Authorization | ResponseClass::Hierarchy) => {
             OperationError::NoEndorsement(error)

@@ -1,4 +1,4 @@
-//! Stands between the provider and swtpm and sees each command before swtpm does.
+//! A proxy between the provider and swtpm, which sees each command before swtpm receives it.
 
 use std::io::{self, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -9,10 +9,10 @@ use device_key_testing::Swtpm;
 use device_key_tpm2::CommandCode;
 use tempfile::TempDir;
 
-/// A command that is about to be passed on.
+/// A command that the proxy is about to pass on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Seen {
-    /// Counts connections.
+    /// The number of the connection.
     pub(crate) connection: usize,
     pub(crate) code: u32,
 }
@@ -23,7 +23,7 @@ impl Seen {
     }
 }
 
-/// It serves one connection after the other, as swtpm does, until the test's process ends.
+/// The proxy. It serves one connection after the other, like swtpm, until the test process ends.
 pub(crate) struct Proxy {
     folder: TempDir,
 }
@@ -33,7 +33,8 @@ impl Proxy {
         Self::altering(swtpm, move |seen, _| before(seen))
     }
 
-    /// Lets the whole command be seen, and changed without changing its length.
+    /// Starts a proxy that calls `before` with each whole command. `before` may change the command,
+    /// but not its length.
     pub(crate) fn altering(
         swtpm: &Swtpm,
         mut before: impl FnMut(Seen, &mut [u8]) + Send + 'static,
@@ -43,7 +44,7 @@ impl Proxy {
         let to = swtpm.socket();
         thread::spawn(move || {
             for (connection, client) in listener.incoming().enumerate() {
-                // Either side may go at any time; then the other one's stream is dropped too.
+                // Either side may close its stream at any time. Then the proxy closes both streams.
                 let _ = serve(client.unwrap(), &to, |command| {
                     let code = u32::from_be_bytes(command[6..10].try_into().unwrap());
                     before(Seen { connection, code }, command);
@@ -64,7 +65,7 @@ fn serve(mut client: UnixStream, to: &Path, mut before: impl FnMut(&mut [u8])) -
         let mut command = message(&mut client)?;
         before(&mut command);
         tpm.write_all(&command)?;
-        // A client that has given up must not keep us.
+        // The proxy must not wait for a client that has given up.
         let response = loop {
             tpm.set_read_timeout(Some(std::time::Duration::from_millis(20)))?;
             let mut first = [0];
@@ -96,7 +97,7 @@ fn message(from: &mut UnixStream) -> io::Result<Vec<u8>> {
     rest_of_message(Vec::new(), from)
 }
 
-/// Bytes 2 to 5 are the size of a command as of a response.
+/// Reads the rest of a command or response. Bytes 2 to 5 of both hold the size.
 fn rest_of_message(mut message: Vec<u8>, from: &mut UnixStream) -> io::Result<Vec<u8>> {
     let read = message.len();
     message.resize(10, 0);
