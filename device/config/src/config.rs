@@ -16,7 +16,8 @@ use crate::listen::ListenAddress;
 use crate::providers::{ProviderName, Providers};
 use crate::text::{parsed, parsed_list, parsed_some, table};
 
-/// What the configuration file says. Every key may be left out; without a file it is the default.
+/// The contents of the configuration file. Every key may be left out. Without a file, every key has
+/// its default.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
@@ -26,24 +27,24 @@ pub struct Config {
     /// `providers`: which providers are used.
     #[serde(deserialize_with = "providers")]
     pub providers: Providers,
-    /// `listen`: where the service listens; each address once.
+    /// `listen`: the addresses at which the service listens. Each address may be listed once.
     #[serde(deserialize_with = "parsed_list")]
     pub listen: Vec<ListenAddress>,
-    /// `[service]`: a service that many clients use; without it, the app-server is run by the
-    /// client that spawned it, as its child process.
+    /// `[service]`: makes the app-server a service that many clients use. Without this table, a
+    /// client runs the app-server as its child process.
     #[serde(deserialize_with = "service")]
     pub service: Option<Service>,
-    /// `[tpm]`.
+    /// `[tpm]`: the TPM.
     #[serde(deserialize_with = "table")]
     pub tpm: Tpm,
     /// `[[backend]]`: backends in addition to the built-in ones, for
     /// [`RemoteControlPolicy::with_backends`](device_key::RemoteControlPolicy::with_backends).
     #[serde(rename = "backend", deserialize_with = "backends")]
     pub backends: Vec<AddedBackend>,
-    /// `[limits]`.
+    /// `[limits]`: how much work the service accepts.
     #[serde(deserialize_with = "table")]
     pub limits: LimitSettings,
-    /// `[websocket]`.
+    /// `[websocket]`: the WebSocket listeners.
     #[serde(deserialize_with = "table")]
     pub websocket: WebSocket,
 }
@@ -52,24 +53,25 @@ pub struct Config {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Service {
-    /// Whose service it is.
+    /// Whether the service belongs to the machine or to one user.
     #[serde(deserialize_with = "parsed")]
     pub mode: ServiceMode,
 }
 
-/// Whose service it is.
+/// Whether the service belongs to the machine or to one user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ServiceMode {
-    /// Of the machine, under a user of its own: TPM keys get a secret each, keys can be
-    /// OS-protected, and the process is hardened.
+    /// A service of the machine, which runs as a user of its own. Each TPM key gets a secret, keys
+    /// can be OS-protected, and the process is hardened.
     System,
-    /// Of one user, under that user: its clients could reach whatever the service can.
+    /// A service of one user, which runs as this user. Its clients can reach everything that the
+    /// service can reach.
     User,
 }
 
 /// A text is not the name of a [`ServiceMode`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a service is of the system or of a user: system or user")]
+#[error("the mode of a service must be system or user")]
 pub struct UnknownServiceMode;
 
 impl FromStr for ServiceMode {
@@ -100,7 +102,7 @@ pub struct Tpm {
     /// The address of the TPM. The default is the machine's own TPM.
     #[serde(deserialize_with = "parsed_some")]
     pub device: Option<TpmAddress>,
-    /// Whether a simulator is accepted. Its keys stay marked as simulated.
+    /// Whether a simulator is accepted. The keys of a simulator stay marked as simulated.
     pub allow_simulated: bool,
 }
 
@@ -111,7 +113,7 @@ pub struct WebSocket {
     /// The file with the token that a client on another machine must present.
     #[serde(deserialize_with = "parsed_some")]
     pub token_file: Option<AbsolutePath>,
-    /// The origins whose web pages may connect. If the list is empty, no web page may.
+    /// The origins whose web pages may connect. If the list is empty, no web page may connect.
     #[serde(deserialize_with = "parsed_list")]
     pub allowed_origins: Vec<Origin>,
 }

@@ -16,7 +16,7 @@ pub struct InvalidConfig {
     pub column: usize,
     /// The dotted path of the key, such as `limits.connections`, if the text can be read that far.
     pub key: Option<String>,
-    /// What is wrong, for people.
+    /// What is wrong, as a text for people.
     pub message: String,
 }
 
@@ -40,25 +40,25 @@ impl fmt::Display for InvalidConfig {
 
 impl std::error::Error for InvalidConfig {}
 
-/// Why a configuration file is not used. The service does not start without it, because what the
-/// operator wanted is not known.
+/// Why a configuration file is not used. The service then does not start, because it does not know
+/// the settings that the operator wanted.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// The file that was named is not there.
+    /// The file that the operator named does not exist.
     #[error("{} does not exist", path.display())]
     NotFound {
         /// The file.
         path: PathBuf,
     },
-    /// Somebody else could have written the file, or could lead us to another file.
+    /// Another user could have written the file, or could redirect the path to another file.
     #[error("{} {mistrust}", path.display())]
     Untrusted {
         /// The file, or the folder above it.
         path: PathBuf,
-        /// What is the matter with it.
+        /// Why the file or folder is not trusted.
         mistrust: Mistrust,
     },
-    /// The operating system refused.
+    /// The operating system refused to read the file.
     #[error("{} cannot be read", path.display())]
     Unreadable {
         /// The file, or the folder above it.
@@ -67,13 +67,13 @@ pub enum ConfigError {
         #[source]
         source: io::Error,
     },
-    /// It is not UTF-8.
+    /// The file is not UTF-8 text.
     #[error("{} is not UTF-8 text", path.display())]
     NotText {
         /// The file.
         path: PathBuf,
     },
-    /// What it says is not a configuration.
+    /// The text in the file is not a valid configuration.
     #[error("{}, {invalid}", path.display())]
     Invalid {
         /// The file.
@@ -95,18 +95,18 @@ impl ConfigError {
         }
     }
 
-    /// What to do about it.
+    /// What the operator can do to fix the error.
     pub fn cure(&self) -> String {
         match self {
             Self::NotFound { path } => {
-                format!("write '{}', or name another file", path.display())
+                format!("create '{}', or name another file", path.display())
             }
             Self::Untrusted { path, mistrust } => cure_of(*mistrust, &path.display()),
             Self::Unreadable { path, .. } => {
                 format!("make '{}' readable for the user of this process", path.display())
             }
             Self::NotText { path } => format!("save '{}' as UTF-8", path.display()),
-            Self::Invalid { path, .. } => format!("correct '{}' there", path.display()),
+            Self::Invalid { path, .. } => format!("correct this line of '{}'", path.display()),
         }
     }
 }
@@ -134,12 +134,14 @@ const fn reason_of(mistrust: Mistrust) -> &'static str {
 fn cure_of(mistrust: Mistrust, path: &dyn fmt::Display) -> String {
     match mistrust {
         Mistrust::SymbolicLink => {
-            format!("name the file by the path that '{path}' leads to, with --config")
+            format!("give --config the path that '{path}' leads to")
         }
-        Mistrust::NotRegular => format!("put a file in the place of '{path}'"),
-        Mistrust::Linked => format!("replace '{path}' by a copy of itself"),
-        Mistrust::Owner { .. } => format!("see what it says, then: chown root '{path}'"),
-        Mistrust::Mode { .. } => format!("see what it says, then: chmod go-w '{path}'"),
-        Mistrust::TooLarge { .. } => format!("shorten '{path}'"),
+        Mistrust::NotRegular => format!("replace '{path}' with a regular file"),
+        Mistrust::Linked => {
+            format!("replace '{path}' with a copy of itself, so that the file has only one name")
+        }
+        Mistrust::Owner { .. } => format!("check the contents, then run: chown root '{path}'"),
+        Mistrust::Mode { .. } => format!("check the contents, then run: chmod go-w '{path}'"),
+        Mistrust::TooLarge { .. } => format!("shorten '{path}' to at most 64 KiB"),
     }
 }

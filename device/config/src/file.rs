@@ -1,4 +1,4 @@
-//! Where the configuration file is, and how it is loaded.
+//! Finds and loads the configuration file.
 
 use std::env;
 use std::ffi::OsString;
@@ -8,27 +8,29 @@ use crate::config::Config;
 use crate::error::ConfigError;
 use crate::trusted_file;
 
-/// Where the configuration is, and whether it must be there.
+/// The path of the configuration file, and whether the file must exist.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ConfigFile {
-    /// Somebody named this file, so its absence is an error.
+    /// The operator named this file, so it must exist.
     Named(PathBuf),
-    /// The file that is read if it is there.
+    /// The default file, which is read if it exists.
     Default(PathBuf),
 }
 
 impl ConfigFile {
-    /// Returns the file that was asked for, with `--config` or `DEVICE_KEY_CONFIG`. If none was,
-    /// returns the first of:
+    /// Returns the file that was named with `--config` or `DEVICE_KEY_CONFIG`. If no file was
+    /// named, returns the first of these files:
     ///
-    /// 1. `$CONFIGURATION_DIRECTORY/config.toml`. systemd sets that variable for a unit with
+    /// 1. `$CONFIGURATION_DIRECTORY/config.toml`. systemd sets this variable for a unit with
     ///    `ConfigurationDirectory=device-key`: to `/etc/device-key` for a system service and to the
-    ///    user's own folder for a user service (systemd.exec(5)). Of several folders, the first.
+    ///    user's own folder for a user service (systemd.exec(5)). If the variable lists several
+    ///    folders, the first folder counts.
     /// 2. `$XDG_CONFIG_HOME/device-key/config.toml`
     /// 3. `$HOME/.config/device-key/config.toml`
     ///
-    /// Relative paths in variables are ignored, as the XDG Base Directory Specification asks. If
-    /// none of the variables is set, there is no configuration. `variable` reads the environment.
+    /// Relative paths in variables are ignored, as the XDG Base Directory Specification requires.
+    /// If none of the variables is set, there is no configuration. `variable` reads the
+    /// environment.
     pub fn locate(
         asked: Option<&Path>,
         variable: impl Fn(&str) -> Option<OsString>,
@@ -53,10 +55,11 @@ impl ConfigFile {
 
     /// Reads the file. Returns `None` if it is the default file and does not exist.
     ///
-    /// The file and every folder above it must belong to root or to the effective user and be
-    /// writable by nobody else, whatever the sticky bit says; there must be no link among them. The
-    /// file must be a regular one with one name, of at most 64 KiB. These checks are made on open
-    /// descriptors, and the text is read from the descriptor that was checked.
+    /// The file and every folder above it must belong to root or to the effective user, and nobody
+    /// else may be able to write them, even if the sticky bit is set. None of them may be a
+    /// symbolic link. The file must be a regular file with one name and at most 64 KiB. These
+    /// checks are made on open descriptors, and the text is read from the descriptor that was
+    /// checked.
     pub fn load(&self) -> Result<Option<Config>, ConfigError> {
         let Some(text) = trusted_file::read(self.path())? else {
             return match self {
@@ -84,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_asked_first() {
+    fn variables_are_read_in_the_documented_order() {
         let all = [
             ("CONFIGURATION_DIRECTORY", "/etc/device-key:/etc/more"),
             ("XDG_CONFIG_HOME", "/xdg"),

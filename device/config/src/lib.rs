@@ -1,12 +1,14 @@
-//! `config.toml`: what the operator of a machine decides about the service.
+//! Reads `config.toml`, the operator's settings of the service.
 //!
-//! A [`Config`] is parsed from TOML into typed values; an unknown key, a wrong type or a value out
-//! of range is an [`InvalidConfig`] with line, column and key. A [`ConfigFile`] is where the text
-//! comes from: it is honoured only if neither the file nor any folder above it can be changed by
-//! anybody but root and the user of this process, and one that is there but not safe is an error.
+//! A [`Config`] is parsed from TOML into typed values. An unknown key, a wrong type or a value out
+//! of range is an [`InvalidConfig`] with line, column and key. A [`ConfigFile`] names the file that
+//! the text comes from. The file is used only if nobody but root and the user of this process can
+//! change the file or a folder above it. A file that exists but can be changed by another user is
+//! an error.
 //!
-//! It reads no environment by itself and starts nothing. What a flag says goes before what is here;
-//! that is the command's business, with the same types ([`ListenAddress`], [`ProviderName`]).
+//! This crate does not read the environment by itself and does not start anything. A flag of a
+//! command overrides the value in the file. The command does this itself, with the types of this
+//! crate ([`ListenAddress`], [`ProviderName`]).
 //!
 //! ```
 //! use device_key_config::{Config, ListenAddress};

@@ -1,4 +1,4 @@
-//! The `[limits]` table: how much the service takes on at a time.
+//! The `[limits]` table: how much work the service accepts at the same time.
 
 use std::fmt;
 use std::time::Duration;
@@ -10,34 +10,34 @@ use serde::{Deserialize, Deserializer};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limit<const MAX: u32>(u32);
 
-/// A number is not from 1 to its maximum.
+/// A number is not in the range from 1 to its maximum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{found} is not from 1 to {max}")]
+#[error("{found} is not a number from 1 to {max}")]
 pub struct OutOfRange {
     /// The number.
     pub found: i64,
-    /// The largest that would do.
+    /// The largest number that is allowed.
     pub max: u32,
 }
 
-/// How much the service takes at a time, and how long it waits.
+/// How much work the service accepts at the same time, and how long it waits.
 ///
-/// The upper bounds keep memory and descriptors within what one service can have. The lower bound
-/// is 1, because nothing would work with 0.
+/// The upper bounds limit memory and descriptors to what a service can have. The lower bound is 1,
+/// because the service could not work with 0.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LimitSettings {
-    /// Connections of one user at a time: 1 to 4096, default 64.
+    /// The number of connections of one user at the same time: 1 to 4096, default 64.
     pub connections_per_user: Limit<4096>,
-    /// Connections in all at a time: 1 to 16384, default 512.
+    /// The number of connections of all users at the same time: 1 to 16384, default 512.
     pub connections: Limit<16384>,
-    /// Operations of one user that wait for providers: 1 to 65536, default 128.
+    /// The number of operations of one user that wait for providers: 1 to 65536, default 128.
     pub waiting_per_user: Limit<65536>,
-    /// Operations that wait for one provider: 1 to 65536, default 1024.
+    /// The number of operations that wait for one provider: 1 to 65536, default 1024.
     pub waiting_per_provider: Limit<65536>,
-    /// Requests of one connection at work: 1 to 65536, default 512.
+    /// The number of unanswered requests of one connection: 1 to 65536, default 512.
     pub requests_per_connection: Limit<65536>,
-    /// Keys of one user: 1 to 1000000, default 1000.
+    /// The number of keys of one user: 1 to 1000000, default 1000.
     pub keys_per_user: Limit<1_000_000>,
     operation_seconds: Limit<3600>,
     drain_seconds: Limit<3600>,
@@ -45,12 +45,12 @@ pub struct LimitSettings {
 }
 
 impl LimitSettings {
-    /// How long an operation may take, waiting included: 1 s to 1 h, default 90 s.
+    /// How long an operation may take, including its wait: 1 s to 1 h, default 90 s.
     pub fn operation(&self) -> Duration {
         self.operation_seconds.seconds()
     }
 
-    /// How long what is in flight may take when the service stops: 1 s to 1 h, default 10 s.
+    /// How long requests in flight may still take when the service stops: 1 s to 1 h, default 10 s.
     pub fn drain(&self) -> Duration {
         self.drain_seconds.seconds()
     }

@@ -6,10 +6,11 @@ use std::str::FromStr;
 
 use device_key_types::{InvalidPath, UnixSocketPath};
 
-/// One place to listen at.
+/// An address at which the service listens.
 ///
-/// `unix://` is the default socket of the service's kind, `unix:///ABSOLUTE/PATH` another one, and
-/// `ws://IP:PORT` WebSocket on a literal address. Names are not resolved and nothing is escaped.
+/// `unix://` means the default socket of a system service or of a user service.
+/// `unix:///ABSOLUTE/PATH` means the Unix socket at this path. `ws://IP:PORT` means WebSocket on a
+/// literal address. Host names are not resolved, and escapes are not decoded.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ListenAddress {
     /// The default Unix socket: [`UnixSocketPath::of_system`] or
@@ -17,22 +18,22 @@ pub enum ListenAddress {
     DefaultUnix,
     /// The Unix socket at this path.
     Unix(UnixSocketPath),
-    /// WebSocket on this address. Port 0 is any free one.
+    /// WebSocket on this address. Port 0 means any free port.
     WebSocket(SocketAddr),
 }
 
 /// Why a text is not a [`ListenAddress`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidListenAddress {
-    /// Neither `unix://…` nor `ws://…`.
-    #[error("a listen address is unix://, unix:///PATH or ws://IP:PORT")]
+    /// The text begins with neither `unix://` nor `ws://`.
+    #[error("a listen address must be unix://, unix:///PATH or ws://IP:PORT")]
     Scheme,
-    /// The path after `unix://` is not one.
+    /// The text after `unix://` is not a path for a socket.
     #[error(transparent)]
     Path(#[from] InvalidPath),
     /// The text after `ws://` is not a literal address and a port in their canonical spelling.
     #[error(
-        "after ws:// come a literal IP address and a port, such as 127.0.0.1:7777 or [::1]:7777"
+        "ws:// must be followed by a literal IP address and a port, such as 127.0.0.1:7777 or [::1]:7777"
     )]
     SocketAddress,
 }
@@ -67,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_spelling_each() {
+    fn valid_addresses_are_read_and_written_back() {
         for text in [
             "unix://",
             "unix:///run/device-key/device-key.sock",

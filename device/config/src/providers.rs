@@ -9,7 +9,7 @@ use std::str::FromStr;
 pub enum ProviderName {
     /// The TPM 2.0.
     Tpm,
-    /// Keys that the operating system protects, by the boundary between users.
+    /// The provider whose keys are protected by the operating system's boundary between users.
     Os,
 }
 
@@ -17,14 +17,14 @@ pub enum ProviderName {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Providers(BTreeSet<ProviderName>);
 
-/// Why names are not [`Providers`].
+/// Why a list of names is not a valid set of [`Providers`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidProviders {
     /// There is no provider of this name.
-    #[error("{0:?} is no provider; there are tpm and os")]
+    #[error("{0:?} is not a provider; the providers are tpm and os")]
     Unknown(String),
-    /// Without any there could be no key.
-    #[error("name at least one provider: tpm or os")]
+    /// The list is empty. A service without providers could not make keys.
+    #[error("the list of providers is empty; name at least one of tpm and os")]
     Empty,
 }
 
@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hardware_comes_first_in_any_order() {
+    fn hardware_always_comes_first() {
         use ProviderName::{Os, Tpm};
         assert_eq!(Providers::of([Os, Tpm, Os]).unwrap(), Providers::default());
         assert_eq!(Providers::default().iter().collect::<Vec<_>>(), [Tpm, Os]);
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn names() {
+    fn only_the_two_provider_names_are_accepted() {
         for name in ProviderName::ALL {
             assert_eq!(name.to_string().parse(), Ok(name));
         }

@@ -1,4 +1,4 @@
-//! Values that are text in TOML, through their own parsers.
+//! Reads values that are text in TOML with the parsers of their types.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,7 +7,7 @@ use device_key_types::strict_json::Object;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
-/// A value, in the one spelling that its parser takes.
+/// Reads a value with the parser of its type.
 pub(crate) fn parsed<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
@@ -16,7 +16,7 @@ where
     Text::deserialize(deserializer).map(|Text(value)| value)
 }
 
-/// A value that is there; for one that may be absent.
+/// Reads the value of an optional key that is present.
 pub(crate) fn parsed_some<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,
@@ -25,7 +25,7 @@ where
     parsed(deserializer).map(Some)
 }
 
-/// A list of different values.
+/// Reads a list in which all values are different.
 pub(crate) fn parsed_list<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
 where
     D: Deserializer<'de>,
@@ -34,14 +34,15 @@ where
     let mut values = Vec::new();
     for Text(value) in Vec::<Text<T>>::deserialize(deserializer)? {
         if values.contains(&value) {
-            return Err(D::Error::custom(format_args!("{value} stands there twice")));
+            return Err(D::Error::custom(format_args!("{value} is listed twice")));
         }
         values.push(value);
     }
     Ok(values)
 }
 
-/// A table by its keys; a derived parser alone would also take an array, by position.
+/// Reads a table by its keys. Without this function a derived parser would also accept an array,
+/// and read its values by position.
 pub(crate) fn table<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,

@@ -1,10 +1,10 @@
-//! Where in the text an error is: its line and column for people, its key for programs.
+//! Finds the place of an error in the text: line and column for people, the key for programs.
 
 use std::ops::Range;
 
 use toml::de::{DeTable, DeValue};
 
-/// Line and column of a byte, both from 1, the column in characters.
+/// Returns the line and column of a byte. Both start at 1. The column counts characters.
 pub(crate) fn line_and_column(text: &str, byte: usize) -> (usize, usize) {
     let before = text.get(..byte).unwrap_or(text);
     let line_start = before.rfind('\n').map_or(0, |end| end.saturating_add(1));
@@ -13,16 +13,17 @@ pub(crate) fn line_and_column(text: &str, byte: usize) -> (usize, usize) {
     (line, column)
 }
 
-/// The dotted path of the innermost key that stands at this byte, or whose value does.
+/// Returns the dotted path of the innermost key at this byte. A key is at the byte if the key
+/// itself or its value is there.
 pub(crate) fn key_at(text: &str, byte: usize) -> Option<String> {
-    // What precedes an error in the syntax can still be read.
+    // If the text has a syntax error, the part before the error can still be read.
     let (document, _) = DeTable::parse_recoverable(text);
     let keys = innermost(document.get_ref(), byte)?;
     Some(keys.join("."))
 }
 
 fn innermost<'a>(table: &'a DeTable<'_>, byte: usize) -> Option<Vec<&'a str>> {
-    // A table's own span is that of its header, so its members are looked at first in any case.
+    // The span of a table covers only its header, so the members are always searched first.
     table.iter().find_map(|(key, value)| {
         let below = match value.get_ref() {
             DeValue::Table(table) => innermost(table, byte),
@@ -41,7 +42,8 @@ fn innermost<'a>(table: &'a DeTable<'_>, byte: usize) -> Option<Vec<&'a str>> {
     })
 }
 
-/// The end counts too: that is where something is missing.
+/// Whether the byte is in the span or directly after it. The parser reports a missing part directly
+/// after the span.
 fn touches(span: &Range<usize>, byte: usize) -> bool {
     span.start <= byte && byte <= span.end
 }

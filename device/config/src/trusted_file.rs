@@ -9,7 +9,7 @@ use rustix::process::geteuid;
 
 use crate::error::ConfigError;
 
-/// Much more than a configuration with every key takes.
+/// The longest configuration file. A configuration with every key is much shorter.
 const MAX_BYTES: usize = 64 * 1024;
 
 /// Returns the contents, or `None` if there is no such file.
@@ -17,14 +17,14 @@ pub(crate) fn read(path: &Path) -> Result<Option<Vec<u8>>, ConfigError> {
     let policy = TrustPolicy { owners: &[ROOT, geteuid().as_raw()], forbidden: WRITABLE_BY_OTHERS };
     match policy.read(path, PathRule::TrustedFolders, MAX_BYTES) {
         Ok(contents) => Ok(Some(contents)),
-        // Folders need not be trusted while the file does not exist: whoever may write there could
-        // not create a file that is trusted.
+        // The folders need not be trusted if the file does not exist. Whoever may write in these
+        // folders cannot create a file that is trusted.
         Err(_) if !exists(path) => Ok(None),
         Err(error) => Err(error.into()),
     }
 }
 
-/// A link exists even if it leads nowhere.
+/// Whether the path exists. A symbolic link exists even if its target does not.
 fn exists(path: &Path) -> bool {
     let found = fs::symlink_metadata(path).map_err(|error| error.kind());
     !matches!(found, Err(ErrorKind::NotFound | ErrorKind::NotADirectory))

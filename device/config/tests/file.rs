@@ -1,4 +1,4 @@
-//! Which files are honoured, on a real file system and under real users.
+//! Tests which configuration files are accepted, with a real file system and real users.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "what a test cannot set up fails the test")]
 
 use std::env;
@@ -13,11 +13,12 @@ use device_key_config::{Config, ConfigError, ConfigFile, InvalidConfig};
 use rustix::fs::{CWD, Mode, mkfifoat};
 use tempfile::TempDir;
 
-/// Users without an account.
+/// Two users. Neither needs an account.
 const SERVICE: u32 = 61_001;
 const STRANGER: u32 = 61_002;
 
-/// A folder which only root can change, and so every folder above it: not in `/tmp`.
+/// A folder that only root can change. This is true of every folder above it too, so the folder is
+/// not in `/tmp`.
 struct Folder(TempDir);
 
 impl Folder {
@@ -39,7 +40,7 @@ impl Folder {
         path
     }
 
-    /// A configuration that is not the default.
+    /// Writes a configuration that differs from the default.
     fn write(&self, name: &str) -> PathBuf {
         let path = self.path(name);
         fs::write(&path, "home = \"/somewhere\"\n").unwrap();
@@ -56,7 +57,7 @@ fn give(path: &Path, uid: u32) {
     chown(path, Some(uid), Some(uid)).unwrap();
 }
 
-/// What comes of a file: `ok`, `absent`, or the code of the error.
+/// Loads the file. Returns `ok`, `absent` or the code of the error.
 fn outcome(file: &ConfigFile) -> String {
     match file.load() {
         Ok(Some(config)) => {
@@ -71,7 +72,7 @@ fn outcome(file: &ConfigFile) -> String {
     }
 }
 
-/// The same for a file that was named and for one in the default place.
+/// Asserts the outcome for the path as a named file and as the default file.
 #[track_caller]
 fn assert_outcome(path: &Path, expected: &str) {
     for file in [ConfigFile::Named(path.to_owned()), ConfigFile::Default(path.to_owned())] {
@@ -79,7 +80,7 @@ fn assert_outcome(path: &Path, expected: &str) {
     }
 }
 
-fn culprit(path: &Path) -> PathBuf {
+fn untrusted_path(path: &Path) -> PathBuf {
     match ConfigFile::Named(path.to_owned()).load() {
         Err(ConfigError::Untrusted { path, .. }) => path,
         other => panic!("{other:?}"),
@@ -100,7 +101,7 @@ fn a_safe_file_is_read() {
 }
 
 #[test]
-fn a_file_that_is_absent() {
+fn a_missing_file_is_an_error_only_if_it_was_named() {
     let folder = Folder::new();
     for missing in ["config.toml", "no/such/folder/config.toml"] {
         let path = folder.path(missing);
@@ -111,10 +112,10 @@ fn a_file_that_is_absent() {
     assert_eq!(outcome(&ConfigFile::Default(in_a_file)), "absent");
 }
 
-/// Users often have a folder that their group may write, or a link to one; without a configuration
-/// in it that is no matter of ours.
+/// Users often have a folder that their group may write, or a link to such a folder. If the folder
+/// has no configuration, the folder does not matter.
 #[test]
-fn where_no_file_is_nothing_is_mistrusted() {
+fn folders_are_not_checked_if_the_file_does_not_exist() {
     let folder = Folder::new();
     let open = folder.make("open");
     set_mode(&open, 0o777);
@@ -128,27 +129,27 @@ fn where_no_file_is_nothing_is_mistrusted() {
 }
 
 #[test]
-fn a_file_that_others_may_write() {
+fn a_file_that_other_users_may_write_is_refused() {
     let folder = Folder::new();
     let path = folder.write("config.toml");
     for mode in [0o664, 0o646, 0o666, 0o620, 0o602] {
         set_mode(&path, mode);
         assert_outcome(&path, "writable_by_others");
     }
-    assert_eq!(culprit(&path), path);
+    assert_eq!(untrusted_path(&path), path);
 }
 
 #[test]
-fn a_file_of_another_user() {
+fn a_file_of_another_user_is_refused() {
     let folder = Folder::new();
     let path = folder.write("config.toml");
     give(&path, STRANGER);
     assert_outcome(&path, "wrong_owner");
-    assert_eq!(culprit(&path), path);
+    assert_eq!(untrusted_path(&path), path);
 }
 
 #[test]
-fn a_folder_that_others_may_write() {
+fn a_folder_that_other_users_may_write_is_refused() {
     let folder = Folder::new();
     let (upper, _) = (folder.make("upper"), folder.make("upper/lower"));
     let path = folder.write("upper/lower/config.toml");
@@ -156,25 +157,25 @@ fn a_folder_that_others_may_write() {
     for mode in [0o775, 0o757, 0o1777] {
         set_mode(&upper, mode);
         assert_outcome(&path, "writable_by_others");
-        assert_eq!(culprit(&path), upper, "the sticky bit is no excuse");
+        assert_eq!(untrusted_path(&path), upper, "the sticky bit makes no difference");
     }
     set_mode(&upper, 0o755);
     set_mode(&folder.path("upper/lower"), 0o775);
-    assert_eq!(culprit(&path), folder.path("upper/lower"));
+    assert_eq!(untrusted_path(&path), folder.path("upper/lower"));
 }
 
 #[test]
-fn a_folder_of_another_user() {
+fn a_folder_of_another_user_is_refused() {
     let folder = Folder::new();
     let (upper, _) = (folder.make("upper"), folder.make("upper/lower"));
     let path = folder.write("upper/lower/config.toml");
     give(&upper, STRANGER);
     assert_outcome(&path, "wrong_owner");
-    assert_eq!(culprit(&path), upper);
+    assert_eq!(untrusted_path(&path), upper);
 }
 
 #[test]
-fn links() {
+fn links_are_refused() {
     let folder = Folder::new();
     folder.make("real");
     let real = folder.write("real/config.toml");
@@ -184,7 +185,7 @@ fn links() {
     for path in ["link.toml", "link/config.toml", "dangling.toml"] {
         assert_outcome(&folder.path(path), "symbolic_link");
     }
-    assert_eq!(culprit(&folder.path("link/config.toml")), folder.path("link"));
+    assert_eq!(untrusted_path(&folder.path("link/config.toml")), folder.path("link"));
     fs::hard_link(&real, folder.path("second-name")).unwrap();
     assert_outcome(&real, "linked");
     fs::remove_file(folder.path("second-name")).unwrap();
@@ -192,7 +193,7 @@ fn links() {
 }
 
 #[test]
-fn what_is_no_file() {
+fn anything_but_a_regular_file_is_refused() {
     let folder = Folder::new();
     folder.make("folder");
     mkfifoat(CWD, folder.path("fifo"), Mode::from_raw_mode(0o600)).unwrap();
@@ -220,7 +221,7 @@ fn a_file_has_at_most_64_kib() {
 }
 
 #[test]
-fn what_it_says_must_be_a_configuration() {
+fn invalid_text_is_refused() {
     let folder = Folder::new();
     let path = folder.write("config.toml");
     fs::write(&path, b"home = \"/\xff\"").unwrap();
@@ -235,10 +236,9 @@ fn what_it_says_must_be_a_configuration() {
     }
 }
 
-/// The service's own user and root may write it; whoever else, and even the owner of a file that
-/// only root may write, may not.
+/// The service trusts files of its own user and of root. It does not trust a file of another user.
 #[test]
-fn the_service_trusts_root_and_itself() {
+fn the_service_trusts_files_of_root_and_of_its_own_user() {
     let folder = Folder::new();
     let (roots, own) = (folder.write("roots.toml"), folder.write("own.toml"));
     let (strangers, unreadable) = (folder.write("strangers.toml"), folder.write("unreadable.toml"));
@@ -257,7 +257,8 @@ fn the_service_trusts_root_and_itself() {
         (unreadable, "unreadable"),
         (in_closed, "unreadable"),
     ] {
-        // The build folder may be closed to that user, so it gets a copy of this program.
+        // The service's user may not be able to read the build folder, so the test copies this
+        // program.
         let program = folder.path("program");
         fs::copy(env::current_exe().unwrap(), &program).unwrap();
         let output = Command::new(&program)

@@ -8,7 +8,7 @@ fn config(text: &str) -> Config {
     text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 
-/// Line, column and key of the error.
+/// Parses the text, which must fail, and returns the line, column and key of the error.
 fn place(text: &str) -> (usize, usize, Option<String>) {
     match text.parse::<Config>() {
         Err(InvalidConfig { line, column, key, message }) => {
@@ -25,7 +25,7 @@ fn assert_refused(text: &str, (line, column): (usize, usize), key: &str) {
 }
 
 #[test]
-fn nothing_is_the_default() {
+fn an_empty_text_gives_the_defaults() {
     for text in ["", "# only this\n", "\u{feff}", "[tpm]\n[limits]\n[websocket]\n"] {
         assert_eq!(config(text), Config::default(), "{text:?}");
     }
@@ -43,7 +43,7 @@ fn nothing_is_the_default() {
 }
 
 #[test]
-fn everything() {
+fn every_key_is_read() {
     let Config { home, providers, listen, service, tpm, backends, limits, websocket } = config(
         r#"
         home = "/var/lib/device-key"
@@ -108,9 +108,9 @@ fn everything() {
     assert_eq!(user, Some(Service { mode: ServiceMode::User }));
 }
 
-/// The example of the documentation is read, and states the defaults of every limit.
+/// The example in the documentation can be read, and states the default of every limit.
 #[test]
-fn the_documentation_is_true() {
+fn the_documented_example_is_valid() {
     let document = include_str!("../../../../docs/configuration.md");
     let (_, rest) = document.split_once("```toml\n").unwrap();
     let (example, _) = rest.split_once("```").unwrap();
@@ -149,7 +149,7 @@ fn every_limit_has_a_range() {
 }
 
 #[test]
-fn a_value_that_will_not_do() {
+fn invalid_values_are_refused() {
     for (key, values) in [
         ("home", &["3", "\"\"", "\"relative\"", "\"/\"", "\"/a/../b\"", "\"/a/\"", "[\"/a\"]"][..]),
         ("providers", &["[]", "\"tpm\"", "[\"pkcs11\"]", "[\"TPM\"]", "[\"tpm\", \"tpm\"]", "[1]"]),
@@ -193,7 +193,7 @@ fn a_value_that_will_not_do() {
 }
 
 #[test]
-fn a_backend_needs_both_and_each_must_do() {
+fn a_backend_needs_a_valid_origin_and_a_valid_path_prefix() {
     let backend = |origin: &str, prefix: &str| {
         format!(
             "[[backend]]\norigin = \"https://a.example\"\npath_prefix = \"/a\"\n[[backend]]\n\
@@ -214,7 +214,7 @@ fn a_backend_needs_both_and_each_must_do() {
 }
 
 #[test]
-fn a_key_that_nobody_knows() {
+fn unknown_keys_are_refused() {
     assert_refused("hme = \"/a\"", (1, 1), "hme");
     assert_refused("home = \"/a\"\n\n  Home = \"/a\"", (3, 3), "Home");
     for table in ["service", "tpm", "limits", "websocket"] {
@@ -229,7 +229,7 @@ fn a_key_that_nobody_knows() {
 }
 
 #[test]
-fn no_toml_at_all() {
+fn invalid_toml_is_refused() {
     for (text, line) in [
         ("home", 1),
         ("home = ", 1),
@@ -247,7 +247,7 @@ fn no_toml_at_all() {
     }
 }
 
-/// People count characters, not bytes.
+/// A column counts characters, because people do not count bytes.
 #[test]
 fn columns_are_characters() {
     let text = "websocket.allowed_origins = [] # ä\nlimits = { \"ä\" = 1 }";
