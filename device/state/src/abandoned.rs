@@ -1,4 +1,5 @@
-//! Which keys were begun by processes that have ended, and which are half deleted.
+//! Finds abandoned keys: keys that a process began before it ended, and keys that are partly
+//! deleted.
 
 use std::collections::BTreeMap;
 
@@ -11,8 +12,8 @@ use crate::error::DatabaseError;
 use crate::record;
 use crate::runtime::StateRuntime;
 
-/// The first condition is the one of the partial index, word for word. The lease is NULL where a
-/// deletion was begun.
+/// The first condition must equal the condition of the partial index word for word, so that SQLite
+/// uses the index. The lease is NULL if a deletion was begun.
 const PENDING: &str = "\
     SELECT key_id, provider, creator_lease FROM device_key_bindings \
     WHERE phase <> 'ready' AND phase IN ('creating', 'deleting') ORDER BY key_id";
@@ -45,12 +46,12 @@ impl StateRuntime {
             };
             let alive = *holders.entry(lease.clone()).or_insert_with(|| {
                 is_held(&lease).unwrap_or_else(|error| {
-                    warn!(%error, "a lease cannot be looked at, its keys are left alone");
+                    warn!(%error, "a lease cannot be checked, so its keys are not touched");
                     true
                 })
             });
-            // The holder may have completed the key and then ended, after the record was read. Now
-            // that it is gone, nobody completes the key any more.
+            // The holder may have completed the key and ended after the record was read, so the
+            // record is read again. Now that the holder has ended, nobody can complete the key.
             if !alive && self.read(|connection| still_begun(connection, &key, &lease))? {
                 abandoned.push(key);
             }

@@ -1,4 +1,4 @@
-//! The binding store that the device-key core asks for.
+//! Implements the binding store of the device-key core.
 
 use async_trait::async_trait;
 use device_key::{
@@ -9,8 +9,9 @@ use device_key_types::{DeviceKeyId, UnixTime};
 
 use crate::runtime::StateRuntime;
 
-/// Each future does all of its work, and blocks, when it is first polled: the caller drives them on
-/// a thread that may block, except for `get`, which waits for no writer and takes microseconds.
+/// Each future does all of its work when it is first polled, and blocks meanwhile. So callers must
+/// poll the futures on a thread that may block. The exception is `get`, which does not wait for
+/// writers and takes microseconds.
 #[async_trait]
 impl DeviceKeyBindingStore for StateRuntime {
     async fn begin(&self, key: &CreatingKey, keys_per_owner: u32) -> Result<(), BindingStoreError> {

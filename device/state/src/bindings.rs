@@ -1,4 +1,4 @@
-//! The table `device_key_bindings`, as methods that block.
+//! The queries of the table `device_key_bindings`, as blocking methods.
 
 use device_key::{BindingStoreError, CreatedKey, CreatingKey, DeviceKeyBinding, OwnerUid, Page};
 use device_key_types::{
@@ -17,7 +17,7 @@ const LOOK_UP: &str = concat!(
     " FROM device_key_bindings WHERE key_id = ?1 AND owner_uid = ?2 AND phase = 'ready'"
 );
 
-/// `key_id > ''` is every key; a filter that is NULL lets every key pass.
+/// `key_id > ''` matches every key. A filter that is NULL matches every key.
 const PAGE: &str = concat!(
     "SELECT ",
     binding_columns!(),
@@ -26,7 +26,7 @@ const PAGE: &str = concat!(
      ORDER BY key_id LIMIT ?3"
 );
 
-/// One condition for each of the two partial indexes.
+/// Each of the two counts uses one of the two partial indexes.
 const COUNT_OF_OWNER: &str = "\
     SELECT (SELECT count(*) FROM device_key_bindings WHERE owner_uid = ?1 AND phase = 'ready') + \
     (SELECT count(*) FROM device_key_bindings WHERE owner_uid = ?1 AND phase <> 'ready' \
@@ -42,7 +42,7 @@ const BEGIN: &str = "\
     :account_user_id, :client_id, :created_at, :created_at, 'creating', :provider, \
     :protection_class, :creator_lease)";
 
-/// Only what this very runtime has begun: the lease is its own.
+/// Completes only a key that this runtime began, because the lease must be its own lease.
 const COMPLETE: &str = "\
     UPDATE device_key_bindings SET phase = 'ready', creator_lease = NULL, updated_at = :now, \
     public_key_spki_der = :public_key, tpm_kind = :tpm_kind, storage_parent_name = :storage_parent \
@@ -56,21 +56,21 @@ const COUNT: &str = "\
     SELECT count(*) FILTER (WHERE phase = 'creating'), count(*) FILTER (WHERE phase = 'ready'), \
     count(*) FILTER (WHERE phase = 'deleting') FROM device_key_bindings";
 
-/// How many keys are in which phase.
+/// The number of keys in each phase.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PhaseCounts {
-    /// Keys that are being created, by processes that may have ended.
+    /// Keys that are being created. The processes that began them may have ended.
     pub creating: u64,
-    /// Whole.
+    /// Keys that are complete.
     pub ready: u64,
-    /// Hidden, and about to be removed.
+    /// Keys that are hidden and about to be removed.
     pub deleting: u64,
 }
 
-/// These block for as long as the disk takes. A write also waits while another process writes, for
-/// two seconds at most.
+/// These methods block while the disk works. A write also waits while another process writes, for
+/// at most two seconds.
 impl StateRuntime {
-    /// The binding of a whole key of this owner.
+    /// Returns the binding of a complete key of this owner.
     pub fn get_binding(
         &self,
         key_id: &DeviceKeyId,
@@ -84,11 +84,11 @@ impl StateRuntime {
         Ok(found)
     }
 
-    /// A page of this owner's whole keys, ascending by the text of the key id (byte by byte, which
-    /// is not the order of [`DeviceKeyId`] values).
+    /// Returns a page of this owner's complete keys, in ascending order of the text of the key id.
+    /// The texts are compared byte by byte, which is not the order of [`DeviceKeyId`] values.
     ///
-    /// Give the last id of a page as `after` to get the next one. Keys created or removed meanwhile
-    /// neither repeat nor hide others.
+    /// Give the last id of a page as `after` to get the next page. If keys are created or removed
+    /// between two pages, no other key is repeated or left out.
     pub fn list_bindings(
         &self,
         owner: OwnerUid,
@@ -111,7 +111,7 @@ impl StateRuntime {
         Ok(page)
     }
 
-    /// Hides a whole key of this owner, and returns its binding.
+    /// Hides a complete key of this owner, and returns its binding.
     pub(crate) fn begin_deletion_of(
         &self,
         key_id: &DeviceKeyId,
@@ -139,7 +139,7 @@ impl StateRuntime {
         if let Some(Some(lease)) = &deleted
             && self.leases().taken().is_none_or(|own| own.as_str() != lease)
         {
-            // The record is gone, which was asked for; the file is found again by the next sweep.
+            // The record is removed, as requested. The next sweep removes the lease files.
             if let Err(error) = self.leases().sweep() {
                 warn!(%error, "lease files of dead processes are still there");
             }
@@ -147,7 +147,8 @@ impl StateRuntime {
         Ok(deleted.is_some())
     }
 
-    /// The id of every key, of all owners and in any phase, to compare with what a provider holds.
+    /// Returns the ids of all keys of all owners, in any phase. Callers compare them with the keys
+    /// that a provider holds.
     pub fn key_ids(&self) -> Result<Vec<DeviceKeyId>, BindingStoreError> {
         let ids = self.read(|connection| {
             let mut all = connection.prepare_cached(KEY_IDS)?;
@@ -161,7 +162,7 @@ impl StateRuntime {
         Ok(ids)
     }
 
-    /// How many keys are in which phase, of all owners. Reads every record.
+    /// Counts the keys of all owners in each phase. Reads every record.
     pub fn count_by_phase(&self) -> Result<PhaseCounts, BindingStoreError> {
         let counts = self.read(|connection| {
             let mut count = connection.prepare_cached(COUNT)?;
@@ -178,7 +179,8 @@ impl StateRuntime {
         key: &CreatingKey,
         keys_per_owner: u32,
     ) -> Result<(), BindingStoreError> {
-        // First the lease, then its name in a record: whoever reads the name finds it locked.
+        // The lease is taken before its name is written, so a process that reads the name finds the
+        // lease locked.
         let lease = self.leases().take()?;
         let has_room = self.write(|transaction| {
             let mut count = transaction.prepare_cached(COUNT_OF_OWNER)?;

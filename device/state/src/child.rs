@@ -1,4 +1,4 @@
-//! Processes of their own: the test binary runs one of its ignored tests again.
+//! Child processes for tests: a child is the test binary, which runs one of its ignored tests.
 
 use std::env;
 use std::io::{self, BufRead, BufReader, Read};
@@ -10,7 +10,7 @@ use device_key_private_fs::PrivateDir;
 const HOME: &str = "STATE_TEST_HOME";
 const SAID: &str = "child: ";
 
-/// The test binary, about to run this ignored test in this home, under this umask.
+/// Returns a command that runs an ignored test of this binary with this home and this umask.
 fn command(test: &str, home: &Path, umask: &str) -> Command {
     let mut command = Command::new("sh");
     command.args(["-c", r#"umask "$1"; shift; exec "$@""#, "sh", umask]);
@@ -19,7 +19,7 @@ fn command(test: &str, home: &Path, umask: &str) -> Command {
     command
 }
 
-/// A child that has reached [`ready`], and what it said there.
+/// Starts a child and waits until it calls [`ready`]. Returns the child and the text that it said.
 pub(crate) fn start(test: &str, home: &PrivateDir, umask: &str) -> (Child, String) {
     let mut child = command(test, home.path(), umask).spawn().unwrap();
     let said = BufReader::new(child.stdout.as_mut().unwrap())
@@ -30,18 +30,19 @@ pub(crate) fn start(test: &str, home: &PrivateDir, umask: &str) -> (Child, Strin
     (child, said)
 }
 
-/// `SIGKILL`.
+/// Kills the child with `SIGKILL`.
 pub(crate) fn kill(mut child: Child) {
     child.kill().unwrap();
     child.wait().unwrap();
 }
 
-/// In the child: the home. Nothing if somebody runs all ignored tests by hand.
+/// Called in the child: returns the home. Returns `None` if somebody runs the ignored tests by
+/// hand.
 pub(crate) fn home() -> Option<PrivateDir> {
     Some(PrivateDir::open_or_create(Path::new(&env::var_os(HOME)?)).unwrap())
 }
 
-/// In the child: says this, then waits until the parent lets go or kills.
+/// Called in the child: says this text, then waits until the parent drops or kills the child.
 pub(crate) fn ready(said: &str) {
     println!("\n{SAID}{said}");
     io::stdin().read_to_end(&mut Vec::new()).unwrap();

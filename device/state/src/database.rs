@@ -1,4 +1,4 @@
-//! The database file: checked, opened, brought to the current schema.
+//! Checks and opens the database file, and brings it to the current schema.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -14,18 +14,19 @@ use crate::leases;
 use crate::migrations::{Schema, migrate, schema};
 use crate::names::{DATABASE, OTHER_SIBLINGS, PREPARING, WRITE_AHEAD_LOG, file_name};
 
-/// How long to wait between two looks at what another process is doing.
+/// How long to wait before checking again whether another process has finished.
 const POLL: Duration = Duration::from_millis(2);
 
-/// `cell_size_check` finds a damaged page when it is read rather than later. The cache is in KiB;
-/// it is an upper bound, pages that were never read take no memory. So many hold all but the lowest
-/// two levels of a tree of a million rows: a look-up there took 2.1 times that among one row, with
-/// a quarter of it 2.4 times.
+/// The settings of both connections. `cell_size_check` finds a damaged page when the page is read,
+/// not later. The size of the cache is in KiB. It is an upper bound, because pages that were never
+/// read take no memory. A cache of this size holds all but the lowest two levels of a tree of a
+/// million rows. A look-up in this tree took 2.1 times as long as a look-up among one row, and 2.4
+/// times as long with a quarter of the cache.
 const FOR_BOTH: &str = "PRAGMA cell_size_check = ON; PRAGMA cache_size = -4096;";
 const FOR_READING: &str = "PRAGMA query_only = ON;";
 const FOR_WRITING: &str = "PRAGMA synchronous = FULL;";
 
-/// Where the database is, and which file it was when it was opened.
+/// The path of the database, and the identity of the file when it was opened.
 #[derive(Debug)]
 pub(crate) struct Database {
     path: PathBuf,
@@ -33,11 +34,11 @@ pub(crate) struct Database {
     busy_timeout: Duration,
 }
 
-/// Device and inode.
+/// The device and inode of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct FileIdentity(u64, u64);
 
-/// What opening gives: a connection to read with, and one to write with if it was needed already.
+/// The result of opening: the reading connection and, if opening needed it, the writing connection.
 pub(crate) struct Opened {
     pub(crate) database: Database,
     pub(crate) reader: Connection,
@@ -50,8 +51,8 @@ pub(crate) fn path(home: &PrivateDir) -> PathBuf {
 
 /// Opens the database, and creates or migrates it if it is not of the current schema.
 pub(crate) fn open(home: &PrivateDir, busy_timeout: Duration) -> Result<Opened, DatabaseError> {
-    // Before SQLite opens anything: it would create the database with a mode of its own, and give
-    // its siblings the mode and owner of the database.
+    // The files are created or checked before SQLite opens them. SQLite would create the database
+    // with another mode, and would give the other files the mode and owner of the database.
     home.ensure_file(&file_name(DATABASE)?)?;
     let had_log = home.check_file_if_present(&file_name(WRITE_AHEAD_LOG)?)?;
     for sibling in OTHER_SIBLINGS {
@@ -64,7 +65,7 @@ pub(crate) fn open(home: &PrivateDir, busy_timeout: Duration) -> Result<Opened, 
     let reader = database.connect(FOR_READING)?;
     let schema = schema(&reader).inspect_err(|error| {
         if had_log && matches!(error, DatabaseError::TooNew { .. }) {
-            // Closing would move a newer version's log into its database.
+            // Closing this connection could move the newer version's log into the database.
             let _ = reader.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
         }
     })?;
@@ -78,18 +79,19 @@ impl Database {
         &self.path
     }
 
-    /// Opens a connection to write with.
+    /// Opens a writing connection.
     pub(crate) fn writer(&self) -> Result<Connection, DatabaseError> {
         let mut writer = self.connect(FOR_WRITING)?;
         writer.set_transaction_behavior(TransactionBehavior::Immediate);
-        // The path is walked again: the same name must still lead to the file that is read from.
+        // SQLite opens the path again, so the path must still lead to the file that is being read.
         if identity(&self.path)? == self.file { Ok(writer) } else { Err(DatabaseError::Replaced) }
     }
 
     fn connect(&self, pragmas: &str) -> Result<Connection, DatabaseError> {
-        // No CREATE: the file was made with its mode. No MUTEX: each connection has one of ours.
-        // NOFOLLOW refuses a link in any component (sqlite3_open_v2). An absolute path never
-        // begins with `file:`, so it is not taken for a URI.
+        // CREATE is not set, because the file exists already with the right mode. SQLite's mutexes
+        // are off, because each connection is behind a mutex of ours. NOFOLLOW refuses a link in
+        // any component (sqlite3_open_v2). An absolute path never begins with `file:`, so SQLite
+        // does not take it for a URI.
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_NOFOLLOW
             | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -103,10 +105,11 @@ impl Database {
         Ok(connection)
     }
 
-    /// Makes the database one of ours, one process at a time.
+    /// Sets the journal mode and migrates the database, in one process at a time.
     ///
-    /// Two processes must not change the journal mode or migrate at once. The holder of this lease
-    /// goes first, and the other processes look again after it.
+    /// Two processes must not change the journal mode or migrate at the same time. The process that
+    /// holds the lease prepares the database, and the other processes check the database again
+    /// after it.
     fn prepare(&self, home: &PrivateDir) -> Result<Connection, DatabaseError> {
         let deadline = Instant::now() + self.busy_timeout;
         let lock = leases::folder(home)?;
@@ -131,7 +134,7 @@ impl Database {
     }
 }
 
-/// Tries again while another process is in the way.
+/// Repeats the attempt until it succeeds or the time is over, because another process may block it.
 fn until<T>(
     deadline: Instant,
     mut attempt: impl FnMut() -> Result<T, DatabaseError>,

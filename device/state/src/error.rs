@@ -9,8 +9,8 @@ use thiserror::Error;
 
 /// Why the state could not be opened.
 ///
-/// The text carries paths: it is for the log and for the person who runs the service, never for a
-/// client. Programs match [`kind`](Self::kind).
+/// The text contains paths. It is meant for the log and for the operator of the service, never for
+/// a client. Programs match [`kind`](Self::kind).
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum StateError {
@@ -18,8 +18,8 @@ pub enum StateError {
     /// what was expected.
     #[error("the state folder cannot be used")]
     Folder(#[source] PrivateFsError),
-    /// A newer version has written the database, which was left as it is.
-    #[error("{} has schema version {found}, this program knows {known}", path.display())]
+    /// A newer version has written the database. The database was not changed.
+    #[error("{} has schema version {found}, but this program knows {known}", path.display())]
     TooNew {
         /// The database.
         path: PathBuf,
@@ -29,7 +29,7 @@ pub enum StateError {
         known: u32,
     },
     /// The database cannot be used now: locked by another process, not writable, disk full.
-    #[error("{} cannot be used now", path.display())]
+    #[error("{} cannot be used at the moment", path.display())]
     Unavailable {
         /// The database.
         path: PathBuf,
@@ -46,7 +46,7 @@ pub enum StateError {
     },
 }
 
-/// What kind of failure a [`StateError`] is.
+/// The kind of a [`StateError`]. Each kind says what the operator can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum StateErrorKind {
@@ -54,9 +54,9 @@ pub enum StateErrorKind {
     Folder,
     /// Install the newer version again.
     TooNew,
-    /// Find out who holds the database or what fills the disk, then start again.
+    /// Find the process that locks the database, or free space on the disk, then start again.
     Unavailable,
-    /// Restore the database from a copy, or remove it and enroll anew.
+    /// Restore the database from a copy, or remove the database and enroll again.
     Damaged,
 }
 
@@ -73,7 +73,7 @@ impl StateErrorKind {
 }
 
 impl StateError {
-    /// What kind of failure it is; stable, unlike the text.
+    /// The kind of the failure. The kind is stable, but the text is not.
     pub const fn kind(&self) -> StateErrorKind {
         match self {
             Self::Folder(_) => StateErrorKind::Folder,
@@ -93,24 +93,24 @@ impl StateError {
     }
 }
 
-/// What went wrong with the database; the source of [`StateError`] and of
-/// [`BindingStoreError`]. It never holds the contents of a record.
+/// What went wrong with the database. This is the source of [`StateError`] and of
+/// [`BindingStoreError`]. It never contains the contents of a record.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum DatabaseError {
-    /// `SQLite` refused.
+    /// `SQLite` reported an error.
     #[error("{}", message.clone().unwrap_or_else(|| failure.to_string()))]
     Sqlite {
-        /// Its result code.
+        /// The result code of `SQLite`.
         failure: ffi::Error,
-        /// Its words for it, which name tables and constraints.
+        /// The text of `SQLite`, which names tables and constraints.
         message: Option<String>,
     },
-    /// A private folder or file beside the database cannot be used.
+    /// A private folder or file next to the database cannot be used.
     #[error(transparent)]
     Folder(#[from] PrivateFsError),
     /// A newer version has migrated the database.
-    #[error("schema version {found} is newer than {known}")]
+    #[error("the schema version {found} is newer than {known}, the newest that this program knows")]
     TooNew {
         /// The schema version of the database.
         found: u32,
@@ -118,13 +118,13 @@ pub enum DatabaseError {
         known: u32,
     },
     /// A record does not parse.
-    #[error("column {column} of a record does not parse")]
+    #[error("the column {column} of a record has an invalid value")]
     Record {
-        /// The column, as in the schema.
+        /// The name of the column in the schema.
         column: &'static str,
     },
-    /// The file's schema version is not one that this software writes.
-    #[error("the schema version is not one of ours")]
+    /// This software does not write files of this schema version.
+    #[error("the schema version was not written by this software")]
     ForeignVersion,
     /// The file system cannot hold a write-ahead log.
     #[error("the file system does not support a write-ahead log")]
@@ -132,14 +132,14 @@ pub enum DatabaseError {
     /// Another process is still preparing the database.
     #[error("another process is preparing the database")]
     BeingPrepared,
-    /// The database file was exchanged while it was in use.
-    #[error("the database file was replaced while in use")]
+    /// The database file was replaced while it was in use.
+    #[error("the database file was replaced while it was in use")]
     Replaced,
     /// The operating system gave no random bytes for the name of a lease.
-    #[error("no random bytes")]
+    #[error("the operating system gave no random bytes")]
     NoRandom(#[source] getrandom::Error),
-    /// `SQLite` answered with something that was not asked for.
-    #[error("unexpected answer of the database library")]
+    /// `SQLite` gave an answer that does not fit the query.
+    #[error("the database library gave an unexpected answer")]
     Unexpected,
 }
 
@@ -154,7 +154,7 @@ impl DatabaseError {
     fn is_damage(&self) -> bool {
         match self {
             Self::Record { .. } | Self::ForeignVersion => true,
-            // SQLITE_ERROR: a table or column that the schema version promises is not there.
+            // SQLITE_ERROR means that a table or column of this schema version is missing.
             Self::Sqlite { failure, .. } => matches!(
                 failure.code,
                 ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::Unknown
@@ -177,7 +177,7 @@ impl From<rusqlite::Error> for DatabaseError {
             rusqlite::Error::SqlInputError { error: failure, msg, .. } => {
                 Self::Sqlite { failure, message: Some(msg) }
             }
-            // Their texts hold values of records.
+            // The texts of these errors contain values of records, so they are left out.
             _ => Self::Unexpected,
         }
     }

@@ -1,4 +1,4 @@
-//! Locked files that show which of the creating processes are alive.
+//! Leases: locked files that show which processes that create keys are still alive.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -12,7 +12,8 @@ pub(crate) fn folder(home: &PrivateDir) -> Result<PrivateDir, PrivateFsError> {
     home.subdir(&file_name(LEASES)?)
 }
 
-/// The lease of this runtime, taken when it first begins a key and held until it is dropped.
+/// The lease of this runtime. The runtime takes the lease when it first begins a key, and holds it
+/// until the runtime is dropped.
 #[derive(Debug)]
 pub(crate) struct Leases {
     home: PrivateDir,
@@ -24,8 +25,8 @@ impl Leases {
         Self { home, own: Mutex::new(None) }
     }
 
-    /// The name under which this runtime lives. It is random and never used twice, so a name in a
-    /// record speaks of one holder for ever.
+    /// Takes the lease if needed, and returns its name. The name is random and never used twice, so
+    /// a name in a record always means the same runtime.
     pub(crate) fn take(&self) -> Result<FileName, DatabaseError> {
         let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(lease) = &*own {
@@ -39,19 +40,20 @@ impl Leases {
         Ok(own.insert(lease).name().clone())
     }
 
-    /// The name of the lease, if it was taken.
+    /// Returns the name of the lease, if the lease was taken.
     pub(crate) fn taken(&self) -> Option<FileName> {
         let own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
         own.as_ref().map(|lease| lease.name().clone())
     }
 
-    /// Whether the process that wrote this name is alive.
+    /// Whether the process that holds the lease of this name is alive.
     pub(crate) fn is_held(&self, name: &FileName) -> Result<bool, PrivateFsError> {
         folder(&self.home)?.is_leased(name)
     }
 
-    /// Removes the files of dead processes. A lease that is held, or being taken, stays; so does
-    /// everything else in the folder. A lease without a file is free, so records need not be asked.
+    /// Removes the lease files of processes that have ended. A lease that is held or being taken
+    /// stays, and so do all other files in the folder. A lease without a file counts as free, so
+    /// this method need not read the records.
     pub(crate) fn sweep(&self) -> Result<(), PrivateFsError> {
         let folder = folder(&self.home)?;
         for name in folder.list()?.iter().filter(|name| is_ours(name.as_str())) {

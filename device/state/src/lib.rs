@@ -1,13 +1,15 @@
-//! `SQLite` state of device-key: which key exists, whose it is and what it speaks for.
+//! The `SQLite` state of device-key: which keys exist, and to which user, account and client each
+//! key belongs.
 //!
 //! [`StateRuntime`] is the [`DeviceKeyBindingStore`](device_key::DeviceKeyBindingStore) of the
 //! service. It keeps the table `device_key_bindings` in `state.sqlite` of a private folder, with a
-//! write-ahead log and `synchronous = FULL`: what was answered survives a loss of power. A key that
-//! is being created names a lease, a locked file in `lock/`; once its process is dead, however it
-//! died, the key is reported as abandoned, and never before.
+//! write-ahead log and `synchronous = FULL`, so a change that was confirmed survives a loss of
+//! power. The record of a key that is being created names a lease, a locked file in `lock/`. When
+//! the process of the lease has ended, for any reason, the key is reported as abandoned, but never
+//! before.
 //!
-//! It holds no key material and decides nothing. Accounts and clients are stored as they are: the
-//! folder keeps other users out, nothing else does.
+//! The database holds no key material, and this crate makes no decisions. Accounts and clients are
+//! stored unencrypted, so only the mode of the folder keeps other users from reading them.
 //!
 //! ```
 //! use device_key::{OwnerUid, Page};

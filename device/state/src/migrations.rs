@@ -1,4 +1,4 @@
-//! The schema's versions, each a file that never changes once it has landed.
+//! The migrations of the schema. Each migration is a file that never changes after its release.
 
 use rusqlite::Connection;
 use rusqlite_migration::{M, Migrations};
@@ -10,17 +10,17 @@ const BINDINGS: &str = include_str!("../migrations/0001_device_key_bindings.sql"
 const STEPS: &[M<'_>] = &[M::up(BINDINGS)];
 const MIGRATIONS: Migrations<'_> = Migrations::from_slice(STEPS);
 
-/// The schema version after the last step.
+/// The schema version after the last migration.
 pub(crate) const KNOWN: u32 = 1;
 
-/// Where a database stands.
+/// How the version of a database compares with ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Schema {
     Current,
     Older,
 }
 
-/// Compares the database's version with ours; one page is read, nothing is locked for writing.
+/// Compares the database's version with ours. This reads one page and takes no lock for writing.
 pub(crate) fn schema(connection: &Connection) -> Result<Schema, DatabaseError> {
     let found: i64 = connection
         .prepare_cached("PRAGMA user_version")
@@ -35,7 +35,8 @@ pub(crate) fn schema(connection: &Connection) -> Result<Schema, DatabaseError> {
 
 /// Brings the database to our version in one transaction.
 ///
-/// The version is read before the transaction begins, so two processes must not do this at once.
+/// The version is read before the transaction begins, so two processes must not migrate at the same
+/// time.
 pub(crate) fn migrate(connection: &mut Connection) -> Result<(), DatabaseError> {
     Ok(MIGRATIONS.to_latest(connection)?)
 }
@@ -46,9 +47,10 @@ mod tests {
 
     use super::*;
 
-    /// A database in the field has run these very bytes. Add a step; never change one.
+    /// Databases in the field were made by exactly these migrations. Add migrations, but never
+    /// change one.
     #[test]
-    fn landed_steps_do_not_change() {
+    fn released_migrations_do_not_change() {
         let digest = |step: &str| {
             let digest = Sha256Digest::of(step.as_bytes());
             digest.as_bytes().map(|byte| format!("{byte:02x}")).concat()
@@ -59,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn every_step_is_counted() {
+    fn the_version_equals_the_number_of_migrations() {
         assert_eq!(u32::try_from(STEPS.len()), Ok(KNOWN));
         MIGRATIONS.validate().unwrap();
     }

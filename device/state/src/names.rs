@@ -8,10 +8,10 @@ pub(crate) const OTHER_SIBLINGS: [&str; 2] = ["state.sqlite-shm", "state.sqlite-
 
 /// The folder of all leases.
 pub(crate) const LEASES: &str = "lock";
-/// The lease of the one process that prepares the database.
+/// The lease of the process that prepares the database.
 pub(crate) const PREPARING: &str = "state-preparing";
 
-/// Parses a text that is known to be a file name.
+/// Parses a file name.
 pub(crate) fn file_name(text: &str) -> Result<FileName, PrivateFsError> {
     text.parse().map_err(|_| PrivateFsError::InvalidPath { path: text.into() })
 }

@@ -1,4 +1,4 @@
-//! From columns back to the types, through their parsers.
+//! Converts columns of a record to typed values with the parsers of the types.
 
 use std::str::FromStr;
 
@@ -10,7 +10,7 @@ use rusqlite::types::ValueRef;
 
 use crate::error::DatabaseError;
 
-/// The columns of a whole key, in the order in which [`binding`] reads them.
+/// The columns of a complete key, in the order in which [`binding`] reads them.
 macro_rules! binding_columns {
     () => {
         "account_user_id, client_id, provider, protection_class, tpm_kind, public_key_spki_der, \
@@ -19,7 +19,7 @@ macro_rules! binding_columns {
 }
 pub(crate) use binding_columns;
 
-/// Reads [`binding_columns`].
+/// Reads a binding from the columns [`binding_columns`].
 pub(crate) fn binding(
     row: &Row<'_>,
     key_id: DeviceKeyId,
@@ -47,17 +47,17 @@ pub(crate) fn binding(
     })
 }
 
-/// Reads `key_id` at this place.
+/// Reads the column `key_id` at this index.
 pub(crate) fn key_id(row: &Row<'_>, index: usize) -> Result<DeviceKeyId, DatabaseError> {
     Column(row, index, "key_id").parse()
 }
 
-/// Reads `provider` at this place.
+/// Reads the column `provider` at this index.
 pub(crate) fn provider(row: &Row<'_>, index: usize) -> Result<Box<str>, DatabaseError> {
     Ok(Column(row, index, "provider").text()?.into())
 }
 
-/// Reads `creator_lease` at this place, which only a key that is being created has.
+/// Reads the column `creator_lease` at this index. Only a key that is being created has a lease.
 pub(crate) fn creator_lease(
     row: &Row<'_>,
     index: usize,
@@ -65,7 +65,8 @@ pub(crate) fn creator_lease(
     Column(row, index, "creator_lease").if_present(Column::parse)
 }
 
-/// One value of a record: where it is, and the name by which it is called if it does not parse.
+/// One value of a record: its row and index, and the column name for the error if it does not
+/// parse.
 #[derive(Clone, Copy)]
 struct Column<'row, 'statement>(&'row Row<'statement>, usize, &'static str);
 

@@ -13,15 +13,17 @@ use crate::error::{DatabaseError, StateError};
 use crate::leases::Leases;
 use crate::migrations::{Schema, schema};
 
-/// How long a write waits for another process that is writing. A write of ours takes milliseconds,
-/// so a process that holds the lock for longer is not one of ours. Reads do not wait for writers.
+/// How long a write waits for another process that is writing. A write of this software takes
+/// milliseconds, so a process that holds the lock for longer is other software. Reads do not wait
+/// for writers.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The state of one home: which key exists, whose it is and what it speaks for.
+/// The state of one home folder: which keys exist, and to which user, account and client each key
+/// belongs.
 ///
-/// One connection reads and another writes, each behind a mutex, so a look-up never waits for a
-/// write and its `fsync`. The second is opened with the first write: a process that only signs does
-/// without it. Several processes may have the same home open.
+/// One connection reads and another connection writes, each behind a mutex. So a look-up never
+/// waits for a write and its `fsync`. The writing connection is opened with the first write, so a
+/// process that only signs does not open it. Several processes may open the same home.
 pub struct StateRuntime {
     database: Database,
     reader: Mutex<Connection>,
@@ -30,7 +32,7 @@ pub struct StateRuntime {
 }
 
 impl StateRuntime {
-    /// Opens `state.sqlite` in this folder, and creates or migrates it if need be.
+    /// Opens `state.sqlite` in this folder, and creates or migrates the database if needed.
     ///
     /// An up-to-date database is opened without any lock that another process could hold.
     pub fn open(home: &PrivateDir) -> Result<Self, StateError> {
@@ -51,14 +53,14 @@ impl StateRuntime {
         })
     }
 
-    /// Where the database is, for messages.
+    /// The path of the database, for messages.
     pub fn path(&self) -> &Path {
         self.database.path()
     }
 
     /// Removes the lease files of processes that have ended. Recovery removes the lease files of
-    /// the keys that it removes; this method also finds those of processes that had not begun a
-    /// key.
+    /// the keys that it removes; this method also removes the lease files of processes that
+    /// ended before they began a key.
     pub fn sweep_leases(&self) -> Result<(), StateError> {
         self.leases.sweep().map_err(StateError::Folder)
     }
@@ -74,7 +76,7 @@ impl StateRuntime {
         work(&locked(&self.reader))
     }
 
-    /// Does the work in one transaction: wholly, or not at all.
+    /// Does the work in one transaction, so that either all of its changes are stored or none.
     pub(crate) fn write<T>(
         &self,
         work: impl FnOnce(&Transaction<'_>) -> Result<T, DatabaseError>,
@@ -87,15 +89,15 @@ impl StateRuntime {
         let connection = slot.insert(connection);
         let outcome = transact(connection, work);
         if !connection.is_autocommit() {
-            // The transaction could not even be rolled back; closing the connection does.
+            // The transaction could not be rolled back. Closing the connection rolls it back.
             *slot = None;
         }
         outcome
     }
 }
 
-/// A panic while a mutex was held leaves no half-done work: statements are reset and transactions
-/// rolled back while unwinding.
+/// Locks a mutex, even if a thread panicked while it held the mutex. A panic leaves no partial
+/// work, because unwinding resets statements and rolls transactions back.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

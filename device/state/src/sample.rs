@@ -1,4 +1,4 @@
-//! Homes, keys and bindings for the tests.
+//! Sample homes, keys and bindings for the tests.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -35,12 +35,12 @@ pub(crate) fn database(home: &PrivateDir) -> PathBuf {
     home.path().join("state.sqlite")
 }
 
-/// A runtime that gives up at once when another process is writing.
+/// Opens a runtime whose writes fail at once if another process is writing.
 pub(crate) fn impatient(home: &PrivateDir) -> StateRuntime {
     StateRuntime::open_with_timeout(home, Duration::ZERO).unwrap()
 }
 
-/// A connection without any of our settings.
+/// Opens a connection without any of our settings.
 pub(crate) fn raw(home: &PrivateDir) -> Connection {
     Connection::open(database(home)).unwrap()
 }
@@ -94,7 +94,7 @@ pub(crate) fn ready(number: u8) -> DeviceKeyBinding {
     }
 }
 
-/// Records a whole key.
+/// Records a complete key.
 pub(crate) fn put(state: &StateRuntime, key: &DeviceKeyBinding) -> Result<(), BindingStoreError> {
     let begun = CreatingKey {
         key_id: key.key_id,
@@ -112,7 +112,7 @@ pub(crate) fn put(state: &StateRuntime, key: &DeviceKeyBinding) -> Result<(), Bi
     block_on(state.complete(&key.key_id, &created, key.updated_at))
 }
 
-/// Every entry of a folder with its permission bits, sorted.
+/// Returns every entry of a folder with its permission bits, sorted.
 pub(crate) fn modes(folder: &Path) -> Vec<(String, u32)> {
     let mut modes: Vec<_> = fs::read_dir(folder)
         .unwrap()
@@ -126,7 +126,7 @@ pub(crate) fn modes(folder: &Path) -> Vec<(String, u32)> {
     modes
 }
 
-/// The error's variant.
+/// Returns the name of the error's variant. The result must be an error.
 pub(crate) fn kind<T>(result: Result<T, BindingStoreError>) -> &'static str {
     result.map_or_else(
         |error| match error {
@@ -145,7 +145,7 @@ pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(future)
 }
 
-/// Any account's and client's keys behind this one.
+/// A page of the keys after this key, of any account and client.
 pub(crate) fn page(after: Option<DeviceKeyId>, limit: u32) -> Page {
     Page { account_user_id: None, client_id: None, after, limit }
 }

@@ -17,11 +17,11 @@ fn abandoned(state: &StateRuntime) -> Vec<DeviceKeyId> {
 }
 
 #[test]
-fn a_killed_process_abandons_the_key_that_it_had_begun() {
+fn keys_that_a_killed_process_began_are_abandoned() {
     let (_scratch, home) = home();
     let (child, lease) = child::start("abandoned::tests::child_begins_keys", &home, "077");
     let state = impatient(&home);
-    assert!(abandoned(&state).is_empty(), "its process lives");
+    assert!(abandoned(&state).is_empty(), "the process of the keys is alive");
     state.sweep_leases().unwrap();
     assert_eq!(modes(&home.path().join("lock")), [(lease.clone(), 0o600)]);
 
@@ -32,12 +32,16 @@ fn a_killed_process_abandons_the_key_that_it_had_begun() {
         assert_eq!(block_on(state.abandoned()).unwrap(), expected);
     }
     assert_eq!(fs::read(home.path().join("state.sqlite-wal")).unwrap(), before);
-    assert_eq!(modes(&home.path().join("lock")), [(lease, 0o600)], "a look removes nothing");
-    assert!(state.get_binding(&key_id(1), OWNER).unwrap().is_some(), "a whole key stays");
+    assert_eq!(
+        modes(&home.path().join("lock")),
+        [(lease, 0o600)],
+        "listing abandoned keys removes nothing"
+    );
+    assert!(state.get_binding(&key_id(1), OWNER).unwrap().is_some(), "a complete key stays");
 
     block_on(state.remove(&key_id(2))).unwrap();
     assert!(abandoned(&state).is_empty());
-    assert!(modes(&home.path().join("lock")).is_empty(), "nothing is left behind");
+    assert!(modes(&home.path().join("lock")).is_empty(), "no lease file is left");
 }
 
 #[test]
@@ -52,7 +56,7 @@ fn child_begins_keys() {
 }
 
 #[test]
-fn own_keys_are_not_abandoned_until_the_runtime_is_gone() {
+fn keys_are_not_abandoned_while_their_runtime_exists() {
     let (_scratch, home) = home();
     let (one, other) = (impatient(&home), impatient(&home));
     block_on(one.begin(&creating(1), 1000)).unwrap();
@@ -62,9 +66,9 @@ fn own_keys_are_not_abandoned_until_the_runtime_is_gone() {
     assert_eq!(abandoned(&other), [key_id(1)]);
 }
 
-/// The holder completes the key and ends between the look at the record and the look at the lease.
+/// The holder completes the key and ends after the record was read and before the lease is checked.
 #[test]
-fn a_key_that_was_completed_meanwhile_is_not_abandoned() {
+fn a_key_that_is_completed_during_the_check_is_not_abandoned() {
     let (_scratch, home) = home();
     let (creator, sweeper) = (impatient(&home), impatient(&home));
     block_on(creator.begin(&creating(1), 1000)).unwrap();
@@ -77,7 +81,7 @@ fn a_key_that_was_completed_meanwhile_is_not_abandoned() {
 }
 
 #[test]
-fn a_lease_that_cannot_be_looked_at_keeps_its_keys() {
+fn keys_stay_if_their_lease_cannot_be_checked() {
     let (_scratch, home) = home();
     let (creator, sweeper) = (impatient(&home), impatient(&home));
     block_on(creator.begin(&creating(1), 1000)).unwrap();
@@ -91,7 +95,7 @@ fn a_lease_that_cannot_be_looked_at_keeps_its_keys() {
 }
 
 #[test]
-fn the_first_begin_removes_leases_of_the_dead_and_nothing_else() {
+fn the_first_begin_removes_only_leases_of_ended_processes() {
     let (_scratch, home) = home();
     let (live, next) = (impatient(&home), impatient(&home));
     block_on(live.begin(&creating(1), 1000)).unwrap();
@@ -110,7 +114,7 @@ fn the_first_begin_removes_leases_of_the_dead_and_nothing_else() {
 }
 
 #[test]
-fn the_sweep_reads_unfinished_records_only() {
+fn the_search_for_abandoned_keys_reads_only_unfinished_records() {
     let (_scratch, home) = home();
     drop(impatient(&home));
     let plan: String = raw(&home)

@@ -42,7 +42,7 @@ fn each_query_searches_its_index() {
 }
 
 #[test]
-fn conforms() {
+fn the_state_conforms_to_the_contract_of_stores() {
     let (_scratch, home) = home();
     let state = impatient(&home);
     block_on(device_key_testing::conformance::binding_store(&state));
@@ -50,7 +50,7 @@ fn conforms() {
 }
 
 #[test]
-fn a_key_is_seen_when_it_is_complete_and_by_its_owner_only() {
+fn only_the_owner_sees_a_key_and_only_when_it_is_complete() {
     let (_scratch, home) = home();
     let state = impatient(&home);
     let (id, now) = (key_id(1), ready(1).updated_at);
@@ -67,7 +67,7 @@ fn a_key_is_seen_when_it_is_complete_and_by_its_owner_only() {
 }
 
 #[test]
-fn only_the_runtime_that_began_a_key_completes_it() {
+fn only_the_runtime_that_began_a_key_can_complete_it() {
     let (_scratch, home) = home();
     let (one, other) = (impatient(&home), impatient(&home));
     let now = ready(1).updated_at;
@@ -79,7 +79,7 @@ fn only_the_runtime_that_began_a_key_completes_it() {
 }
 
 #[test]
-fn a_conflict_leaves_the_first_record() {
+fn a_conflict_does_not_change_the_first_record() {
     let (_scratch, home) = home();
     let state = impatient(&home);
     put(&state, &ready(1)).unwrap();
@@ -97,7 +97,7 @@ fn a_conflict_leaves_the_first_record() {
 }
 
 #[test]
-fn optional_columns_and_extreme_values_come_back() {
+fn optional_columns_and_extreme_values_are_read_back() {
     let (_scratch, home) = home();
     let state = impatient(&home);
     let mut key = ready(1);
@@ -134,7 +134,7 @@ fn pages_cover_every_key_of_the_owner_once() {
 }
 
 #[test]
-fn a_record_that_does_not_parse_is_damaged_and_not_shown() {
+fn an_invalid_record_is_reported_as_damaged_without_its_contents() {
     let secret = "do not show this";
     for (column, value) in [
         ("account_user_id", "do not show this\u{7}"),
@@ -166,7 +166,7 @@ fn assert_damaged(column: &str, value: &dyn rusqlite::ToSql) {
 }
 
 #[test]
-fn the_schema_refuses_what_the_types_would_not_write() {
+fn the_schema_refuses_values_that_the_types_cannot_have() {
     let (_scratch, home) = home();
     let state = impatient(&home);
     put(&state, &ready(1)).unwrap();

@@ -44,7 +44,7 @@ fn child_begins_a_key() {
 }
 
 #[test]
-fn a_database_that_is_not_private_is_refused_and_left_alone() {
+fn a_database_that_is_not_private_is_refused_and_not_changed() {
     let (scratch, home) = home();
     drop(StateRuntime::open(&home).unwrap());
     let (database, elsewhere) = (sample::database(&home), scratch.path().join("elsewhere"));
@@ -63,7 +63,7 @@ fn a_database_that_is_not_private_is_refused_and_left_alone() {
     symlink(&elsewhere, &database).unwrap();
     assert!(matches!(refused(&home), StateError::Folder(PrivateFsError::SymbolicLink { .. })));
     assert_eq!(fs::read(&elsewhere).unwrap(), bytes);
-    assert_eq!(modes(home.path()).len(), 2, "neither log nor index was made");
+    assert_eq!(modes(home.path()).len(), 2, "neither the log nor its index was created");
 }
 
 #[test]
@@ -80,15 +80,15 @@ fn a_sibling_that_is_not_private_is_refused() {
 }
 
 #[test]
-fn a_newer_database_is_refused_untouched() {
+fn a_newer_database_is_refused_and_not_changed() {
     let (_scratch, home) = home();
     drop(StateRuntime::open(&home).unwrap());
     let newer = sample::raw(&home);
     newer.pragma_update(None, "user_version", KNOWN + 1).unwrap();
     let log = home.path().join(WRITE_AHEAD_LOG);
     let bytes = || (fs::read(sample::database(&home)).unwrap(), fs::read(&log).ok());
-    // First with the newer version running, its change still in the log; then killed, so that we
-    // would be the last to close the log; then ended, without a log.
+    // First the newer version is running, and its change is still in the log. Then it was killed,
+    // so this process would be the last to close the log. Then it ended properly and left no log.
     let before = bytes();
     assert!(before.1.as_ref().is_some_and(|log| !log.is_empty()));
     let error = refused(&home);
@@ -110,7 +110,7 @@ fn a_newer_database_is_refused_untouched() {
 }
 
 #[test]
-fn what_is_no_database_of_ours_is_damaged() {
+fn a_file_that_is_not_our_database_is_reported_as_damaged() {
     let (_scratch, home) = home();
     let path = sample::database(&home);
     fs::write(&path, "not a database, but long enough for one header: ".repeat(100)).unwrap();
@@ -123,14 +123,14 @@ fn what_is_no_database_of_ours_is_damaged() {
     sample::raw(&home).pragma_update(None, "user_version", -1).unwrap();
     assert_eq!(refused(&home).kind(), StateErrorKind::Damaged);
 
-    // The version promises a table that is not there.
+    // The schema version promises a table that does not exist.
     sample::raw(&home).pragma_update(None, "user_version", KNOWN).unwrap();
     let state = StateRuntime::open(&home).unwrap();
     assert_eq!(kind(state.get_binding(&key_id(1), OWNER)), "damaged");
 }
 
 #[test]
-fn another_journal_mode_is_changed_back() {
+fn a_changed_journal_mode_is_set_back_to_wal() {
     let (_scratch, home) = home();
     put(&StateRuntime::open(&home).unwrap(), &ready(1)).unwrap();
     sample::raw(&home).pragma_update(None, "journal_mode", "delete").unwrap();
@@ -140,7 +140,7 @@ fn another_journal_mode_is_changed_back() {
 }
 
 #[test]
-fn a_fresh_home_is_opened_by_many_at_once() {
+fn many_threads_can_open_a_new_home_at_once() {
     for _ in 0..10 {
         let (_scratch, home) = home();
         let barrier = Barrier::new(8);
@@ -160,9 +160,9 @@ fn a_fresh_home_is_opened_by_many_at_once() {
 }
 
 #[test]
-fn a_fresh_home_is_opened_by_processes_at_once() {
+fn many_processes_can_open_a_new_home_at_once() {
     let (_scratch, home) = home();
-    let test = "database::tests::child_begins_a_key_of_its_own";
+    let test = "database::tests::child_begins_another_key";
     thread::scope(|scope| {
         let children = [(); 4].map(|()| scope.spawn(|| child::start(test, &home, "077").0));
         for child in children {
@@ -176,7 +176,7 @@ fn a_fresh_home_is_opened_by_processes_at_once() {
 
 #[test]
 #[ignore = "runs in a process of its own"]
-fn child_begins_a_key_of_its_own() {
+fn child_begins_another_key() {
     let Some(home) = child::home() else { return };
     let state = StateRuntime::open(&home).unwrap();
     let mut key = ready(0);
@@ -188,13 +188,13 @@ fn child_begins_a_key_of_its_own() {
 }
 
 #[test]
-fn a_writer_in_another_process_holds_up_writes_only() {
+fn a_writer_in_another_process_delays_only_writes() {
     let (_scratch, home) = home();
     put(&StateRuntime::open(&home).unwrap(), &ready(1)).unwrap();
     let test = "database::tests::child_holds_the_write_lock";
     let (mut child, _) = child::start(test, &home, "077");
 
-    // No time to wait is given, so whatever waited would fail.
+    // The timeout is zero, so an operation that waits fails.
     let state = sample::impatient(&home);
     assert_eq!(state.get_binding(&key_id(1), OWNER).unwrap(), Some(ready(1)));
     assert!(block_on(state.abandoned()).unwrap().is_empty());

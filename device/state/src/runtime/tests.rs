@@ -18,7 +18,7 @@ fn insert_then<T>(state: &StateRuntime, then: impl FnOnce() -> Result<T, Databas
 }
 
 #[test]
-fn a_transaction_that_fails_leaves_nothing_and_the_next_succeeds() {
+fn a_failed_transaction_changes_nothing_and_the_next_one_succeeds() {
     let (_scratch, home) = home();
     let state = impatient(&home);
     put(&state, &ready(1)).unwrap();
@@ -29,7 +29,7 @@ fn a_transaction_that_fails_leaves_nothing_and_the_next_succeeds() {
 }
 
 #[test]
-fn a_panic_in_a_transaction_leaves_nothing_and_the_next_succeeds() {
+fn a_panic_in_a_transaction_changes_nothing_and_the_next_one_succeeds() {
     let (_scratch, home) = home();
     let state = impatient(&home);
     put(&state, &ready(1)).unwrap();
@@ -51,7 +51,7 @@ fn a_connection_stuck_in_a_transaction_is_replaced() {
 }
 
 #[test]
-fn a_database_that_was_migrated_meanwhile_is_not_written() {
+fn a_database_that_a_newer_version_migrated_is_not_written() {
     let (_scratch, home) = home();
     let state = impatient(&home);
     put(&state, &ready(1)).unwrap();
