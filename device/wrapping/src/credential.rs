@@ -1,4 +1,4 @@
-//! The wrapping key as a systemd credential.
+//! Reads the wrapping key from a systemd credential.
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -8,21 +8,22 @@ use zeroize::Zeroizing;
 
 use crate::key::WrappingKey;
 
-/// The credential's name, which is its file's name (systemd.exec(5), `LoadCredentialEncrypted=`).
+/// The name of the credential, which is also the name of its file (systemd.exec(5),
+/// `LoadCredentialEncrypted=`).
 pub const CREDENTIAL_NAME: &str = "device-key-wrapping-key";
 
 /// Why a credential cannot be used as a key.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CredentialError {
-    /// A key has exactly 32 bytes, without a line end.
-    #[error("{} does not have exactly {} bytes", path.display(), WrappingKey::BYTES)]
+    /// The file does not have exactly 32 bytes. A key has 32 bytes without a line end.
+    #[error("the wrapping key in {} does not have exactly {} bytes", path.display(), WrappingKey::BYTES)]
     Size {
         /// The credential's file.
         path: PathBuf,
     },
     /// The file cannot be read.
-    #[error("could not read {}: {source}", path.display())]
+    #[error("cannot read the wrapping key in {}: {source}", path.display())]
     Io {
         /// The credential's file.
         path: PathBuf,
@@ -33,8 +34,8 @@ pub enum CredentialError {
 
 impl WrappingKey {
     /// Reads the key from a folder of credentials, `$CREDENTIALS_DIRECTORY` of a systemd unit.
-    /// `None` if this unit was given no such credential. The service manager made the folder for
-    /// this unit alone, so its modes are not checked again.
+    /// Returns `None` if the unit has no credential of this name. The service manager made the
+    /// folder for this unit only, so the modes of the folder are not checked.
     pub fn from_credential(dir: &Path) -> Result<Option<Self>, CredentialError> {
         let path = dir.join(CREDENTIAL_NAME);
         match read(&path) {
@@ -46,7 +47,7 @@ impl WrappingKey {
     }
 }
 
-/// One byte more than expected is asked for, to see that the file ends there.
+/// Reads the key from the file. This asks for one byte more than a key has, to find a longer file.
 fn read(path: &Path) -> io::Result<Option<WrappingKey>> {
     let mut bytes = Zeroizing::new([0; WrappingKey::BYTES + 1]);
     let mut file = File::open(path)?;
@@ -70,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn exactly_32_bytes_are_a_key() {
+    fn only_a_file_of_32_bytes_is_a_key() {
         let dir = tempfile::tempdir().unwrap();
         assert!(WrappingKey::from_credential(dir.path()).unwrap().is_none());
         for (length, is_key) in [(0, false), (31, false), (32, true), (33, false), (64, false)] {
@@ -88,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_an_error() {
+    fn an_unreadable_credential_is_an_error() {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join(CREDENTIAL_NAME)).unwrap();
         let error = WrappingKey::from_credential(dir.path()).unwrap_err();

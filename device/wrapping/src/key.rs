@@ -1,35 +1,36 @@
-//! The wrapping key, and how secrets are encrypted under it.
+//! The wrapping key, and the encryption of secrets under it.
 
 use std::fmt;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use zeroize::{Zeroize as _, Zeroizing};
 
-/// What a wrapped secret begins with: a name, and the version of all that follows.
+/// The header of a wrapped secret: a name, and the version of the format.
 const HEADER: [u8; 4] = *b"DKW\x01";
-/// The name alone, by which a later version is told from damage.
+/// The name without the version. A secret with this name and another version was written by a later
+/// version of this software.
 const MAGIC: &[u8] = b"DKW";
-/// GCM's tag in bytes (NIST SP 800-38D section 5.2.1.2).
+/// The length of a GCM tag in bytes (NIST SP 800-38D section 5.2.1.2).
 const TAG_LEN: usize = 16;
 
-/// How many bytes longer a wrapped secret is: header, nonce and tag.
+/// The number of bytes that wrapping adds to a secret: header, nonce and tag.
 const OVERHEAD_BYTES: usize = HEADER.len() + NONCE_LEN + TAG_LEN;
 
-/// A key under which secrets are kept.
+/// A key under which secrets are encrypted.
 ///
 /// Nonces are 96 random bits, so one key should wrap at most 2^32 secrets (NIST SP 800-38D section
-/// 8.3). A service wraps one for each device key.
+/// 8.3). A service wraps one secret for each device key.
 pub struct WrappingKey(Zeroizing<[u8; WrappingKey::BYTES]>);
 
 /// Why a secret could not be wrapped.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WrapError {
-    /// The operating system gives no random bytes.
-    #[error("the operating system gives no random bytes")]
+    /// The operating system gave no random bytes.
+    #[error("the operating system gave no random bytes")]
     Random(#[source] getrandom::Error),
-    /// The secret is longer than AES-GCM takes, or memory ran out.
-    #[error("AES-GCM failed")]
+    /// The secret is too long for AES-GCM, or memory ran out.
+    #[error("the secret could not be encrypted with AES-GCM")]
     Cipher,
 }
 
@@ -37,14 +38,15 @@ pub enum WrapError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum UnwrapError {
-    /// It does not begin like a wrapped secret: most likely it was never wrapped.
-    #[error("not a wrapped secret")]
+    /// The bytes do not begin like a wrapped secret. Most likely they were never wrapped.
+    #[error("the bytes are not a wrapped secret")]
     NotWrapped,
-    /// A later version wrote it.
-    #[error("wrapped in a form that this version does not know")]
+    /// A later version of this software wrapped the secret.
+    #[error("the secret is wrapped in a format that this version does not know")]
     UnknownVersion,
-    /// Another key, another context, or damage; these cannot be told apart.
-    #[error("wrapped under another key or for another purpose, or damaged")]
+    /// The key or the context is wrong, or the bytes are damaged. These cases cannot be
+    /// distinguished.
+    #[error("the secret is damaged, or was wrapped under another key or for another purpose")]
     NotAuthentic,
 }
 
@@ -57,18 +59,19 @@ impl WrappingKey {
     /// The length of a key in bytes.
     pub const BYTES: usize = 32;
 
-    /// Takes a key, which must come from a cryptographically secure generator. The caller's copy is
-    /// the caller's to wipe.
+    /// Makes a key from bytes, which must come from a cryptographically secure generator. The
+    /// caller must wipe its own copy of the bytes.
     pub fn from_bytes(bytes: [u8; Self::BYTES]) -> Self {
         Self(Zeroizing::new(bytes))
     }
 
-    /// Encrypts a secret for this context: header, nonce, AES-256-GCM ciphertext, tag. Header and
-    /// context are authenticated.
+    /// Encrypts a secret for this context. The result consists of header, nonce, AES-256-GCM
+    /// ciphertext and tag. The header and the context are authenticated.
     pub fn wrap(&self, context: &[u8], secret: &[u8]) -> Result<Vec<u8>, WrapError> {
         let mut nonce = [0; NONCE_LEN];
         getrandom::fill(&mut nonce).map_err(WrapError::Random)?;
-        // Allocated at its final size: growing would leave a copy of the secret behind.
+        // The buffer is allocated at its final size, because a buffer that grows would leave a copy
+        // of the secret in freed memory.
         let mut wrapped = Vec::with_capacity(secret.len().saturating_add(OVERHEAD_BYTES));
         wrapped.extend_from_slice(&HEADER);
         wrapped.extend_from_slice(&nonce);
@@ -86,7 +89,7 @@ impl WrappingKey {
         Ok(wrapped)
     }
 
-    /// Opens what [`wrap`](Self::wrap) wrote with the same key and context.
+    /// Decrypts a secret that [`wrap`](Self::wrap) encrypted with the same key and context.
     pub fn unwrap(
         &self,
         context: &[u8],
@@ -115,14 +118,15 @@ impl WrappingKey {
         Ok(opened)
     }
 
-    /// Made for each use: it is a key schedule, far cheaper than reading the file that it is for,
-    /// and so only one copy of the key stays in memory.
+    /// Makes the cipher. The cipher is made for each use, so that only one copy of the key stays in
+    /// memory. Its key schedule takes far less time than reading the file of the secret.
     fn cipher(&self) -> Option<LessSafeKey> {
         UnboundKey::new(&AES_256_GCM, &*self.0).ok().map(LessSafeKey::new)
     }
 }
 
-/// The header has a fixed length, so header and context cannot run into each other.
+/// Returns the authenticated data: the header and the context. The header has a fixed length, so
+/// two different contexts never give the same data.
 fn authenticated(context: &[u8]) -> Vec<u8> {
     [&HEADER, context].concat()
 }
@@ -150,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn another_key_or_context_opens_nothing() {
+    fn a_secret_does_not_open_with_another_key_or_context() {
         let wrapped = key().wrap(CONTEXT, b"secret").unwrap();
         assert_eq!(wrapped.len(), 6 + OVERHEAD_BYTES);
         assert_eq!(unwrap(CONTEXT, &wrapped).unwrap(), b"secret");
@@ -162,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn every_byte_counts() {
+    fn a_secret_with_any_changed_byte_is_refused() {
         let wrapped = key().wrap(CONTEXT, b"secret").unwrap();
         for place in 0..wrapped.len() {
             let mut changed = wrapped.clone();
@@ -181,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_never_wrapped_says_so() {
+    fn unwrapped_bytes_are_reported_as_not_wrapped() {
         for plain in [&b""[..], b"DK", b"DKW", b"-----BEGIN", &[0x30; 138]] {
             assert_eq!(unwrap(CONTEXT, plain), Err(UnwrapError::NotWrapped), "{plain:?}");
         }
@@ -190,18 +194,18 @@ mod tests {
     }
 
     #[test]
-    fn the_same_secret_is_never_wrapped_alike() {
+    fn wrapping_a_secret_twice_gives_different_bytes() {
         assert_ne!(key().wrap(CONTEXT, b"").unwrap(), key().wrap(CONTEXT, b"").unwrap());
     }
 
     #[test]
-    fn debug_tells_nothing() {
+    fn debug_does_not_show_the_key() {
         assert_eq!(format!("{:?}", key()), "WrappingKey");
     }
 
     proptest! {
         #[test]
-        fn whatever_is_wrapped_opens(context: Vec<u8>, secret: Vec<u8>) {
+        fn every_wrapped_secret_opens(context: Vec<u8>, secret: Vec<u8>) {
             let wrapped = key().wrap(&context, &secret).unwrap();
             prop_assert_eq!(unwrap(&context, &wrapped).unwrap(), secret);
         }

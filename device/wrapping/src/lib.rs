@@ -1,12 +1,14 @@
-//! Secrets encrypted under one key of the service, for files that a stolen disk must not open.
+//! Encrypts secrets under a wrapping key, so that a stolen disk does not reveal them.
 //!
-//! A [`WrappingKey`] is 32 bytes that somebody else keeps: a systemd credential, which a TPM may
-//! seal. What it wraps opens only with the same key and in the same context, a text such as
-//! `device-key-os/v1 dk_…` that says what the secret is for; a file that is renamed does not open.
+//! A [`WrappingKey`] is 32 bytes that are stored apart from the secrets, for example in a systemd
+//! credential, which a TPM may seal. A wrapped secret opens only with its key and in its context.
+//! The context is a text such as `device-key-os/v1 dk_…` that says what the secret is for, so the
+//! contents of a renamed file do not open.
 //!
-//! It protects a copy of the disk, nothing else: whoever runs as the service has the key as well,
-//! and a key that lies on the same disk protects nothing. It says nothing about age: an old wrapped
-//! secret put back in its place opens again.
+//! Wrapping protects only against someone who has a copy of the disk. A program that runs as the
+//! service can read the wrapping key too, and a wrapping key on the same disk protects nothing.
+//! Wrapping does not protect against old copies: an old wrapped secret that is put back opens
+//! again.
 //!
 //! ```
 //! use device_key_wrapping::WrappingKey;
