@@ -1,4 +1,4 @@
-//! The accounts, which are known by their access tokens.
+//! Finds the account of an access token.
 
 use std::fmt;
 
@@ -32,7 +32,7 @@ pub struct AccessToken(Zeroizing<Box<[u8]>>);
 
 /// The accounts cannot be looked up at the moment.
 #[derive(Debug, Error)]
-#[error("accounts cannot be looked up")]
+#[error("accounts cannot be looked up at the moment")]
 pub struct AccountsUnavailable(#[source] pub Box<dyn std::error::Error + Send + Sync>);
 
 impl AccessToken {

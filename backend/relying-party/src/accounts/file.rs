@@ -13,50 +13,51 @@ use thiserror::Error;
 
 use super::{AccessToken, Accounts, AccountsUnavailable};
 
-/// Some ten thousand accounts; every look-up goes through all of them.
+/// The longest file of accounts. It has room for about ten thousand accounts. Every look-up reads
+/// all of them.
 const MAX_BYTES: usize = 1024 * 1024;
 
-/// Accounts from a text: a line for each access token, with SHA-256 of the token as 64 lower-case
-/// hexadecimal digits, one space, and the account. Empty lines and lines that begin with `#` say
-/// nothing. `printf %s TOKEN | sha256sum` gives the digits.
+/// Accounts that are read from a text. The text has a line for each access token: SHA-256 of the
+/// token as 64 lower-case hexadecimal digits, one space, and the account. Empty lines and lines
+/// that begin with `#` are ignored. `printf %s TOKEN | sha256sum` prints the digits.
 ///
-/// Tokens must be random: a digest of a password is as good as the password.
+/// Tokens must be random, because a password could be guessed from its digest.
 pub struct AccountsFile(Vec<([u8; 32], AccountUserId)>);
 
 /// Why a file of accounts cannot be used. Programs match the variant or [`reason`](Self::reason).
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum AccountsFileError {
-    /// The operating system refused.
+    /// The operating system refused to read the file.
     #[error("cannot read {}", path.display())]
     Io {
-        /// What was to be read.
+        /// The file, or a folder above it.
         path: PathBuf,
         /// The operating system's answer.
         source: io::Error,
     },
-    /// Somebody else could have written it, and so be any account.
-    #[error("{} must belong to us or to root, and be writable by nobody else", path.display())]
+    /// Another user could have written the file, and could then use any account.
+    #[error("{} must belong to root or to the user of this process, and nobody else may write it", path.display())]
     Untrusted {
-        /// What was opened.
+        /// The file, or a folder above it.
         path: PathBuf,
     },
-    /// Longer than one mebibyte.
+    /// The file is longer than one mebibyte.
     #[error("{} is longer than 1 MiB", path.display())]
     TooLong {
-        /// What was read.
+        /// The file.
         path: PathBuf,
     },
-    /// Not UTF-8, or a line that is none of those described.
+    /// The text is not UTF-8, or a line has another form than [`AccountsFile`] describes.
     #[error("line {0} is not 64 hexadecimal digits, a space and an account")]
     Malformed(usize),
-    /// A digest that an earlier line has.
-    #[error("line {0} has the token of an earlier one")]
+    /// The line has the digest of an earlier line.
+    #[error("line {0} has the token of an earlier line")]
     Repeated(usize),
 }
 
 impl AccountsFileError {
-    /// A stable code.
+    /// The stable code of this kind of error.
     pub const fn reason(&self) -> &'static str {
         match self {
             Self::Io { .. } => "io",
@@ -69,7 +70,7 @@ impl AccountsFileError {
 }
 
 impl AccountsFile {
-    /// Reads a file that only we or root can have written.
+    /// Reads a file that only root and the user of this process can have written.
     pub fn read(path: &Path) -> Result<Self, AccountsFileError> {
         let policy =
             TrustPolicy { owners: &[ROOT, geteuid().as_raw()], forbidden: WRITABLE_BY_OTHERS };
@@ -131,13 +132,14 @@ fn digest(digits: &str) -> Option<[u8; 32]> {
 
 #[async_trait]
 impl Accounts for AccountsFile {
-    /// How long it takes tells neither where the token stands nor how much of one was right.
+    /// Finds the account in a time that shows neither the line of the token nor how many bytes of a
+    /// wrong token were right.
     async fn account(
         &self,
         token: &AccessToken,
     ) -> Result<Option<AccountUserId>, AccountsUnavailable> {
         let shown = token.sha256();
-        // One past the last is nobody.
+        // This index stands for no account.
         let mut found = u64::MAX;
         for (place, (digest, _)) in (0_u64..).zip(&self.0) {
             found.conditional_assign(&place, digest.ct_eq(shown.as_bytes()));

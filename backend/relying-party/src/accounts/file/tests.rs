@@ -12,7 +12,7 @@ async fn account(accounts: &AccountsFile, token: &str) -> Option<String> {
 }
 
 #[tokio::test]
-async fn a_token_leads_to_its_account_and_no_other_does() {
+async fn only_the_right_token_finds_the_account() {
     let other = TOKEN.replace('3', "4");
     let text = format!("# accounts\n\n{other} one\n{TOKEN} two words\r\n");
     let accounts: AccountsFile = text.trim_end().parse().unwrap();
@@ -24,7 +24,7 @@ async fn a_token_leads_to_its_account_and_no_other_does() {
 }
 
 #[test]
-fn a_line_that_says_nothing_clear_is_refused() {
+fn malformed_and_repeated_lines_are_refused() {
     let refused = |text: &str| text.parse::<AccountsFile>().unwrap_err();
     for line in [
         "account",
@@ -45,7 +45,7 @@ fn a_line_that_says_nothing_clear_is_refused() {
 }
 
 #[test]
-fn a_file_that_others_can_write_is_refused() {
+fn a_file_that_other_users_can_write_is_refused() {
     let scratch = tempfile::tempdir().unwrap();
     let path = scratch.path().join("accounts");
     assert_eq!(AccountsFile::read(&path).unwrap_err().reason(), "io");
