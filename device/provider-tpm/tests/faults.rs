@@ -18,8 +18,8 @@ use crate::common::{
 
 const PEER: device_key::LocalPeer = samples::peer(1000);
 
-/// How long an operation may take in all. Cleaning up may take a second more than the deadline, and
-/// the rest is for a slow machine.
+/// How far past its deadline an operation may end. Cleaning up may take a second more than the
+/// deadline, and the rest is for a slow machine.
 const SLACK: Duration = Duration::from_secs(10);
 
 #[test]
