@@ -55,8 +55,8 @@ impl Listening {
     }
 
     /// Serves clients until `stop` is cancelled. Then it accepts no more, tells the connected
-    /// clients to leave, and waits for them as long as [`RelyingPartyLimits::stop_deadline`] allows. It must
-    /// run within a Tokio runtime with I/O and time.
+    /// clients to leave, and waits for them as long as [`RelyingPartyLimits::stop_deadline`]
+    /// allows. It must run within a Tokio runtime with I/O and time.
     ///
     /// Fails if the runtime does not take the listener.
     pub async fn serve(

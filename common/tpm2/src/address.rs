@@ -93,9 +93,9 @@ impl fmt::Display for TpmAddress {
 }
 
 impl TpmAddress {
-    /// The machine's own TPM: `/dev/tpmrm0`, through the kernel's resource manager, so that programs
-    /// can share the TPM. Kernels before 4.12 have only `/dev/tpm0`, which is taken if it is the only
-    /// one that exists.
+    /// The machine's own TPM: `/dev/tpmrm0`, through the kernel's resource manager, so that
+    /// programs can share the TPM. Kernels before 4.12 have only `/dev/tpm0`, which is used if
+    /// `/dev/tpmrm0` does not exist.
     pub fn of_this_machine() -> Self {
         let [shared, raw] = ["/dev/tpmrm0", "/dev/tpm0"].map(PathBuf::from);
         Self::Device(DevicePath(if raw.exists() && !shared.exists() { raw } else { shared }))

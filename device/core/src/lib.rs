@@ -21,8 +21,8 @@
 //!
 //! # Create, sign, verify
 //!
-//! The parts here are the test doubles of this project. `device-key-host` puts a store together from
-//! the real ones: `SQLite`, the TPM, the system's clock.
+//! The parts here are the test doubles of this project. `device-key-host` puts a store together
+//! from the real ones: `SQLite`, the TPM, the system's clock.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -32,8 +32,8 @@
 //! };
 //! use device_key_testing::{MemoryBindings, MemoryProvider};
 //! use device_key_types::{
-//!     Binding, Clock as _, OsRandom, ProtectionPolicy, Reason, Sha256Digest, SignPayload, SystemClock,
-//!     payload::{Connection, Target},
+//!     Binding, Clock as _, OsRandom, ProtectionPolicy, Reason, Sha256Digest, SignPayload,
+//!     SystemClock, payload::{Connection, Target},
 //! };
 //!
 //! # #[tokio::main(flavor = "current_thread")]

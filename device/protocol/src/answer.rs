@@ -28,8 +28,8 @@ impl Answer {
             error: ErrorObject::from(error),
             id: id.map(RequestId::as_json),
         };
-        // Strings and integers always serialise. If they ever did not, the answer would be empty, and
-        // the connection would close instead of sending a broken line.
+        // Strings and integers always serialise. If they ever did not, the answer would be empty,
+        // and the connection would close instead of sending a broken line.
         Self::line(&envelope).unwrap_or(Self(Vec::new()))
     }
 

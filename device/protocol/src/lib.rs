@@ -1,10 +1,11 @@
 //! The messages on the wire: JSON-RPC 2.0 envelopes, the params and results of the methods, and
 //! errors.
 //!
-//! A server reads a line with [`Message::parse`], strictly: one JSON value in UTF-8, no duplicate
-//! key at any depth, and an object wherever the protocol has an object. A line that cannot be served
-//! becomes a [`Rejected`], which knows its answer. A client writes requests and reads answers with
-//! [`call`]. The crate is neither async nor does it do I/O, and it does not carry out methods.
+//! A server reads a line with [`Message::parse`], which is strict: the line must be one JSON value
+//! in UTF-8, without a duplicate key at any depth, and with an object wherever the protocol has an
+//! object. A line that cannot be served becomes a [`Rejected`], from which the answer to the line
+//! is made. A client writes requests and reads answers with [`call`]. The crate is not async, does
+//! no I/O and does not carry out methods.
 //!
 //! ```
 //! use device_key_protocol::{Answer, Message};

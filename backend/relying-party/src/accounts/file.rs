@@ -1,3 +1,5 @@
+//! The accounts of a file that lists the digest of each access token.
+
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::{fmt, io};

@@ -1,3 +1,5 @@
+//! A client of the backend whose key is in software, so that no TPM limits the measurement.
+
 use anyhow::Result;
 use aws_lc_rs::encoding::{AsDer as _, PublicKeyX509Der};
 use aws_lc_rs::rand::SystemRandom;

@@ -1,3 +1,5 @@
+//! Tests of the accounts file: which lines and which permissions are refused.
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
