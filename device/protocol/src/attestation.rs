@@ -10,8 +10,8 @@ use device_key_types::{DeviceKeyId, Field, Reason};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::answer::RpcError;
 use crate::key::parse_key_id;
+use crate::rpc_error::RpcError;
 
 /// Shows the endorsement key of the TPM that holds a key, and an attestation key of that TPM.
 pub const IDENTITY: &str = "device/key/attestation/identity";

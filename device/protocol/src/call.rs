@@ -127,7 +127,9 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::{Answer, Message, RpcError};
+    use crate::answer::Answer;
+    use crate::envelope::Message;
+    use crate::rpc_error::RpcError;
 
     fn answer_of(error: &RpcError) -> ErrorObject {
         let line = write_request(7, "m", &json!({"a": 1})).unwrap();

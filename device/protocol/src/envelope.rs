@@ -8,7 +8,7 @@ use device_key_types::strict_json::{self, Object};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::{Answer, Params, RpcError};
+use crate::params::Params;
 
 /// A line that can be served.
 #[derive(Debug)]
@@ -61,9 +61,9 @@ pub struct TraceContext {
 /// A line that is refused as a whole.
 #[derive(Debug)]
 pub struct Rejected {
-    id: Option<RequestId>,
-    version: Option<Version>,
-    reason: Reason,
+    pub(crate) id: Option<RequestId>,
+    pub(crate) version: Option<Version>,
+    pub(crate) reason: Reason,
 }
 
 impl Message {
@@ -178,13 +178,6 @@ impl Rejected {
     /// Why the line is refused.
     pub const fn reason(&self) -> Reason {
         self.reason
-    }
-
-    /// The answer to the line. If the line does not show whether its sender writes the version, the
-    /// answer is spelled like the `usual` one.
-    pub fn answer(&self, usual: Version) -> Answer {
-        let error = RpcError::from(self.reason);
-        Answer::failure(self.id.as_ref(), self.version.unwrap_or(usual), &error)
     }
 }
 

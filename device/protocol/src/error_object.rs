@@ -5,9 +5,9 @@ use std::borrow::Cow;
 use device_key_types::{OsProtectionCondition, ProtectionClass, Reason};
 use serde::{Deserialize, Serialize};
 
-use crate::answer::RpcError;
 use crate::code::{ErrorCode, error_code};
 use crate::name::Name;
+use crate::rpc_error::RpcError;
 
 /// Why a request was answered with an error, as it stands on the wire.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

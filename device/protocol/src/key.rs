@@ -13,9 +13,9 @@ use device_key_types::{
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::answer::RpcError;
 use crate::base64;
 use crate::name::Name;
+use crate::rpc_error::RpcError;
 
 /// Creates a key.
 pub const CREATE: &str = "device/key/create";

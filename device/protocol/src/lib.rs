@@ -30,13 +30,15 @@ pub mod key;
 pub mod lifecycle;
 mod name;
 mod params;
+mod rpc_error;
 
-pub use answer::{Answer, RpcError};
+pub use answer::Answer;
 pub use code::{ErrorCode, error_code};
 pub use envelope::{Message, Rejected, Request, RequestId, TraceContext, Version};
 pub use error_object::{ErrorData, ErrorObject};
 pub use name::Name;
 pub use params::Params;
+pub use rpc_error::RpcError;
 
 /// The longest line in bytes, without its line feed: 1 MiB. A longer line is refused as
 /// `message_too_large`.

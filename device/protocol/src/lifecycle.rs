@@ -6,10 +6,10 @@ use device_key_types::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::answer::RpcError;
 use crate::initialize::ProviderInfo;
 use crate::key::{Algorithm, parse_key_id};
 use crate::name::Name;
+use crate::rpc_error::RpcError;
 
 /// Lists the caller's keys, page by page.
 pub const LIST: &str = "device/key/list";

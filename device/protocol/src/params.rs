@@ -5,7 +5,7 @@ use device_key_types::strict_json::Object;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
-use crate::RpcError;
+use crate::rpc_error::RpcError;
 
 /// The params of a request before they are read. `Debug` hides them.
 #[derive(Clone)]
