@@ -39,7 +39,7 @@ pub struct AcceptedClient {
     pub stream: TcpStream,
     /// The client's address.
     pub peer: SocketAddr,
-    /// The client's place among those that are served at a time. Dropping the slot frees it.
+    /// The slot that the client takes up. Dropping it frees the slot for another client.
     pub slot: Option<OwnedSemaphorePermit>,
 }
 
@@ -57,7 +57,8 @@ impl ListeningSocket {
         self.address
     }
 
-    /// Begins to accept clients, at most so many at a time; more wait in the kernel's queue.
+    /// Begins to accept clients, at most this number at a time. Further clients wait in the
+    /// kernel's queue.
     ///
     /// Must be called within a Tokio runtime with I/O. Fails if the runtime does not take the
     /// socket.
@@ -75,7 +76,7 @@ impl Acceptor {
     /// connection, for example because descriptors are used up, this waits a moment and tries
     /// again.
     pub async fn accept(&self) -> AcceptedClient {
-        // The semaphore is never closed, so there is a permit in the end.
+        // The semaphore is never closed, so a permit always comes.
         let slot = Arc::clone(&self.slots).acquire_owned().await.ok();
         loop {
             match self.listener.accept().await {

@@ -11,9 +11,9 @@ const READ_BUFFER_BYTES: usize = 16 * 1024;
 const WRITE_BUFFER_BYTES: usize = 16 * 1024;
 const DISCARD_BYTES: usize = 16 * 1024;
 
-/// The settings of a server's WebSocket whose messages have at most so many bytes, in both
-/// directions. For a client that does not read, twice as much is buffered at most; then writing
-/// fails with [`Error::WriteBufferFull`].
+/// The settings of a server's WebSocket whose messages have at most `max_message_bytes`
+/// bytes, in both directions. For a client that does not read, at most twice that number is
+/// buffered, and then writing fails with [`Error::WriteBufferFull`].
 pub fn config(max_message_bytes: usize) -> WebSocketConfig {
     WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER_BYTES)

@@ -29,8 +29,11 @@ use tokio::time::timeout;
 use crate::error::ClientError;
 use crate::service_socket::ServiceSocket;
 
-/// Far above the largest answer: a page of keys with the longest names.
+/// The longest answer that is read. The largest answer of a service, a page of keys with the
+/// longest names, is far shorter.
 const MAX_ANSWER_BYTES: u64 = 16 * 1024 * 1024;
+
+type CallResult<T> = Result<Received<T>, ClientError>;
 
 /// How a client names itself, and how long it waits for an answer.
 #[derive(Clone, Debug)]
@@ -74,8 +77,8 @@ impl Client {
     }
 
     /// Spawns a program that serves the protocol on its standard input and output, such as
-    /// `device-key app-server`. [`close`](Self::close) waits for its end; a client that is dropped
-    /// only closes the program's input, which ends it.
+    /// `device-key app-server`. [`close`](Self::close) waits until the program has ended. Dropping
+    /// the client only closes the program's input, at which the program ends.
     pub async fn spawn(
         command: &mut Command,
         settings: &ClientSettings,
@@ -91,7 +94,7 @@ impl Client {
         Ok(client)
     }
 
-    /// Speaks over two streams that are connected to a service.
+    /// Connects over two streams that lead to a service.
     pub async fn over(
         reader: impl AsyncRead + Send + 'static,
         writer: impl AsyncWrite + Send + 'static,
@@ -124,43 +127,31 @@ impl Client {
     }
 
     /// Creates a key.
-    pub async fn create(
-        &mut self,
-        params: &CreateParams,
-    ) -> Result<Received<KeyResult>, ClientError> {
+    pub async fn create(&mut self, params: &CreateParams) -> CallResult<KeyResult> {
         self.call(key::CREATE, params).await
     }
 
     /// Reads the public part of a key.
-    pub async fn public(
-        &mut self,
-        params: &PublicParams,
-    ) -> Result<Received<KeyResult>, ClientError> {
+    pub async fn public(&mut self, params: &PublicParams) -> CallResult<KeyResult> {
         self.call(key::PUBLIC, params).await
     }
 
     /// Signs a statement.
-    pub async fn sign(&mut self, params: &SignParams) -> Result<Received<SignResult>, ClientError> {
+    pub async fn sign(&mut self, params: &SignParams) -> CallResult<SignResult> {
         self.call(key::SIGN, params).await
     }
 
-    /// Gets the evidence which device and which attestation key speak for a key.
-    pub async fn identity(
-        &mut self,
-        params: &IdentityParams,
-    ) -> Result<Received<Identity>, ClientError> {
+    /// Gets the endorsement key of the TPM that holds a key, and an attestation key of that TPM.
+    pub async fn identity(&mut self, params: &IdentityParams) -> CallResult<Identity> {
         self.call(attestation::IDENTITY, params).await
     }
 
     /// Opens a backend's credential and certifies the key.
-    pub async fn activate(
-        &mut self,
-        params: &ActivateParams,
-    ) -> Result<Received<Activation>, ClientError> {
+    pub async fn activate(&mut self, params: &ActivateParams) -> CallResult<Activation> {
         self.call(attestation::ACTIVATE, params).await
     }
 
-    /// Lists the caller's keys: one page.
+    /// Lists one page of the caller's keys.
     pub async fn list(
         &mut self,
         params: &ListParams,
@@ -168,7 +159,7 @@ impl Client {
         self.call(lifecycle::LIST, params).await.map(Received::into_value)
     }
 
-    /// Lists the caller's keys: every page from the one that the params ask for.
+    /// Lists the caller's keys on all pages, from the page that the params ask for.
     pub async fn list_all(
         &mut self,
         mut params: ListParams,
@@ -179,7 +170,7 @@ impl Client {
             params = params.at(cursor.clone());
             page = self.list(&params).await?;
             if page.next_cursor.as_ref() == Some(&cursor) {
-                let source = "a page that leads to itself";
+                let source = "the page's cursor leads to the page itself";
                 return Err(ClientError::unintelligible(lifecycle::LIST, source));
             }
             keys.append(&mut page.keys);
@@ -188,15 +179,12 @@ impl Client {
     }
 
     /// Deletes a key.
-    pub async fn delete(
-        &mut self,
-        params: &DeleteParams,
-    ) -> Result<Received<DeleteResult>, ClientError> {
+    pub async fn delete(&mut self, params: &DeleteParams) -> CallResult<DeleteResult> {
         self.call(lifecycle::DELETE, params).await
     }
 
-    /// Tells what can protect keys here.
-    pub async fn providers(&mut self) -> Result<Received<ProvidersResult>, ClientError> {
+    /// Gets the providers, and whether each provider can create keys.
+    pub async fn providers(&mut self) -> CallResult<ProvidersResult> {
         self.call(lifecycle::PROVIDERS, &ProvidersParams {}).await
     }
 
@@ -205,12 +193,12 @@ impl Client {
         &mut self,
         method: &str,
         params: &impl Serialize,
-    ) -> Result<Received<T>, ClientError> {
+    ) -> CallResult<T> {
         Received::read(self.request(method, params).await?)
             .map_err(|error| ClientError::unintelligible(method, error))
     }
 
-    /// Makes a request of any method. The result is returned as it stands on the wire.
+    /// Makes a request of any method. Returns the result as JSON.
     pub async fn request(
         &mut self,
         method: &str,
@@ -259,8 +247,8 @@ impl Client {
         }
     }
 
-    /// Ends the connection. If the client spawned the service, waits until that process has ended
-    /// and tells how.
+    /// Ends the connection. If the client spawned the service, waits until that process has
+    /// ended and returns its exit status.
     pub async fn close(&mut self) -> Result<Option<ExitStatus>, ClientError> {
         self.is_in_step = false;
         self.writer = Box::pin(tokio::io::sink());

@@ -29,13 +29,12 @@ pub enum ClientError {
         /// The user id of the process that listens there.
         listener: u32,
     },
-    /// This process could not do its part: a system call failed, or params could not be written.
-    /// Nothing was sent.
+    /// A system call of this process failed, or the params could not be written. Nothing was sent.
     #[error("{action}")]
     Local {
         /// What failed.
         action: &'static str,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
     /// The connection ended before the answer came. The service may have carried out the request.
@@ -54,7 +53,7 @@ pub enum ClientError {
         /// How long the client waited.
         after: Duration,
     },
-    /// The answer is not one that this protocol has. The service may have carried out the request.
+    /// The answer does not follow the protocol. The service may have carried out the request.
     #[error("the answer to {method} is not understood")]
     Unintelligible {
         /// The request's method.

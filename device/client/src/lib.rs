@@ -7,8 +7,8 @@
 //! ([`Received`]). A failure is a [`ClientError`], which tells whose fault it is and whether the
 //! service may have carried out the request.
 //!
-//! Before a byte is sent to a socket, the kernel is asked who listens there: the listener must be
-//! root, the service's user, or the caller's own user.
+//! Before a client sends a byte to a socket, it asks the kernel whose process listens there. The
+//! listener must belong to root, the service's user, or the caller's own user.
 //!
 //! ```no_run
 //! use device_key_client::{Client, ClientSettings, ServiceSocket, key::CreateParams};

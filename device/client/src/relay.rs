@@ -23,7 +23,8 @@ pub fn relay_stdio(service: &UnixStream) -> io::Result<()> {
     let has_ended = Arc::new(AtomicBool::new(false));
     let input_has_ended = Arc::clone(&has_ended);
     thread::Builder::new().name("relay-input".to_owned()).spawn(move || {
-        // The requests end with the input, even if reading it failed. The answers tell the rest.
+        // The requests end with the input, even if reading the input failed. Then the flag stays
+        // false, and the relay fails.
         let copied = unbuffered(io::stdin()).and_then(|input| copy(&input, &requests));
         input_has_ended.store(copied.is_ok(), Ordering::Release);
         let _ = requests.shutdown(Shutdown::Write);

@@ -1,4 +1,4 @@
-//! Where the service listens, and who may be listening there.
+//! The socket that the service listens on, and the users whose processes may listen there.
 
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::{env, fs, io};
@@ -53,7 +53,8 @@ impl ServiceSocket {
         }
     }
 
-    /// As [`connect`](Self::connect), outside of a Tokio runtime. The stream blocks.
+    /// Connects as [`connect`](Self::connect) does. The stream is in blocking mode. Must be called
+    /// outside of a Tokio runtime.
     pub fn connect_blocking(&self) -> Result<StdUnixStream, ClientError> {
         let action = "cannot set up a connection";
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -84,7 +85,8 @@ fn first_existing(candidates: [Option<UnixSocketPath>; 2]) -> Result<UnixSocketP
     })
 }
 
-/// A path that cannot be looked at may exist; the attempt to connect will tell.
+/// Whether the path exists. A path that cannot be inspected counts as existing, and the attempt to
+/// connect then fails with the reason.
 fn exists(path: &UnixSocketPath) -> bool {
     !matches!(
         fs::symlink_metadata(path.as_path()),
@@ -111,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn who_may_listen() {
+    fn only_root_this_user_and_the_service_user_may_listen() {
         let (own, service, stranger) = (1000, 900, 1001);
         let socket = ServiceSocket::at(UnixSocketPath::of_system());
         let trusted =

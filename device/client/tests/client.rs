@@ -88,7 +88,7 @@ async fn answers_of_another_shape() {
 }
 
 #[tokio::test]
-async fn an_answer_without_end_is_given_up() {
+async fn an_answer_that_never_ends_is_an_error() {
     let handshake: &[u8] = b"{\"id\":0,\"result\":{}}\n";
     let reader: Box<dyn AsyncRead + Send + Unpin> = Box::new(handshake.chain(repeat(b'x')));
     let settings = ClientSettings::new("test", "0");

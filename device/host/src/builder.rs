@@ -1,4 +1,4 @@
-//! What a host is put together from, and the composition itself.
+//! The settings of a host, and how the host is built from them.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ use tracing::warn;
 use crate::error::HostError;
 use crate::host::Host;
 
-/// What keeps private keys, in the order in which a creation tries them.
+/// What keeps private keys. The variants stand in the order in which `create` tries them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Keystore {
     /// A TPM 2.0: the `hardware_tpm` class.
@@ -41,7 +41,7 @@ pub enum RunsAs {
     ServiceUser,
 }
 
-/// Puts a [`Host`] together. Made by [`Host::builder`].
+/// Builds a [`Host`]. [`Host::builder`] makes a builder.
 #[derive(Clone)]
 pub struct HostBuilder {
     tpm: Option<TpmAddress>,
@@ -228,7 +228,7 @@ impl HostBuilder {
     }
 }
 
-/// A service whose OS keystore gives no keys says so once, at its start.
+/// Logs once, when the host opens, why its OS keystore gives no keys.
 fn warn_of_failing_conditions(keystore: &OsProvider) {
     for ConditionReport { condition, found, cure } in keystore.conditions() {
         if let Some(cure) = cure {

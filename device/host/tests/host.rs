@@ -124,7 +124,7 @@ async fn a_service_user_keeps_a_wrapped_secret_for_each_tpm_key() {
 }
 
 #[tokio::test]
-async fn clock_and_random_can_be_others() {
+async fn the_clock_and_the_random_source_can_be_replaced() {
     let (swtpm, home) = (Swtpm::start(), home());
     let clock = FixedClock::at(samples::NOW);
     let host = on(&swtpm).clock(clock).random(SequenceRandom::default()).open(home.path()).unwrap();

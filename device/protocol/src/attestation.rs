@@ -28,7 +28,7 @@ pub struct IdentityParams {
     endorsement_key: Option<EndorsementKeyKind>,
 }
 
-/// What the requests of both methods have in common.
+/// The members that the requests of both methods have, after they were checked.
 pub struct AttestationRequest {
     /// The key.
     pub key_id: DeviceKeyId,
@@ -103,7 +103,7 @@ fn request(
 ) -> Result<AttestationRequest, RpcError> {
     let draft = Draft::from_json(challenge.get()).map_err(|_| {
         RpcError::from(Reason::InvalidParams)
-            .with_message("the challenge does not have the shape of one")
+            .with_message("the challenge does not have the members of a challenge")
     })?;
     let key_id = parse_key_id(key_id)?;
     let challenge = draft.parse(policy).map_err(RpcError::in_challenge)?;

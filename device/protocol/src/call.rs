@@ -20,7 +20,7 @@ pub fn write_request(
     Ok(line)
 }
 
-/// Reads the answer to the request with this id: the result as it stands on the wire, or the error.
+/// Reads the answer to the request with this id: the result as JSON, or the error.
 pub fn read_answer(
     line: &[u8],
     id: i64,
@@ -68,7 +68,7 @@ struct Answer {
 }
 
 /// A value together with the JSON text that it was read from, which may have members that this
-/// version does not know. It is written as that text.
+/// version does not know. Serialising the value writes that text.
 #[derive(Clone)]
 pub struct Received<T> {
     value: T,
@@ -84,7 +84,7 @@ impl<T: DeserializeOwned> Received<T> {
 }
 
 impl<T> Received<T> {
-    /// The text as it stood on the wire.
+    /// The JSON text as it was received.
     pub fn json(&self) -> &str {
         self.json.get()
     }
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_that_are_no_answers() {
+    fn lines_that_are_not_answers() {
         for line in [
             "",
             "1",
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_received_is_written_unchanged() {
+    fn a_received_value_is_written_unchanged() {
         #[derive(Deserialize)]
         struct Known {
             a: u8,

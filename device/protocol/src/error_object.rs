@@ -9,14 +9,14 @@ use crate::code::{ErrorCode, error_code};
 use crate::name::Name;
 use crate::rpc_error::RpcError;
 
-/// Why a request was answered with an error, as it stands on the wire.
+/// Why a request was answered with an error, as JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorObject {
     /// The JSON-RPC code. Several reasons share one code.
     pub code: ErrorCode,
     /// A sentence for people, which may change.
     pub message: Cow<'static, str>,
-    /// The stable part.
+    /// The part for programs, which is stable.
     #[serde(default)]
     pub data: ErrorData,
 }

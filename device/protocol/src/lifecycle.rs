@@ -64,7 +64,7 @@ impl ListParams {
         }
     }
 
-    /// The request for the page of this list that the cursor leads to.
+    /// Asks for the page of this list that `cursor` leads to.
     #[must_use]
     pub fn at(self, cursor: String) -> Self {
         Self { cursor: Some(cursor), ..self }
@@ -96,7 +96,7 @@ impl ListParams {
 pub struct ListResult<K = ListedKey> {
     /// The keys of the page.
     pub keys: Vec<K>,
-    /// Leads to the next page, if there is one. Its content is opaque to clients.
+    /// The cursor of the next page, if there is one. Its content is opaque to clients.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_cursor: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! A name from a list that newer versions may make longer.
+//! A name from a list to which newer versions may add names.
 
 use std::fmt;
 

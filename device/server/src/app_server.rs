@@ -109,7 +109,8 @@ impl AppServer {
         &self.inner.stopping
     }
 
-    /// Gives a local peer the number of its new connection, by which turns are shared fairly.
+    /// Gives a local peer the number of its new connection. The store uses the number to give
+    /// each connection a fair share of the key devices.
     pub(crate) fn numbered(&self, peer: Peer) -> Peer {
         match peer {
             Peer::Local(peer) => {

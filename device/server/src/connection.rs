@@ -27,7 +27,7 @@ use crate::methods::table::{HandlerFuture, Outcome};
 /// requests wait.
 const QUEUED_ANSWERS: usize = 64;
 
-/// The state of one client: whether it has shaken hands, and what is in flight.
+/// The state of one client: whether it has completed the handshake, and its requests in flight.
 pub(crate) struct Connection {
     server: AppServer,
     peer: Peer,
@@ -36,7 +36,7 @@ pub(crate) struct Connection {
     is_initialized: bool,
     in_flight: InFlight,
     answers: mpsc::Sender<QueuedAnswer>,
-    /// Never entered: telemetry counts open connections by it.
+    /// The span is never entered. Telemetry counts open connections by it.
     _span: Span,
 }
 
@@ -139,7 +139,7 @@ impl Connection {
                 let in_flight = self.in_flight.begin(bytes);
                 tokio::spawn(async move {
                     let answer = answer(running.await);
-                    // Fails if the client has gone; nobody misses the answer then.
+                    // The send fails if the client has gone, and then nobody needs the answer.
                     let _ = answers.send(QueuedAnswer { answer, _in_flight: in_flight }).await;
                 });
                 None

@@ -23,8 +23,8 @@
 //! See `examples/host_app_server.rs` for a whole host. This crate picks no provider and opens no
 //! database; the `device-key` command does.
 //!
-//! Inside, each floor uses only the floors above it in this list: `methods`, `app_server`,
-//! `connection`, `transport`.
+//! Inside the crate, each layer uses only the layers before it in this list: `methods`,
+//! `app_server`, `connection`, `transport`.
 #![forbid(unsafe_code)]
 
 mod app_server;

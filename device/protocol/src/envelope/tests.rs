@@ -46,7 +46,7 @@ fn the_version_is_stated_if_the_caller_states_it() {
 }
 
 #[test]
-fn what_is_not_a_request_is_told_apart() {
+fn a_line_that_is_not_a_request_is_refused_with_its_reason() {
     let cases: [(&[u8], &str); 12] = [
         (b"", "parse_error"),
         (b"{", "parse_error"),

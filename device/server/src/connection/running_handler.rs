@@ -10,8 +10,8 @@ use tracing::{Span, error};
 
 use crate::methods::table::{HandlerFuture, Outcome};
 
-/// A running handler, in the span of its request. A handler that panics has an outcome, too. It is
-/// not polled again after the panic, so nobody sees what it left half-done.
+/// A running handler, in the span of its request. A handler that panics ends with an
+/// internal error. It is not polled again, so nobody sees the state that it left unfinished.
 pub(super) struct RunningHandler {
     future: HandlerFuture,
     span: Span,
@@ -23,9 +23,9 @@ impl RunningHandler {
     }
 
     /// Polls the handler for the first time. Most handlers that do not wait for a key device are
-    /// done then and need no task. A handler that is not done is given back.
+    /// done then and need no task. A handler that is not done is returned.
     pub(super) fn poll_once(mut self) -> Result<Outcome, Self> {
-        // No waker is needed, because a handler that is given back is polled again anyway.
+        // No waker is needed, because a handler that is returned is polled again anyway.
         match Pin::new(&mut self).poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(outcome) => Ok(outcome),
             Poll::Pending => Err(self),

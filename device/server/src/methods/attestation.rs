@@ -1,13 +1,13 @@
 //! `device/key/attestation/*`, for local peers only. Logs as [`device_key`](super::device_key)
 //! does.
 
-use device_key::{DeviceKeyStore, LocalPeer};
+use device_key::DeviceKeyStore;
+use device_key_protocol::RpcError;
 use device_key_protocol::attestation::{self, ActivateParams, AttestationRequest, IdentityParams};
-use device_key_protocol::{Params, RpcError};
 use device_key_types::attestation::{Activation, Identity};
 
 use crate::methods::audit::{self, Subject};
-use crate::methods::device_key::{in_challenge, with_store};
+use crate::methods::device_key::{Call, in_challenge, with_store};
 use crate::methods::table::{DuplicateMethod, Methods};
 
 /// Mounts both methods.
@@ -17,11 +17,7 @@ pub(crate) fn mount(methods: Methods, store: &DeviceKeyStore) -> Result<Methods,
         .local(attestation::ACTIVATE, with_store(store, activate))
 }
 
-async fn identity(
-    store: DeviceKeyStore,
-    peer: LocalPeer,
-    params: Params,
-) -> Result<Identity, RpcError> {
+async fn identity(Call { store, peer, params }: Call) -> Result<Identity, RpcError> {
     audit::operation(attestation::IDENTITY, &peer, async |subject| {
         let admission = store.policy().at(store.clock().now());
         let AttestationRequest { key_id, challenge, endorsement_key } =
@@ -33,11 +29,7 @@ async fn identity(
     .await
 }
 
-async fn activate(
-    store: DeviceKeyStore,
-    peer: LocalPeer,
-    params: Params,
-) -> Result<Activation, RpcError> {
+async fn activate(Call { store, peer, params }: Call) -> Result<Activation, RpcError> {
     audit::operation(attestation::ACTIVATE, &peer, async |subject| {
         let admission = store.policy().at(store.clock().now());
         let (request, credential) = params.read::<ActivateParams>()?.parse(&admission)?;

@@ -31,19 +31,22 @@ pub(crate) fn mount(methods: Methods, store: &DeviceKeyStore) -> Result<Methods,
         .local(lifecycle::PROVIDERS, with_store(store, providers))
 }
 
-pub(crate) fn with_store<F, M: Fn(DeviceKeyStore, LocalPeer, Params) -> F>(
+/// One call of a method: the store to use, the caller and the unread params.
+pub(super) struct Call {
+    pub(super) store: DeviceKeyStore,
+    pub(super) peer: LocalPeer,
+    pub(super) params: Params,
+}
+
+pub(super) fn with_store<F, M: Fn(Call) -> F>(
     store: &DeviceKeyStore,
     method: M,
 ) -> impl Fn(LocalPeer, Params) -> F + use<F, M> {
     let store = store.clone();
-    move |peer, params| method(store.clone(), peer, params)
+    move |peer, params| method(Call { store: store.clone(), peer, params })
 }
 
-async fn create(
-    store: DeviceKeyStore,
-    peer: LocalPeer,
-    params: Params,
-) -> Result<KeyResult, RpcError> {
+async fn create(Call { store, peer, params }: Call) -> Result<KeyResult, RpcError> {
     audit::operation(key::CREATE, &peer, async |subject| {
         let (binding, policy) = params.read::<CreateParams>()?.parse()?;
         let key = store.create(&peer, binding, policy).await.map_err(in_params)?;
@@ -53,11 +56,7 @@ async fn create(
     .await
 }
 
-async fn public(
-    store: DeviceKeyStore,
-    peer: LocalPeer,
-    params: Params,
-) -> Result<KeyResult, RpcError> {
+async fn public(Call { store, peer, params }: Call) -> Result<KeyResult, RpcError> {
     audit::lookup(key::PUBLIC, &peer, async |subject| {
         let key_id = params.read::<PublicParams>()?.parse()?;
         *subject = Subject::key(key_id);
@@ -67,11 +66,7 @@ async fn public(
     .await
 }
 
-async fn sign(
-    store: DeviceKeyStore,
-    peer: LocalPeer,
-    params: Params,
-) -> Result<SignResult, RpcError> {
+async fn sign(Call { store, peer, params }: Call) -> Result<SignResult, RpcError> {
     audit::operation(key::SIGN, &peer, async |subject| {
         let admission = store.policy().at(store.clock().now());
         let (key_id, payload) = params.read::<SignParams>()?.parse(&admission)?;
@@ -82,11 +77,7 @@ async fn sign(
     .await
 }
 
-async fn list(
-    store: DeviceKeyStore,
-    peer: LocalPeer,
-    params: Params,
-) -> Result<ListResult, RpcError> {
+async fn list(Call { store, peer, params }: Call) -> Result<ListResult, RpcError> {
     audit::lookup(lifecycle::LIST, &peer, async |_| {
         let ListQuery { account_user_id, client_id, after, limit } =
             params.read::<ListParams>()?.parse()?;
@@ -97,11 +88,7 @@ async fn list(
     .await
 }
 
-async fn delete(
-    store: DeviceKeyStore,
-    peer: LocalPeer,
-    params: Params,
-) -> Result<DeleteResult, RpcError> {
+async fn delete(Call { store, peer, params }: Call) -> Result<DeleteResult, RpcError> {
     audit::operation(lifecycle::DELETE, &peer, async |subject| {
         let key_id = params.read::<DeleteParams>()?.parse()?;
         *subject = Subject::key(key_id);
@@ -111,11 +98,7 @@ async fn delete(
     .await
 }
 
-async fn providers(
-    store: DeviceKeyStore,
-    peer: LocalPeer,
-    params: Params,
-) -> Result<ProvidersResult, RpcError> {
+async fn providers(Call { store, peer, params }: Call) -> Result<ProvidersResult, RpcError> {
     audit::lookup(lifecycle::PROVIDERS, &peer, async |_| {
         params.read::<ProvidersParams>()?;
         Ok(ProvidersResult { providers: provider_infos(&store, &peer) })
@@ -155,7 +138,7 @@ fn in_payload(error: DeviceKeyError) -> RpcError {
     answer(error, RpcError::in_payload)
 }
 
-pub(crate) fn in_challenge(error: DeviceKeyError) -> RpcError {
+pub(super) fn in_challenge(error: DeviceKeyError) -> RpcError {
     answer(error, RpcError::in_challenge)
 }
 

@@ -13,8 +13,8 @@ use crate::connection::{Answers, Connection, RawMessage};
 pub(super) const FULL_BYTES: usize = 64 * 1024;
 
 /// How many requests are answered at once before other connections get their turn on this thread.
-/// Each takes tens of microseconds at most, and a client that waits for each answer never comes so
-/// far.
+/// Each takes tens of microseconds at most, and a client that waits for each answer never
+/// reaches this number.
 const ANSWERS_IN_A_ROW: usize = 16;
 
 /// Where a client's messages come from.
@@ -52,8 +52,8 @@ pub(super) trait AnswerSink {
 /// answered. Fails as soon as the source or the sink fails.
 ///
 /// One loop does all the work, so that a request that does not have to wait costs one read and one
-/// write, and no task is woken in between. The loop takes nothing on while unwritten answers pile
-/// up.
+/// write, and no task is woken in between. The loop accepts no request while too many
+/// answers are unwritten.
 pub(super) async fn carry<E>(
     connection: Connection,
     mut answers: Answers,

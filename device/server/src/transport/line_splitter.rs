@@ -14,8 +14,8 @@ pub(super) struct LineSplitter {
 }
 
 impl LineSplitter {
-    /// Takes bytes off a chunk up to the end of the next line, and gives the line without its line
-    /// feed. `None` when all bytes are taken and no line has ended. Blank lines are skipped.
+    /// Removes the next line from the front of a chunk and returns the line without its line feed.
+    /// Returns `None` when the chunk is used up before a line ends. Blank lines are skipped.
     pub(super) fn next<'a>(&mut self, chunk: &mut &'a [u8]) -> Option<RawMessage<'a>> {
         while !chunk.is_empty() {
             let Some((line_end, rest)) = split_at_line_feed(chunk) else {

@@ -26,8 +26,8 @@ impl<W> Outbox<W> {
         Self { output, bytes: Vec::new(), written: 0, must_flush: false, stall }
     }
 
-    /// Forgets the bytes, which are all written. The memory that a burst needed is not kept for the
-    /// quiet after it.
+    /// Forgets the bytes, which are all written. Memory that only a burst of answers needs is
+    /// freed.
     fn clear(&mut self) {
         if self.bytes.capacity() > FULL_BYTES {
             self.bytes = Vec::new();

@@ -1,4 +1,4 @@
-//! Notices a client that takes nothing for too long.
+//! Notices a client that has not read what it is sent for too long.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -8,11 +8,11 @@ use std::time::Duration;
 use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout_at};
 
-/// Measures how long a client has taken nothing.
+/// Measures how long a client has read nothing.
 pub(super) struct StallTimer {
-    /// How long a client may take nothing; `None` for a client that may take all its time.
+    /// How long a client may read nothing. `None` if there is no limit.
     limit: Option<Duration>,
-    /// When the client last took something, if it takes nothing now.
+    /// When the client stopped reading, if it reads nothing now.
     since: Option<Instant>,
 }
 

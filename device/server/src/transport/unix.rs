@@ -105,8 +105,7 @@ impl UnixSocket {
                         tokio::spawn(serve_stream(server.clone(), stream, overflow));
                     }
                     Err(error) => {
-                        // Logged once, and not ten times a second for as long as the shortage
-                        // lasts.
+                        // A shortage is logged once, not ten times a second.
                         if !std::mem::replace(&mut is_short, true) {
                             warn!(%error, "cannot accept a connection now");
                         }

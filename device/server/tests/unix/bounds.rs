@@ -110,7 +110,7 @@ async fn a_client_that_reads_in_the_end_loses_nothing() {
 }
 
 #[tokio::test]
-async fn a_users_connections_are_bounded_and_one_more_is_told_why() {
+async fn a_users_connections_are_bounded_and_one_more_is_refused() {
     let limits = ServerLimits { connections_per_owner: 2, ..ServerLimits::default() };
     let service = Service::with_limits(limits);
     let (first, _second) = (service.initialized().await, service.initialized().await);

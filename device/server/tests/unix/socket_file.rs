@@ -140,7 +140,7 @@ async fn a_socket_that_does_not_listen_is_not_served() {
 }
 
 #[tokio::test]
-async fn the_peers_user_is_the_one_that_the_kernel_tells() {
+async fn the_peers_user_is_the_one_that_the_kernel_reports() {
     let service = Service::with_limits(ServerLimits::default());
     let mut client = service.initialized().await;
     let created = client.call("device/key/create", &crate::client::binding()).await;

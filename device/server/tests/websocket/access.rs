@@ -70,7 +70,7 @@ async fn without_a_token_only_loopback_is_listened_on() {
 }
 
 #[tokio::test]
-async fn off_loopback_the_token_opens() {
+async fn the_token_opens_a_websocket_off_loopback() {
     let address = (Ipv4Addr::UNSPECIFIED, 0).into();
     let listener = Listener::on(address, server(health()), with_token());
     assert_eq!(listener.open_with("").await.err().unwrap().status, 401);
@@ -78,7 +78,7 @@ async fn off_loopback_the_token_opens() {
 }
 
 #[tokio::test]
-async fn pages_are_refused_unless_their_origin_is_allowed() {
+async fn web_pages_are_refused_unless_their_origin_is_allowed() {
     let origins = vec!["https://allowed.example".parse().unwrap()];
     let listener = Listener::start(WebSocketSettings { origins, ..WebSocketSettings::default() });
     let allowed = "Origin: https://allowed.example\r\n";

@@ -104,7 +104,7 @@ async fn a_client_that_reads_late_but_in_time_loses_nothing() {
 }
 
 #[tokio::test]
-async fn a_request_that_trickles_in_is_cut_off() {
+async fn a_request_that_arrives_too_slowly_is_cut_off() {
     let settings = WebSocketLimits { handshake_deadline: SHORT, ..Default::default() };
     let listener = Listener::start(limits(settings));
     let begun = Instant::now();

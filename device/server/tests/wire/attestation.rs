@@ -54,7 +54,7 @@ async fn claim(client: &mut Client, key_id: &str) -> Claim {
 }
 
 #[tokio::test]
-async fn a_key_is_vouched_for_in_two_steps() {
+async fn a_key_is_attested_in_two_steps() {
     let (server, _) = server(attesting());
     let mut client = Client::initialized(&server).await;
     let key_id = client.create("account-user-1", "cli_123").await;
@@ -76,7 +76,7 @@ async fn a_key_is_vouched_for_in_two_steps() {
 }
 
 #[tokio::test]
-async fn the_first_fault_in_order_is_told_with_its_field() {
+async fn the_first_fault_in_order_is_reported_with_its_field() {
     let (server, _) = server(attesting());
     let mut client = Client::initialized(&server).await;
     let key_id = client.create("account-user-1", "cli_123").await;
@@ -134,7 +134,7 @@ fn code(reason: &str) -> i64 {
 }
 
 #[tokio::test]
-async fn a_key_without_anybody_to_vouch_for_it_says_so() {
+async fn a_key_that_nobody_can_attest_is_refused() {
     let (server, _) = server(memory());
     let mut client = Client::initialized(&server).await;
     let key_id = client.create("account-user-1", "cli_123").await;

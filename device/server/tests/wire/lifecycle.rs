@@ -86,7 +86,7 @@ async fn a_key_is_deleted_once_and_by_its_owner() {
 }
 
 #[tokio::test]
-async fn the_condition_that_fails_is_told_in_one_word() {
+async fn the_failing_condition_is_named_in_the_error() {
     let condition = OsProtectionCondition::SameUser;
     let refused = move || ProviderErrorKind::OsProtectionUnavailable(condition).into_error();
     let keystore = HookedProvider::new(MemoryProvider::os_protected())

@@ -134,7 +134,7 @@ async fn a_provider_that_panics_is_answered_as_an_internal_error() {
 }
 
 #[tokio::test]
-async fn without_a_provider_every_call_says_so() {
+async fn without_a_provider_every_call_is_refused() {
     let (server, _) = server(Vec::new());
     let mut client = Client::initialized(&server).await;
     let unknown = "dk_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";

@@ -1,4 +1,4 @@
-//! Who is at the other end of a Unix socket, as the kernel tells it.
+//! The user and the process at the other end of a Unix socket, as the kernel reports them.
 
 use std::{fs, io};
 
@@ -10,7 +10,7 @@ use tokio::net::UnixStream;
 const DEFAULT_OVERFLOW_UID: u32 = 65_534;
 
 /// The peer's user and process, as the kernel recorded them when the peer connected (`SO_PEERCRED`,
-/// unix(7)). They can only be had from a connected socket.
+/// unix(7)). Only a connected socket has them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PeerCredentials {
     owner: OwnerUid,
@@ -48,7 +48,8 @@ impl PeerCredentials {
     }
 }
 
-/// The process's command name. It is empty if the process has ended already or hides from us.
+/// The process's command name. It is empty if the process has ended already or is not visible to
+/// us.
 fn command_name(process_id: u32) -> String {
     let name = fs::read_to_string(format!("/proc/{process_id}/comm")).unwrap_or_default();
     name.trim_end_matches('\n').to_owned()

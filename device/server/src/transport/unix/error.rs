@@ -13,7 +13,7 @@ pub enum UnixSocketError {
         /// The socket.
         path: PathBuf,
     },
-    /// There is something that is not a socket. It was left alone.
+    /// The path names a file that is not a socket. The file was not touched.
     #[error("{} exists and is not a socket", path.display())]
     NotSocket {
         /// The path.
@@ -25,7 +25,7 @@ pub enum UnixSocketError {
         /// The path.
         path: PathBuf,
     },
-    /// Other users could put another socket in its place.
+    /// The folder lets other users replace the socket.
     #[error(
         "the folder {} has owner {owner} and mode {mode:04o}, so others could replace a socket in it",
         path.display()

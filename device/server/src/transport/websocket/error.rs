@@ -23,7 +23,7 @@ pub enum WebSocketError {
         /// The operating system's answer.
         source: io::Error,
     },
-    /// Other machines could reach the address, and there is no token to keep them out.
+    /// Other machines could reach the address, and no token is configured.
     #[error("{address} is not a loopback address, so a token is required")]
     TokenRequired {
         /// The address asked for.

@@ -1,4 +1,4 @@
-//! Why an HTTP request is refused, and the answer that tells it.
+//! Why an HTTP request is refused, and the answer to that request.
 
 use device_key_websocket::{HandshakeError, upgrade_required_headers};
 use hyper::header::{ALLOW, CONNECTION, HeaderValue, WWW_AUTHENTICATE};
@@ -40,7 +40,7 @@ impl RequestRefusal {
         }
     }
 
-    /// The answer, which tells the client what it would have to do instead.
+    /// The answer. Its headers tell the client what to change.
     pub(super) fn response(self) -> Response<String> {
         let mut response = plain(self.status());
         let headers = response.headers_mut();

@@ -139,10 +139,10 @@ impl AnswerSink for FrameOutbox<'_> {
     type Error = Ending;
 
     fn push(&mut self, answer: &Answer) {
-        // A frame needs no line feed.
+        // A frame does not need a line feed.
         let line = answer.as_bytes().strip_suffix(b"\n").unwrap_or(answer.as_bytes());
-        // JSON is UTF-8. If it ever were not, an empty frame would tell so better than a broken
-        // one.
+        // JSON is UTF-8. If an answer ever were not, the client would get an empty frame instead of
+        // a broken one.
         let frame = Utf8Bytes::try_from(Bytes::copy_from_slice(line)).unwrap_or_default();
         self.bytes += frame.len();
         self.frames.push_back(frame);

@@ -30,7 +30,7 @@ pub struct WebSocketLimits {
     pub connections: u16,
     /// How long a connection may take for its HTTP request and the answer.
     pub handshake_deadline: Duration,
-    /// How long a client may take nothing of what it is sent before it is dropped, and how long it
+    /// How long a client may leave unread what it is sent before it is dropped, and how long it
     /// may take to close.
     pub stall_deadline: Duration,
 }
