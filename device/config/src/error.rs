@@ -137,9 +137,7 @@ fn cure_of(mistrust: Mistrust, path: &dyn fmt::Display) -> String {
             format!("give --config the path that '{path}' leads to")
         }
         Mistrust::NotRegular => format!("replace '{path}' with a regular file"),
-        Mistrust::Linked => {
-            format!("replace '{path}' with a copy of itself, so that the file has only one name")
-        }
+        Mistrust::Linked => format!("replace '{path}' with a copy that has only one name"),
         Mistrust::Owner { .. } => format!("check the contents, then run: chown root '{path}'"),
         Mistrust::Mode { .. } => format!("check the contents, then run: chmod go-w '{path}'"),
         Mistrust::TooLarge { .. } => format!("shorten '{path}' to at most 64 KiB"),

@@ -54,11 +54,7 @@ pub(super) fn core_dumps() -> Result<String, Fault> {
     }
     let show = |limit: Option<u64>| limit.map_or("unlimited".into(), |bytes| bytes.to_string());
     Err(Fault::new(
-        format!(
-            "the limits on core dumps are: soft {}, hard {}",
-            show(limit.current),
-            show(limit.maximum)
-        ),
+        format!("core dump limits: soft {}, hard {}", show(limit.current), show(limit.maximum)),
         "set LimitCORE=0, or start the service with hardening switched on",
     ))
 }

@@ -21,7 +21,7 @@ const DELETED_SUFFIX: &str = " (deleted)";
 pub(super) fn executable(service: ServiceUser) -> Result<String, Fault> {
     let unknown = |error: std::io::Error| Fault::unknown("the program file", error);
     let named = fs::read_link(EXECUTABLE).map_err(unknown)?;
-    let path = without_deleted_suffix(&named);
+    let path = without_suffix(&named);
     // The kernel resolves this link to the running file, even if its path leads to another file.
     let file = fs::metadata(EXECUTABLE).map_err(unknown)?;
     let policy = service.policy();
@@ -55,7 +55,7 @@ pub(super) fn libraries(service: ServiceUser) -> Result<String, Fault> {
     })
 }
 
-fn without_deleted_suffix(path: &Path) -> PathBuf {
+fn without_suffix(path: &Path) -> PathBuf {
     let text = path.to_str().and_then(|text| text.strip_suffix(DELETED_SUFFIX));
     text.map_or_else(|| path.to_owned(), PathBuf::from)
 }
@@ -84,10 +84,7 @@ mod tests {
 
     #[test]
     fn the_deleted_suffix_is_removed_from_the_path() {
-        assert_eq!(
-            without_deleted_suffix(Path::new("/usr/bin/a (deleted)")),
-            Path::new("/usr/bin/a")
-        );
-        assert_eq!(without_deleted_suffix(Path::new("/usr/bin/a")), Path::new("/usr/bin/a"));
+        assert_eq!(without_suffix(Path::new("/usr/bin/a (deleted)")), Path::new("/usr/bin/a"));
+        assert_eq!(without_suffix(Path::new("/usr/bin/a")), Path::new("/usr/bin/a"));
     }
 }

@@ -58,13 +58,9 @@ impl From<TrustError> for Fault {
             TrustError::Untrusted { ref path, mistrust } => {
                 let path = path.display();
                 let cure = match mistrust {
-                    Mistrust::SymbolicLink => {
-                        "configure a path that contains no symbolic links".into()
-                    }
+                    Mistrust::SymbolicLink => "use a path without symbolic links".into(),
                     Mistrust::Owner { .. } => format!("chown root {path}"),
-                    _ => format!(
-                        "chmod go-w {path}, or use another folder if this folder is meant to be shared"
-                    ),
+                    _ => format!("chmod go-w {path}, or use a folder that is not shared"),
                 };
                 Self::new(error.to_string(), cure)
             }

@@ -20,7 +20,7 @@ mod list;
 /// A forbidden call fails as if the kernel did not have it. So the C library and Rust's standard
 /// library fall back to older calls, which the filter can check. For example, they start a thread
 /// with clone instead of clone3, and a filter can read the flags of clone.
-const UNKNOWN_CALL: SeccompAction = SeccompAction::Errno(libc::ENOSYS.cast_unsigned());
+const FORBIDDEN: SeccompAction = SeccompAction::Errno(libc::ENOSYS.cast_unsigned());
 
 pub(super) fn filter(network: Network) -> Result<StepReport, HardeningError> {
     let step = HardeningStep::SystemCallFilter;
@@ -40,8 +40,7 @@ pub(super) fn filter(network: Network) -> Result<StepReport, HardeningError> {
 
 fn program(network: Network) -> Result<BpfProgram, BackendError> {
     let architecture: TargetArch = std::env::consts::ARCH.try_into()?;
-    SeccompFilter::new(rules(network)?, UNKNOWN_CALL, SeccompAction::Allow, architecture)?
-        .try_into()
+    SeccompFilter::new(rules(network)?, FORBIDDEN, SeccompAction::Allow, architecture)?.try_into()
 }
 
 fn rules(network: Network) -> Result<BTreeMap<i64, Vec<SeccompRule>>, BackendError> {
