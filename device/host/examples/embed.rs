@@ -1,5 +1,5 @@
-//! A program with device keys of its own: it creates a key in the TPM, signs a statement with the
-//! key, verifies the signature and lists the keys.
+//! A program that has device keys of its own. It creates a key in the TPM, signs a statement with
+//! the key, verifies the signature and lists the keys.
 //!
 //! `cargo run -p device-key-host --example embed -- HOME` uses the machine's own TPM. A second
 //! argument, such as `unix:/run/swtpm/sock`, names another TPM, which may be a simulator.
@@ -41,7 +41,7 @@ pub async fn create_and_sign(
     Ok(key.key_id)
 }
 
-/// The names of the caller's keys, a hundred at most.
+/// Lists the ids of the caller's keys, at most a hundred.
 pub async fn list(host: &Host, caller: &LocalPeer) -> Result<Vec<DeviceKeyId>, Box<dyn Error>> {
     let page = Page { account_user_id: None, client_id: None, after: None, limit: 100 };
     let listed = host.store().list(caller, page).await?;
@@ -59,7 +59,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let host = builder.open(home.as_ref())?;
     host.sweep().await.keys?;
 
-    // The keys of a user are that user's alone. This program uses them for the user who runs it.
+    // Only the user who created a key can use it. This program acts for the user who runs it.
     let user = OwnerUid::new(rustix::process::geteuid().as_raw());
     let caller = LocalPeer::from_transport(user, Transport::InProcess);
     let key_id = create_and_sign(&host, &caller).await?;

@@ -30,14 +30,14 @@ pub enum Keystore {
     Os,
 }
 
-/// Under which user the process runs.
+/// The user that the process runs as.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum RunsAs {
-    /// The user whose programs use the keys.
+    /// The process runs as the user whose programs use the keys.
     #[default]
     ClientUser,
-    /// A user of its own, whose files no client can read. Each new TPM key also gets a secret in
-    /// a file of that user, without which the key does not sign.
+    /// The process runs as a user of its own, whose files its clients cannot read. Each new TPM key
+    /// also gets a secret, in a file of that user, and does not sign without the secret.
     ServiceUser,
 }
 
@@ -76,29 +76,30 @@ impl Host {
 }
 
 impl HostBuilder {
-    /// Uses the TPM at this address. By default it is [`TpmAddress::of_this_machine`].
+    /// Uses the TPM at this address. The default is [`TpmAddress::of_this_machine`].
     #[must_use]
     pub fn tpm(mut self, address: TpmAddress) -> Self {
         self.tpm = Some(address);
         self
     }
 
-    /// Accepts a simulated TPM, which protects nothing. Its keys are marked as simulated for good.
+    /// Accepts a simulated TPM, which protects nothing. The keys of a simulated TPM stay marked as
+    /// simulated.
     #[must_use]
     pub const fn allow_simulated_tpm(mut self) -> Self {
         self.allow_simulated_tpm = true;
         self
     }
 
-    /// Uses these keystores, hardware first whatever their order here. By default it is the TPM
-    /// alone.
+    /// Uses these keystores. Hardware comes first, whatever the order here. By default only the TPM
+    /// is used.
     #[must_use]
     pub fn keystores(mut self, keystores: impl IntoIterator<Item = Keystore>) -> Self {
         self.keystores = keystores.into_iter().collect();
         self
     }
 
-    /// Says under which user the process runs.
+    /// Says which user the process runs as.
     #[must_use]
     pub const fn runs_as(mut self, runs_as: RunsAs) -> Self {
         self.runs_as = runs_as;
@@ -153,12 +154,12 @@ impl HostBuilder {
     }
 
     /// Opens the home folder, and creates what is missing in it: the folder itself, the state and
-    /// the key folders. No TPM is asked.
+    /// the key folders. Does not connect to the TPM.
     pub fn open(&self, home: &Path) -> Result<Host, HostError> {
         self.open_in(&PrivateDir::open_or_create(home).map_err(HostError::Home)?)
     }
 
-    /// As [`open`](Self::open), in a home folder that is open already.
+    /// As [`open`](Self::open), for a home folder that is already open.
     pub fn open_in(&self, home: &PrivateDir) -> Result<Host, HostError> {
         let state = Arc::new(StateRuntime::open(home).map_err(HostError::State)?);
         let bindings: Arc<dyn DeviceKeyBindingStore> = state.clone();
@@ -191,8 +192,8 @@ impl HostBuilder {
         self.tpm.clone().unwrap_or_else(TpmAddress::of_this_machine)
     }
 
-    /// The TPM provider that the host would use, for programs that look at the TPM itself. Makes
-    /// its key folders in this home if they are missing.
+    /// Makes the TPM provider that the host would use, for programs that examine the TPM itself.
+    /// Creates its key folders in this home if they are missing.
     pub fn tpm_provider(&self, home: &PrivateDir) -> Result<TpmProvider, HostError> {
         let settings = TpmSettings {
             allow_simulated: self.allow_simulated_tpm,
@@ -201,7 +202,8 @@ impl HostBuilder {
         let keys = folder(home, "keys")?;
         let provider = TpmProvider::new(settings, folder(&keys, "tpm")?);
         if self.runs_as == RunsAs::ClientUser {
-            // The clients could read the secret as well as the key file, so it would add nothing.
+            // The clients could read the secret as well as the key file, so a secret would add no
+            // protection.
             return Ok(provider);
         }
         let secrets = KeySecrets::in_folder(folder(&keys, "tpm-secrets")?);
@@ -211,8 +213,8 @@ impl HostBuilder {
         }))
     }
 
-    /// The OS keystore that the host would use, for programs that look at its conditions. Makes its
-    /// key folder in this home if it is missing.
+    /// Makes the OS keystore that the host would use, for programs that examine its conditions.
+    /// Creates its key folder in this home if it is missing.
     pub fn os_provider(&self, home: &PrivateDir) -> Result<OsProvider, HostError> {
         let keys = folder(&folder(home, "keys")?, "os")?;
         let settings = OsSettings {
@@ -228,7 +230,8 @@ impl HostBuilder {
     }
 }
 
-/// Logs once, when the host opens, why its OS keystore gives no keys.
+/// Logs each condition that does not hold, once, when the host is opened. The OS keystore gives no
+/// keys until the conditions hold.
 fn warn_of_failing_conditions(keystore: &OsProvider) {
     for ConditionReport { condition, found, cure } in keystore.conditions() {
         if let Some(cure) = cure {

@@ -1,4 +1,4 @@
-//! The host itself: the key store, the state under it and the home folder of both.
+//! The host itself: the key store, its state, and the home folder that contains both.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use device_key_state::{StateError, StateRuntime};
 
 /// An open home with its keys. Cheap to clone.
 ///
-/// Several processes may have one home open at a time.
+/// Several processes may have one home open at the same time.
 #[derive(Clone, Debug)]
 pub struct Host {
     pub(crate) home: PrivateDir,
@@ -49,7 +49,8 @@ impl Host {
         let keys = self.store.recover().await;
         let state = Arc::clone(&self.state);
         let leases = tokio::task::spawn_blocking(move || state.sweep_leases()).await;
-        // The panic hook has reported a panic. The next start sweeps these leases.
+        // If the task panicked, the panic hook has reported it, and the next start sweeps these
+        // leases.
         Sweep { keys, leases: leases.unwrap_or(Ok(())) }
     }
 }

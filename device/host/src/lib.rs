@@ -2,8 +2,8 @@
 //! [`DeviceKeyStore`](device_key::DeviceKeyStore) together from real parts.
 //!
 //! The parts are a private home folder, the `SQLite` state in it, the machine's TPM, and the clock
-//! and random source of the operating system. [`HostBuilder`] exchanges a part for another one.
-//! Keys are made in hardware only, unless [`HostBuilder::keystores`] names the OS keystore too.
+//! and random source of the operating system. [`HostBuilder`] replaces single parts. Keys are
+//! created in hardware only, unless [`HostBuilder::keystores`] names the OS keystore too.
 //!
 //! ```no_run
 //! use device_key::{LocalPeer, OwnerUid, Transport};
@@ -21,12 +21,12 @@
 //! # }
 //! ```
 //!
-//! `examples/embed.rs` goes on from there: it signs a statement, verifies it and lists the keys.
-//! A program that answers the JSON-RPC protocol gives [`Host::store`] to the `AppServer` of
+//! `examples/embed.rs` also signs a statement, verifies the signature and lists the keys. A program
+//! that answers the JSON-RPC protocol gives [`Host::store`] to the `AppServer` of
 //! `device-key-server`.
 //!
 //! This crate reads no environment variable and no configuration file, starts no task and does not
-//! harden the process. Its caller does so before it opens the host.
+//! harden the process. If a program wants any of this, it does so before it opens the host.
 #![forbid(unsafe_code)]
 
 mod builder;

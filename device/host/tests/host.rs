@@ -1,4 +1,4 @@
-//! A host on a real TPM simulator and a real database.
+//! Tests of a host on a TPM simulator and a real database.
 #![expect(clippy::unwrap_used, reason = "what a test cannot set up fails the test")]
 
 use std::fs;
@@ -26,7 +26,7 @@ fn home() -> TempDir {
     tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o700)).tempdir().unwrap()
 }
 
-/// How many files a folder of the home has; none if the folder does not exist.
+/// How many files a folder of the home has, or 0 if the folder does not exist.
 fn files(home: &Path, folder: &str) -> usize {
     fs::read_dir(home.join(folder)).map_or(0, Iterator::count)
 }
@@ -48,20 +48,21 @@ async fn keys_outlive_the_host() {
     assert_eq!(host.state().key_ids().unwrap(), [key_id]);
     let again = embed::create_and_sign(&host, &CALLER).await.unwrap();
     assert_ne!(again, key_id);
-    // Another user's program sees neither.
+    // A program of another user sees neither key.
     assert_eq!(embed::list(&host, &samples::peer(1001)).await.unwrap(), []);
     assert_eq!(files(home.path(), "keys/tpm"), 2);
     assert_eq!(files(home.path(), "keys/tpm-secrets"), 0);
 }
 
 #[tokio::test]
-async fn by_default_only_hardware_makes_keys() {
+async fn by_default_keys_are_created_in_hardware_only() {
     let (swtpm, home) = (Swtpm::start(), home());
     let host = Host::builder().tpm(swtpm.address().parse().unwrap()).open(home.path()).unwrap();
     let providers = host.store().providers(&CALLER);
     assert_eq!(providers.len(), 1);
     assert!(providers.iter().all(|status| status.provider.protection_class.is_hardware()));
-    // The address is a simulator's, which was not allowed. Nothing else is tried in its place.
+    // The address is that of a simulator, which was not allowed. No other keystore is tried
+    // instead.
     for (policy, reason) in [
         (ProtectionPolicy::HardwareOnly, Reason::HardwareUnavailable),
         (ProtectionPolicy::AllowOsProtectedNonextractable, Reason::OsProtectionUnavailable),
@@ -73,7 +74,7 @@ async fn by_default_only_hardware_makes_keys() {
 }
 
 #[tokio::test]
-async fn the_os_keystore_gives_no_key_outside_a_service() {
+async fn the_os_keystore_creates_no_key_outside_a_service() {
     let home = home();
     let host = Host::builder().keystores([Keystore::Os]).open(home.path()).unwrap();
     let lenient = ProtectionPolicy::AllowOsProtectedNonextractable;
@@ -96,7 +97,7 @@ async fn hardware_is_tried_first_whatever_the_order() {
 }
 
 #[tokio::test]
-async fn a_service_user_keeps_a_wrapped_secret_for_each_tpm_key() {
+async fn a_host_of_a_service_user_keeps_a_wrapped_secret_for_each_tpm_key() {
     let (swtpm, home, credentials) = (Swtpm::start(), home(), home());
     let service = on(&swtpm).runs_as(RunsAs::ServiceUser);
     let host = service.open(home.path()).unwrap();
