@@ -1,5 +1,5 @@
-//! The app-server: over standard input and output for the client that spawned it, or as a service
-//! over sockets for many.
+//! Runs the app-server: over standard input and output for the client that spawned it, or over
+//! sockets as a service for many clients.
 
 mod listeners;
 mod relay;
@@ -7,10 +7,7 @@ mod signals;
 
 use std::time::Duration;
 
-use device_key::Recovery;
-use device_key_host::{Host, Sweep};
 use device_key_server::{AppServer, Methods, ServerDescription, serve_stdio};
-use device_key_types::ErrorChain;
 use sd_notify::NotifyState;
 use tokio::time::timeout;
 use tracing::{error, info, warn};
@@ -20,16 +17,17 @@ use self::signals::Signals;
 use crate::args::AppServerArguments;
 use crate::exit::{Exit, Failure};
 use crate::settings::Settings;
+use crate::sweep::sweep;
 use crate::{compose, hardening, home, telemetry};
 
-/// Bounds memory under a flood. Nothing waits for its turn on a thread, so there are only as many
-/// at work as there are turns.
+/// Bounds memory when many requests come at once. A request that waits for its turn does not hold a
+/// thread, so no more threads are busy than there are turns.
 const BLOCKING_THREADS: usize = 32;
 
-/// How long the end may wait for a collector of traces and metrics, if there is one.
+/// How long the shutdown waits for a collector of traces and metrics, if one is configured.
 const LAST_EXPORT: Duration = Duration::from_secs(2);
 
-/// Serves until the input ends or a signal comes.
+/// Serves until the input ends or a signal arrives.
 pub(crate) fn run(arguments: &AppServerArguments) -> Result<Exit, Failure> {
     if let Some(socket) = &arguments.connect {
         return relay::run(socket, arguments.service_uid);
@@ -37,7 +35,7 @@ pub(crate) fn run(arguments: &AppServerArguments) -> Result<Exit, Failure> {
     let telemetry = telemetry::settings(arguments.log_format)?;
     let settings = Settings::of_app_server(arguments)?;
     let home = home::open(&settings)?;
-    // One thread moves lines; key operations run on the blocking pool beside it.
+    // One thread reads and writes lines. Key operations run on the pool of blocking threads.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(BLOCKING_THREADS)
@@ -47,8 +45,8 @@ pub(crate) fn run(arguments: &AppServerArguments) -> Result<Exit, Failure> {
         let _within = runtime.enter();
         Listeners::open(&settings)?
     };
-    // After the sockets, whose places it closes; before the first thread, and before anything has to
-    // do with a key.
+    // The sockets are opened before the hardening, because the hardening makes their paths
+    // unreachable. The first thread and the first use of a key come after it.
     let is_hardened = settings.is_system_service() && !listeners.is_empty();
     let hardened = is_hardened
         .then(|| hardening::harden(&settings, &home, listeners.folders()))
@@ -73,20 +71,20 @@ pub(crate) fn run(arguments: &AppServerArguments) -> Result<Exit, Failure> {
             match timeout(settings.limits.drain(), sweeping).await {
                 Ok(Ok(())) => {}
                 Ok(Err(_)) => error!("the sweep of interrupted creations panicked"),
-                Err(_) => warn!("what was interrupted is swept at the next start"),
+                Err(_) => warn!("interrupted creations are swept at the next start"),
             }
         }
         Ok(exit)
     });
-    // A read of a terminal, or a provider that does not answer, may still block a thread; there is
-    // nothing left to wait for.
+    // A read from a terminal, or a provider that does not answer, may still block a thread. The
+    // process does not wait for such a thread, because every answer has been written.
     runtime.shutdown_timeout(Duration::ZERO);
     telemetry.shutdown(LAST_EXPORT);
     outcome
 }
 
-/// Serves, and stops in order: at the end of the input, or at the first signal; at the second one at
-/// once.
+/// Serves until the end of the input or the first signal, and then waits until the requests in
+/// flight are answered. A second signal ends the wait at once.
 async fn serve(
     server: &AppServer,
     listeners: Listeners,
@@ -98,14 +96,14 @@ async fn serve(
             return serve_stdio(server).await;
         }
         listeners.serve(server);
-        tell_systemd(&NotifyState::Ready);
+        notify_systemd(&NotifyState::Ready);
         server.stopped().await;
         Ok(())
     };
     let stopping = async {
         signals.next().await;
-        info!("stopping: what is in flight is answered first");
-        tell_systemd(&NotifyState::Stopping);
+        info!("stopping: requests in flight are answered first");
+        notify_systemd(&NotifyState::Stopping);
         server.stop();
         tokio::select! {
             () = signals.next() => Exit::Interrupted,
@@ -128,24 +126,9 @@ async fn serve(
     }
 }
 
-/// Without systemd there is nobody to tell.
-fn tell_systemd(state: &NotifyState<'_>) {
+/// Notifies systemd, if systemd started this process.
+fn notify_systemd(state: &NotifyState<'_>) {
     if let Err(error) = sd_notify::notify(std::slice::from_ref(state)) {
-        warn!(%error, "systemd cannot be told");
-    }
-}
-
-/// Removes what interrupted creations left, while requests are served already.
-pub(crate) async fn sweep(host: Host) {
-    let Sweep { keys, leases } = host.sweep().await;
-    match keys {
-        Ok(Recovery { removed: 0, left: 0 }) => {}
-        Ok(Recovery { removed, left }) => info!(removed, left, "swept interrupted creations"),
-        Err(error) => {
-            error!(cause = %ErrorChain(&error), "interrupted creations cannot be swept");
-        }
-    }
-    if let Err(error) = leases {
-        error!(cause = %ErrorChain(&error), "leases of dead processes cannot be swept");
+        warn!(%error, "cannot notify systemd");
     }
 }

@@ -1,3 +1,5 @@
+//! The command line of `device-key`.
+
 use std::path::PathBuf;
 
 use clap::builder::BoolishValueParser;
@@ -27,16 +29,17 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Serve JSON-RPC over standard input and output.
     AppServer(AppServerArguments),
-    /// Check what device keys need on this machine, and say how to fix what fails.
+    /// Check whether this machine has what device keys need, and say how to fix what is missing.
     Doctor(DoctorArguments),
-    /// Create a key, sign with it, verify with OpenSSL, and try what must be refused.
+    /// Create a key, sign with it, verify with OpenSSL, and try requests that must be refused.
     Demo(DemoArguments),
     #[command(flatten)]
     Keys(KeyCommand),
 }
 
 impl Arguments {
-    /// The arguments of this process; ends it where they are wrong or ask for help.
+    /// Reads the arguments of this process. Ends the process if the arguments are wrong or ask for
+    /// help.
     pub(crate) fn of_process() -> Self {
         let mut command = Self::command();
         let matches = command.get_matches_mut();
@@ -55,12 +58,13 @@ pub(crate) struct AppServerArguments {
     #[command(flatten)]
     pub(crate) platform: PlatformArguments,
 
-    /// Listen here instead of on standard input and output: `unix://` for the default socket,
-    /// `unix:///PATH`, or `ws://IP:PORT`; may be given again, and replaces what the configuration says
+    /// Listen on this address instead of standard input and output: `unix://` for the default
+    /// socket, `unix:///PATH`, or `ws://IP:PORT`. May be given more than once. Replaces the
+    /// addresses in the configuration file
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) listen: Vec<ListenAddress>,
 
-    /// Serve nothing, but relay standard input and output to the service on this socket [default:
+    /// Do not serve, but relay standard input and output to the service on this socket [default:
     /// /run/device-key/device-key.sock]
     #[arg(
         long,
@@ -71,11 +75,12 @@ pub(crate) struct AppServerArguments {
     )]
     pub(crate) connect: Option<UnixSocketPath>,
 
-    /// With --connect: trust a service of this user, by number, besides root's
+    /// With --connect: trust a service that runs as this user id, in addition to root
     #[arg(long, env = "DEVICE_KEY_SERVICE_UID", value_name = "UID")]
     pub(crate) service_uid: Option<u32>,
-    /// How to log to standard error: text, json or journal [default: journal where systemd's
-    /// journal reads it, else text]
+
+    /// How to log to standard error: text, json or journal [default: journal if standard error
+    /// goes to systemd's journal, otherwise text]
     #[arg(long, env = "DEVICE_KEY_LOG_FORMAT", value_name = "FORMAT")]
     pub(crate) log_format: Option<LogFormat>,
 }
@@ -85,7 +90,7 @@ pub(crate) struct DoctorArguments {
     #[command(flatten)]
     pub(crate) platform: PlatformArguments,
 
-    /// Print JSON instead of a table.
+    /// Print JSON instead of a table
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -96,34 +101,36 @@ pub(crate) struct DemoArguments {
     pub(crate) platform: PlatformArguments,
 }
 
-/// Where state and keys are, and what protects them.
+/// Where state and keys are stored, and what protects the keys.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct PlatformArguments {
-    /// The configuration file [default: `config.toml` in `$CONFIGURATION_DIRECTORY`, else in
-    /// $XDG_CONFIG_HOME/device-key or ~/.config/device-key]
+    /// The configuration file [default: `config.toml` in `$CONFIGURATION_DIRECTORY`, otherwise
+    /// in $XDG_CONFIG_HOME/device-key or ~/.config/device-key]
     #[arg(long, env = "DEVICE_KEY_CONFIG", value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 
-    /// Be the service of the machine, under a user of its own: TPM keys get a secret each, keys can be
-    /// OS-protected, and the process is hardened.
+    /// Run as the service of the machine, under a user of its own: each TPM key gets a secret, keys
+    /// can be OS-protected, and the process is hardened
     #[arg(long)]
     pub(crate) service: bool,
 
-    /// Use only this provider; may be given again. By default all are tried, hardware first.
+    /// Use only this provider. May be given more than once [default: all providers, hardware first]
     #[arg(long = "provider", value_name = "tpm|os")]
     pub(crate) providers: Vec<ProviderName>,
 
-    /// Folder for state and keys [default: $XDG_STATE_HOME/device-key, or
-    /// ~/.local/state/device-key; a system service: /var/lib/device-key; `demo` uses a temporary one]
+    /// The folder for state and keys [default: $XDG_STATE_HOME/device-key or
+    /// ~/.local/state/device-key; for a system service: /var/lib/device-key; for `demo`: a
+    /// temporary folder]
     #[arg(long, env = "DEVICE_KEY_HOME", value_name = "FOLDER")]
     pub(crate) home: Option<PathBuf>,
 
     /// The TPM: a device such as /dev/tpmrm0, or unix:PATH for a simulator [default: /dev/tpmrm0,
-    /// or /dev/tpm0 where only that exists]
+    /// or /dev/tpm0 if only that device exists]
     #[arg(long, env = "DEVICE_KEY_TPM", value_name = "DEVICE")]
     pub(crate) tpm: Option<TpmAddress>,
 
-    /// Accept a simulated TPM. It protects nothing; its keys are marked as simulated for good.
+    /// Accept a simulated TPM. A simulated TPM protects nothing, and its keys are permanently
+    /// marked as simulated
     #[arg(
         long,
         env = "DEVICE_KEY_ALLOW_SIMULATED_TPM",

@@ -1,4 +1,4 @@
-//! The commands' client: a runtime around the asynchronous client, and failures for people.
+//! The client of the commands: the asynchronous client and the runtime that drives it.
 
 mod failure;
 mod in_process;
@@ -16,7 +16,8 @@ use in_process::InProcess;
 
 pub(crate) use failure::of_request as failure_of;
 
-/// Key operations that run in this process at a time: the one that was asked for, and the sweep.
+/// How many threads may block at a time in this process, for the key operation of the command and
+/// for the sweep.
 const BLOCKING_THREADS: usize = 4;
 
 /// A client whose requests block this thread.
@@ -63,7 +64,7 @@ impl Client {
         })
     }
 
-    /// Makes requests and waits for what comes of them.
+    /// Makes requests and waits for their outcome.
     pub(crate) fn ask<T>(
         &mut self,
         requests: impl AsyncFnOnce(&mut AsyncClient) -> Result<T, ClientError>,
@@ -71,7 +72,7 @@ impl Client {
         self.try_ask(requests).map_err(failure_of)
     }
 
-    /// As [`ask`](Self::ask), for a caller that looks at the error itself.
+    /// Like [`ask`](Self::ask), but returns the client's own error.
     pub(crate) fn try_ask<T>(
         &mut self,
         requests: impl AsyncFnOnce(&mut AsyncClient) -> Result<T, ClientError>,
@@ -88,7 +89,7 @@ impl Drop for Client {
     fn drop(&mut self) {
         let Some(runtime) = self.runtime.take() else { return };
         if let Some(in_process) = &mut self.in_process {
-            // What the sweep has not done in time is left to the next one.
+            // If the sweep does not end in time, the next sweep does the rest.
             let _ = runtime.block_on(async { timeout(self.timeout, in_process.swept()).await });
         }
         runtime.shutdown_background();
@@ -103,7 +104,7 @@ fn runtime() -> Result<Runtime, Failure> {
         .map_err(|error| Failure::system("cannot start the runtime", &error))
 }
 
-/// The socket that was named, otherwise the default one.
+/// The socket that the arguments name, otherwise the default socket.
 pub(crate) fn socket(arguments: &SocketArguments) -> Result<ServiceSocket, Failure> {
     let socket = match &arguments.socket {
         Some(path) => ServiceSocket::at(path.clone()),

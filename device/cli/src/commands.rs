@@ -1,4 +1,5 @@
-//! The commands that use keys: one request of the protocol each, shown for people or as JSON.
+//! The commands that use keys. Each command makes one request of the protocol and shows the result
+//! as a table or as JSON.
 
 mod attest;
 mod calendar;
@@ -18,11 +19,11 @@ use device_key_client::Received;
 use crate::args::KeyCommand;
 use crate::exit::{Exit, Failure};
 
-/// A result in both forms, each of whole lines.
+/// A result as JSON and as a table.
 struct Shown {
-    /// Exactly what the service answered.
+    /// The JSON that the service answered, unchanged, without a line end.
     json: String,
-    /// For people.
+    /// The lines for people, each with its line end.
     table: String,
 }
 

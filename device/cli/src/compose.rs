@@ -1,4 +1,4 @@
-//! Turns settings into a host, and a host's errors into what the command tells a person.
+//! Builds the host from the settings, and turns the host's errors into failures for people.
 
 use std::env;
 
@@ -52,7 +52,7 @@ pub(crate) fn failure(error: &HostError) -> Failure {
             what: "the wrapping key cannot be used".to_owned(),
             cause: ErrorChain(error).to_string(),
             cure: Some(
-                "make it anew with systemd-creds: 32 random bytes, without a line end".into(),
+                "create it again with systemd-creds: 32 random bytes without a line end".into(),
             ),
         },
         error => Failure::system("the keys cannot be opened", &ErrorChain(error)),
@@ -65,11 +65,13 @@ pub(crate) fn state_failure(error: &StateError) -> Failure {
         return home::unusable(error);
     }
     let cure = match error.kind() {
-        StateErrorKind::TooNew => "install the newer device-key again",
+        StateErrorKind::TooNew => "install the newer version of device-key again",
         StateErrorKind::Damaged => {
-            "restore state.sqlite from a copy, or move it away and create the keys anew"
+            "restore state.sqlite from a copy, or move it away and create the keys again"
         }
-        _ => "see who holds the database, or what fills the disk, and start again",
+        _ => {
+            "check which program holds the database and whether the disk is full, then start again"
+        }
     };
     Failure {
         exit: Exit::StateUnusable,

@@ -1,4 +1,4 @@
-//! The main job on real parts: an app-server is spawned as a client would spawn it.
+//! `device-key demo`: spawns an app-server as a client would, and shows what it signs and refuses.
 
 mod openssl;
 mod statements;
@@ -21,7 +21,7 @@ use crate::report::{Verdict, heading, row};
 
 const WIDTH: usize = 44;
 
-/// Runs the demo; any outcome but the expected one is [`Exit::NotAsExpected`].
+/// Runs the demo. Returns [`Exit::NotAsExpected`] if any outcome differs from the expected one.
 pub(crate) fn run(arguments: &DemoArguments) -> Result<Exit, Failure> {
     let scratch = tempfile::Builder::new()
         .prefix("device-key-demo-")
@@ -42,20 +42,20 @@ fn play(platform: &PlatformArguments, scratch: &Path, log: &Path) -> Result<Exit
     let mut demo = Demo { client, scratch, all_as_expected: true };
     demo.show()?;
     let status = demo.client.ask(AsyncClient::close)?;
-    let has_ended_well = status.is_some_and(|status| status.success());
-    Ok(if demo.all_as_expected && has_ended_well { Exit::Success } else { Exit::NotAsExpected })
+    let ended_well = status.is_some_and(|status| status.success());
+    Ok(if demo.all_as_expected && ended_well { Exit::Success } else { Exit::NotAsExpected })
 }
 
-/// This program as an app-server on the platform of the demo. Its home is temporary unless the user
-/// named one. Its log goes to a file, so that no log line stands between the demo's lines; with
-/// `RUST_LOG` it goes to standard error.
+/// The command that starts this program as an app-server. The home folder is temporary unless the
+/// user named a folder. The log goes to a file, so that no log line appears between the demo's
+/// lines. If `RUST_LOG` is set, the log goes to standard error.
 fn app_server(
     platform: &PlatformArguments,
     scratch: &Path,
     log: &Path,
 ) -> Result<Command, Failure> {
     let program = env::current_exe()
-        .map_err(|error| Failure::system("cannot find the app-server", &error))?;
+        .map_err(|error| Failure::system("cannot find the path of this program", &error))?;
     let home = platform.home.clone().unwrap_or_else(|| scratch.join("home"));
     let mut command = Command::new(program);
     command.args(["app-server", "--home"]).arg(home);
@@ -67,7 +67,7 @@ fn app_server(
     }
     if env::var_os("RUST_LOG").is_none() {
         let log = File::create(log);
-        command.stderr(log.map_err(|error| Failure::system("cannot write a log", &error))?);
+        command.stderr(log.map_err(|error| Failure::system("cannot create a log file", &error))?);
     }
     Ok(command)
 }
@@ -136,11 +136,11 @@ impl Demo<'_> {
         message.push(b' ');
         let tampered_verifies = verify(&message)?;
         self.expect(verifies, what, "openssl: verified");
-        self.expect(!tampered_verifies, "the same proof with one byte more", "openssl: refused");
+        self.expect(!tampered_verifies, "this proof with one more byte", "openssl: refused");
         Ok(())
     }
 
-    /// Makes a request that must succeed. A refusal is shown as an outcome that is not as expected.
+    /// Makes a request that must succeed. A refusal is shown as an unexpected outcome.
     fn succeed<T>(
         &mut self,
         what: &str,
@@ -171,8 +171,8 @@ fn reason(error: ClientError) -> Result<String, Failure> {
     }
 }
 
-/// What an enrollment says about the device. The service accepts any digest of the right shape; only
-/// this one is true.
+/// The device identity digest for an enrollment. The service would sign any digest of the right
+/// shape, but only this digest matches the key.
 fn device_identity(key: &KeyResult) -> String {
     key.protection_class
         .known()

@@ -1,5 +1,8 @@
-//! Checks what device keys need, by the steps that a start takes: on a new machine it makes the home
-//! folder, the database and, where allowed, the persistent storage root key.
+//! `device-key doctor`: checks what device keys need on this machine.
+//!
+//! The doctor takes the steps that the app-server takes at its start. On a new machine it
+//! therefore creates the home folder, the database and, if the TPM allows it, the persistent
+//! storage root key.
 
 mod effective;
 mod os_keystore;
@@ -22,12 +25,13 @@ use crate::report::{Verdict, heading, row};
 use crate::settings::Settings;
 use crate::{compose, home};
 
-/// One thing that was looked at.
+/// The outcome of one check.
 #[derive(Debug, Serialize)]
 struct Check {
     name: Cow<'static, str>,
     verdict: Verdict,
     found: String,
+    /// How to fix what was found.
     #[serde(skip_serializing_if = "Option::is_none")]
     cure: Option<String>,
 }
@@ -93,7 +97,7 @@ fn examine(settings: &Settings) -> Vec<Check> {
     checks
 }
 
-/// What keeps the keys, by the steps of a start.
+/// Checks what protects the keys, in the order of the app-server's start.
 fn protection(settings: &Settings, home: &PrivateDir) -> Vec<Check> {
     let mut checks = Vec::new();
     if settings.is_system_service() {
@@ -106,26 +110,26 @@ fn protection(settings: &Settings, home: &PrivateDir) -> Vec<Check> {
     }
     let host = compose::builder(settings);
     let mut keystores: Vec<Arc<dyn DeviceKeyProvider>> = Vec::new();
-    let mut of_providers = Vec::new();
+    let mut provider_checks = Vec::new();
     for name in settings.providers.iter() {
-        let looked_at = match name {
+        let opened = match name {
             ProviderName::Tpm => host.tpm_provider(home).map(|tpm| {
-                of_providers.extend(hardware(&host.tpm_address().to_string(), home, &tpm));
+                provider_checks.extend(hardware(&host.tpm_address().to_string(), home, &tpm));
                 keystores.push(Arc::new(tpm));
             }),
             ProviderName::Os => host.os_provider(home).map(|keystore| {
-                of_providers.extend(os_keystore::conditions(settings, &keystore));
+                provider_checks.extend(os_keystore::conditions(settings, &keystore));
                 keystores.push(Arc::new(keystore));
             }),
         };
-        if let Err(error) = looked_at {
+        if let Err(error) = opened {
             checks.push(Check::fail("key folder", &compose::failure(&error)));
         }
     }
     if let Ok(state) = &state {
         checks.push(key_files(state, &keystores));
     }
-    checks.extend(of_providers);
+    checks.extend(provider_checks);
     checks
 }
 
@@ -137,16 +141,18 @@ fn database(state: &StateRuntime) -> Check {
                 "{} keys, {} half-made, {} half-deleted",
                 counts.ready, counts.creating, counts.deleting
             ),
-            "they are swept when the app-server starts next, unless it is at work on them now",
+            "start the app-server, which removes them, unless a running app-server still works on them",
         ),
         Ok(counts) => Check::pass("state database", format!("{} keys", counts.ready)),
-        Err(error) => {
-            Check::fail("state database", &Failure::system("cannot be read", &ErrorChain(&error)))
-        }
+        Err(error) => Check::fail(
+            "state database",
+            &Failure::system("the database cannot be read", &ErrorChain(&error)),
+        ),
     }
 }
 
-/// Every key file has a record and every record its file, or else nobody can use the key any more.
+/// Checks that every key file has a record and every record has a key file. A key without its file
+/// or its record cannot be used any more.
 fn key_files(state: &StateRuntime, keystores: &[Arc<dyn DeviceKeyProvider>]) -> Check {
     let name = "key files";
     let Comparison { files, unknown, missing } = match compare(state, keystores) {
@@ -160,8 +166,8 @@ fn key_files(state: &StateRuntime, keystores: &[Arc<dyn DeviceKeyProvider>]) -> 
                 "{files} key files, {unknown} of them without a record, and {missing} records \
                  without a file"
             ),
-            "restore what is missing, the state database or files in keys, from the same copy; \
-             a key whose file is lost has to be created and enrolled anew",
+            "restore the state database and the folder keys from one copy; a key whose file is lost \
+             has to be created and enrolled again",
         );
     }
     Check::pass(name, format!("{files} key files, each with its record"))
@@ -169,12 +175,15 @@ fn key_files(state: &StateRuntime, keystores: &[Arc<dyn DeviceKeyProvider>]) -> 
 
 struct Comparison {
     files: usize,
+    /// Files without a record.
     unknown: usize,
+    /// Records without a file.
     missing: usize,
 }
 
-/// An app-server beside us may be at work: records are read before the files, for a record comes
-/// before its file, and again after them, for the files that came in between.
+/// Compares the key files with the records. An app-server may create keys at the same time, and it
+/// writes the record of a key before the file. So the records are read before the files, to find
+/// missing files, and again after the files, to know the records of keys created in between.
 fn compare(
     state: &StateRuntime,
     keystores: &[Arc<dyn DeviceKeyProvider>],
@@ -231,15 +240,15 @@ fn described(facts: &TpmFacts) -> String {
 fn kind(facts: &TpmFacts) -> Check {
     let name = "kind of TPM";
     match facts.kind {
-        TpmKind::Physical => Check::pass(name, "physical, as it says of itself"),
+        TpmKind::Physical => Check::pass(name, "physical, as the TPM itself says"),
         TpmKind::Virtual => Check::warn(
             name,
-            "virtual, or of unknown make",
-            "nothing, if the machine is virtual; its keys are as safe as its host",
+            "virtual, or from an unknown manufacturer",
+            "nothing to do if this machine is virtual; its keys are as safe as its host",
         ),
         TpmKind::Simulated => Check::warn(
             name,
-            "simulated: it protects nothing, and its keys are marked so for good",
+            "simulated: it protects nothing, and its keys are marked as simulated",
             "use a real TPM for anything but tests",
         ),
     }
@@ -252,8 +261,8 @@ fn parent(facts: &TpmFacts) -> Check {
     } else {
         Check::warn(
             name,
-            "derived anew for each connection, which takes longer",
-            "none needed; where allowed, it is kept at 0x81000001",
+            "derived again for each connection, which takes longer",
+            "nothing to do; device-key keeps the key at 0x81000001 if the TPM allows it",
         )
     }
 }
@@ -266,7 +275,8 @@ fn attestation(facts: &TpmFacts) -> Check {
         Check::warn(
             name,
             "the TPM keeps no certificate for an endorsement key",
-            "none, unless a backend wants keys attested; some makers give the certificate out on request",
+            "nothing to do, unless a backend wants keys attested; some manufacturers send the \
+             certificate on request",
         )
     } else {
         Check::pass(name, format!("certificates for the endorsement keys {}", certified.join(", ")))
@@ -279,18 +289,18 @@ fn cure(error: &ProviderError, address: &str, home: &PrivateDir) -> String {
             "give --allow-simulated-tpm if this is a test, or name a real TPM with --tpm".to_owned()
         }
         ProviderErrorKind::HardwareUnavailable => format!(
-            "enable the TPM in the firmware, name another with --tpm, or let this user open \
+            "enable the TPM in the firmware, name another TPM with --tpm, or let this user open \
              {address} (group tss)"
         ),
         ProviderErrorKind::Busy | ProviderErrorKind::Timeout => {
-            "see which other program holds the TPM, and try again".to_owned()
+            "check which other program uses the TPM, and try again".to_owned()
         }
         ProviderErrorKind::LockedOut => {
             "wait, or reset the lockout with the lockout authorization: tpm2_dictionarylockout \
              --clear-lockout"
                 .to_owned()
         }
-        ProviderErrorKind::Unavailable => "start the TPM again, then try again".to_owned(),
+        ProviderErrorKind::Unavailable => "restart the TPM, then try again".to_owned(),
         _ => format!("see the log; keys and state are in {}", home.path().display()),
     }
 }

@@ -1,30 +1,33 @@
+//! The exit codes of the command, and the failures that it prints.
+
 use std::fmt;
 use std::process::ExitCode;
 
-/// How the command ends. Documented in docs/command-line.md; 2 is also `clap`'s code for wrong usage.
+/// How the command ends. docs/command-line.md documents the codes. Code 2 is also `clap`'s code for
+/// wrong usage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
-    /// All is well. The app-server: its input ended and every request was answered.
+    /// Success. For the app-server: the input ended and every request was answered.
     Success,
-    /// `doctor` found a failing check, or `demo` an outcome that is not the expected one.
+    /// A check of `doctor` failed, or `demo` had an unexpected outcome.
     NotAsExpected,
     /// The service answered a request with an error.
     Refused,
-    /// An argument names something that will not do.
+    /// An argument names a file or a value that cannot be used.
     Usage,
     /// The home folder or the state in it cannot be used.
     StateUnusable,
-    /// Standard input or output failed, or the connection to the service.
+    /// Standard input or output failed, or the connection to the service failed.
     TransportFailed,
     /// The operating system refused something that every command needs.
     System,
-    /// No service listens where it was looked for.
+    /// No service listens on the socket.
     NoService,
-    /// Who listens there is not a service that this user trusts.
+    /// The process that listens on the socket is not a service that this user trusts.
     UntrustedService,
-    /// The configuration file is wrong, or others could change it.
+    /// The configuration file is wrong, or other users could change it.
     ConfigurationUnusable,
-    /// A second signal came while the first was being obeyed.
+    /// A second signal arrived while the app-server was stopping after the first.
     Interrupted,
 }
 
@@ -40,7 +43,7 @@ impl From<Exit> for ExitCode {
             Exit::NoService => 6,
             Exit::UntrustedService => 7,
             Exit::ConfigurationUnusable => 8,
-            // As shells say of a program that SIGINT ended.
+            // 128 plus the number of SIGINT, which is what shells report for such a program.
             Exit::Interrupted => 130,
         })
     }

@@ -1,4 +1,4 @@
-//! What the service of the machine does to its own process before it handles a key.
+//! Hardens the process of a system service before the process handles a key.
 
 use std::env;
 use std::path::Path;
@@ -15,11 +15,12 @@ use crate::compose;
 use crate::exit::Failure;
 use crate::settings::Settings;
 
-/// Where the operating system tells about processes: who is at the other end of a connection.
+/// The file system with information about processes, which tells who is at the other end of a
+/// connection (`proc(5)`).
 const PROCESSES: &str = "/proc";
 
-/// Takes from the process what a service that handles keys does not need. It keeps its home, the
-/// files that it obeys, the TPM, and the folders of sockets that it will remove.
+/// Takes away every access that the process does not need. The process keeps access to its home
+/// folder, its configuration files, the TPM, and the folders of sockets that it will remove.
 pub(crate) fn harden<'a>(
     settings: &Settings,
     home: &PrivateDir,
@@ -48,13 +49,14 @@ pub(crate) fn harden<'a>(
         .map_err(|error| Failure::system("the process cannot be hardened", &ErrorChain(&error)))
 }
 
-/// Tells the log, which begins after the hardening.
+/// Logs the outcome of the hardening. This is a step of its own, because logging starts after the
+/// hardening.
 pub(crate) fn log(report: &HardeningReport) {
     for StepReport { step, outcome } in &report.steps {
         match outcome {
             Outcome::Done => debug!(%step, "hardened"),
             Outcome::Partly | Outcome::Unsupported => {
-                warn!(%step, %outcome, "this kernel hardens less than others");
+                warn!(%step, %outcome, "this kernel does not support the whole step");
             }
         }
     }

@@ -23,8 +23,8 @@ fn locate(settings: &Settings) -> Result<PathBuf, Failure> {
         .or_else(|| Some(absolute("HOME")?.join(".local/state/device-key")))
         .ok_or_else(|| Failure {
             exit: Exit::StateUnusable,
-            what: "no home folder".to_owned(),
-            cause: "neither XDG_STATE_HOME nor HOME names one".to_owned(),
+            what: "there is no home folder".to_owned(),
+            cause: "neither XDG_STATE_HOME nor HOME names a folder".to_owned(),
             cure: Some("give --home FOLDER or set DEVICE_KEY_HOME".to_owned()),
         })
 }
@@ -53,7 +53,7 @@ fn cure(error: &PrivateFsError) -> Option<String> {
             format!("chown {expected} '{}', or choose another --home", path.display())
         }
         PrivateFsError::SymbolicLink { path, .. } | PrivateFsError::NotDirectory { path, .. } => {
-            format!("choose a --home that is a folder itself, not '{}'", path.display())
+            format!("choose a --home that is a real folder, unlike '{}'", path.display())
         }
         PrivateFsError::Io { path, .. } => {
             format!("make '{}' readable and writable for this user", path.display())

@@ -1,7 +1,7 @@
 //! The `device-key` command: the app-server, a doctor, a demo, and a client of the service.
 //!
-//! Standard output carries protocol or results only; logs go to standard error, chosen by
-//! `RUST_LOG`. Exit codes are those of [`exit::Exit`].
+//! Standard output carries only protocol messages or results. Logs go to standard error, and
+//! `RUST_LOG` selects them. [`exit::Exit`] lists the exit codes.
 #![forbid(unsafe_code)]
 
 mod app_server;
@@ -16,6 +16,7 @@ mod hardening;
 mod home;
 mod report;
 mod settings;
+mod sweep;
 mod table;
 mod telemetry;
 

@@ -1,8 +1,8 @@
-//! Rows for people: colour on a terminal, plain text in a pipe.
+//! Prints rows for people, with colour on a terminal and as plain text in a pipe.
 
 use anstyle::{AnsiColor, Style};
 
-/// How a row came out.
+/// The verdict of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Verdict {
@@ -30,7 +30,7 @@ impl Verdict {
     }
 }
 
-/// Prints a verdict and two columns, the first of them padded.
+/// Prints a verdict and two columns. The first column is padded to `width` characters.
 pub(crate) fn row(verdict: Verdict, first: &str, width: usize, second: &str) {
     let style = verdict.style();
     anstream::println!("  {style}{}{style:#}  {first:<width$}  {second}", verdict.word());

@@ -29,7 +29,7 @@ pub(crate) struct Settings {
     pub(crate) limits: LimitSettings,
     pub(crate) listen: Vec<ListenAddress>,
     pub(crate) websocket: WebSocket,
-    /// Where the configuration file is looked for.
+    /// The configuration file, whether it exists or not. `None` if no place for it is known.
     pub(crate) file: Option<ConfigFile>,
     /// Whether the configuration file exists.
     pub(crate) has_file: bool,
@@ -50,7 +50,7 @@ impl Settings {
         let providers = match &*arguments.providers {
             [] => providers,
             named => Providers::of(named.iter().copied())
-                .map_err(|error| Failure::system("no providers", &error))?,
+                .map_err(|error| Failure::system("the providers cannot be used", &error))?,
         };
         Ok(Self {
             home: arguments.home.clone().or(home.map(|path| path.as_path().to_owned())),
@@ -67,7 +67,7 @@ impl Settings {
         })
     }
 
-    /// As [`resolve`](Self::resolve), and the app-server's own arguments take precedence too.
+    /// Like [`resolve`](Self::resolve), but the app-server's own arguments take precedence too.
     pub(crate) fn of_app_server(arguments: &AppServerArguments) -> Result<Self, Failure> {
         let mut settings = Self::resolve(&arguments.platform)?;
         if !arguments.listen.is_empty() {

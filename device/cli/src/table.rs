@@ -1,4 +1,4 @@
-//! Tables for people: bold headings on a terminal, plain aligned lines in a pipe.
+//! Lays out tables for people, with bold headings on a terminal and as plain lines in a pipe.
 
 use std::fmt::Write as _;
 
@@ -6,9 +6,10 @@ use anstyle::Style;
 
 const GAP: usize = 2;
 
-/// Rows under a heading, each column as wide as its longest cell.
+/// Rows under a heading. Each column is as wide as its longest cell.
 pub(crate) fn columns<const N: usize>(heading: [&str; N], rows: &[[String; N]]) -> String {
-    let rows: Vec<[String; N]> = rows.iter().map(|row| row.each_ref().map(|c| plain(c))).collect();
+    let rows: Vec<[String; N]> =
+        rows.iter().map(|row| row.each_ref().map(|c| without_control_characters(c))).collect();
     let mut widths = heading.map(width);
     for row in &rows {
         for (widest, cell) in widths.iter_mut().zip(row) {
@@ -22,7 +23,7 @@ pub(crate) fn columns<const N: usize>(heading: [&str; N], rows: &[[String; N]]) 
     text
 }
 
-/// Names and values, one pair a line.
+/// Names and values, with one pair on each line.
 pub(crate) fn pairs(pairs: &[(&str, String)]) -> String {
     let widest = pairs.iter().map(|(name, _)| width(name)).max().unwrap_or_default();
     let mut text = String::new();
@@ -30,7 +31,8 @@ pub(crate) fn pairs(pairs: &[(&str, String)]) -> String {
         let bold = Style::new().bold();
         let fill = widest.saturating_sub(width(name)).saturating_add(GAP);
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "{bold}{name}{bold:#}{:fill$}{}", "", plain(value));
+        let _ =
+            writeln!(text, "{bold}{name}{bold:#}{:fill$}{}", "", without_control_characters(value));
     }
     text
 }
@@ -42,7 +44,7 @@ fn line<const N: usize>(cells: [&str; N], widths: [usize; N], style: Style) -> S
         let _ = write!(text, "{:fill$}{style}{cell}{style:#}", "");
         fill = width_of_column.saturating_sub(width(cell)).saturating_add(GAP);
     }
-    // Nothing need be filled up before an empty last cell.
+    // An empty last cell leaves padding at the end of the line.
     let end = text.trim_end().len();
     text.truncate(end);
     text.push('\n');
@@ -53,8 +55,9 @@ fn width(text: &str) -> usize {
     text.chars().count()
 }
 
-/// Without what would move the cursor or colour the terminal, whoever chose the text.
-fn plain(text: &str) -> String {
+/// Replaces control characters, which could move the cursor or colour the terminal. The text
+/// may come from anybody.
+fn without_control_characters(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
@@ -78,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_writes_to_the_terminal_but_us() {
+    fn control_characters_do_not_reach_the_terminal() {
         let evil = "\u{1b}[31m\u{7}\u{9b}31m\n";
         let texts = [columns(["A"], &[[evil.to_owned()]]), pairs(&[("a", evil.to_owned())])];
         for text in texts {

@@ -1,3 +1,5 @@
+//! Starts logs, traces and metrics for the app-server.
+
 use device_key_telemetry::{
     LevelFilter, LogFormat, ServiceIdentity, Settings, Telemetry, TelemetryError,
 };
@@ -7,14 +9,15 @@ use crate::exit::{Exit, Failure};
 const SERVICE: ServiceIdentity =
     ServiceIdentity { name: "device-key", version: env!("CARGO_PKG_VERSION") };
 
-/// What flags and the `OTEL_*` variables ask for. Looked at before anything is made.
+/// Reads the settings from the log format and the `OTEL_*` variables. Wrong settings are reported
+/// before the app-server creates any file or socket.
 pub(crate) fn settings(log_format: Option<LogFormat>) -> Result<Settings, Failure> {
     let environment = |name: &str| std::env::var(name).ok();
     Settings::read(SERVICE, log_format, LevelFilter::INFO, environment)
         .map_err(|error| failure(&error))
 }
 
-/// Begins to log and to export.
+/// Starts to log and to export.
 pub(crate) fn start(settings: &Settings) -> Result<Telemetry, Failure> {
     Telemetry::start(settings).map_err(|error| failure(&error))
 }

@@ -1,4 +1,4 @@
-//! The relying party as a process of its own.
+//! Runs the relying party as a process of its own.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -14,37 +14,38 @@ use serde_json::Value;
 
 use crate::Controller;
 
-/// Where the built-in policy of devices allows a backend on loopback to have its endpoints.
+/// The path prefix of the endpoints. The built-in policy of devices allows this prefix for a
+/// backend on loopback.
 pub const PATH_PREFIX: &str = "/wham";
 
-/// A relying party as a process of its own.
+/// A running relying party. Dropping it ends the process.
 pub struct Backend {
     child: Child,
     address: SocketAddr,
 }
 
-/// What a relying party is started with.
+/// The arguments of a relying party.
 pub struct Settings<'a> {
     /// `--sqlite PATH` or `--postgres STRING`.
     pub registry: [&'a str; 2],
-    /// Certificates in PEM of a simulator's authority: its root, and what leads to it.
+    /// The file with the root certificate of the simulator's authority, in PEM.
     pub simulated_root: &'a Path,
-    /// An issuer between that root and the endorsement certificates.
+    /// The file with the intermediate certificate that issued the endorsement certificates.
     pub intermediate: &'a Path,
-    /// More arguments.
+    /// Further arguments.
     pub more: &'a [&'a str],
 }
 
-/// An account and the token with which its controller asks.
+/// An account and the access token of its controller.
 pub struct Account {
     /// The account's id.
     pub id: String,
-    /// Its access token.
+    /// The account's access token.
     pub token: String,
 }
 
 impl Account {
-    /// An account with a random token.
+    /// Creates an account with a random token.
     pub fn new(id: &str) -> Result<Self> {
         let mut token = [0; 32];
         getrandom::fill(&mut token).context("random bytes")?;
@@ -52,7 +53,7 @@ impl Account {
     }
 }
 
-/// Writes the file that tells the relying party which token is whose.
+/// Writes the file that tells the relying party which account each token belongs to.
 pub fn write_accounts(path: &Path, accounts: &[Account]) -> Result<()> {
     let line = |account: &Account| {
         let digest = Sha256Digest::of(account.token.as_bytes());
@@ -68,7 +69,7 @@ pub fn write_accounts(path: &Path, accounts: &[Account]) -> Result<()> {
 }
 
 impl Backend {
-    /// Spawns one on a free port of 127.0.0.1 and waits until it says that it is ready.
+    /// Spawns a relying party on a free port of 127.0.0.1 and waits until it says that it is ready.
     pub fn spawn(program: &Path, accounts: &Path, settings: &Settings<'_>) -> Result<Self> {
         let root = format!("simulated:{}", settings.simulated_root.display());
         let mut child = Command::new(program)
@@ -93,12 +94,12 @@ impl Backend {
         let Some(address) = address else {
             let _ = child.kill();
             let _ = child.wait();
-            anyhow::bail!("the relying party did not become ready, but said {line:?}");
+            anyhow::bail!("the relying party did not become ready; it printed {line:?}");
         };
         Ok(Self { child, address })
     }
 
-    /// Somebody who asks it with this token.
+    /// A controller that uses this account's token.
     pub fn controller(&self, account: &Account) -> Controller {
         Controller::new(self.address, PATH_PREFIX, &account.token)
     }
@@ -106,7 +107,7 @@ impl Backend {
 
 impl Drop for Backend {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // Fails if the process has already ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -19,7 +19,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
-/// Who controls machines from afar, as far as the relying party knows it: an access token for an
+/// A program that controls machines remotely. The relying party knows it by an access token for an
 /// account.
 #[derive(Clone)]
 pub struct Controller {
@@ -28,14 +28,14 @@ pub struct Controller {
     access_token: String,
 }
 
-/// What the relying party answered to a request that it refused.
+/// The relying party's answer to a request that it refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
     /// The HTTP status.
     pub status: u16,
-    /// The stable code.
+    /// The stable code of the reason.
     pub reason: String,
-    /// The field, if it was one.
+    /// The field that was refused, if a field was the reason.
     pub field: Option<String>,
 }
 
@@ -49,9 +49,9 @@ impl fmt::Display for Refused {
 /// A statement and its signature, as `device/key/sign` gives them: standard base64.
 #[derive(Clone, Debug)]
 pub struct Proof {
-    /// `signedPayloadBase64`
+    /// The member `signedPayloadBase64`.
     pub signed_payload: String,
-    /// `signatureDerBase64`
+    /// The member `signatureDerBase64`.
     pub signature: String,
 }
 
@@ -65,19 +65,19 @@ impl Proof {
 }
 
 impl Controller {
-    /// Speaks to the relying party at this address, below this path.
+    /// Creates a controller for the relying party at this address, with endpoints below this path.
     pub fn new(address: SocketAddr, path_prefix: &str, access_token: &str) -> Self {
         let endpoints = format!("{path_prefix}/remote/control/client");
         Self { address, endpoints, access_token: access_token.to_owned() }
     }
 
-    /// The same relying party, for somebody else.
+    /// A controller for this relying party with another token.
     #[must_use]
     pub fn with_token(&self, access_token: &str) -> Self {
         Self { access_token: access_token.to_owned(), ..self.clone() }
     }
 
-    /// Posts JSON to an endpoint, such as `/enroll`: the answer, or the refusal.
+    /// Posts JSON to an endpoint such as `/enroll`. Returns the answer or the refusal.
     pub async fn post(&self, endpoint: &str, body: &Value) -> Result<Result<Value, Refused>> {
         self.request(Method::POST, endpoint, Some(body)).await
     }
@@ -92,7 +92,7 @@ impl Controller {
         self.request(Method::DELETE, &format!("/devices/{key_id}"), None).await
     }
 
-    /// Opens a connection with its token and a proof.
+    /// Opens a WebSocket connection with a connection token and a proof.
     pub async fn connect(
         &self,
         token: &str,
@@ -143,7 +143,7 @@ impl Controller {
         Ok(Ok(answer))
     }
 
-    /// One request on a connection of its own.
+    /// Sends a request on a connection of its own.
     async fn send(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>> {
         let stream = TcpStream::connect(self.address).await?;
         let (mut sender, connection): (SendRequest<Full<Bytes>>, _) =
@@ -165,13 +165,13 @@ async fn refused(response: Response<Incoming>) -> Result<Refused> {
     })
 }
 
-/// An open connection.
+/// An open WebSocket connection.
 pub struct Connection {
     socket: WebSocketStream<TokioIo<Upgraded>>,
 }
 
 impl Connection {
-    /// Sends a message and waits for one.
+    /// Sends a message and waits for the answer.
     pub async fn exchange(&mut self, message: &str) -> Result<String> {
         self.socket.send(Message::text(message)).await?;
         match self.socket.next().await.context("an open connection")?? {
@@ -180,13 +180,13 @@ impl Connection {
         }
     }
 
-    /// Waits until the relying party closes it, and says why it did.
+    /// Waits until the relying party closes the connection. Returns the reason that it gives.
     pub async fn closed(&mut self) -> Result<String> {
         while let Some(message) = self.socket.next().await {
             if let Message::Close(Some(frame)) = message? {
                 return Ok(frame.reason.to_string());
             }
         }
-        Ok("closed without a word".to_owned())
+        Ok("closed without a reason".to_owned())
     }
 }

@@ -1,4 +1,4 @@
-//! The controller's device: the real app-server as a child process, on a TPM.
+//! Runs the controller's device: the real app-server as a child process, on a TPM.
 
 use std::path::Path;
 
@@ -15,7 +15,7 @@ use tokio::process::Command;
 
 use crate::controller::Proof;
 
-/// A device of a controller.
+/// A running app-server.
 pub struct Device {
     client: Client,
 }
@@ -41,7 +41,7 @@ impl Device {
         Ok(self.client.create(&params).await?.into_value())
     }
 
-    /// Signs a statement: a proof, or the reason of the refusal.
+    /// Signs a statement. Returns the proof or the reason of the refusal.
     pub async fn sign(
         &mut self,
         key: &KeyResult,
@@ -55,13 +55,14 @@ impl Device {
         }))
     }
 
-    /// Shows which TPM holds the key, for the attestation challenge in an enrollment challenge.
+    /// Shows which TPM holds the key. `challenge` is an enrollment challenge that contains an
+    /// attestation challenge.
     pub async fn identity(&mut self, key: &KeyResult, challenge: &Value) -> Result<Value> {
         let identity = self.identity_for(key, challenge).await?;
         identity.map_err(|reason| anyhow::anyhow!("no identity: {reason}"))
     }
 
-    /// As [`identity`](Self::identity), or the reason of the refusal.
+    /// Like [`identity`](Self::identity), but returns the reason of a refusal instead of an error.
     pub async fn identity_for(
         &mut self,
         key: &KeyResult,
@@ -71,7 +72,8 @@ impl Device {
         json(self.client.identity(&params).await)
     }
 
-    /// Opens a credential and has the key certified: the activation, or the reason of the refusal.
+    /// Opens a credential and certifies the key. Returns the activation or the reason of the
+    /// refusal.
     pub async fn activate(
         &mut self,
         key: &KeyResult,

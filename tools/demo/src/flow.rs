@@ -1,4 +1,4 @@
-//! What a controller does between its device and the relying party.
+//! The steps that a controller takes between its device and the relying party.
 
 use anyhow::{Context as _, Result};
 use device_key_client::key::KeyResult;
@@ -33,12 +33,12 @@ fn members(object: &Value) -> Result<Map<String, Value>> {
     object.as_object().cloned().context("an object")
 }
 
-/// The member of an answer, as text.
+/// The text of a member of an answer.
 pub fn text<'a>(answer: &'a Value, member: &str) -> Result<&'a str> {
     answer.get(member).and_then(Value::as_str).with_context(|| member.to_owned())
 }
 
-/// What the relying party is told of a key.
+/// The members that every request to enroll a key contains.
 pub fn claim(challenge: &Value, key: &KeyResult) -> Result<Value> {
     Ok(json!({
         "challengeId": text(challenge, "challengeId")?,
@@ -49,13 +49,13 @@ pub fn claim(challenge: &Value, key: &KeyResult) -> Result<Value> {
 }
 
 impl Controller {
-    /// Asks to enroll a client.
+    /// Requests a challenge to enroll a client.
     pub async fn enrollment_challenge(&self, client: &str) -> Result<Value> {
         let challenge = self.post("/enroll/challenge", &json!({"clientId": client})).await?;
         challenge.map_err(|refused| anyhow::anyhow!("no enrollment challenge: {refused}"))
     }
 
-    /// Sends the identity of a TPM: a credential for it, or the refusal.
+    /// Sends the identity of a TPM. Returns a credential for that TPM or the refusal.
     pub async fn send_identity(
         &self,
         challenge: &Value,
@@ -67,7 +67,8 @@ impl Controller {
         self.post("/enroll/attestation", &body).await
     }
 
-    /// Sends the proof, and the activation if there is one: the enrolled device, or the refusal.
+    /// Sends the proof, and the activation if there is one. Returns the enrolled device or the
+    /// refusal.
     pub async fn enroll(
         &self,
         challenge: &Value,
@@ -85,7 +86,7 @@ impl Controller {
         self.post("/enroll", &body).await
     }
 
-    /// Has a key attested and enrolled: the device as the relying party sees it.
+    /// Attests and enrolls a key. Returns the device as the relying party describes it.
     pub async fn enroll_attested(
         &self,
         device: &mut Device,
@@ -105,7 +106,7 @@ impl Controller {
         enrolled.map_err(|refused| anyhow::anyhow!("not enrolled: {refused}"))
     }
 
-    /// Asks for a connection: the invitation, or the refusal.
+    /// Requests a connection. Returns the invitation or the refusal.
     pub async fn invite(&self, key: &KeyResult) -> Result<Result<Value, Refused>> {
         self.post("/challenge", &json!({"keyId": key.key_id})).await
     }

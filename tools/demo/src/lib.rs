@@ -1,8 +1,8 @@
-//! The whole flow on real parts: a device with a TPM, a controller, and a relying party, each a program of
-//! its own. The demo tells it as a story; tests use the same pieces.
+//! Plays the whole flow with a device, a controller and a relying party. The device and the relying
+//! party are real programs. The demo prints the flow as a table, and tests use the parts.
 //!
-//! It is no part of the product: a simulator stands in for the TPM, and what a controller does here is what
-//! clients do in their own language.
+//! This crate is not part of the product. A simulator takes the place of the TPM, and clients write
+//! the controller's part in their own language.
 #![forbid(unsafe_code)]
 
 mod backend;
@@ -16,7 +16,7 @@ pub use backend::{Account, Backend, PATH_PREFIX, Settings, write_accounts};
 pub use controller::{Connection, Controller, Proof, Refused};
 pub use device::Device;
 
-/// Where the programs' logs go: nowhere, unless `RUST_LOG` says what to show.
+/// Where the logs of the programs go: to standard error if `RUST_LOG` is set, otherwise nowhere.
 fn log() -> Stdio {
     if std::env::var_os("RUST_LOG").is_some() { Stdio::inherit() } else { Stdio::null() }
 }

@@ -1,4 +1,4 @@
-//! `device-key-demo`: tells the whole flow as a story, and fails where it does not go as it should.
+//! `device-key-demo`: plays the whole flow, and fails if an outcome is not the expected one.
 #![forbid(unsafe_code)]
 
 mod scenario;
@@ -12,19 +12,20 @@ use clap::Parser;
 
 use scenario::Registry;
 
-/// A device with a TPM, a controller and a relying party: a key is attested, enrolled, connects, and is
-/// revoked; then what must be refused.
+/// Play the whole flow with a device, a controller and a relying party: attest and enroll a key,
+/// open a connection, try what must be refused, and revoke the device.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// The device's program
+    /// The program of the device, device-key
     #[arg(long, value_name = "FILE")]
     device_key: PathBuf,
 
-    /// The relying party's program
+    /// The program of the relying party, device-key-relying-party
     #[arg(long, value_name = "FILE")]
     relying_party: PathBuf,
 
-    /// Keep what the relying party knows in a PostgreSQL server of the demo's own instead of a file
+    /// Keep the relying party's registry in a PostgreSQL server that the demo starts, instead of in
+    /// a file
     #[arg(long)]
     postgres: bool,
 }

@@ -1,4 +1,4 @@
-//! The story that the demo tells: each step, and what should come of it.
+//! The steps of the demo, each with its expected outcome.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -18,50 +18,51 @@ use crate::table::Table;
 
 const CLIENT: &str = "demo-client";
 
-/// Longer than a challenge of the impatient relying party can be answered.
-const PAST_ITS_CHALLENGES: Duration = Duration::from_millis(2100);
+/// Longer than a challenge with the short lifetime is valid.
+const PAST_SHORT_LIFETIME: Duration = Duration::from_millis(2100);
 
 /// How long an open connection may outlive its device's revocation.
 const REVOKED_WITHIN: Duration = Duration::from_secs(1);
 
-/// Where the relying party keeps what it knows.
+/// The database of the relying party.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Registry {
     Sqlite,
     Postgres,
 }
 
-/// Plays it to its end.
+/// Plays all steps. Returns the table of their outcomes.
 pub(crate) async fn play(
     device_key: &Path,
     relying_party: &Path,
     registry: Registry,
 ) -> Result<Table> {
-    let mut story = Story::begin(device_key, relying_party, registry).await?;
-    let key = story.device.create_key(&story.account.id, CLIENT).await?;
-    let connection = story.enrolls_and_connects(&key).await?;
-    story.proofs_are_refused(&key).await?;
-    story.attestations_are_refused(&key).await?;
-    story.is_revoked(&key, connection).await?;
-    Ok(story.table)
+    let mut scenario = Scenario::begin(device_key, relying_party, registry).await?;
+    let key = scenario.device.create_key(&scenario.account.id, CLIENT).await?;
+    let connection = scenario.enrolls_and_connects(&key).await?;
+    scenario.proofs_are_refused(&key).await?;
+    scenario.attestations_are_refused(&key).await?;
+    scenario.is_revoked(&key, connection).await?;
+    Ok(scenario.table)
 }
 
-struct Story {
+struct Scenario {
     table: Table,
     account: Account,
     other: Account,
-    /// On a TPM that a manufacturer certified, as far as a simulator has one.
+    /// A device on a simulated TPM with an endorsement certificate.
     device: Device,
-    /// On a TPM that nobody certified.
+    /// A device on a TPM without an endorsement certificate.
     foreign: Device,
     backend: Backend,
-    /// The same relying party in a second process, whose challenges live for a second.
-    impatient: Backend,
+    /// A second process of the relying party on the registry of the first. Its challenges are valid
+    /// for one second.
+    short_lived: Backend,
     _tpms: [Swtpm; 2],
     _scratch: TempDir,
 }
 
-impl Story {
+impl Scenario {
     async fn begin(device_key: &Path, relying_party: &Path, registry: Registry) -> Result<Self> {
         let scratch = tempfile::Builder::new().prefix("device-key-demo-").tempdir()?;
         let at = |name: &str| scratch.path().join(name);
@@ -84,7 +85,7 @@ impl Story {
         let backend = Backend::spawn(relying_party, &at("accounts"), &settings)?;
         let more = [settings.more, &["--challenge-seconds", "1"]].concat();
         settings.more = &more;
-        let impatient = Backend::spawn(relying_party, &at("accounts"), &settings)?;
+        let short_lived = Backend::spawn(relying_party, &at("accounts"), &settings)?;
         let [account, other] = accounts;
         Ok(Self {
             table: Table::default(),
@@ -93,7 +94,7 @@ impl Story {
             device: Device::spawn(device_key, &at("device"), &certified.address()).await?,
             foreign: Device::spawn(device_key, &at("foreign"), &uncertified.address()).await?,
             backend,
-            impatient,
+            short_lived,
             _tpms: [certified, uncertified],
             _scratch: scratch,
         })
@@ -139,9 +140,9 @@ impl Story {
         let again = controller.connect(&token, &key.key_id, &connection_proof).await?;
         let used = "connection_token_refused";
         self.table.row("the connection proof, replayed", used, outcome(&again));
-        let elsewhere = self.impatient.controller(&self.account);
-        let again = elsewhere.connect(&token, &key.key_id, &connection_proof).await?;
-        self.table.row("the same at another process of the relying party", used, outcome(&again));
+        let other_process = self.short_lived.controller(&self.account);
+        let again = other_process.connect(&token, &key.key_id, &connection_proof).await?;
+        self.table.row("the connection proof, replayed at another process", used, outcome(&again));
         Ok(connection)
     }
 
@@ -187,11 +188,11 @@ impl Story {
         let what = "this account's challenge, answered by the other";
         self.table.row(what, "challenge_unknown", outcome(&refused));
 
-        let hasty = self.impatient.controller(&self.account);
-        let (token, proof) = self.connection_proof(&hasty, key).await?;
-        let invitation = invited(hasty.invite(key).await?)?;
-        sleep(PAST_ITS_CHALLENGES).await;
-        let late = hasty.connect(&token, &key.key_id, &proof).await?;
+        let short_lived = self.short_lived.controller(&self.account);
+        let (token, proof) = self.connection_proof(&short_lived, key).await?;
+        let invitation = invited(short_lived.invite(key).await?)?;
+        sleep(PAST_SHORT_LIFETIME).await;
+        let late = short_lived.connect(&token, &key.key_id, &proof).await?;
         self.table.row("an expired token", "connection_token_refused", outcome(&late));
         let refused = reason(self.device.sign(key, &connection_statement(&invitation)?).await?);
         self.table.row("an expired statement, which no device signs", "expired", refused);
@@ -214,7 +215,7 @@ impl Story {
         let refused = controller.send_identity(&challenge, &foreign_key, &foreign).await?;
         self.table.row("a TPM that nobody certified", "no_certificate", outcome(&refused));
 
-        // The certificate is good and public, the keys are in a TPM: in another one.
+        // The certificate is valid and public, but it belongs to another TPM than the keys.
         let mut borrowed = foreign;
         let genuine = self.device.identity(&unattested, &challenge).await?;
         for member in
@@ -235,7 +236,8 @@ impl Story {
         self.table.row(what, not_activated, refused);
 
         let challenge = controller.enrollment_challenge(CLIENT).await?;
-        let refused = reason(self.device.identity_for(key, &elsewhere(&challenge)).await?);
+        let refused =
+            reason(self.device.identity_for(key, &with_foreign_origin(&challenge)).await?);
         let what = "a challenge of a foreign backend, to the device";
         self.table.row(what, "origin_not_allowed", refused);
         Ok(())
@@ -248,10 +250,10 @@ impl Story {
             controller.devices().await?.map_err(|refused| anyhow::anyhow!("{refused}"))?;
         let listed = devices.pointer("/devices/0/keyId").and_then(Value::as_str);
         self.table.row("it is listed", &key.key_id.to_string(), listed.unwrap_or("nothing"));
-        // By the other process: the one with the connection has to notice.
-        let elsewhere = self.impatient.controller(&self.account);
+        // The other process revokes the device, so the process with the connection has to notice.
+        let other_process = self.short_lived.controller(&self.account);
         let begun = Instant::now();
-        let revoked = elsewhere.revoke(&key.key_id).await?;
+        let revoked = other_process.revoke(&key.key_id).await?;
         self.table.row("it is revoked, at another process", "ok", outcome(&revoked));
         let closed = connection.closed().await?;
         self.table.row("its open connection is closed", "device_revoked", closed);
@@ -262,7 +264,7 @@ impl Story {
         Ok(())
     }
 
-    /// A token, and the proof that goes with it.
+    /// A connection token and the proof for it.
     async fn connection_proof(
         &mut self,
         controller: &Controller,
@@ -278,8 +280,8 @@ impl Story {
     }
 }
 
-/// The same challenge, as if it came from a backend that the device does not know.
-fn elsewhere(challenge: &Value) -> Value {
+/// A copy of the attestation challenge that names a backend which the device does not know.
+fn with_foreign_origin(challenge: &Value) -> Value {
     let mut challenge = challenge.get("attestation").cloned().unwrap_or_default();
     set(&mut challenge, "targetOrigin", "https://evil.example");
     json!({"attestation": challenge})

@@ -2,7 +2,7 @@
 
 use anstyle::{AnsiColor, Style};
 
-/// What was tried, and what came of it.
+/// The steps of the demo and their outcomes, in sections.
 #[derive(Default)]
 pub(crate) struct Table {
     sections: Vec<(&'static str, Vec<Row>)>,
@@ -25,7 +25,7 @@ impl Table {
         self.sections.push((title, Vec::new()));
     }
 
-    /// Notes an outcome beside the one that there should be.
+    /// Adds a step with its expected and its actual outcome to the last section.
     pub(crate) fn row(&mut self, what: &'static str, expected: &str, outcome: impl Into<String>) {
         let row = Row { what, expected: expected.to_owned(), outcome: outcome.into() };
         if let Some((_, rows)) = self.sections.last_mut() {

@@ -1,3 +1,5 @@
+//! Opens the sockets on which the service listens.
+
 use std::net::SocketAddr;
 use std::path::Path;
 use std::{env, fmt};
@@ -14,14 +16,15 @@ use tracing::{error, info};
 use crate::exit::{Exit, Failure};
 use crate::settings::Settings;
 
-/// Where the service listens: the sockets that it was started with, and those it was told to make.
+/// The sockets of the service: those that systemd passed to it, and those that it created.
 pub(super) struct Listeners {
     unix: Vec<UnixSocket>,
     websocket: Vec<WebSocketListening>,
 }
 
 impl Listeners {
-    /// Takes and makes them all, or none. Must be called within a Tokio runtime.
+    /// Adopts the sockets of systemd and creates the sockets that the settings name. If one of the
+    /// sockets fails, none is kept. Must be called within a Tokio runtime.
     pub(super) fn open(settings: &Settings) -> Result<Self, Failure> {
         let mut listeners = Self { unix: inherited()?, websocket: Vec::new() };
         for address in &settings.listen {
@@ -39,7 +42,7 @@ impl Listeners {
         Ok(listeners)
     }
 
-    /// The folders of the sockets that we made, and will remove.
+    /// The folders of the sockets that this process created and will remove.
     pub(super) fn folders(&self) -> impl Iterator<Item = &Path> {
         self.unix
             .iter()
@@ -51,7 +54,7 @@ impl Listeners {
         self.unix.is_empty() && self.websocket.is_empty()
     }
 
-    /// Serves each on a task of its own, until the server stops.
+    /// Serves each socket on a task of its own until the server stops.
     pub(super) fn serve(self, server: &AppServer) {
         for socket in self.unix {
             tokio::spawn(socket.serve(server.clone()));
@@ -61,16 +64,17 @@ impl Listeners {
             let serving = listening.serve(server.clone());
             tokio::spawn(async move {
                 if let Err(error) = serving.await {
-                    error!(%error, "a WebSocket listener cannot serve");
+                    error!(%error, "a WebSocket listener failed");
                 }
             });
         }
     }
 }
 
-/// The sockets of systemd's socket activation (`sd_listen_fds(3)`).
+/// The sockets that systemd's socket activation passed to this process (`sd_listen_fds(3)`).
 fn inherited() -> Result<Vec<UnixSocket>, Failure> {
-    // `listenfd` would also take descriptors that nobody says are for this process.
+    // Without LISTEN_PID, `listenfd` would also take descriptors that are not meant for this
+    // process.
     if env::var_os("LISTEN_PID").is_none() {
         return Ok(Vec::new());
     }
@@ -79,7 +83,7 @@ fn inherited() -> Result<Vec<UnixSocket>, Failure> {
     for index in 0..sockets.len() {
         let listener = sockets
             .take_unix_listener(index)
-            .map_err(|error| unusable(&"an inherited descriptor is no Unix socket", &error))?;
+            .map_err(|error| unusable(&"an inherited descriptor is not a Unix socket", &error))?;
         if let Some(listener) = listener {
             adopted.push(UnixSocket::adopt(listener).map_err(|error| {
                 unusable(
@@ -106,9 +110,14 @@ fn bound(path: &UnixSocketPath, settings: &Settings) -> Result<UnixSocket, Failu
 fn websocket(address: SocketAddr, settings: &Settings) -> Result<WebSocketListening, Failure> {
     let configured = &settings.websocket;
     let token = match &configured.token_file {
-        Some(file) => Some(CapabilityToken::read(file.as_path()).map_err(|error| Failure {
-            cure: Some("write 32 to 512 characters into it, for its owner alone: chmod 600".into()),
-            ..unusable(&"the token cannot be used", &device_key_types::ErrorChain(&error))
+        Some(file) => Some(CapabilityToken::read(file.as_path()).map_err(|error| {
+            Failure {
+                cure: Some(
+                    "write 32 to 512 characters into the file, and make it private with chmod 600"
+                        .into(),
+                ),
+                ..unusable(&"the token cannot be used", &device_key_types::ErrorChain(&error))
+            }
         })?),
         None => None,
     };
@@ -119,7 +128,7 @@ fn websocket(address: SocketAddr, settings: &Settings) -> Result<WebSocketListen
     WebSocketListening::bind(address, settings).map_err(|error| Failure {
         cure: match &error {
             WebSocketError::TokenRequired { .. } => {
-                Some("name a token_file under [websocket], or listen on 127.0.0.1".to_owned())
+                Some("set token_file under [websocket], or listen on 127.0.0.1".to_owned())
             }
             _ => None,
         },
@@ -136,8 +145,8 @@ fn default_path(service: Option<ServiceMode>) -> Result<UnixSocketPath, Failure>
     }
     let runtime_dir = env::var_os("XDG_RUNTIME_DIR");
     UnixSocketPath::of_user(runtime_dir.as_deref()).ok_or_else(|| Failure {
-        cure: Some("name the socket, as in --listen unix:///PATH".to_owned()),
-        ..unusable(&"there is no default socket", &"XDG_RUNTIME_DIR names no folder")
+        cure: Some("give the path of the socket: --listen unix:///PATH".to_owned()),
+        ..unusable(&"there is no default socket", &"XDG_RUNTIME_DIR does not name a folder")
     })
 }
 
@@ -152,12 +161,20 @@ fn unusable(what: &dyn fmt::Display, cause: &dyn fmt::Display) -> Failure {
 
 fn cure(error: &UnixSocketError) -> Option<String> {
     Some(match error {
-        UnixSocketError::InUse { .. } => "stop the other service, or listen elsewhere".to_owned(),
+        UnixSocketError::InUse { .. } => {
+            "stop the other service, or listen on another path".to_owned()
+        }
         UnixSocketError::NotSocket { path } => {
-            format!("see what '{}' is and move it away, or listen elsewhere", path.display())
+            format!(
+                "check what '{}' is and move it away, or listen on another path",
+                path.display()
+            )
         }
         UnixSocketError::UnsafeFolder { path, .. } => {
-            format!("chown root '{0}' and chmod go-w '{0}', or listen elsewhere", path.display())
+            format!(
+                "chown root '{0}' and chmod go-w '{0}', or listen on another path",
+                path.display()
+            )
         }
         _ => return None,
     })

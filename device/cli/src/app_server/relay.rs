@@ -1,4 +1,4 @@
-//! `device-key app-server --connect`: joins the standard streams to the service's socket.
+//! `device-key app-server --connect`: relays the standard streams to the service's socket.
 
 use device_key_client::{ServiceSocket, relay_stdio};
 use device_key_types::UnixSocketPath;
@@ -12,8 +12,8 @@ pub(super) fn run(socket: &UnixSocketPath, service_uid: Option<u32>) -> Result<E
     let service = socket.connect_blocking().map_err(failure_of)?;
     relay_stdio(&service).map(|()| Exit::Success).map_err(|error| Failure {
         exit: Exit::TransportFailed,
-        what: "cannot relay to the service any more".to_owned(),
-        cause: format!("the connection was lost: {error}"),
+        what: "the connection to the service failed".to_owned(),
+        cause: error.to_string(),
         cure: None,
     })
 }

@@ -1,4 +1,4 @@
-//! Arguments of the commands that use keys.
+//! The arguments of the commands that use keys.
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -28,7 +28,7 @@ pub(crate) enum KeyCommand {
     List(ListArguments),
     /// Delete a key for good.
     Delete(KeyArguments),
-    /// Show what can protect keys here, and what speaks against it.
+    /// Show what can protect keys on this machine, and why a provider is not available.
     Providers(ProvidersArguments),
 }
 
@@ -42,7 +42,7 @@ pub(crate) struct CreateArguments {
     #[arg(long, value_name = "ID", value_parser = value::<ClientId>)]
     pub(crate) client: ClientId,
 
-    /// Which protection will do [default: hardware-only]
+    /// Which protection is acceptable [default: hardware-only]
     #[arg(long)]
     pub(crate) policy: Option<Policy>,
 
@@ -50,12 +50,12 @@ pub(crate) struct CreateArguments {
     pub(crate) connection: ConnectionArguments,
 }
 
-/// Which protection will do.
+/// Which protection is acceptable for a new key.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum Policy {
-    /// Hardware, and nothing else
+    /// Only hardware
     HardwareOnly,
-    /// Hardware, or else a key that the operating system protects
+    /// Hardware, or a key that the operating system protects if there is no hardware
     AllowOsProtectedNonextractable,
 }
 
@@ -84,7 +84,7 @@ pub(crate) struct SignArguments {
     #[arg(value_name = "KEY_ID", value_parser = value::<DeviceKeyId>)]
     pub(crate) key_id: DeviceKeyId,
 
-    /// The statement as JSON, in a file or, with -, on standard input
+    /// The file with the statement as JSON, or - for standard input
     #[arg(long, value_name = "FILE")]
     pub(crate) payload: PathBuf,
 
@@ -98,16 +98,16 @@ pub(crate) struct AttestArguments {
     #[arg(value_name = "KEY_ID", value_parser = value::<DeviceKeyId>)]
     pub(crate) key_id: DeviceKeyId,
 
-    /// The backend's challenge as JSON, in a file or, with -, on standard input
+    /// The file with the backend's challenge as JSON, or - for standard input
     #[arg(long, value_name = "FILE")]
     pub(crate) challenge: PathBuf,
 
-    /// What the backend made of the identity shown before, as JSON in a file: open it, and certify
-    /// the key
+    /// The file with the credential that the backend made for this identity, as JSON. The
+    /// TPM opens the credential and certifies the key
     #[arg(long, value_name = "FILE")]
     pub(crate) credential: Option<PathBuf>,
 
-    /// Which of the TPM's endorsement keys [default: the first that has a certificate]
+    /// Which of the TPM's endorsement keys to use [default: the first that has a certificate]
     #[arg(long, value_name = "KIND", value_parser = endorsement_key_kinds())]
     pub(crate) endorsement_key: Option<EndorsementKeyKind>,
 
@@ -125,11 +125,11 @@ pub(crate) struct ListArguments {
     #[arg(long, value_name = "ID", value_parser = value::<ClientId>)]
     pub(crate) client: Option<ClientId>,
 
-    /// Show one page: the one that begins here, as the page before it says
+    /// Show only the page that begins at this cursor, which the page before it ends with
     #[arg(long)]
     pub(crate) cursor: Option<String>,
 
-    /// Show one page, of so many keys at most
+    /// Show only one page, with at most this many keys
     #[arg(long, value_name = "NUMBER", value_parser = RangedU64ValueParser::<u32>::new().range(1..))]
     pub(crate) limit: Option<u32>,
 
@@ -143,13 +143,13 @@ pub(crate) struct ProvidersArguments {
     pub(crate) connection: ConnectionArguments,
 }
 
-/// Who does the work, and how its result is shown.
+/// Which app-server carries out the command, and how the result is shown.
 #[derive(Debug, Args)]
 pub(crate) struct ConnectionArguments {
     #[command(flatten)]
     pub(crate) socket: SocketArguments,
 
-    /// Give up when an answer takes longer
+    /// Give up if an answer takes longer than this
     #[arg(
         long,
         value_name = "SECONDS",
@@ -158,7 +158,8 @@ pub(crate) struct ConnectionArguments {
     )]
     timeout: u32,
 
-    /// Do it in this process instead of a running service, on a home of its own
+    /// Carry out the command in this process instead of a running service, with a home
+    /// folder of its own
     #[arg(long)]
     pub(crate) in_process: bool,
 
@@ -170,15 +171,15 @@ pub(crate) struct ConnectionArguments {
     pub(crate) json: bool,
 }
 
-/// Where a running service is.
+/// Which service to connect to.
 #[derive(Debug, Args)]
 pub(crate) struct SocketArguments {
-    /// Socket of the running service [default: /run/device-key/device-key.sock, or
-    /// $XDG_RUNTIME_DIR/device-key/device-key.sock where that one does not exist]
+    /// The socket of the running service [default: /run/device-key/device-key.sock, or
+    /// $XDG_RUNTIME_DIR/device-key/device-key.sock if that socket does not exist]
     #[arg(long, env = "DEVICE_KEY_SOCKET", value_name = "PATH")]
     pub(crate) socket: Option<UnixSocketPath>,
 
-    /// Trust a service of this user, by number, besides root's and one's own
+    /// Trust a service that runs as this user id, in addition to root and yourself
     #[arg(long, env = "DEVICE_KEY_SERVICE_UID", value_name = "UID")]
     pub(crate) service_uid: Option<u32>,
 }
@@ -189,10 +190,11 @@ impl ConnectionArguments {
     }
 }
 
-/// Why flags do not go together. Only flags count: a variable may be set for another command. To
-/// pass one over would show or change the keys of another place than was meant.
+/// Why the given flags cannot be combined. A flag without effect is an error, because the command
+/// would show or change keys in another place than the user meant. A variable without effect is
+/// accepted, because the variable may be set for another command.
 pub(super) fn conflict(matches: &ArgMatches) -> Option<String> {
-    // Other commands have no such flag.
+    // Commands that do not use keys have no --in-process.
     let in_process = matches.try_get_one::<bool>("in_process").ok().flatten().copied()?;
     let is_given = |id: &&str| matches.value_source(id) == Some(ValueSource::CommandLine);
     let flag = |id: &str| match id {
@@ -201,11 +203,17 @@ pub(super) fn conflict(matches: &ArgMatches) -> Option<String> {
     };
     if in_process {
         let given = ["socket", "service_uid"].into_iter().find(is_given)?;
-        Some(format!("{} names a running service, and --in-process uses none", flag(given)))
+        Some(format!(
+            "{} names a running service, but --in-process does not use a service",
+            flag(given)
+        ))
     } else {
         let of_service = ["config", "service", "providers", "home", "tpm", "allow_simulated_tpm"];
         let given = of_service.into_iter().find(is_given)?;
-        Some(format!("{} is the service's to choose; it goes with --in-process", flag(given)))
+        Some(format!(
+            "{} configures the service itself; on this command it needs --in-process",
+            flag(given)
+        ))
     }
 }
 
@@ -214,7 +222,7 @@ fn endorsement_key_kinds() -> impl TypedValueParser<Value = EndorsementKeyKind> 
         .try_map(|text| text.parse::<EndorsementKeyKind>())
 }
 
-/// A value in its one spelling; the error is for people.
+/// Parses a value. The error is a sentence for people.
 fn value<T: FromStr<Err = Reason>>(text: &str) -> Result<T, &'static str> {
     text.parse().map_err(Reason::message)
 }

@@ -1,4 +1,4 @@
-//! What to tell people when a request has no result.
+//! Turns the client's errors into failures that tell a person what to do.
 
 use std::error::Error as _;
 use std::io;
@@ -9,11 +9,11 @@ use device_key_types::ErrorChain;
 
 use crate::exit::{Exit, Failure};
 
-/// What happened, why, and what to do next.
+/// What happened to a request, why, and what to do next.
 pub(crate) fn of_request(error: ClientError) -> Failure {
     let unanswered = |method: &str, cause: String, cure: &str| Failure {
         exit: Exit::TransportFailed,
-        what: format!("no answer to {method}, which may have been carried out"),
+        what: format!("{method} was not answered, but may have been carried out"),
         cause,
         cure: Some(cure.to_owned()),
     };
@@ -28,8 +28,8 @@ pub(crate) fn of_request(error: ClientError) -> Failure {
                 format!("neither {} exists", tried.join(" nor "))
             },
             cure: Some(
-                "start the service, name its socket with --socket, or give --in-process to do it \
-                 here"
+                "start the service, name its socket with --socket, or give --in-process to work \
+                 without a service"
                     .to_owned(),
             ),
         },
@@ -42,9 +42,11 @@ pub(crate) fn of_request(error: ClientError) -> Failure {
                  {listener} or set DEVICE_KEY_SERVICE_UID"
             )),
         },
-        ClientError::TimedOut { method, .. } => {
-            unanswered(&method, "it took too long".to_owned(), "try again, with a longer --timeout")
-        }
+        ClientError::TimedOut { method, .. } => unanswered(
+            &method,
+            "the answer took too long".to_owned(),
+            "try again with a longer --timeout",
+        ),
         ClientError::Lost { method, source } => {
             let cause = match source.kind() {
                 io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe => {
@@ -56,7 +58,7 @@ pub(crate) fn of_request(error: ClientError) -> Failure {
         }
         ClientError::Unintelligible { source, .. } => Failure {
             exit: Exit::TransportFailed,
-            what: "the service's answer is not understood".to_owned(),
+            what: "the service's answer cannot be understood".to_owned(),
             cause: ErrorChain(&*source).to_string(),
             cure: Some("use a service and a command of the same version".to_owned()),
         },
@@ -72,9 +74,9 @@ fn why_nobody_answers(path: &Path, error: &io::Error) -> String {
     let path = path.display();
     match error.kind() {
         io::ErrorKind::NotFound => format!("{path} does not exist"),
-        io::ErrorKind::ConnectionRefused => format!("nobody listens at {path}"),
+        io::ErrorKind::ConnectionRefused => format!("no service listens at {path}"),
         // The listener's queue of connections is full.
-        io::ErrorKind::WouldBlock => format!("{path} takes no connection"),
+        io::ErrorKind::WouldBlock => format!("{path} accepts no more connections"),
         _ => format!("{path}: {error}"),
     }
 }
@@ -101,18 +103,18 @@ fn refused(method: &str, error: ErrorObject) -> Failure {
     }
 }
 
-/// What a person can do about a reason, if there is anything.
+/// What a person can do about a refusal, if anything.
 fn cure(reason: &str) -> Option<&'static str> {
     Some(match reason {
         "key_not_found" => "device-key list shows the keys of this user",
         "invalid_cursor" => "begin again without --cursor",
         "hardware_unavailable" => "device-key doctor shows what is missing",
         "degraded_protection_not_allowed" => {
-            "give --policy allow-os-protected-nonextractable if that protection will do"
+            "give --policy allow-os-protected-nonextractable if that protection is enough"
         }
         "os_protection_unavailable" => {
-            "such keys need a service under a user of its own; device-key doctor shows what is \
-             missing"
+            "OS-protected keys need a service under a user of its own; device-key doctor shows \
+             what is missing"
         }
         "origin_not_allowed" | "path_not_allowed" => {
             "the operator of this machine can add a backend in config.toml"
@@ -124,7 +126,7 @@ fn cure(reason: &str) -> Option<&'static str> {
             "try again"
         }
         "provider_locked_out" => "wait, or reset the lockout of the TPM",
-        "key_lost" => "create a key and enroll it anew, then delete this one",
+        "key_lost" => "create and enroll a new key, then delete this key",
         "method_not_found" => "use a service of this command's version",
         "state_too_new" => "use a service of a newer version",
         "state_unavailable" | "provider_failed" | "internal" => "see the service's log",

@@ -1,4 +1,4 @@
-//! An app-server in this process, for keys that no service holds.
+//! Runs an app-server in this process, for commands that do not use a service.
 
 use std::io;
 
@@ -9,20 +9,20 @@ use tokio::task::JoinHandle;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
-use crate::app_server::sweep;
 use crate::args::PlatformArguments;
 use crate::exit::Failure;
 use crate::settings::Settings;
+use crate::sweep::sweep;
 use crate::{compose, home};
 
-/// What runs beside the connection to an app-server in this process.
+/// The tasks of an app-server in this process that outlive its requests.
 pub(super) struct InProcess {
     sweeping: JoinHandle<()>,
 }
 
 impl InProcess {
-    /// Starts what `device-key app-server` would start, and connects to it. Must be called within a
-    /// Tokio runtime.
+    /// Starts the parts that `device-key app-server` starts, and connects to them. Must be called
+    /// within a Tokio runtime.
     pub(super) fn open(platform: &PlatformArguments) -> Result<(Self, DuplexStream), Failure> {
         log_warnings();
         let settings = Settings::resolve(platform)?;
@@ -35,19 +35,19 @@ impl InProcess {
         };
         let server = AppServer::new(description, host.store().clone(), Methods::new())
             .map_err(|error| Failure::system("cannot set up the methods", &error))?;
-        // If no service ever runs, nobody else clears up after a command that was killed.
+        // If no service ever runs, nothing else cleans up after a command that was killed.
         let sweeping = tokio::spawn(sweep(host));
         Ok((Self { sweeping }, server.connect_in_process()))
     }
 
-    /// Waits for the sweep, which logs its outcome.
+    /// Waits for the sweep to end. The sweep logs its outcome itself.
     pub(super) async fn swept(&mut self) {
         let _ = (&mut self.sweeping).await;
     }
 }
 
-/// Logs warnings to standard error unless `RUST_LOG` says otherwise. Only a service keeps an audit
-/// log.
+/// Logs warnings to standard error unless `RUST_LOG` says otherwise. Only a service
+/// keeps an audit log.
 fn log_warnings() {
     let level = LevelFilter::WARN;
     let filter = EnvFilter::builder().with_default_directive(level.into()).from_env_lossy();

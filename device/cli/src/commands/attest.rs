@@ -1,4 +1,4 @@
-//! `device-key attest`: shows which TPM holds a key, and proves it to a backend.
+//! `device-key attest`: shows a backend which TPM holds a key, and proves it.
 
 use std::path::Path;
 
@@ -11,7 +11,8 @@ use crate::client::Client;
 use crate::exit::{Exit, Failure};
 use crate::table;
 
-/// `device/key/attestation/identity`, or with a credential `device/key/attestation/activate`
+/// Calls `device/key/attestation/identity`, or `device/key/attestation/activate` if there is a
+/// credential.
 pub(super) fn run(arguments: &AttestArguments) -> Result<Shown, Failure> {
     let challenge = json_file::read(&arguments.challenge, "challenge")?;
     let params = IdentityParams::new(&arguments.key_id, challenge, arguments.endorsement_key);
@@ -29,7 +30,7 @@ fn credential(path: &Path) -> Result<Credential, Failure> {
         exit: Exit::Usage,
         what: format!("the credential in {} cannot be used", path.display()),
         cause: error.to_string(),
-        cure: Some("give what the backend answered: credentialBlob and encryptedSecret".to_owned()),
+        cure: Some("give the backend's answer, with credentialBlob and encryptedSecret".to_owned()),
     })
 }
 

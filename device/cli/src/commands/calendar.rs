@@ -1,9 +1,9 @@
-//! Dates for people. A time library would be more code than this in any binary.
+//! Formats dates for people. This is less code than a time library would add to the binary.
 
 const SECONDS_A_DAY: i64 = 24 * 60 * 60;
 
-/// Unix seconds as a date and time in UTC, such as `2023-11-14 22:13:20`. What is before 1970 or
-/// after 9999 was no time of creation and stays a number.
+/// Unix seconds as a date and time in UTC, such as `2023-11-14 22:13:20`. A time
+/// before 1970 or after 9999 cannot be a time of creation and is returned as a number.
 pub(super) fn utc(unix_seconds: i64) -> String {
     let mut day = unix_seconds.div_euclid(SECONDS_A_DAY);
     if day < 0 {
@@ -40,9 +40,9 @@ const fn days_of_month(year: i64, month: u32) -> i64 {
 mod tests {
     use super::*;
 
-    /// As `date -u -d @SECONDS` says.
+    /// The expected dates come from `date -u -d @SECONDS`.
     #[test]
-    fn dates() {
+    fn seconds_become_dates_in_utc() {
         for (seconds, expected) in [
             (0, "1970-01-01 00:00:00"),
             (86_399, "1970-01-01 23:59:59"),

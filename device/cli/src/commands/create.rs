@@ -1,4 +1,4 @@
-//! `device-key create`: makes a key.
+//! `device-key create`: creates a key.
 
 use device_key_client::key::CreateParams;
 
@@ -7,7 +7,7 @@ use crate::args::CreateArguments;
 use crate::client::Client;
 use crate::exit::Failure;
 
-/// `device/key/create`
+/// Calls `device/key/create`.
 pub(super) fn run(arguments: &CreateArguments) -> Result<Shown, Failure> {
     let policy = arguments.policy.map(Into::into);
     let params = CreateParams::new(&arguments.account, &arguments.client, policy);

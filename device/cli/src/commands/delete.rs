@@ -7,7 +7,7 @@ use crate::args::KeyArguments;
 use crate::client::Client;
 use crate::exit::Failure;
 
-/// `device/key/delete`
+/// Calls `device/key/delete`.
 pub(super) fn run(arguments: &KeyArguments) -> Result<Shown, Failure> {
     let params = DeleteParams::new(&arguments.key_id);
     let mut client = Client::connect(&arguments.connection)?;

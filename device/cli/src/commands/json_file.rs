@@ -1,3 +1,5 @@
+//! Reads a JSON value from a file or from standard input.
+
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
@@ -7,21 +9,23 @@ use serde_json::value::RawValue;
 
 use crate::exit::{Exit, Failure};
 
-/// The service takes no longer line.
+/// The service refuses longer lines.
 const MAX_BYTES: u64 = 1024 * 1024;
 
-/// The JSON text in a file, or on standard input for `-`, as it stands there. The service parses it;
-/// here is only made sure that it is one value, and one line. `what` names it for people.
+/// Reads the JSON text in a file, or on standard input for `-`, and puts it on one line. The text
+/// must be one JSON value; the service checks everything else. `what` names the value in errors.
 pub(super) fn read(path: &Path, what: &str) -> Result<Box<RawValue>, Failure> {
     let unusable = |cause: String| Failure {
         exit: Exit::Usage,
         what: format!("the {what} in {} cannot be used", path.display()),
         cause,
-        cure: Some(format!("give a file with the {what} as one JSON object, or - for input")),
+        cure: Some(format!(
+            "give a file with the {what} as one JSON object, or - for standard input"
+        )),
     };
     let text = text(path).map_err(|error| unusable(error.to_string()))?;
     strict_json::check(&text).map_err(|error| unusable(error.to_string()))?;
-    // In JSON a line feed can only stand between tokens.
+    // In valid JSON a line feed can stand only between tokens.
     RawValue::from_string(text.trim().replace('\n', " "))
         .map_err(|error| unusable(error.to_string()))
 }
@@ -34,6 +38,6 @@ fn text(path: &Path) -> io::Result<String> {
     if u64::try_from(text.len()).is_ok_and(|length| length <= MAX_BYTES) {
         Ok(text)
     } else {
-        Err(io::Error::new(io::ErrorKind::FileTooLarge, "it has more than 1 MiB"))
+        Err(io::Error::new(io::ErrorKind::FileTooLarge, "the file is larger than 1 MiB"))
     }
 }

@@ -1,4 +1,4 @@
-//! How `create` and `public` show a key.
+//! Shows a key, for `create` and `public`.
 
 use base64ct::{Base64, Encoding as _};
 use device_key_client::Received;
@@ -7,7 +7,7 @@ use device_key_client::key::KeyResult;
 use super::Shown;
 use crate::table;
 
-/// Shows a key.
+/// The key as JSON and as a table.
 pub(super) fn shown(key: &Received<KeyResult>) -> Shown {
     let mut pairs =
         vec![("key id", key.key_id.to_string()), ("protection", key.protection_class.to_string())];

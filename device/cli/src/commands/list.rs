@@ -9,7 +9,7 @@ use crate::client::Client;
 use crate::exit::Failure;
 use crate::table;
 
-/// `device/key/list`: the page that was asked for, otherwise all pages.
+/// Calls `device/key/list`: for one page if the arguments ask for one, otherwise for all pages.
 pub(super) fn run(arguments: &ListArguments) -> Result<Shown, Failure> {
     let ListArguments { account, client: name, cursor, limit, connection } = arguments;
     let params = ListParams::new(account.as_ref(), name.as_ref(), cursor.clone(), *limit);
@@ -46,7 +46,7 @@ fn table(page: &ListResult<Received<ListedKey>>) -> String {
         table::columns(["KEY ID", "ACCOUNT", "CLIENT", "PROTECTION", "CREATED (UTC)"], &rows)
     };
     if let Some(cursor) = &page.next_cursor {
-        text.push_str(&table::pairs(&[("more with", format!("--cursor '{cursor}'"))]));
+        text.push_str(&table::pairs(&[("next page", format!("--cursor '{cursor}'"))]));
     }
     text
 }

@@ -8,7 +8,7 @@ use crate::client::Client;
 use crate::exit::Failure;
 use crate::table;
 
-/// `device/key/providers`
+/// Calls `device/key/providers`.
 pub(super) fn run(arguments: &ProvidersArguments) -> Result<Shown, Failure> {
     let mut client = Client::connect(&arguments.connection)?;
     let result = client.ask(async |client| client.providers().await)?;

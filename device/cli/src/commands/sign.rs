@@ -9,7 +9,7 @@ use crate::client::Client;
 use crate::exit::Failure;
 use crate::table;
 
-/// `device/key/sign`
+/// Calls `device/key/sign`.
 pub(super) fn run(arguments: &SignArguments) -> Result<Shown, Failure> {
     let payload = json_file::read(&arguments.payload, "payload")?;
     let params = SignParams::new(&arguments.key_id, payload);

@@ -1,4 +1,4 @@
-//! Signatures verified by the `openssl` command.
+//! Verifies signatures with the `openssl` command.
 
 use std::fs;
 use std::path::Path;
@@ -6,7 +6,8 @@ use std::process::Command;
 
 use crate::exit::Failure;
 
-/// Verifies with an implementation that shares no code with ours: `openssl dgst -sha256 -verify`.
+/// Whether `openssl dgst -sha256 -verify` accepts the signature. OpenSSL shares no code with this
+/// project.
 pub(super) fn verifies(
     folder: &Path,
     spki_der: &[u8],

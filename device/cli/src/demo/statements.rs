@@ -1,4 +1,4 @@
-//! The statements that the demo has signed, and the requests that must be refused.
+//! The statements that the demo signs, and the requests that must be refused.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 
 pub(super) const ACCOUNT: &str = "demo-account";
 pub(super) const CLIENT: &str = "demo-client";
-/// SHA-256 of nothing, in base64url.
+/// The SHA-256 digest of the empty string, in base64url.
 pub(super) const DIGEST: &str = "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU";
 const NONCE: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
 
-/// Seconds since the epoch, `seconds` from now.
+/// The time `seconds` from now, in seconds since the Unix epoch.
 pub(super) fn from_now(seconds: i64) -> i64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     i64::try_from(now).unwrap_or(i64::MAX).saturating_add(seconds)
@@ -49,13 +49,15 @@ pub(super) fn enrollment(device_identity_sha256: &str) -> Value {
 
 /// A request that must be refused.
 pub(super) struct RefusedRequest {
+    /// The description for people.
     pub(super) what: &'static str,
     pub(super) method: &'static str,
     pub(super) params: Value,
+    /// The expected reason of the refusal.
     pub(super) reason: &'static str,
 }
 
-/// What must be refused, each for its own reason.
+/// The requests that must be refused, each with the expected reason.
 pub(super) fn refusals(key_id: &str) -> Vec<RefusedRequest> {
     let sign = |what, payload: Value, reason| RefusedRequest {
         what,

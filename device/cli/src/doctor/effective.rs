@@ -1,11 +1,11 @@
-//! What the service would do with the settings that it finds: the effective policy.
+//! Shows the effective settings: those that the app-server would use.
 
 use device_key_config::{ListenAddress, Providers, ServiceMode};
 
 use super::Check;
 use crate::settings::Settings;
 
-/// One row for each thing that an operator decides.
+/// One row for each setting that an operator decides.
 pub(super) fn checks(settings: &Settings) -> Vec<Check> {
     let file = match &settings.file {
         Some(file) if settings.has_file => file.path().display().to_string(),
@@ -13,7 +13,7 @@ pub(super) fn checks(settings: &Settings) -> Vec<Check> {
         None => "the defaults".to_owned(),
     };
     let mode = match settings.service {
-        None => "in the hands of the client that spawns it",
+        None => "run by the client, as its child process",
         Some(ServiceMode::User) => "a service of this user",
         Some(ServiceMode::System) => "the service of the machine, under a user of its own",
     };
@@ -29,7 +29,7 @@ pub(super) fn checks(settings: &Settings) -> Vec<Check> {
 
 fn listeners(addresses: &[ListenAddress]) -> String {
     if addresses.is_empty() {
-        return "standard input and output, or sockets that systemd hands over".to_owned();
+        return "standard input and output, or sockets that systemd passes on".to_owned();
     }
     joined(addresses)
 }

@@ -1,4 +1,4 @@
-//! The conditions of the OS-protected class, each by itself.
+//! Checks each condition of the OS-protected class.
 
 use device_key_private_fs::PrivateDir;
 use device_key_provider_os::{ConditionReport, OsProvider, Outcome};
@@ -8,7 +8,8 @@ use crate::hardening;
 use crate::report::Verdict;
 use crate::settings::Settings;
 
-/// Hardens this process as the service does its own, so that its conditions can be looked at.
+/// Hardens this process as the service hardens its own process, because the conditions include the
+/// hardening.
 pub(super) fn hardened(settings: &Settings, home: &PrivateDir) -> Check {
     let name = "hardening";
     match hardening::harden(settings, home, std::iter::empty()) {
@@ -19,17 +20,22 @@ pub(super) fn hardened(settings: &Settings, home: &PrivateDir) -> Check {
             if report.steps.iter().all(|step| step.outcome == Outcome::Done) {
                 Check::pass(name, found)
             } else {
-                Check::warn(name, found, "none needed; a newer kernel hardens more")
+                Check::warn(
+                    name,
+                    found,
+                    "nothing to do; a newer kernel supports more of these steps",
+                )
             }
         }
         Err(failure) => Check::fail(name, &failure),
     }
 }
 
-/// One row a condition, where it could hold at all.
+/// One row for each condition. Outside a system service no condition can hold, so there is one row
+/// that says why.
 pub(super) fn conditions(settings: &Settings, keystore: &OsProvider) -> Vec<Check> {
     if !settings.is_system_service() {
-        let found = "not in this mode: it takes a service under a user of its own (--service)";
+        let found = "not in this mode: it needs a service under a user of its own (--service)";
         return vec![Check::pass("OS keystore", found)];
     }
     keystore.conditions().into_iter().map(row).collect()
