@@ -13,7 +13,7 @@ use crate::server::Server;
 const CREATES: usize = 15;
 const SIGNATURES_EACH: usize = 4;
 
-/// Creates, and signs with each key as soon as it is there, while others are still being created.
+/// Creates keys and signs with each key as soon as it exists, while others are still being created.
 fn work(server: &mut Server, account: &str) -> Vec<Key> {
     let binding = json!({"accountUserId": account, "clientId": "client"});
     let creating: BTreeSet<i64> =
@@ -43,7 +43,7 @@ fn work(server: &mut Server, account: &str) -> Vec<Key> {
 fn two_servers_take_turns_and_share_their_keys() {
     let swtpm = Swtpm::start();
     let home = Home::new();
-    // The home does not exist yet: both make it.
+    // The home does not exist yet, so both servers create it.
     let mut one = Server::spawn(&mut home.app_server(&swtpm.address()));
     let mut two = Server::spawn(&mut home.app_server(&swtpm.address()));
     one.initialize();
@@ -65,9 +65,9 @@ fn two_servers_take_turns_and_share_their_keys() {
     assert_eq!(home.assert_at_rest(), made);
 }
 
-/// Nothing is prepared twice, and nobody is turned away, when many start on a home that is new.
+/// When many servers start on a new home, nothing is prepared twice and no server fails.
 #[test]
-fn many_start_at_once() {
+fn many_servers_start_at_once_on_a_new_home() {
     let home = Home::new();
     let mut servers: Vec<Server> =
         (0..8).map(|_| Server::spawn(&mut home.app_server(crate::program::ABSENT))).collect();

@@ -70,7 +70,7 @@ fn variables_do_what_flags_do() {
 }
 
 #[test]
-fn flags_go_before_variables() {
+fn flags_take_precedence_over_variables() {
     let swtpm = Swtpm::start();
     let home = Home::new();
     let mut command = home.app_server(&swtpm.address());
@@ -86,9 +86,9 @@ fn flags_go_before_variables() {
     assert!(!home.beside("other").exists());
 }
 
-/// XDG Base Directory Specification: a relative path is to be ignored.
+/// XDG Base Directory Specification: a relative path must be ignored.
 #[test]
-fn the_default_home_is_the_users() {
+fn the_default_home_is_in_the_users_state_folder() {
     let home = Home::new();
     let (state, user) = (home.beside("state"), home.beside("user"));
     let cases = [

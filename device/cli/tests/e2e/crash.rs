@@ -1,5 +1,5 @@
-//! A process killed between any two steps of a creation or a deletion, and one that is in the middle
-//! of a creation.
+//! Kills a process between any two steps of a creation or a deletion, and starts a second process
+//! while the first is in the middle of a creation.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -29,16 +29,16 @@ use crate::server::{Server, reason};
 
 const HOME: &str = "E2E_VICTIM_HOME";
 const TPM: &str = "E2E_VICTIM_TPM";
-/// Where to be killed: `provider:before:create`, `bindings:after:begin`, or [`WAIT`].
+/// Where the process kills itself, such as `provider:before:create`, or [`WAIT`].
 const STOP: &str = "E2E_VICTIM_STOP";
-/// Delete this key instead of creating one.
+/// The key to delete. Without this variable the process creates a key.
 const DOOMED: &str = "E2E_VICTIM_DOOMED";
-/// Be killed nowhere, but wait for a line when the provider has made its key.
+/// Tells the process to wait for a line of input after the provider has created the key.
 const WAIT: &str = "wait";
 const ACCOUNT: &str = "account";
 const CLIENT: &str = "client";
 
-/// The steps of a creation that reach a part, in their order.
+/// The calls of the provider and the binding store during a creation, in their order.
 const STEPS: [&str; 5] = [
     "provider:availability",
     "bindings:begin",
@@ -47,7 +47,7 @@ const STEPS: [&str; 5] = [
     "bindings:complete",
 ];
 
-/// The steps of a deletion that reach a part, in their order.
+/// The calls of the provider and the binding store during a deletion, in their order.
 const STEPS_OF_DELETION: [&str; 4] =
     ["bindings:get", "bindings:begin_deletion", "provider:delete", "bindings:remove"];
 
@@ -58,7 +58,7 @@ fn victim_on(home: &Path, tpm: &str, stop: &str) -> Command {
     command
 }
 
-/// Every point of both parts, as text.
+/// Every point at which the process can kill itself, as text.
 fn points() -> Vec<String> {
     let provider = StopAt::<ProviderOperation>::all().map(|stop| format!("provider:{stop}"));
     let bindings = StopAt::<BindingOperation>::all().map(|stop| format!("bindings:{stop}"));
@@ -66,7 +66,7 @@ fn points() -> Vec<String> {
 }
 
 #[test]
-fn killed_at_any_step_there_is_a_whole_key_or_none() {
+fn a_creation_killed_at_any_step_leaves_a_whole_key_or_none() {
     let swtpm = Swtpm::start();
     let mut reached = BTreeSet::new();
     for point in points() {
@@ -78,10 +78,10 @@ fn killed_at_any_step_there_is_a_whole_key_or_none() {
         }
         home.recover();
         let ready = home.assert_at_rest();
-        // Only from its last step on is a key whole.
+        // A key is whole only after the last step.
         let is_whole = !reached.contains(&point) || point == "bindings:after:complete";
         assert_eq!(ready.len(), usize::from(is_whole), "{point}");
-        // What the killed process left in the TPM is in nobody's way, and a whole key signs.
+        // The remains of the killed process in the TPM do no harm, and a whole key signs.
         let mut server = Server::start(&mut home.app_server(&swtpm.address()));
         let key = server.create(ACCOUNT, CLIENT);
         server.prove(&key);
@@ -104,7 +104,7 @@ fn around(steps: &[&str]) -> BTreeSet<String> {
 }
 
 #[test]
-fn killed_at_any_step_of_a_deletion_the_key_is_whole_or_goes_at_the_next_start() {
+fn a_deletion_killed_at_any_step_leaves_a_whole_key_or_ends_at_the_next_start() {
     let swtpm = Swtpm::start();
     let home = Home::new();
     let mut reached = BTreeSet::new();
@@ -120,7 +120,7 @@ fn killed_at_any_step_of_a_deletion_the_key_is_whole_or_goes_at_the_next_start()
         }
         home.recover();
         let ready = home.assert_at_rest();
-        // Once it is hidden it is gone for good; before that it is whole.
+        // After the key is hidden it never comes back. Before that the key is whole.
         let is_whole =
             ["bindings:before:get", "bindings:after:get", "bindings:before:begin_deletion"]
                 .contains(&&*point);
@@ -174,7 +174,7 @@ fn a_creation_of_a_live_process_is_left_alone() {
     assert_eq!(home.assert_at_rest(), BTreeSet::from([id.clone(), other.id]));
 }
 
-/// The same parts as the program's, with a hook around each.
+/// Creates or deletes a key with the parts of the program, each with a hook around its calls.
 #[test]
 #[ignore = "the child process of the tests above"]
 fn victim() {
@@ -221,7 +221,7 @@ fn point<O: Operation>(stop: &str) -> StopAt<O> {
     stop.parse().unwrap_or_else(|_| panic!("{stop} is no point"))
 }
 
-/// Says so past the test harness, which captures what tests print.
+/// Writes the message directly to the stream, because the test harness captures what tests print.
 #[expect(clippy::unnecessary_wraps, reason = "the shape of a hook")]
 fn wait_when_made(moment: Moment, operation: ProviderOperation) -> Result<(), ProviderError> {
     if (moment, operation) == (Moment::After, ProviderOperation::Create) {

@@ -1,4 +1,4 @@
-//! The commands for people.
+//! The commands for people: `doctor` and `demo`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,7 +13,7 @@ use crate::server::Server;
 
 const NOT_AS_EXPECTED: Option<i32> = Some(1);
 
-/// The verdict of each check of `doctor --json`. What is not well says how to fix it.
+/// The verdict of each check of `doctor --json`. A check that does not pass says how to fix it.
 fn verdicts(output: &Output) -> BTreeMap<String, String> {
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     let text = |check: &Value, member: &str| check[member].as_str().unwrap().to_owned();
@@ -29,7 +29,7 @@ fn verdicts(output: &Output) -> BTreeMap<String, String> {
     verdicts
 }
 
-/// The effective policy, which is told in any case, and these.
+/// These verdicts, and those of the effective settings, which always pass.
 fn expected(verdicts: &[(&str, &str)]) -> BTreeMap<String, String> {
     let policy = ["configuration", "mode", "listeners", "providers", "backends", "limits"];
     let policy = policy.map(|name| (name, "pass"));
@@ -41,12 +41,12 @@ fn expected(verdicts: &[(&str, &str)]) -> BTreeMap<String, String> {
 }
 
 #[test]
-fn doctor_passes_on_what_is_well_and_changes_nothing() {
+fn doctor_passes_on_a_good_machine_and_changes_nothing() {
     let swtpm = Swtpm::start();
     let home = Home::new();
     let mut server = Server::start(&mut home.app_server(&swtpm.address()));
     let key = server.create("account", "client");
-    // Beside a server at work.
+    // A server is at work at the same time.
     let report = run(on("doctor", &home.path(), &swtpm.address()).arg("--json"));
     assert_eq!(report.status.code(), Some(0));
     let well = expected(&[
@@ -102,7 +102,7 @@ fn doctor_fails_without_a_tpm_that_is_allowed() {
 }
 
 #[test]
-fn doctor_sees_key_files_that_nobody_knows() {
+fn doctor_warns_of_key_files_without_a_record() {
     let swtpm = Swtpm::start();
     let home = Home::new();
     let mut server = Server::start(&mut home.app_server(&swtpm.address()));
@@ -112,12 +112,12 @@ fn doctor_sees_key_files_that_nobody_knows() {
     let report = run(on("doctor", &home.path(), &swtpm.address()).arg("--json"));
     assert_eq!(verdicts(&report)["key files"], "warn");
     assert_eq!(report.status.code(), Some(0));
-    assert!(home.key_files().contains(&key.id), "it is not the doctor's to remove");
+    assert!(home.key_files().contains(&key.id), "the doctor removes nothing");
 }
 
 /// A key that has lost its file can no longer sign.
 #[test]
-fn doctor_sees_keys_whose_file_is_gone() {
+fn doctor_warns_of_records_without_a_key_file() {
     let swtpm = Swtpm::start();
     let home = Home::new();
     let mut server = Server::start(&mut home.app_server(&swtpm.address()));
@@ -151,9 +151,9 @@ fn the_demo_goes_as_expected() {
     let shown = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{shown}");
     let log = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(log, "", "nothing stands between the demo's lines");
+    assert_eq!(log, "", "no log line appears between the demo's lines");
     let logged = run(command.env("RUST_LOG", "info")).stderr;
-    assert!(!logged.is_empty(), "the log comes back for those who ask for it");
+    assert!(!logged.is_empty(), "RUST_LOG brings the log back");
     let output = run(&mut on("demo", &home.path(), &swtpm.address()));
     assert_eq!(output.status.code(), Some(0));
     assert_eq!(home.assert_at_rest().len(), 1, "the demo's key is kept where a home is named");

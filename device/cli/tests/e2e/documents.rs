@@ -1,4 +1,4 @@
-//! docs/command-line.md says what the program does: its tables are compared with the help texts.
+//! Compares the tables in docs/command-line.md with the help texts of the program.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,10 +7,10 @@ use crate::program::{device_key, run};
 const DOCUMENT: &str = include_str!("../../../../docs/command-line.md");
 const EXIT_CODES: &str = include_str!("../../src/exit.rs");
 
-/// An option of a command, and the environment variable that stands for it.
+/// The options of a command, each with its environment variable.
 type Options = BTreeMap<String, Option<String>>;
 
-/// The cells of each row of the table below this heading, without the head of the table.
+/// The cells of each row of the table below this heading, without the table's header.
 fn table(heading: &str) -> Vec<Vec<&'static str>> {
     let (_, section) = DOCUMENT.split_once(&format!("\n## {heading}\n")).unwrap();
     let section = section.split("\n## ").next().unwrap();
@@ -27,7 +27,7 @@ fn documented_commands() -> Vec<&'static str> {
     table("Commands").iter().map(|row| code(row[0]).next().unwrap()).collect()
 }
 
-/// The options that the document gives to this command.
+/// The options of this command according to the document.
 fn documented_options(command: &str) -> Options {
     let commands = documented_commands();
     let first_of_keys = commands.iter().position(|command| *command == "create").unwrap();
@@ -52,7 +52,7 @@ fn help(command: Option<&str>) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// The options in the help of this command, except those that every command has from clap.
+/// The options in the help text of this command, except `--help`.
 fn options(command: &str) -> Options {
     let help = help(Some(command));
     let mut options: Vec<(String, Option<String>)> = Vec::new();

@@ -1,4 +1,4 @@
-//! A home folder, looked at from outside.
+//! A home folder, and the checks of what the program stores in it.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,7 +11,8 @@ use tempfile::TempDir;
 
 use crate::program::{on, run};
 
-/// A folder that the program has yet to make, in a scratch folder that goes with this value.
+/// The path of a home folder, which the program creates. It is in a scratch folder that is removed
+/// when this value is dropped.
 pub(crate) struct Home {
     scratch: TempDir,
 }
@@ -34,12 +35,12 @@ impl Home {
         self.path().join("state.sqlite")
     }
 
-    /// The app-server on this home and a simulated TPM, which is allowed.
+    /// The command that starts the app-server on this home and an allowed simulated TPM.
     pub(crate) fn app_server(&self, tpm: &str) -> Command {
         on("app-server", &self.path(), tpm)
     }
 
-    /// Starts the app-server on an empty input: it sweeps and ends. No TPM is needed for that.
+    /// Starts the app-server on an empty input, so that it sweeps and ends. This needs no TPM.
     pub(crate) fn recover(&self) {
         let output = run(&mut self.app_server(crate::program::ABSENT));
         let log = String::from_utf8_lossy(&output.stderr);
@@ -58,8 +59,8 @@ impl Home {
         ids.collect::<Result<_, _>>().unwrap()
     }
 
-    /// The names in the folder of TPM keys, without the suffix of a whole key file. What is partial
-    /// keeps its name, which is nobody's id.
+    /// The names in the folder of TPM keys, without the suffix of a whole key file. A partial file
+    /// keeps its name, which is not the id of any key.
     pub(crate) fn key_files(&self) -> BTreeSet<String> {
         let whole = |name: String| name.strip_suffix(".pem").map(str::to_owned).unwrap_or(name);
         names(&self.path().join("keys/tpm")).into_iter().map(whole).collect()
@@ -69,7 +70,7 @@ impl Home {
         names(&self.path().join("lock"))
     }
 
-    /// Nothing half-made is left, and every key is whole; gives the ids of all.
+    /// Asserts that nothing half-made is left and every key is whole. Returns the ids of all keys.
     pub(crate) fn assert_only_whole_keys(&self) -> BTreeSet<String> {
         let ready = self.records("ready");
         assert_eq!(self.records("creating"), BTreeSet::new());
@@ -78,13 +79,14 @@ impl Home {
         ready
     }
 
-    /// As [`Home::assert_only_whole_keys`], when no process is at work on this home.
+    /// Like [`Home::assert_only_whole_keys`], for a home on which no process is at work.
     pub(crate) fn assert_at_rest(&self) -> BTreeSet<String> {
-        assert_eq!(self.leases(), BTreeSet::new(), "nobody lives who could hold a lease");
+        assert_eq!(self.leases(), BTreeSet::new(), "no process is alive that could hold a lease");
         self.assert_only_whole_keys()
     }
 
-    /// Every folder here, this one included, has mode 0700 and every file 0600; gives how many.
+    /// Asserts that this folder and every folder in it have mode 0700 and every file 0600. Returns
+    /// how many there are.
     pub(crate) fn assert_private(&self) -> usize {
         assert_private(&self.path())
     }
@@ -101,7 +103,7 @@ fn assert_private(path: &Path) -> usize {
     names(path).iter().map(|name| assert_private(&path.join(name))).sum::<usize>() + 1
 }
 
-/// Every name in a folder, hidden ones included; none if there is no such folder.
+/// Every name in a folder, hidden names included. A missing folder has no names.
 fn names(folder: &Path) -> BTreeSet<String> {
     let Ok(entries) = fs::read_dir(folder) else { return BTreeSet::new() };
     entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()

@@ -23,14 +23,14 @@ pub(crate) fn stdout(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
-/// The result, in the envelope that it has on the wire.
+/// The result, in the envelope that the protocol gives it.
 fn answer(output: &Output) -> Value {
     let text = stdout(output);
     assert_eq!(text.matches('\n').count(), 1, "one line: {text}");
     json!({"result": serde_json::from_str::<Value>(&text).unwrap()})
 }
 
-/// Nothing on standard output, and the code of the refusal in what is said.
+/// Asserts the exit code, an empty standard output, and that standard error contains the reason.
 #[track_caller]
 pub(crate) fn assert_failed(output: &Output, code: Option<i32>, reason: &str) {
     let said = String::from_utf8_lossy(&output.stderr);
@@ -76,7 +76,7 @@ fn a_key_is_created_shown_and_used() {
     let key = machine.create();
     let public = answer(&machine.run(&["public", &key.id, "--json"]));
     assert_eq!(Key::new("account", "client", &public).id, key.id);
-    // A file as people write it, on many lines.
+    // A file on many lines, as people write it.
     let payload = serde_json::to_string_pretty(&key.payload()).unwrap().replace('\n', "\r\n");
     let file = machine.payload(&format!("\n{payload}\n"));
     let signed = answer(&machine.run(&["sign", &key.id, "--payload", &file, "--json"]));
@@ -89,7 +89,7 @@ fn a_key_is_created_shown_and_used() {
     assert_eq!(machine.home.assert_at_rest().len(), 1);
 }
 
-/// The two steps as a person or a script takes them, with the backend played by tpm2-tools.
+/// The two steps as a person or a script takes them. tpm2-tools play the backend.
 #[test]
 fn a_key_is_attested() {
     let machine = Machine::new();
@@ -106,7 +106,7 @@ fn a_key_is_attested() {
     let shown = stdout(&machine.run(&attest));
     assert!(!shown.contains(activation["result"]["secretBase64"].as_str().unwrap()), "{shown}");
 
-    // Two keys of one TPM are not one: a credential for the first says nothing for the second.
+    // A credential for one key of a TPM does not attest another key of that TPM.
     let other = machine.create();
     let attest = [&["attest", &other.id], &attest[2..]].concat();
     assert_failed(&machine.run(&attest), REFUSED, "credential_not_activated");
@@ -115,7 +115,7 @@ fn a_key_is_attested() {
     assert_failed(&machine.run(&attest), WRONG_USAGE, "credential");
 }
 
-/// What one command makes is a key like any other.
+/// An app-server can use a key that a command created in its own process.
 #[test]
 fn an_app_server_on_the_same_home_has_the_same_keys() {
     let machine = Machine::new();
@@ -237,7 +237,7 @@ fn without_hardware_nothing_is_created() {
 }
 
 #[test]
-fn a_payload_that_is_none() {
+fn a_file_that_is_not_a_payload_is_wrong_usage() {
     let machine = Machine::new();
     let id = machine.create().id;
     let absent = machine.home.beside("absent").to_str().unwrap().to_owned();
@@ -271,7 +271,7 @@ fn wrong_usage() {
         &["list", "--socket", "relative"],
         &["list", "--service-uid", "root"],
         &["list", "--timeout", "0"],
-        // What would be passed over is not taken.
+        // Flags that would have no effect are refused.
         &["list", "--home", "/var/lib/device-key"],
         &["public", id, "--tpm", "/dev/tpm0"],
         &["providers", "--in-process", "--socket", "/run/device-key/device-key.sock"],
@@ -289,7 +289,7 @@ fn wrong_usage() {
 }
 
 #[test]
-fn variables_stand_for_the_flags_of_either_way() {
+fn variables_replace_flags_with_and_without_a_service() {
     let machine = Machine::new();
     let key = machine.create();
     let output = run(device_key("public")
@@ -302,7 +302,7 @@ fn variables_stand_for_the_flags_of_either_way() {
 }
 
 #[test]
-fn a_home_that_cannot_be_used() {
+fn a_home_that_cannot_be_used_has_its_own_exit_code() {
     let output =
         run(device_key("list").args(["--in-process", "--home"]).arg(Path::new("/dev/null")));
     assert_failed(&output, STATE_UNUSABLE, "/dev/null");

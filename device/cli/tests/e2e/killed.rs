@@ -1,4 +1,4 @@
-//! The app-server itself, killed wherever it happens to be.
+//! Kills the app-server at arbitrary moments.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,7 +14,7 @@ const ROUNDS: u32 = 12;
 const PIPELINED: usize = 30;
 
 #[test]
-fn killed_among_pipelined_creations_every_key_is_whole_or_gone() {
+fn a_kill_during_pipelined_creations_leaves_every_key_whole_or_gone() {
     let swtpm = Swtpm::start();
     let home = Home::new();
     let mut keys: BTreeMap<String, Key> = BTreeMap::new();
@@ -26,17 +26,17 @@ fn killed_among_pipelined_creations_every_key_is_whole_or_gone() {
             server.request("device/key/create", &binding);
         }
         let mut answers: Vec<Value> = (0..round % 5).map(|_| server.receive()).collect();
-        // Another distance from the last answer in each round, unless the next comes first.
+        // The kill comes a different time after the last answer in each round.
         answers.extend(server.receive_within(Duration::from_micros(u64::from(round) * 700)));
         answers.extend(server.kill());
-        assert!(answers.len() < PIPELINED, "it was killed before it was done");
+        assert!(answers.len() < PIPELINED, "the server was killed before it was done");
         interrupted += home.records("creating").len();
 
         home.recover();
         let ready = home.assert_at_rest();
         for answer in answers {
             let key = Key::new("account", "client", &answer);
-            assert!(ready.contains(&key.id), "what was answered is there");
+            assert!(ready.contains(&key.id), "an answered key exists");
             keys.insert(key.id.clone(), key);
         }
         assert!(keys.keys().all(|id| ready.contains(id)), "nothing is lost later");
@@ -46,7 +46,7 @@ fn killed_among_pipelined_creations_every_key_is_whole_or_gone() {
     for key in keys.values() {
         server.prove(key);
     }
-    // Nor does a key whose answer was lost differ from others.
+    // A key whose answer was lost works like any other key.
     for id in home.assert_only_whole_keys() {
         let key = server.existing("account", "client", &id);
         server.prove(&key);

@@ -1,4 +1,4 @@
-//! What `docs/verifying.md` shows, in each of its languages: one outcome for one proof everywhere.
+//! Runs the examples of `docs/verifying.md`: a proof has one outcome in every language.
 
 mod case;
 mod device;

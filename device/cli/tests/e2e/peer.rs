@@ -1,4 +1,4 @@
-//! A service made of a script: a socket whose other end says what a test wants it to say.
+//! A scripted service: a socket that answers what a test tells it to answer.
 
 use std::fs::{self, Permissions};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -20,26 +20,26 @@ use crate::program::{PATIENCE, device_key};
 pub(crate) enum Reply {
     Result(Value),
     Error(Value),
-    /// These bytes and nothing else.
+    /// Sends exactly these bytes.
     Raw(&'static str),
     /// Ends the connection.
     Close,
-    /// Keeps the connection and says nothing.
+    /// Keeps the connection open and sends nothing.
     Silence,
 }
 
-/// A listener that serves one client by its script.
+/// A listener that serves one client according to its script.
 pub(crate) struct Peer {
     folder: TempDir,
     heard: Receiver<Heard>,
 }
 
-/// What one client sent until it went.
+/// Everything that one client sent until it closed the connection.
 #[derive(Debug, Default)]
 pub(crate) struct Heard {
-    /// The requests after the handshake: method and params.
+    /// The requests after the handshake, each with its method and params.
     pub(crate) requests: Vec<(String, Value)>,
-    /// Every byte, the handshake included.
+    /// Every byte, including the handshake.
     pub(crate) bytes: usize,
 }
 
@@ -48,15 +48,15 @@ impl Peer {
         Self::of_user(None, replies)
     }
 
-    /// Listens as this user, if it is not our own.
+    /// Listens as this user. `None` is the user of the tests.
     pub(crate) fn of_user(uid: Option<u32>, replies: impl IntoIterator<Item = Reply>) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        // That user makes the socket, and others connect to it.
+        // This user creates the socket, and other users connect to it.
         fs::set_permissions(folder.path(), Permissions::from_mode(0o777)).unwrap();
         let path = folder.path().join("sock");
         let replies: Vec<Reply> = replies.into_iter().collect();
         let ((ready, listening), (tell, heard)) = (channel(), channel());
-        // The user is that of the thread; listen(2) is what the kernel remembers.
+        // Only this thread changes its user. The kernel remembers the user who calls listen(2).
         thread::spawn(move || {
             if let Some(uid) = uid {
                 set_thread_res_uid(None, Uid::from_raw(uid), None).unwrap();
@@ -66,7 +66,7 @@ impl Peer {
             ready.send(()).unwrap();
             let (stream, _) = listener.accept().unwrap();
             stream.set_read_timeout(Some(PATIENCE)).unwrap();
-            // The test may have lost interest.
+            // Fails if the test no longer waits.
             let _ = tell.send(converse(stream, replies));
         });
         listening.recv_timeout(PATIENCE).unwrap();
@@ -77,18 +77,18 @@ impl Peer {
         self.folder.path().join("sock")
     }
 
-    /// What its client sent.
+    /// Waits for the client and returns what the client sent.
     pub(crate) fn heard(self) -> Heard {
         self.heard.recv_timeout(PATIENCE).expect("a client that came and went")
     }
 
-    /// A command that asks this peer.
+    /// A command that connects to this peer.
     pub(crate) fn client(&self, arguments: &[&str]) -> Command {
         client_of(&self.path(), arguments)
     }
 }
 
-/// A command that asks whoever listens there.
+/// A command that connects to this socket.
 pub(crate) fn client_of(socket: &Path, arguments: &[&str]) -> Command {
     let mut command = device_key(arguments[0]);
     command.args(&arguments[1..]).arg("--socket").arg(socket);
@@ -127,7 +127,7 @@ fn converse(mut stream: UnixStream, replies: Vec<Reply>) -> Heard {
         stream.write_all(answer.as_bytes()).unwrap();
     }
     let mut rest = Vec::new();
-    // A client that gives up closes with our words unread.
+    // Fails if the client has closed the connection without reading everything.
     let _ = lines.read_to_end(&mut rest);
     heard.bytes += rest.len();
     heard

@@ -1,4 +1,4 @@
-//! The program under test, run to its end within bounds.
+//! Runs the program under test, with a limit on its time.
 
 use std::ffi::OsStr;
 use std::io::Read;
@@ -10,13 +10,13 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-/// How long anything may take before a test gives it up. Far above what a busy machine needs.
+/// How long a test waits before it fails. A busy machine needs far less.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
-/// An address where there is no TPM.
+/// The address of a TPM that does not exist.
 pub(crate) const ABSENT: &str = "/dev/tpm-that-is-absent";
 
-/// What would make the outcome depend on who runs the tests.
+/// The environment variables that would make the outcome depend on the user who runs the tests.
 const SETTINGS: [&str; 16] = [
     "CONFIGURATION_DIRECTORY",
     "DEVICE_KEY_ALLOW_SIMULATED_TPM",
@@ -53,7 +53,7 @@ pub(crate) fn on(subcommand: &str, home: &Path, tpm: &str) -> Command {
     command
 }
 
-/// A child process; killed when it is dropped before it has ended.
+/// A child process. It is killed if it is still running when this value is dropped.
 pub(crate) struct Program {
     pub(crate) child: Child,
 }
@@ -63,7 +63,7 @@ impl Program {
         Self { child: command.spawn().unwrap() }
     }
 
-    /// Waits until it has ended.
+    /// Waits until the process has ended.
     pub(crate) fn wait(&mut self) -> ExitStatus {
         if let Some(status) = self.child.try_wait().unwrap() {
             return status;
@@ -75,9 +75,9 @@ impl Program {
         self.child.wait().unwrap()
     }
 
-    /// Kills it as suddenly as a power cut.
+    /// Kills the process, which has no chance to clean up.
     pub(crate) fn kill(&mut self) {
-        // It may have ended by itself.
+        // Fails if the process has already ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -89,16 +89,16 @@ impl Drop for Program {
     }
 }
 
-/// Runs a program on an empty input, until it ends.
+/// Runs a program on an empty input until it ends.
 pub(crate) fn run(command: &mut Command) -> Output {
     run_on(command, Stdio::null())
 }
 
-/// Runs a program on this input, until it ends.
+/// Runs a program on this input until it ends.
 pub(crate) fn run_on(command: &mut Command, input: impl Into<Stdio>) -> Output {
     command.stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut program = Program::spawn(command);
-    // Some keep a copy of the parent's end; it must not keep the child waiting.
+    // The command may hold a copy of the parent's end, which would keep the child waiting.
     command.stdin(Stdio::null());
     let stdout = collect(program.child.stdout.take().unwrap());
     let stderr = collect(program.child.stderr.take().unwrap());

@@ -1,4 +1,4 @@
-//! Keys as a client knows them, and signatures verified by what shares no code with the program.
+//! Keys as a client knows them. Signatures are verified by code that the program does not share.
 
 use std::fs;
 use std::process::Command;
@@ -12,7 +12,7 @@ use p256::ecdsa::{DerSignature, VerifyingKey};
 use p256::pkcs8::DecodePublicKey as _;
 use serde_json::{Value, json};
 
-/// 36 bytes.
+/// A nonce of 36 bytes.
 pub(crate) const NONCE: &str = "bm9uY2Utbm9uY2Utbm9uY2Utbm9uY2Utbm9uY2Utbm9uY2Ut";
 pub(crate) const DIGEST: &str = "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU";
 
@@ -26,13 +26,13 @@ pub(crate) struct Key {
 }
 
 impl Key {
-    /// From the answer to `device/key/create`.
+    /// The key in the answer to `device/key/create`. It must be in hardware.
     pub(crate) fn new(account: &str, client: &str, answer: &Value) -> Self {
         assert_eq!(answer["result"]["protectionClass"], "hardware_tpm", "{answer}");
         Self::of_any_class(account, client, answer)
     }
 
-    /// The same of a key that need not be in hardware.
+    /// Like [`Key::new`], for a key that need not be in hardware.
     pub(crate) fn of_any_class(account: &str, client: &str, answer: &Value) -> Self {
         let result = &answer["result"];
         assert_eq!(result["algorithm"], "ecdsa_p256_sha256", "{answer}");
@@ -46,12 +46,12 @@ impl Key {
         }
     }
 
-    /// Its `SubjectPublicKeyInfo` in DER.
+    /// The key's `SubjectPublicKeyInfo` in DER.
     pub(crate) fn spki(&self) -> &[u8] {
         &self.spki
     }
 
-    /// A connection statement that lives for a minute from now.
+    /// A connection statement that is valid for a minute from now.
     pub(crate) fn payload(&self) -> Value {
         json!({
             "type": "remoteControlClientConnection",
@@ -72,7 +72,7 @@ impl Key {
         json!({"keyId": self.id, "payload": self.payload()})
     }
 
-    /// An attestation challenge that lives for a minute from now.
+    /// An attestation challenge that is valid for a minute from now.
     pub(crate) fn challenge(&self) -> Value {
         json!({
             "type": "remoteControlClientAttestation",
@@ -91,7 +91,8 @@ impl Key {
         json!({"keyId": self.id, "challenge": self.challenge()})
     }
 
-    /// With a credential that tpm2-tools make from the answer to `device/key/attestation/identity`.
+    /// Params with a credential that tpm2-tools make from the answer to
+    /// `device/key/attestation/identity`.
     pub(crate) fn activate_params(&self, swtpm: &Swtpm, identity: &Value, secret: &[u8]) -> Value {
         let identity = &identity["result"];
         let attestation_key = decoded(&identity["attestationKeyPublicBase64"]);
@@ -106,7 +107,7 @@ impl Key {
         params
     }
 
-    /// Verifies an answer to `device/key/sign` with the `p256` crate, and gives the signed bytes.
+    /// Verifies an answer to `device/key/sign` with the `p256` crate. Returns the signed bytes.
     pub(crate) fn verify(&self, answer: &Value) -> Vec<u8> {
         let result = &answer["result"];
         assert_eq!(result["algorithm"], "ecdsa_p256_sha256", "{answer}");

@@ -1,4 +1,4 @@
-//! However much is logged: standard output is protocol, and nothing secret is in the log.
+//! Standard output carries only the protocol and the log contains no secret, at every log level.
 
 use device_key_testing::Swtpm;
 use serde_json::{Value, json};
@@ -10,15 +10,15 @@ const ACCOUNT: &str = "marked-account-7d1f";
 const CLIENT: &str = "marked-client-7d1f";
 const OTHER_ACCOUNT: &str = "other-marked-account-7d1f";
 const OTHER_CLIENT: &str = "other-marked-client-7d1f";
-/// 36 bytes of base64url, as a nonce is.
+/// 36 bytes in base64url, like a nonce.
 const NONCE: &str = "bWFya2VkLW5vbmNlLTdkMWYtbWFya2VkLW5vbmNlLTdkMWYt";
-/// 32 bytes of base64url, as a digest is.
+/// 32 bytes in base64url, like a digest.
 const DIGEST: &str = "bWFya2VkLWRpZ2VzdC03ZDFmLW1hcmtlZC1kaWdlc3Q";
-/// Of the right alphabet but not 32 bytes: what somebody sends who takes the token for its digest.
+/// A token in place of its digest. Its characters are base64url, but it is not 32 bytes.
 const TOKEN: &str = "marked_token_7d1f";
 const PASSWORD: &str = "marked-password-7d1f";
 
-/// Payloads with secrets where they belong and where they do not, each with what comes of it.
+/// Payloads with secrets in right and wrong places, each with the reason of its refusal.
 fn refused(payload: &Value) -> Vec<(Value, &'static str)> {
     let with = |field: &str, value: Value| {
         let mut changed = payload.clone();
@@ -46,7 +46,7 @@ fn refused(payload: &Value) -> Vec<(Value, &'static str)> {
 }
 
 #[test]
-fn a_full_trace_has_no_secret_and_stays_off_the_protocol() {
+fn a_full_trace_has_no_secret_and_does_not_reach_standard_output() {
     let swtpm = Swtpm::start();
     let home = Home::new();
     let mut command = home.app_server(&swtpm.address());
@@ -74,7 +74,7 @@ fn a_full_trace_has_no_secret_and_stays_off_the_protocol() {
     let policy =
         json!({"accountUserId": ACCOUNT, "clientId": CLIENT, "protectionPolicy": PASSWORD});
     assert_eq!(reason(&server.call("device/key/create", &policy)), "invalid_params");
-    // Malformed lines with secrets in them, and a method name that is one.
+    // Malformed lines with secrets in them, and a secret as a method name.
     server.send(format!("{{\"id\":1,\"params\":\"{TOKEN} {ACCOUNT}\n").as_bytes());
     assert_eq!(reason(&server.receive()), "parse_error");
     assert_eq!(reason(&server.call(TOKEN, &json!({}))), "method_not_found");
@@ -83,7 +83,7 @@ fn a_full_trace_has_no_secret_and_stays_off_the_protocol() {
     assert_eq!((status.code(), answers), (Some(0), Vec::new()));
     assert!(log.contains("DEBUG") && log.contains("device/key/sign"), "{log}");
     assert!(!log.contains('\u{1b}'), "no colour in a pipe");
-    // The same bytes in another form.
+    // The secrets in other encodings.
     let signature = signed["result"]["signatureDerBase64"].as_str().unwrap();
     let hex =
         |text: &str| text.bytes().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();

@@ -1,5 +1,5 @@
-//! The relay between pipes and a socket whose other end is the test itself: every byte, in order, and
-//! how it ends.
+//! The relay between pipes and a socket that the test serves: every byte arrives in order, and the
+//! relay ends as documented.
 
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
@@ -12,12 +12,12 @@ use tempfile::TempDir;
 
 use crate::program::{Program, collect, device_key};
 
-/// Many times what pipes and sockets hold.
+/// Many times the capacity of pipes and sockets, in bytes.
 const MUCH: usize = 8 << 20;
 const TRANSPORT_FAILED: Option<i32> = Some(4);
 
-/// Serves one connection by this function, and relays this input to it. The input stays open until
-/// the function is done, unless it `ends`.
+/// Serves one connection with this function and relays this input to it. The input stays open until
+/// the function returns, unless `ends` is set.
 fn relay<T: Send + 'static>(
     input: Vec<u8>,
     ends: bool,
@@ -34,7 +34,7 @@ fn relay<T: Send + 'static>(
     let mut stdin = program.child.stdin.take().unwrap();
     let output = collect(program.child.stdout.take().unwrap());
     let sending = thread::spawn(move || {
-        // Fails if the relay has ended, which is for its status to tell.
+        // Fails if the relay has ended. The test looks at the status for that.
         let _ = stdin.write_all(&input);
         (!ends).then_some(stdin)
     });
@@ -44,7 +44,7 @@ fn relay<T: Send + 'static>(
     (status, output.join().unwrap(), served)
 }
 
-/// Any bytes: line feeds at odd places, zeros, no text.
+/// Arbitrary bytes with line feeds and zeros, which are not text.
 fn noise() -> Vec<u8> {
     let mut noise = vec![0; MUCH];
     File::open("/dev/urandom").unwrap().read_exact(&mut noise).unwrap();
@@ -55,7 +55,7 @@ fn noise() -> Vec<u8> {
 fn every_byte_comes_through_while_both_sides_talk() {
     let noise = noise();
     let (status, output, ()) = relay(noise.clone(), true, |stream| {
-        // Sends back what it has got, with more to come.
+        // Sends back what has arrived, while more arrives.
         io::copy(&mut &stream, &mut &stream).unwrap();
     });
     assert!(status.success());
@@ -63,7 +63,7 @@ fn every_byte_comes_through_while_both_sides_talk() {
 }
 
 #[test]
-fn the_end_of_the_input_lets_the_answers_come() {
+fn answers_arrive_after_the_end_of_the_input() {
     let (requests, answers) = (noise(), noise());
     let expected = answers.clone();
     let (status, output, heard) = relay(requests.clone(), true, move |mut stream| {
@@ -78,7 +78,7 @@ fn the_end_of_the_input_lets_the_answers_come() {
 }
 
 #[test]
-fn a_service_that_goes_is_told_from_one_that_is_done() {
+fn a_lost_service_is_distinguished_from_a_finished_one() {
     let (status, output, ()) = relay(b"request".to_vec(), false, |mut stream| {
         stream.read_exact(&mut [0; 7]).unwrap();
         stream.write_all(b"half an ans").unwrap();
@@ -87,10 +87,10 @@ fn a_service_that_goes_is_told_from_one_that_is_done() {
 }
 
 #[test]
-fn a_service_that_ends_only_its_answers_is_gone_too() {
+fn a_service_that_closes_only_its_answers_is_lost_too() {
     let (status, _, ()) = relay(noise(), true, |stream| {
         stream.shutdown(Shutdown::Write).unwrap();
-        // It reads no more either, so that the input cannot come to its end.
+        // The service also stops reading, so the relay cannot deliver the rest of the input.
         let mut byte = [0];
         while (&stream).read(&mut byte).is_ok_and(|length| length > 0) {}
     });

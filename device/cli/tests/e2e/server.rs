@@ -1,4 +1,4 @@
-//! An app-server as a child over pipes, and its client.
+//! An app-server as a child process over pipes, and its client.
 
 use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::process::{ChildStdin, Command, ExitStatus, Stdio};
@@ -19,16 +19,16 @@ pub(crate) struct Server {
     next_id: i64,
 }
 
-/// What came of a server whose input ended.
+/// The outcome of a server whose input ended.
 pub(crate) struct Finished {
     pub(crate) status: ExitStatus,
-    /// Every answer that nobody had taken.
+    /// Every answer that the test had not received.
     pub(crate) answers: Vec<Value>,
     pub(crate) log: String,
 }
 
 impl Server {
-    /// Starts one, without the handshake.
+    /// Starts a server without the handshake.
     pub(crate) fn spawn(command: &mut Command) -> Self {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut program = Program::spawn(command);
@@ -38,14 +38,14 @@ impl Server {
         Self { program, input, lines, log, next_id: 1 }
     }
 
-    /// Starts one and shakes hands.
+    /// Starts a server and makes the handshake.
     pub(crate) fn start(command: &mut Command) -> Self {
         let mut server = Self::spawn(command);
         server.initialize();
         server
     }
 
-    /// The result of the handshake.
+    /// Makes the handshake and returns its result.
     pub(crate) fn initialize(&mut self) -> Value {
         self.send(initialize().as_bytes());
         let mut answer = self.receive();
@@ -57,7 +57,7 @@ impl Server {
         self.input.as_mut().expect("an open input").write_all(bytes).unwrap();
     }
 
-    /// Sends a request without waiting, and gives its id.
+    /// Sends a request without waiting for the answer. Returns the request's id.
     pub(crate) fn request(&mut self, method: &str, params: &Value) -> i64 {
         let id = self.next_id;
         self.next_id += 1;
@@ -66,12 +66,12 @@ impl Server {
         id
     }
 
-    /// The next answer. Whatever else comes on standard output fails the test.
+    /// The next answer. Anything else on standard output fails the test.
     pub(crate) fn receive(&self) -> Value {
         self.receive_within(PATIENCE).expect("an answer in time")
     }
 
-    /// The next answer, if one comes so soon.
+    /// The next answer, if it arrives within this time.
     pub(crate) fn receive_within(&self, patience: Duration) -> Option<Value> {
         match self.lines.recv_timeout(patience) {
             Ok(line) => Some(message(&line)),
@@ -94,7 +94,7 @@ impl Server {
         Key::new(account, client, &answer)
     }
 
-    /// A key that is there already, which must be whole.
+    /// A key that already exists. It must be whole.
     pub(crate) fn existing(&mut self, account: &str, client: &str, id: &str) -> Key {
         let answer = self.call("device/key/public", &json!({"keyId": id}));
         Key::new(account, client, &answer)
@@ -106,7 +106,7 @@ impl Server {
         key.verify(&answer);
     }
 
-    /// Signs a statement of the key, which must be refused, and gives the reason.
+    /// Asks to sign a statement of the key, which must be refused. Returns the reason.
     pub(crate) fn refusal_to_sign(&mut self, key: &Key) -> String {
         reason(&self.call("device/key/sign", &key.sign_params())).to_owned()
     }
@@ -120,20 +120,20 @@ impl Server {
         Finished { status, answers, log }
     }
 
-    /// Ends the input; everything must have been answered and end well.
+    /// Ends the input. Every request must have been answered, and the program must succeed.
     pub(crate) fn finish_well(self) {
         let Finished { status, answers, log } = self.finish();
         assert_eq!((status.code(), answers), (Some(0), Vec::new()), "{log}");
     }
 
-    /// Kills it, and gives the answers that it had sent before. The last may be cut short.
+    /// Kills the server and returns the answers that it had sent. The last may be cut short.
     pub(crate) fn kill(mut self) -> Vec<Value> {
         self.program.kill();
         self.lines.iter().filter_map(|line| serde_json::from_slice(&line).ok()).collect()
     }
 }
 
-/// The line that shakes hands, as request 0.
+/// The line that makes the handshake, as request 0.
 pub(crate) fn initialize() -> String {
     let params = json!({"clientInfo": {"name": "e2e", "version": "0"}});
     format!("{}\n", json!({"id": 0, "method": "initialize", "params": params}))
@@ -151,12 +151,12 @@ pub(crate) fn message(line: &[u8]) -> Value {
     message
 }
 
-/// Takes lines off a stream on a thread, so that the program never waits for its reader.
+/// Reads lines from a stream on a thread, so that the program never waits for its reader.
 fn lines_of(stream: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
     let (sender, lines) = channel();
     thread::spawn(move || {
         for line in BufReader::new(stream).split(b'\n') {
-            // Nobody listens any more when the test is over.
+            // Fails when the test is over.
             if sender.send(line.unwrap()).is_err() {
                 return;
             }

@@ -1,7 +1,7 @@
 //! The service under a user of its own, as an operator runs it, and its clients under theirs.
 //!
-//! The tests are root, who starts the service as one user without an account and connects as
-//! another. Service and program lie in a folder below which nobody else writes.
+//! The tests run as root. They start the service as one user without an account and connect as
+//! another. The service and the program are in a folder that no other user can write to.
 
 mod activation;
 mod class;
@@ -28,7 +28,7 @@ use tempfile::TempDir;
 
 use crate::program::{PATIENCE, Program, collect};
 
-/// Users without accounts.
+/// User ids without accounts.
 pub(crate) const SERVICE: u32 = 61_001;
 pub(crate) const CLIENT: u32 = 61_002;
 
@@ -39,8 +39,11 @@ pub(crate) struct Installation {
 
 impl Installation {
     pub(crate) fn new() -> Self {
-        assert!(rustix::process::geteuid().is_root(), "these tests are of several users: be root");
-        // Not below /tmp, where others write.
+        assert!(
+            rustix::process::geteuid().is_root(),
+            "these tests start programs of several users: run them as root"
+        );
+        // Not below /tmp, where other users can write.
         let folder =
             tempfile::Builder::new().prefix("device-key-e2e-").tempdir_in("/var/lib").unwrap();
         fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
@@ -71,14 +74,14 @@ impl Installation {
         format!("unix://{}", self.socket().display())
     }
 
-    /// Writes config.toml as root would, and gives its path.
+    /// Writes config.toml as root would. Returns its path.
     pub(crate) fn configure(&self, text: &str) -> PathBuf {
         let path = self.folder.path().join("config.toml");
         fs::write(&path, text).unwrap();
         path
     }
 
-    /// The installed program as this user, without any setting of whoever runs the tests.
+    /// The installed program as this user, without any setting of the user who runs the tests.
     pub(crate) fn as_user(&self, uid: u32) -> Command {
         let mut command = Command::new(self.program());
         command.env_clear().uid(uid).gid(uid).current_dir("/");
@@ -113,8 +116,9 @@ impl Installation {
     }
 }
 
-/// Copies a program by a child: had we the copy open for writing while another test starts a program,
-/// that program would hold it for a moment, and running it would fail (`ETXTBSY`).
+/// Copies a program in a child process. If the tests had the copy open for writing while another
+/// test starts a program, that program would inherit the open file for a moment, and running the
+/// copy would fail (`ETXTBSY`).
 pub(crate) fn install(program: &Path, to: &Path) {
     let mut copy = Command::new("install");
     assert!(copy.args(["-m", "755"]).arg(program).arg(to).status().unwrap().success());
@@ -127,7 +131,8 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    /// Starts it and waits until it tells systemd, whose part we play, that it is ready.
+    /// Starts the service and waits until it is ready. The test plays the part of systemd, which
+    /// the service notifies.
     pub(crate) fn start(command: &mut Command) -> Self {
         let scratch = tempfile::tempdir_in("/run").unwrap();
         fs::set_permissions(scratch.path(), Permissions::from_mode(0o755)).unwrap();
@@ -166,12 +171,12 @@ impl Service {
         self.program.wait()
     }
 
-    /// What it logged, once it has ended.
+    /// The log of the service, after the service has ended.
     pub(crate) fn log(&mut self) -> String {
         String::from_utf8(self.log.take().unwrap().join().unwrap()).unwrap()
     }
 
-    /// Asks it to stop, which must go well, and gives its log.
+    /// Asks the service to stop, which must succeed. Returns its log.
     pub(crate) fn stop(mut self) -> String {
         self.signal(Signal::TERM);
         let status = self.wait();
@@ -192,7 +197,7 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// Connects as this user and shakes hands.
+    /// Connects as this user and makes the handshake.
     pub(crate) fn connect(socket: &Path, uid: u32) -> Self {
         let stream = connect_as(socket, uid);
         let lines = BufReader::new(stream.try_clone().unwrap());
@@ -220,7 +225,7 @@ impl Client {
         self.receive().expect("an answer")
     }
 
-    /// Creates an OS-protected key, which must succeed, and gives its id.
+    /// Creates an OS-protected key, which must succeed. Returns its id.
     pub(crate) fn create(&mut self) -> String {
         let answer = self.call("device/key/create", &binding("allow_os_protected_nonextractable"));
         let key_id = &answer["result"]["keyId"];
@@ -232,12 +237,12 @@ pub(crate) fn binding(policy: &str) -> Value {
     json!({"accountUserId": "account", "clientId": "client", "protectionPolicy": policy})
 }
 
-/// A stream whose other end sees this user. The kernel remembers who connected, so that what uses
-/// the stream afterwards may be anybody.
+/// Connects as this user. The kernel remembers the user who connected, so any user may use the
+/// stream afterwards.
 pub(crate) fn connect_as(socket: &Path, uid: u32) -> UnixStream {
     let socket = socket.to_owned();
     let connecting = thread::spawn(move || {
-        // Of this thread alone: first the group, which only root can change.
+        // Changes only this thread. The group comes first, because only root can change it.
         set_thread_res_gid(None, Gid::from_raw(uid), None).unwrap();
         set_thread_res_uid(None, Uid::from_raw(uid), None).unwrap();
         UnixStream::connect(socket).unwrap()

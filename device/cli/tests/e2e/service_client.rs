@@ -18,12 +18,12 @@ const TRANSPORT_FAILED: Option<i32> = Some(4);
 const NO_SERVICE: Option<i32> = Some(6);
 const UNTRUSTED_SERVICE: Option<i32> = Some(7);
 
-/// Users without an account.
+/// User ids without an account.
 const SERVICE: u32 = 61_001;
 const CLIENT: u32 = 61_002;
 
 const ID: &str = "dk_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
-/// A public key of P-256 and a signature, both of which are well formed.
+/// A well-formed P-256 public key, and below it a well-formed signature.
 const PUBLIC_KEY: &str = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE2DwSr9FGW7vxyBoJr46qX1ND3OfU\
     EyI0zS655w9X9llnSgTngpx3kZYcqoFfgPpA09ljABnWnRDKz+RftP6BGA==";
 const SIGNATURE: &str = "MEUCIBuAbMoPRS9DFv3XsPRr/OohuGaU6XfgEvry44uikaWvAiEAuRYaOdAF2yzd\
@@ -39,7 +39,7 @@ fn listed(id: &str, account: &str) -> Value {
     })
 }
 
-/// Runs a command against a script; its outcome, and what it sent after the handshake.
+/// Runs a command against a scripted service. Returns the command's output and what it sent.
 fn ask(arguments: &[&str], replies: impl IntoIterator<Item = Reply>) -> (Output, Heard) {
     let peer = Peer::with(replies);
     let output = run(&mut peer.client(arguments));
@@ -51,7 +51,7 @@ fn request(method: &str, params: Value) -> (String, Value) {
 }
 
 #[test]
-fn each_command_is_one_request() {
+fn each_command_makes_one_request() {
     let key = json!({
         "keyId": ID, "publicKeySpkiDerBase64": PUBLIC_KEY, "algorithm": "ecdsa_p256_sha256",
         "protectionClass": "os_protected_nonextractable",
@@ -152,7 +152,7 @@ fn one_page_is_shown_when_one_is_asked_for() {
 }
 
 #[test]
-fn a_page_that_leads_to_itself_ends_the_list() {
+fn a_page_that_leads_to_itself_is_an_error() {
     let page = || Reply::Result(json!({"keys": [], "nextCursor": "again"}));
     let (output, heard) = ask(&["list"], [page(), page(), page()]);
     assert_failed(&output, TRANSPORT_FAILED, "leads to itself");
@@ -160,7 +160,7 @@ fn a_page_that_leads_to_itself_ends_the_list() {
 }
 
 #[test]
-fn providers_are_shown_with_what_speaks_against_them() {
+fn providers_are_shown_with_the_reason_why_they_are_unavailable() {
     let providers = json!({"providers": [
         {"name": "tpm", "protectionClass": "hardware_tpm", "available": true},
         {"name": "os", "protectionClass": "os_protected_nonextractable", "available": false,
@@ -176,7 +176,7 @@ fn providers_are_shown_with_what_speaks_against_them() {
 }
 
 #[test]
-fn a_refusal_is_told_with_all_that_is_known() {
+fn a_refusal_is_shown_with_all_its_details() {
     let error = json!({"code": -32600, "message": "words for people", "data": {
         "reason": "degraded_protection_not_allowed", "field": "a.field",
         "available": ["one_class", "other_class"], "cause": "a_cause",
@@ -187,14 +187,14 @@ fn a_refusal_is_told_with_all_that_is_known() {
         assert_failed(&output, REFUSED, part);
     }
     assert_failed(&output, REFUSED, "degraded_protection_not_allowed");
-    // Whatever else implements the protocol may leave the data out.
+    // Another implementation of the protocol may leave out the data.
     let (output, _) =
         ask(&["providers"], [Reply::Error(json!({"code": 1, "message": "only words"}))]);
     assert_failed(&output, REFUSED, "only words");
 }
 
 #[test]
-fn what_is_no_answer() {
+fn malformed_answers_are_transport_failures() {
     for raw in [
         "\n",
         "words\n",
@@ -211,7 +211,7 @@ fn what_is_no_answer() {
         let (output, _) = ask(&["delete", ID], [Reply::Raw(raw)]);
         assert_failed(&output, TRANSPORT_FAILED, "");
     }
-    // An answer, but not to this method.
+    // The answer of another method.
     for result in [json!({}), json!({"keyId": 1}), json!([]), json!(null)] {
         for arguments in [&["public", ID][..], &["list"], &["providers"]] {
             let (output, _) = ask(arguments, [Reply::Result(result.clone())]);
@@ -221,7 +221,7 @@ fn what_is_no_answer() {
 }
 
 #[test]
-fn a_service_that_goes_away_or_says_nothing() {
+fn a_service_that_disconnects_or_does_not_answer() {
     let (output, _) = ask(&["delete", ID], [Reply::Close]);
     assert_failed(&output, TRANSPORT_FAILED, "device/key/delete");
     let (output, _) = ask(&["delete", ID, "--timeout", "1"], [Reply::Silence]);
@@ -229,7 +229,7 @@ fn a_service_that_goes_away_or_says_nothing() {
 }
 
 #[test]
-fn where_nobody_listens() {
+fn sockets_without_a_listener_have_their_own_exit_code() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("sock");
     let asked = || run(&mut client_of(&path, &["list"]));
@@ -242,9 +242,9 @@ fn where_nobody_listens() {
     assert_failed(&asked(), NO_SERVICE, path.to_str().unwrap());
 }
 
-/// The user's socket is looked for where the system's does not exist.
+/// The user's socket is the default if the system's socket does not exist.
 #[test]
-fn the_default_socket() {
+fn the_default_socket_is_found() {
     let system = "/run/device-key/device-key.sock";
     assert!(!Path::new(system).exists(), "these tests need a machine without a device-key service");
     let runtime = tempfile::tempdir().unwrap();
@@ -269,16 +269,16 @@ fn the_default_socket() {
         assert_failed(&output, NO_SERVICE, system);
     }
     assert_failed(&run(&mut device_key("providers")), NO_SERVICE, system);
-    // A socket that was named is the only one that is tried.
+    // If a socket is named, no other socket is tried.
     let mut command = client_of(Path::new("/nowhere"), &["providers"]);
     assert_failed(&run(command.env("XDG_RUNTIME_DIR", runtime.path())), NO_SERVICE, "/nowhere");
 }
 
-/// The listener's user decides, before a byte is sent.
+/// The command checks the listener's user before it sends a byte.
 #[test]
-fn only_a_service_that_is_trusted_is_told_anything() {
+fn nothing_is_sent_to_an_untrusted_service() {
     let program = tempfile::tempdir().unwrap();
-    // The build folder may be closed to that user, so it gets a copy.
+    // The other user may have no access to the build folder, so the program is copied.
     let copy = program.path().join("device-key");
     crate::service::install(Path::new(env!("CARGO_BIN_EXE_device-key")), &copy);
     fs::set_permissions(program.path(), Permissions::from_mode(0o755)).unwrap();
@@ -309,7 +309,7 @@ fn only_a_service_that_is_trusted_is_told_anything() {
             assert_failed(&output, UNTRUSTED_SERVICE, &listener.to_string());
             assert_eq!(heard.bytes, 0, "{case}");
         }
-        // The relay answers the question in the same way.
+        // The relay makes the same decision.
         let peer = Peer::of_user((listener != 0).then_some(listener), replies());
         let mut command = Command::new(&copy);
         command.env_clear().current_dir("/").uid(client).gid(client);

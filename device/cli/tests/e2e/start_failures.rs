@@ -1,4 +1,4 @@
-//! A home that cannot be used: the program says so, touches nothing, and ends with its own code.
+//! When the home cannot be used, the program says so, changes nothing, and ends with exit code 3.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -12,13 +12,13 @@ use crate::program::{ABSENT, on, run};
 
 const STATE_UNUSABLE: Option<i32> = Some(3);
 const NOT_AS_EXPECTED: Option<i32> = Some(1);
-/// Nobody's.
+/// A user id without an account.
 const OTHER_UID: &str = "64999";
 
 fn assert_unusable(output: &Output) {
     let log = String::from_utf8_lossy(&output.stderr);
     assert_eq!((output.status.code(), &*output.stdout), (STATE_UNUSABLE, &b""[..]), "{log}");
-    assert!(!log.is_empty(), "a person is told");
+    assert!(!log.is_empty(), "the log says why");
 }
 
 fn assert_refused(home: &Path) {
@@ -35,7 +35,7 @@ fn mode(path: &Path) -> u32 {
     fs::symlink_metadata(path).unwrap().permissions().mode() & 0o7777
 }
 
-/// A home as a server leaves it.
+/// A home on which a server has run.
 fn used() -> Home {
     let home = Home::new();
     home.recover();
@@ -49,13 +49,13 @@ fn a_home_that_others_can_look_into() {
         fs::create_dir(home.path()).unwrap();
         set_mode(&home.path(), wide);
         assert_refused(&home.path());
-        assert_eq!(mode(&home.path()), wide, "it is not mended behind its owner's back");
+        assert_eq!(mode(&home.path()), wide, "the mode is left as it was");
         assert_eq!(fs::read_dir(home.path()).unwrap().count(), 0);
     }
 }
 
 #[test]
-fn a_home_that_is_no_folder() {
+fn a_home_that_is_not_a_folder() {
     let home = used();
     let link = home.beside("link");
     symlink(home.path(), &link).unwrap();
@@ -72,7 +72,7 @@ fn a_home_that_is_no_folder() {
 }
 
 #[test]
-fn folders_within_that_are_wide_or_links() {
+fn folders_in_the_home_that_are_open_to_others_or_links() {
     for folder in ["keys", "keys/tpm"] {
         let home = used();
         let path = home.path().join(folder);
@@ -87,7 +87,7 @@ fn folders_within_that_are_wide_or_links() {
     }
 }
 
-/// Makes a database unusable in some way; it must be refused and left as it is.
+/// Makes a database unusable with `spoil`. The program must refuse it and leave it unchanged.
 fn assert_database_refused(spoil: impl FnOnce(&Path)) {
     let home = used();
     let path = home.database();
@@ -107,13 +107,13 @@ fn a_database_of_a_newer_version() {
     assert_database_refused(|path| {
         let database = Connection::open(path).unwrap();
         database.pragma_update(None, "user_version", 99).unwrap();
-        // Closing writes the log back into the file.
+        // Closing the database writes the write-ahead log back into the file.
         database.close().unwrap();
     });
 }
 
 #[test]
-fn a_database_that_is_none() {
+fn a_file_that_is_not_a_database() {
     assert_database_refused(|path| fs::write(path, "not a database, but long enough").unwrap());
     assert_database_refused(|path| fs::write(path, vec![0x5a; 8192]).unwrap());
     assert_database_refused(|path| {
@@ -137,7 +137,7 @@ fn a_database_that_is_a_link() {
     assert_eq!(fs::read(&elsewhere).unwrap(), as_it_was);
 }
 
-/// The program as a user who is not root and may reach it.
+/// The program as a user who is not root and who can reach the home.
 fn as_other_user(home: &Home, target: &Path) -> Command {
     let program = home.beside("device-key");
     if !program.exists() {
@@ -149,7 +149,7 @@ fn as_other_user(home: &Home, target: &Path) -> Command {
     if is_root {
         command.args(["--reuid", OTHER_UID, "--regid", OTHER_UID, "--clear-groups"]).arg(&program);
     }
-    // Whose environment this is does not matter to that user.
+    // The environment of the tests must not affect the other user.
     command.env_remove("HOME").env_remove("XDG_CONFIG_HOME");
     command.args(["app-server", "--tpm", ABSENT, "--home"]).arg(target);
     command
@@ -163,7 +163,7 @@ fn a_home_that_this_user_cannot_write() {
     set_mode(&closed, 0o555);
     assert_unusable(&run(&mut as_other_user(&home, &closed.join("home"))));
     assert_eq!(fs::read_dir(&closed).unwrap().count(), 0);
-    // The same user can, where it may: it was not the program that could not be run.
+    // The user can use a home of its own, so the program itself can be run.
     let open = home.beside("open");
     fs::create_dir(&open).unwrap();
     set_mode(&open, 0o777);

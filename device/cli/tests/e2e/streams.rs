@@ -1,4 +1,4 @@
-//! Whatever a parent gives as standard input and output.
+//! The kinds of standard input and output that a parent can give to the app-server.
 
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -29,7 +29,7 @@ fn answers(output: &[u8]) -> Vec<Value> {
     answers
 }
 
-/// As Node.js and others spawn children: a socket pair for each stream.
+/// Node.js and other runtimes spawn children with a socket pair for each stream.
 #[test]
 fn socket_pairs() {
     let swtpm = Swtpm::start();
@@ -56,7 +56,7 @@ fn socket_pairs() {
     assert_eq!(program.wait().code(), Some(0));
 }
 
-/// One socket for both directions, as inetd does.
+/// inetd gives one socket for both directions.
 #[test]
 fn one_socket() {
     let home = Home::new();
@@ -112,9 +112,9 @@ fn an_input_that_cannot_be_read() {
     assert!(!stderr.is_empty());
 }
 
-/// The input stays open: nothing but the lost output can end the program.
+/// The input stays open, so only the lost output can end the program.
 #[test]
-fn a_client_that_stops_listening_ends_the_server() {
+fn a_client_that_closes_the_output_ends_the_server() {
     let home = Home::new();
     let mut command = home.app_server(ABSENT);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -128,9 +128,9 @@ fn a_client_that_stops_listening_ends_the_server() {
     drop(input);
 }
 
-/// Creations that nobody waits for any more are whole or gone, and do not keep the program alive.
+/// Creations that no client waits for leave a whole key or none, and do not keep the program alive.
 #[test]
-fn a_client_that_goes_away_in_the_middle_leaves_whole_keys() {
+fn a_client_that_disconnects_during_creations_leaves_whole_keys() {
     let swtpm = Swtpm::start();
     let home = Home::new();
     let (mut input, child_input) = UnixStream::pair().unwrap();

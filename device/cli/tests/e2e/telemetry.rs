@@ -1,4 +1,4 @@
-//! Logs as chosen, and traces and metrics that leave at the end of a session.
+//! The format of the log, and the export of traces and metrics at the end of a session.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -14,7 +14,7 @@ use crate::server::Server;
 const WRONG_USAGE: Option<i32> = Some(2);
 const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 
-/// Takes one export, and gives its path.
+/// Accepts one export. Returns the path of its request.
 fn take_export(mut stream: TcpStream) -> String {
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     let head: Vec<String> =
@@ -27,7 +27,7 @@ fn take_export(mut stream: TcpStream) -> String {
     head[0].split(' ').nth(1).unwrap().to_owned()
 }
 
-/// The address of a collector, and the paths of the two exports that it takes.
+/// Starts a collector. Returns its address, and the paths of the two exports that it accepts.
 fn collector() -> (String, JoinHandle<Vec<String>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());

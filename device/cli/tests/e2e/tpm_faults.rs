@@ -1,4 +1,5 @@
-//! What a client is told when the TPM is not there, not right, or goes away. It stays connected.
+//! The answers to a client when the TPM is absent, is another one, or disappears. The client stays
+//! connected.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -15,7 +16,7 @@ fn binding() -> Value {
     json!({"accountUserId": "account", "clientId": "client"})
 }
 
-/// A creation must be refused for this reason, and leave nothing.
+/// Asserts that a creation is refused for this reason and leaves nothing.
 fn assert_no_creation(server: &mut Server, home: &Home, expected: &str, code: i32) {
     let whole = home.assert_only_whole_keys();
     let answer = server.call("device/key/create", &binding());
@@ -24,7 +25,7 @@ fn assert_no_creation(server: &mut Server, home: &Home, expected: &str, code: i3
 }
 
 #[test]
-fn absent() {
+fn an_absent_tpm() {
     let home = Home::new();
     let socket = format!("unix:{}", home.beside("no-socket").display());
     for address in [ABSENT, &socket] {
@@ -32,7 +33,7 @@ fn absent() {
         for _ in 0..2 {
             assert_no_creation(&mut server, &home, "hardware_unavailable", -32600);
         }
-        // Nor is anything weaker taken that was not asked for.
+        // A weaker protection is used only if the client asks for it, and none is available here.
         let mut degraded = binding();
         degraded["protectionPolicy"] = json!("allow_os_protected_nonextractable");
         let answer = server.call("device/key/create", &degraded);
@@ -63,7 +64,7 @@ fn a_simulator_that_is_not_allowed() {
 }
 
 #[test]
-fn one_that_stops_and_comes_back() {
+fn a_tpm_that_stops_and_comes_back() {
     let mut swtpm = Swtpm::start();
     let home = Home::new();
     let mut server = Server::start(&mut home.app_server(&swtpm.address()));
@@ -85,9 +86,9 @@ fn one_that_stops_and_comes_back() {
     assert_eq!(home.assert_at_rest().len(), 3);
 }
 
-/// Requests that are waiting for its answer when it goes.
+/// The TPM disappears while requests wait for its answer.
 #[test]
-fn one_that_stops_under_requests_in_flight() {
+fn a_tpm_that_stops_during_requests_in_flight() {
     let mut swtpm = Swtpm::start();
     let home = Home::new();
     let mut server = Server::start(&mut home.app_server(&swtpm.address()));
@@ -99,7 +100,7 @@ fn one_that_stops_under_requests_in_flight() {
             _ => server.request("device/key/create", &binding()),
         })
         .collect();
-    // The connection is not held up by them.
+    // The waiting requests do not block the connection.
     let id = server.request("device/key/public", &json!({"keyId": key.id}));
     assert_eq!(server.receive()["id"], id);
     swtpm.stop();
@@ -117,9 +118,9 @@ fn one_that_stops_under_requests_in_flight() {
     assert_eq!(home.assert_at_rest().len(), 1);
 }
 
-/// Wherever in a creation it stops, what was begun is undone and every answer is true.
+/// At whatever step of a creation the TPM stops, the creation is undone and every answer is true.
 #[test]
-fn one_that_stops_among_pipelined_creations() {
+fn a_tpm_that_stops_during_pipelined_creations() {
     let mut swtpm = Swtpm::start();
     let home = Home::new();
     let mut server = Server::start(&mut home.app_server(&swtpm.address()));
@@ -149,7 +150,7 @@ fn one_that_stops_among_pipelined_creations() {
     server.finish_well();
 }
 
-/// A key that is made but cannot be stored.
+/// The TPM creates a key, but the key cannot be stored.
 #[test]
 fn a_key_folder_that_is_gone() {
     let swtpm = Swtpm::start();
@@ -170,9 +171,9 @@ fn a_key_folder_that_is_gone() {
     server.finish_well();
 }
 
-/// The same key files and state on a TPM of another make: they are lost, not used, not replaced.
+/// With another TPM the keys of the first are lost. They are neither used nor replaced.
 #[test]
-fn another_one_in_its_place() {
+fn another_tpm_in_place_of_the_first() {
     let (swtpm, other) = (Swtpm::start(), Swtpm::start());
     let home = Home::new();
     let mut server = Server::start(&mut home.app_server(&swtpm.address()));
@@ -187,7 +188,7 @@ fn another_one_in_its_place() {
 }
 
 #[test]
-fn a_cleared_one() {
+fn a_cleared_tpm() {
     let swtpm = Swtpm::start();
     let home = Home::new();
     let mut server = Server::start(&mut home.app_server(&swtpm.address()));
@@ -204,5 +205,5 @@ fn a_cleared_one() {
     server.prove(&new);
     assert_eq!(server.refusal_to_sign(&lost), "key_lost");
     server.finish_well();
-    assert_eq!(home.assert_at_rest().len(), 2, "a lost key stays, for its owner to see");
+    assert_eq!(home.assert_at_rest().len(), 2, "a lost key stays listed for its owner");
 }

@@ -1,4 +1,4 @@
-//! Lines over pipes.
+//! The app-server's transport over pipes: lines, their limit, and the handshake.
 
 use std::collections::BTreeSet;
 
@@ -9,11 +9,11 @@ use crate::home::Home;
 use crate::program::ABSENT;
 use crate::server::{Finished, Server, initialize, reason};
 
-/// The limit is documented: 1 MiB.
+/// The documented limit of a line: 1 MiB.
 const LIMIT: usize = 1024 * 1024;
 
 #[test]
-fn bad_lines_are_answered_and_the_connection_lives_on() {
+fn bad_lines_are_answered_and_the_connection_stays_open() {
     let swtpm = Swtpm::start();
     let home = Home::new();
     let mut server = Server::start(&mut home.app_server(&swtpm.address()));
@@ -55,7 +55,7 @@ fn the_end_of_input_waits_for_requests_in_flight() {
     let binding = json!({"accountUserId": "account", "clientId": "client"});
     let mut asked: BTreeSet<i64> =
         (0..12).map(|_| server.request("device/key/create", &binding)).collect();
-    // A last line without its end is a line.
+    // The last line counts even without its line end.
     let half = json!({"id": 1000, "method": "device/key/create", "params": binding});
     server.send(half.to_string().as_bytes());
     asked.extend([0, 1000]);
@@ -70,7 +70,7 @@ fn the_end_of_input_waits_for_requests_in_flight() {
 }
 
 #[test]
-fn a_half_line_that_is_no_request_is_answered_at_the_end() {
+fn an_incomplete_last_line_is_answered_with_an_error() {
     let home = Home::new();
     let mut server = Server::start(&mut home.app_server(ABSENT));
     server.send(b"{\"id\":1,\"method\":\"device/key");
@@ -86,7 +86,7 @@ fn the_handshake_needs_no_tpm() {
     let early = server.call("device/key/providers", &json!({}));
     assert_eq!(reason(&early), "not_initialized");
     let result = server.initialize();
-    // Wherever the scratch folder is reached through links, the home is told without them.
+    // The home is reported without symbolic links, even if the scratch folder is behind one.
     let path = home.path().canonicalize().unwrap();
     assert_eq!(result["codexHome"].as_str(), path.to_str());
     assert_eq!(result["platformOs"], std::env::consts::OS);

@@ -1,4 +1,4 @@
-//! The shared vectors over the wire, with keys in a TPM and the system's clock.
+//! Runs the shared test vectors over the protocol, with keys in a TPM and the system's clock.
 
 use std::collections::HashMap;
 
@@ -11,11 +11,11 @@ use crate::home::Home;
 use crate::proof::unix_seconds;
 use crate::server::{Server, reason};
 
-/// Expiries further from a vector's clock than this are absolute: the ends of the number range.
+/// An expiry further from the vector's clock than this is absolute, such as the largest number.
 const RELATIVE: i64 = 24 * 60 * 60;
 
-/// Does something for which the time is the same second from beginning to end, so that edges of a
-/// second are as sharp as with a clock that stands still: what a tick fell into is done again.
+/// Does `work` within one second of the clock, so that expiries are as exact as with a clock that
+/// stands still. If the second changes during the work, the work is repeated.
 fn in_one_second<T>(mut work: impl FnMut(i64) -> T) -> T {
     for _ in 0..50 {
         let now = unix_seconds();
@@ -27,7 +27,7 @@ fn in_one_second<T>(mut work: impl FnMut(i64) -> T) -> T {
     panic!("nothing is done within one second");
 }
 
-/// A vector at another time.
+/// A vector moved to another time.
 struct Shifted {
     payload: Value,
     signed: Option<String>,
@@ -163,5 +163,5 @@ fn bindings() {
         assert_eq!(answer["error"]["data"]["field"].as_str(), vector.field.as_deref());
     }
     server.finish_well();
-    assert_eq!(home.assert_at_rest().len(), created, "what is refused leaves nothing");
+    assert_eq!(home.assert_at_rest().len(), created, "refused creations leave nothing");
 }

@@ -1,4 +1,4 @@
-//! A proof, what a backend expects of it, and what must come of it.
+//! A proof, what a backend expects of it, and the outcome that it must have.
 
 use base64ct::{Base64, Encoding as _};
 use device_key_types::payload::SIGNING_DOMAIN;
@@ -14,7 +14,7 @@ pub(crate) const NOW: i64 = 1_700_000_000;
 #[derive(Clone)]
 pub(crate) struct Case {
     pub(crate) name: String,
-    /// `connection` or `enrollment`: what the backend asked for.
+    /// The kind of statement that the backend expects: `connection` or `enrollment`.
     pub(crate) statement: &'static str,
     pub(crate) signed: Vec<u8>,
     pub(crate) signature: Vec<u8>,
@@ -26,7 +26,7 @@ pub(crate) struct Case {
 }
 
 impl Case {
-    /// The case as the examples read it.
+    /// The case as a line of JSON, which the examples read.
     pub(crate) fn line(&self) -> String {
         let case = json!({
             "statement": self.statement,
@@ -39,7 +39,7 @@ impl Case {
         format!("{case}\n")
     }
 
-    /// The same case but for what `change` changes, with another outcome.
+    /// A copy of this case with a change and another outcome.
     pub(crate) fn but(&self, name: &str, outcome: &str, change: impl FnOnce(&mut Self)) -> Self {
         let mut other = self.clone();
         name.clone_into(&mut other.name);
@@ -49,7 +49,7 @@ impl Case {
     }
 }
 
-/// A key in software, for what no device signs.
+/// A key in software, to sign statements that no device would sign.
 pub(crate) struct SoftwareKey(SigningKey);
 
 impl SoftwareKey {
@@ -66,7 +66,7 @@ impl SoftwareKey {
         signature.as_bytes().to_vec()
     }
 
-    /// A connection that this key signed in its right spelling.
+    /// A valid connection proof by this key.
     pub(crate) fn connection(&self) -> Case {
         let payload = json!({
             "type": "remoteControlClientConnection",
@@ -84,7 +84,7 @@ impl SoftwareKey {
         self.connection_of(payload, NOW)
     }
 
-    /// The same of any payload that a device would sign.
+    /// A connection proof by this key with this payload.
     pub(crate) fn connection_of(&self, payload: Value, now: i64) -> Case {
         let mut expected = payload;
         let signed = json!({"domain": SIGNING_DOMAIN, "payload": expected}).to_string();
@@ -102,7 +102,7 @@ impl SoftwareKey {
     }
 }
 
-/// Takes members away, which must be there.
+/// Removes members, which must exist.
 pub(crate) fn remove(object: &mut Value, names: &[&str]) {
     let members: &mut Map<_, _> = object.as_object_mut().unwrap();
     for name in names {

@@ -1,4 +1,4 @@
-//! What the real program signs with a key in a TPM, untouched and tampered with.
+//! Proofs that the real program signs with a key in a TPM, unchanged and tampered with.
 
 use device_key_testing::Swtpm;
 use device_key_testing::vectors::{self, Expectation};
@@ -13,11 +13,11 @@ use crate::home::Home;
 use crate::proof::{DIGEST, Key, NONCE, decoded, unix_seconds};
 use crate::server::Server;
 
-/// What JSON must escape, what it need not, and characters of each length in UTF-8.
+/// Characters that JSON must escape, characters that it need not, and each length in UTF-8.
 const ACCOUNT: &str = "\"ac\\count\"/<&>'é€\u{2028}\u{1f511}";
 const OTHER_ID: &str = "dk_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
 
-/// A connection and an enrollment by one key, and the public key of another.
+/// A connection and an enrollment by one key, and the public key of another key.
 struct Signed {
     connection: Case,
     enrollment: Case,
@@ -86,7 +86,7 @@ fn proof(
     }
 }
 
-/// The name of the expiry, and when it is.
+/// The name and the value of the expiry.
 fn expiry(expected: &Value) -> (&'static str, i64) {
     ["tokenExpiresAt", "challengeExpiresAt"]
         .into_iter()
@@ -117,7 +117,7 @@ fn with_each_byte_changed(bytes: &[u8]) -> impl Iterator<Item = (usize, Vec<u8>)
 }
 
 #[test]
-fn what_a_device_signs_is_accepted_and_nothing_else() {
+fn only_unchanged_proofs_of_a_device_are_accepted() {
     let Signed { connection, enrollment, other_spki } = signed_by_the_program();
     let mut cases = vec![connection.clone(), enrollment.clone()];
     for right in [&connection, &enrollment] {
@@ -144,7 +144,7 @@ fn what_a_device_signs_is_accepted_and_nothing_else() {
             };
             refused(field, &format!("field_mismatch:{reported}"), &|case| {
                 case.expected[field] = another(field, value);
-                // What differs is told before what has expired.
+                // A mismatch is reported before an expiry.
                 case.now += 1_000_000;
             });
         }
@@ -177,7 +177,7 @@ fn the_shared_vectors_have_their_spelling_everywhere() {
     let mut cases = Vec::new();
     for vector in vectors::payloads() {
         let Expectation::Signed(signed) = &vector.expect else { continue };
-        // The digest of an enrollment is that of another key.
+        // The enrollment contains the device identity digest of another key.
         if vector.payload.get("sessionId").is_none() {
             continue;
         }
@@ -191,9 +191,9 @@ fn the_shared_vectors_have_their_spelling_everywhere() {
     judge(&cases);
 }
 
-/// The fault is the backend's, and no client may profit from it.
+/// A missing expectation is a fault of the backend, and no client may profit from it.
 #[test]
-fn what_a_backend_does_not_know_fails_loudly() {
+fn a_missing_expectation_is_an_error() {
     let key = SoftwareKey::new();
     let right = key.connection();
     let without = |value: Option<Value>| {
@@ -206,7 +206,7 @@ fn what_a_backend_does_not_know_fails_loudly() {
                 members[name] = value.clone();
             }
         }
-        // And a key that signs the same hole.
+        // The key signs a statement that lacks this member too.
         case.signed = payload.to_string().into_bytes();
         case.signature = key.sign(&case.signed);
         case.line()

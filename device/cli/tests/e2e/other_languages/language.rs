@@ -1,4 +1,4 @@
-//! The examples as programs, and the verifier crate beside them.
+//! Runs the examples as programs, and the verifier crate for comparison.
 
 use std::io::Write as _;
 use std::os::unix::fs::symlink;
@@ -17,7 +17,7 @@ use crate::program::{run, run_on};
 
 pub(crate) const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/examples");
 
-/// Every language must give every case its outcome.
+/// Asserts that every language gives every case its outcome.
 pub(crate) fn judge(cases: &[Case]) {
     let lines: String = cases.iter().map(Case::line).collect();
     for (language, command) in commands() {
@@ -35,14 +35,14 @@ pub(crate) fn judge(cases: &[Case]) {
     }
 }
 
-/// What the examples do with these lines, by language.
+/// The output of the examples for these lines, by language.
 pub(crate) fn outputs(lines: &str) -> [(&'static str, Output); 2] {
     commands().map(|(language, command)| (language, run_lines(command, lines)))
 }
 
 fn commands() -> [(&'static str, Command); 2] {
     let mut python = Command::new(&*PYTHON);
-    // Nothing is written beside the source.
+    // Python must not write compiled files next to the source.
     python.args(["-B", "-W", "error"]).arg(Path::new(EXAMPLES).join("python/run_cases.py"));
     let mut node = Command::new("node");
     node.arg(COMPILED.join("run-cases.js"));
@@ -56,8 +56,8 @@ fn run_lines(mut command: Command, lines: &str) -> Output {
     run_on(&mut command, input)
 }
 
-/// The first Python that has the package: where a machine has several, the system's packages are
-/// those of one.
+/// The first Python that has the package. A machine may have several Pythons, and the system's
+/// packages belong to only one of them.
 static PYTHON: LazyLock<PathBuf> = LazyLock::new(|| {
     let path = env::var_os("PATH").unwrap();
     env::split_paths(&path)
@@ -94,7 +94,7 @@ static COMPILED: LazyLock<PathBuf> = LazyLock::new(|| {
     folder
 });
 
-/// What the verifier crate says, in the words of the examples.
+/// The outcome of the verifier crate, in the format of the examples.
 fn crate_outcome(case: &Case) -> String {
     let Ok(key) = ProofKey::from_spki_der(&case.spki) else {
         return ProofError::InvalidPublicKey(device_key_types::InvalidPublicKey)
@@ -113,7 +113,7 @@ fn crate_outcome(case: &Case) -> String {
         ProofError::Field(error)
             if !matches!(error.reason, Reason::Expired | Reason::ExpiresTooLate) =>
         {
-            // What is not even valid in itself is not what the backend expects.
+            // An invalid value cannot be the value that the backend expects.
             ProofError::Mismatch(error.field).reason()
         }
         error => error.reason(),
@@ -124,7 +124,7 @@ fn crate_outcome(case: &Case) -> String {
     }
 }
 
-/// The payload that is expected, from what the examples are told.
+/// The expected payload, from the case that the examples read.
 fn expected(case: &Case, key: &ProofKey) -> SignPayload {
     let mut payload = case.expected.clone();
     if case.statement == "connection" {

@@ -1,4 +1,4 @@
-//! What a right key signed, and no device would have: other bytes than the one spelling.
+//! Statements that the right key signed, but in bytes that no device would sign.
 
 use serde_json::{Value, json};
 
@@ -32,14 +32,14 @@ impl Spellings {
         }));
     }
 
-    /// The right text with one part of it, which must be there once, in another spelling.
+    /// The valid text with another spelling of one part, which must occur exactly once.
     fn respelled(&mut self, outcome: &str, part: &str, other: &str) {
         let text = self.text();
         assert_eq!(text.matches(part).count(), 1, "{part}");
         self.bytes(outcome, text.replacen(part, other, 1).as_bytes());
     }
 
-    /// The right statement with another value in it.
+    /// The valid statement with another value.
     fn changed(&mut self, outcome: &str, change: impl FnOnce(&mut Value)) {
         let mut signed: Value = serde_json::from_slice(&self.right.signed).unwrap();
         change(&mut signed);
@@ -48,7 +48,7 @@ impl Spellings {
 }
 
 #[test]
-fn the_same_statement_in_another_spelling() {
+fn another_spelling_of_the_statement_is_refused() {
     let mut all = Spellings::new();
     let text = all.text();
     for signed in [format!(" {text}"), format!("{text}\n"), text.replace(',', ", ")] {
@@ -90,7 +90,7 @@ fn another_shape() {
     all.bytes("malformed_statement", &text.replace("account\"", "account\u{ff}\"").into_latin_1());
     let expires_at = format!("{}", NOW + 60);
     for (part, other) in [
-        // A name twice: at both depths, with one value and with two, in one spelling and in two.
+        // A duplicate name: at both depths, with equal and different values, in one and two spellings.
         (r#"{"domain""#, r#"{"domain":"codex-device-key-sign-payload/v1","domain""#),
         (r#"{"domain""#, r#"{"domain":"another","domain""#),
         (r#""payload":{"#, r#""payload":{},"payload":{"#),
@@ -98,7 +98,7 @@ fn another_shape() {
         (r#""clientId""#, r#""clientId":"another","clientId""#),
         (r#""clientId""#, r#""client\u0049d":"client","clientId""#),
         (r#""tokenExpiresAt""#, r#""tokenExpiresAt":1,"tokenExpiresAt""#),
-        // Equal to the expiry, or read as such by some, and not written as an integer.
+        // Numbers that some parsers read as the expiry, but that are not written as integers.
         (&expires_at, &format!("{expires_at}.0")),
         (&expires_at, &format!("{expires_at}e0")),
         (&expires_at, &format!("0{expires_at}")),
@@ -110,13 +110,13 @@ fn another_shape() {
         (&expires_at, "-Infinity"),
         (&expires_at, "true"),
         (&expires_at, &"9".repeat(5_000)),
-        // JSON that only lenient parsers take.
+        // JSON that only lenient parsers accept.
         (r#""client""#, "'client'"),
         (r#""client""#, "\"cli\nent\""),
         (r#""client""#, r#""cli\xent""#),
         (r#""nonce""#, r#"/**/"nonce""#),
         (r#"],"sessionId""#, r#",],"sessionId""#),
-        // Half of a surrogate pair.
+        // One half of a surrogate pair.
         (r#""client""#, r#""client\ud800""#),
         (r#""client""#, r#""client\udc00\ud800""#),
     ] {
@@ -168,7 +168,7 @@ fn another_value() {
         ("sessionId", json!("Session")),
         ("clientId", json!("client ")),
         ("accountUserId", json!("acc\u{f6}unt")),
-        // What would be told apart wrongly by who does not know an escaped quote.
+        // A parser that does not know escaped quotes would split this value wrongly.
         ("clientId", json!("client\":\"")),
         ("clientId", json!("client\\")),
         ("targetOrigin", json!("https://chatgpt.com/")),
@@ -178,7 +178,7 @@ fn another_value() {
         let outcome = format!("field_mismatch:{field}");
         all.changed(&outcome, |signed| signed["payload"][field] = value);
     }
-    // Of several, the first in the protocol's order.
+    // Of several mismatches, the first in the protocol's order is reported.
     all.changed("field_mismatch:sessionId", |signed| {
         for field in ["accountUserId", "clientId", "sessionId", "targetPath"] {
             signed["payload"][field] = json!("/another");
@@ -191,7 +191,7 @@ fn another_value() {
 }
 
 trait IntoLatin1 {
-    /// One byte for each character, which makes a byte that is not UTF-8.
+    /// Encodes each character as one byte, which is not always valid UTF-8.
     fn into_latin_1(self) -> Vec<u8>;
 }
 

@@ -1,4 +1,4 @@
-//! Sockets that systemd has made: the service takes them over.
+//! The service takes over sockets that systemd created.
 
 use std::io::BufRead as _;
 use std::os::unix::fs::PermissionsExt as _;
@@ -21,7 +21,7 @@ fn the_service_serves_the_socket_that_it_was_started_with() {
     command.arg(installation.home());
     command.stdin(Stdio::null()).stderr(Stdio::piped());
     let mut program = Program::spawn(&mut command);
-    // It says so when it listens, and becomes our program when somebody connects.
+    // systemd-socket-activate says when it listens, and runs our program when a client connects.
     let mut log = std::io::BufReader::new(program.child.stderr.take().unwrap());
     let mut line = String::new();
     log.read_line(&mut line).unwrap();
@@ -36,14 +36,14 @@ fn the_service_serves_the_socket_that_it_was_started_with() {
     let status = program.wait();
     let log = String::from_utf8(rest.join().unwrap()).unwrap();
     assert_eq!(status.code(), Some(0), "{log}");
-    assert!(socket.exists(), "who made it keeps it");
+    assert!(socket.exists(), "the service removes only its own sockets");
 }
 
 #[test]
 fn descriptors_that_are_for_another_process_are_left_alone() {
     let installation = Installation::new();
     let listener = std::os::unix::net::UnixListener::bind(installation.socket()).unwrap();
-    // The shell moves it to where sd_listen_fds(3) begins, and becomes our program.
+    // The shell moves the socket to the first descriptor of sd_listen_fds(3), and runs our program.
     let script = "exec \"$@\" 3<&0 0</dev/null";
     for pid in [None, Some("1")] {
         let mut command = Command::new("/bin/sh");
@@ -55,7 +55,7 @@ fn descriptors_that_are_for_another_process_are_left_alone() {
         command.args(["app-server", "--provider", "os", "--home"]).arg(installation.home());
         let input = std::os::fd::OwnedFd::from(listener.try_clone().unwrap());
         let output = crate::program::run_on(&mut command, input);
-        // Without a socket it serves its input, which ends at once.
+        // Without a socket the program serves its input, which ends at once.
         let log = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(0), "{pid:?}: {log}");
         assert!(!log.contains("listening"), "{pid:?}: {log}");

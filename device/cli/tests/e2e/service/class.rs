@@ -1,4 +1,4 @@
-//! When keys are OS-protected: for another user over the socket, and for nobody else.
+//! Keys are OS-protected only for another user over the socket.
 
 use serde_json::{Value, json};
 
@@ -33,7 +33,7 @@ fn another_user_has_a_key_of_the_class_and_signs_with_it() {
     key.id = "dk_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA".to_owned();
     let unknown = client.call("device/key/sign", &key.sign_params());
     assert_eq!(reason(&unknown), "key_not_found");
-    // The key outlives its service.
+    // The key still works after the service has restarted.
     drop(client);
     service.stop();
     let service = installation.start(&[]);
@@ -85,7 +85,7 @@ fn a_service_of_a_user_for_that_user_has_none() {
 }
 
 #[test]
-fn users_who_are_not_mapped_here_have_nothing() {
+fn users_outside_the_user_namespace_are_refused() {
     let installation = Installation::new();
     let service = installation.start(&[]);
     let mut nobody = Client::connect(&installation.socket(), 65_534);
@@ -97,7 +97,7 @@ fn users_who_are_not_mapped_here_have_nothing() {
 }
 
 #[test]
-fn a_home_below_a_folder_that_others_write_in_gives_none() {
+fn a_home_below_a_folder_that_others_can_write_to_has_none() {
     let installation = Installation::new();
     let open = tempfile::tempdir_in("/tmp").unwrap();
     let home = open.path().join("home");

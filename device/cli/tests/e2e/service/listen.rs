@@ -1,4 +1,4 @@
-//! Where the service listens, and who may be there.
+//! Where the service listens, and which listeners the relay trusts.
 
 use std::fs;
 use std::io::Read as _;
@@ -17,7 +17,7 @@ const UNTRUSTED_SERVICE: Option<i32> = Some(7);
 const CONFIGURATION_UNUSABLE: Option<i32> = Some(8);
 
 #[test]
-fn a_live_service_keeps_its_socket_and_a_killed_one_is_succeeded() {
+fn a_live_service_keeps_its_socket_and_a_killed_one_is_replaced() {
     let installation = Installation::new();
     let first = installation.start(&[]);
     let key_id = json!({"keyId": Client::connect(&installation.socket(), CLIENT).create()});
@@ -28,7 +28,7 @@ fn a_live_service_keeps_its_socket_and_a_killed_one_is_succeeded() {
     assert!(client.call("device/key/public", &key_id)["result"].is_object(), "the first serves");
 
     first.kill();
-    assert!(installation.socket().exists(), "it could not clear up");
+    assert!(installation.socket().exists(), "a killed service leaves its socket");
     let third = installation.start(&[]);
     let mut client = Client::connect(&installation.socket(), CLIENT);
     assert!(client.call("device/key/public", &key_id)["result"].is_object());
@@ -51,7 +51,7 @@ fn a_client_over_stdio_uses_the_service_through_the_relay() {
         answer["id"] = public["id"].clone();
         answer
     });
-    // Megabytes, whose every byte counts.
+    // Messages of about a megabyte arrive complete.
     let noise = "ü€🔑".repeat(60_000);
     let answer = relayed.call("device/key/public", &json!({"keyId": noise}));
     assert_eq!(reason(&answer), "invalid_key_id");
@@ -67,19 +67,19 @@ fn a_client_over_stdio_uses_the_service_through_the_relay() {
 }
 
 #[test]
-fn the_relay_tells_an_impostor_nothing_and_goes_nowhere_else() {
+fn the_relay_sends_nothing_to_an_untrusted_service_and_tries_no_other() {
     let installation = Installation::new();
     let absent = run(&mut installation.relay(CLIENT));
     assert_eq!((absent.status.code(), &*absent.stdout), (NO_SERVICE, &b""[..]));
 
-    // A service of another user than the one that is trusted.
+    // The service runs as another user than the trusted one.
     let mut command = installation.as_user(SERVICE);
     command.args(["app-server", "--provider", "os", "--home"]).arg(installation.home());
     command.args(["--service", "--listen", &installation.listen()]);
     let service = Service::start(&mut command);
     let mut relay = installation.as_user(CLIENT);
     relay.args(["app-server", "--connect"]).arg(installation.socket());
-    assert_eq!(run(&mut relay).status.code(), UNTRUSTED_SERVICE, "only root's would do");
+    assert_eq!(run(&mut relay).status.code(), UNTRUSTED_SERVICE, "only root is trusted");
     service.stop();
 
     let path = installation.socket();
@@ -104,7 +104,7 @@ fn the_relay_tells_an_impostor_nothing_and_goes_nowhere_else() {
 }
 
 #[test]
-fn the_configuration_decides_what_flags_do_not() {
+fn the_configuration_applies_where_no_flag_is_given() {
     let installation = Installation::new();
     let config = installation.configure(&format!(
         "home = {home:?}\nproviders = [\"os\"]\nlisten = [{listen:?}]\n[service]\nmode = \"system\"\n\
@@ -146,5 +146,5 @@ fn the_configuration_decides_what_flags_do_not() {
     fs::set_permissions(&config, std::os::unix::fs::PermissionsExt::from_mode(0o666)).unwrap();
     let mut command = installation.as_user(SERVICE);
     let refused = run(command.args(["app-server", "--config"]).arg(config));
-    assert_eq!(refused.status.code(), CONFIGURATION_UNUSABLE, "others may write it");
+    assert_eq!(refused.status.code(), CONFIGURATION_UNUSABLE, "others can write to the file");
 }

@@ -1,4 +1,4 @@
-//! Many clients at once, for a minute: every request is answered once, and memory stays what it is.
+//! Many clients at once for a minute: every request is answered once, and memory does not grow.
 
 use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -15,7 +15,7 @@ use super::{CLIENT, Client, Installation, binding, connect_as};
 const CONNECTIONS: usize = 256;
 const PIPELINED: usize = 64;
 const LASTING: Duration = Duration::from_mins(1);
-/// How much the memory may grow after the first second.
+/// The factor by which the memory may grow after the first second.
 const GROWTH: f64 = 1.5;
 
 #[derive(Default)]
@@ -24,15 +24,15 @@ struct Counts {
     overloaded: AtomicU64,
 }
 
-/// One connection that keeps so many requests under way.
+/// One connection that always has several requests in flight.
 struct Pipeline {
     output: UnixStream,
     lines: BufReader<UnixStream>,
     sign: Value,
     key_id: String,
-    /// What was asked and not answered, by id.
+    /// The methods of the unanswered requests, by id.
     pending: HashMap<i64, &'static str>,
-    /// Keys that this connection has made to delete them again.
+    /// Keys that this connection created and will delete.
     spare: Vec<String>,
     next_id: i64,
 }
@@ -64,7 +64,7 @@ impl Pipeline {
         self.pending.insert(id, method);
     }
 
-    /// Methods in a mixture; a creation and its deletion now and then, for they write to the disk.
+    /// Sends a mixture of methods. Creations and deletions are rare, because they write to the disk.
     fn send_next(&mut self) {
         match self.next_id % 10 {
             0..=4 => self.send("device/key/sign", &self.sign.clone()),
@@ -80,13 +80,13 @@ impl Pipeline {
         }
     }
 
-    /// The next answer and the method that was called; it must belong to a request that waits.
+    /// The next answer and its method. The answer must belong to an unanswered request.
     fn receive(&mut self) -> (&'static str, Value) {
         let mut line = String::new();
         assert!(self.lines.read_line(&mut line).unwrap() > 0, "the connection ended");
         let answer: Value = serde_json::from_str(&line).unwrap();
         let id = answer["id"].as_i64().unwrap();
-        let method = self.pending.remove(&id).expect("an answer to what was asked, once");
+        let method = self.pending.remove(&id).expect("each request is answered once");
         (method, answer)
     }
 
@@ -138,7 +138,7 @@ fn many_clients_for_a_minute_lose_no_answer_and_cost_no_memory() {
     let created = client.call("device/key/create", &binding("allow_os_protected_nonextractable"));
     let key = crate::proof::Key::of_any_class("account", "client", &created);
     let mut sign = key.sign_params();
-    // Longer than the test.
+    // The statement is valid for longer than the test runs.
     sign["payload"]["tokenExpiresAt"] = json!(crate::proof::unix_seconds() + 600);
 
     let (counts, is_over) = (Arc::new(Counts::default()), Arc::new(AtomicBool::new(false)));

@@ -1,4 +1,4 @@
-//! Every method over every transport has the outcome that it should have.
+//! Calls every method over every transport and compares the outcomes.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -14,7 +14,7 @@ use crate::program::run;
 use crate::proof::Key;
 use crate::server::{Server, reason};
 
-/// The methods in an order in which each can succeed.
+/// The methods, in an order in which each of them can succeed.
 const METHODS: [&str; 8] = [
     "providers",
     "create",
@@ -77,7 +77,7 @@ impl WebSocketClient {
     }
 }
 
-/// The commands that do in process what the methods do.
+/// The commands that do the work of the methods in their own process.
 struct InProcess<'a> {
     installation: &'a Installation,
     tpm: String,
@@ -99,7 +99,7 @@ impl Caller for InProcess<'_> {
             subcommand => subcommand,
         };
         if subcommand == "initialize" {
-            // Part of every command.
+            // Every command makes the handshake itself.
             return json!({"result": {}});
         }
         let mut command = self.command(subcommand);
@@ -146,7 +146,7 @@ fn outcomes(caller: &mut dyn Caller, swtpm: &Swtpm) -> Vec<(&'static str, String
             ("attestation/identity", Some(key)) => key.identity_params(),
             ("attestation/activate", Some(key)) => key.activate_params(swtpm, &identity, b"secret"),
             ("public" | "delete", Some(key)) => json!({"keyId": key.id}),
-            // Nobody who may not use a method learns what its params should be.
+            // A caller that may not use a method does not learn which params it takes.
             _ => json!({}),
         };
         let answer = caller.call(&format!("device/key/{method}"), &params);
@@ -188,7 +188,7 @@ fn every_method_over_every_transport() {
     std::os::unix::fs::chown(&token_file, Some(SERVICE), None).unwrap();
     let tpm = ["--allow-simulated-tpm", "--tpm", &swtpm.address()].map(str::to_owned);
 
-    // One after the other: the simulator serves one at a time.
+    // The callers take turns, because the simulator serves one at a time.
     let mut command = installation.app_server(SERVICE);
     let mut stdio = Server::start(command.args(&tpm));
     assert_eq!(outcomes(&mut stdio, &swtpm), all("ok"), "stdio");

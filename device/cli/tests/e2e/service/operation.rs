@@ -21,19 +21,19 @@ fn busy(installation: &Installation, swtpm: &Swtpm) -> (Service, Client) {
     let mut client = Client::connect(&installation.socket(), CLIENT);
     swtpm.pause();
     client.send("device/key/create", &json!({"accountUserId": "account", "clientId": "client"}));
-    // It is at work once a request behind it is answered.
+    // The creation has begun once a later request is answered.
     client.send("device/key/providers", &json!({}));
     assert_eq!(client.receive().unwrap()["id"], "device/key/providers");
     (service, client)
 }
 
 #[test]
-fn the_first_signal_lets_what_is_in_flight_end() {
+fn the_first_signal_lets_requests_in_flight_end() {
     for signal in [Signal::TERM, Signal::INT] {
         let (installation, swtpm) = (Installation::new(), Swtpm::start());
         let (mut service, mut client) = busy(&installation, &swtpm);
         service.signal(signal);
-        // New requests are refused, so it has heard.
+        // A new request is refused once the service has seen the signal.
         loop {
             client.send("device/key/list", &json!({}));
             let answer = client.receive().unwrap();
@@ -51,7 +51,7 @@ fn the_first_signal_lets_what_is_in_flight_end() {
 }
 
 #[test]
-fn the_second_signal_ends_it_at_once() {
+fn the_second_signal_ends_the_service_at_once() {
     let (installation, swtpm) = (Installation::new(), Swtpm::start());
     let (mut service, mut client) = busy(&installation, &swtpm);
     service.signal(Signal::TERM);
@@ -67,7 +67,7 @@ fn the_second_signal_ends_it_at_once() {
 }
 
 #[test]
-fn every_operation_and_refusal_is_audited_without_what_is_secret() {
+fn every_operation_and_refusal_is_audited_without_secrets() {
     let installation = Installation::new();
     let service = installation.start(&[]);
     let mut client = Client::connect(&installation.socket(), CLIENT);

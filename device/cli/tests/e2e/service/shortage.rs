@@ -1,5 +1,5 @@
-//! A service that has used up its descriptors waits for some to be free, and does nothing else about
-//! it.
+//! A service without free file descriptors waits until descriptors are free, and does not spin or
+//! close connections.
 
 use std::fs;
 use std::io::{ErrorKind, Read as _, Write as _};
@@ -12,10 +12,10 @@ use serde_json::json;
 
 use super::{CLIENT, Client, Installation, SERVICE, Service, connect_as};
 
-/// More than it needs for itself, and less than so many clients need.
+/// More descriptors than the service itself needs, and fewer than all the clients need.
 const DESCRIPTORS: &str = "40";
 const CLIENTS: usize = 60;
-/// How long a client is left waiting while the service is looked at.
+/// How long a client waits while the test measures the service.
 const WHILE: Duration = Duration::from_secs(2);
 /// Clock ticks in that time (`USER_HZ`, time(7)).
 const TICKS: u64 = 200;
@@ -38,7 +38,7 @@ fn handshake(stream: &UnixStream) {
 }
 
 #[test]
-fn a_shortage_of_descriptors_costs_no_connection_that_is_there() {
+fn a_shortage_of_descriptors_closes_no_open_connection() {
     let installation = Installation::new();
     let socket = installation.socket();
     let mut command = Command::new("/bin/sh");
@@ -69,7 +69,7 @@ fn a_shortage_of_descriptors_costs_no_connection_that_is_there() {
     (&last).read_exact(&mut [0]).expect("there is room now");
     drop((served, last));
     let log = service.stop();
-    // Not with each of its looks, of which there are ten a second.
+    // The service looks for free descriptors ten times a second, but logs less often.
     let told = log.matches("cannot accept a connection now").count();
     assert!((1..10).contains(&told), "{log}");
 }
