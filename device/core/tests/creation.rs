@@ -8,9 +8,9 @@ use device_key::{
     Recovery,
 };
 use device_key_testing::{
-    Assembly, BindingOperation, BrokenRandom, CorruptProvider, Corruption, Event, Faults, Gate,
-    HookedProvider, IntoProviderError as _, MemoryProvider, Moment, ProviderOperation,
-    SequenceRandom, samples, unavailable,
+    Assembly, BindingOperation, BrokenRandom, Corruption, Event, Faults, Gate, HookedProvider,
+    IntoProviderError as _, MemoryProvider, Moment, ProviderOperation, SequenceRandom, samples,
+    unavailable,
 };
 use device_key_types::{ProtectionPolicy, Reason};
 
@@ -90,13 +90,13 @@ async fn a_key_that_does_not_prove_itself_is_undone() {
         (Corruption::AnotherPublicKey, Reason::KeyLost),
     ];
     for (corruption, reason) in lies {
-        let provider = CorruptProvider::new(MemoryProvider::hardware());
+        let provider = Arc::new(MemoryProvider::hardware());
         provider.lie(corruption);
         let assembly = Assembly::new().shared_provider(provider.clone());
         leaves_nothing(assembly, &*provider, reason).await;
     }
     // The self-test is verified even if later signatures are not.
-    let provider = CorruptProvider::new(MemoryProvider::os_protected());
+    let provider = Arc::new(MemoryProvider::os_protected());
     provider.lie(Corruption::SignatureByAnotherKey);
     let store = Assembly::new().shared_provider(provider.clone()).store();
     let policy = ProtectionPolicy::AllowOsProtectedNonextractable;

@@ -8,9 +8,9 @@ use device_key::{
     SignatureCheck,
 };
 use device_key_testing::{
-    Assembly, BindingOperation, CorruptProvider, Corruption, Faults, FixedClock, Gate,
-    HookedProvider, IntoProviderError as _, MemoryBindings, MemoryProvider, Moment,
-    ProviderOperation, samples, unavailable,
+    Assembly, BindingOperation, Corruption, Faults, FixedClock, Gate, HookedProvider,
+    IntoProviderError as _, MemoryBindings, MemoryProvider, Moment, ProviderOperation, samples,
+    unavailable,
 };
 use device_key_types::{DeviceKeyId, OsProtectionCondition, ProtectionPolicy, Reason, SignPayload};
 
@@ -111,7 +111,7 @@ async fn a_key_bound_anew_while_the_provider_works_gives_no_signature() {
 
 #[tokio::test]
 async fn a_signature_that_does_not_verify_is_never_returned() {
-    let provider = CorruptProvider::new(MemoryProvider::hardware());
+    let provider = Arc::new(MemoryProvider::hardware());
     let store = Assembly::new().shared_provider(provider.clone()).store();
     let key_id = create(&store).await;
     provider.lie(Corruption::SignatureByAnotherKey);

@@ -11,7 +11,6 @@ mod backend;
 mod child;
 mod figures;
 mod lookup;
-mod memoized;
 mod overhead;
 mod service;
 mod spawn;

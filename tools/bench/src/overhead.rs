@@ -20,7 +20,6 @@ use device_key_types::{OsRandom, SystemClock};
 
 use crate::child::LineServer;
 use crate::figures::{Figures, Samples};
-use crate::memoized::MemoizedProvider;
 use crate::statement;
 
 const ROUNDS: usize = 40;
@@ -126,8 +125,7 @@ pub(crate) fn memory_server(home: &Path) -> Result<()> {
     // Verification is left out, because it is work of the key device, like the signature. A
     // signature in software would also change the contents of the caches, so each is computed only
     // once.
-    let provider =
-        MemoizedProvider::new(MemoryProvider::hardware().checked(SignatureCheck::AtCreation));
+    let provider = MemoryProvider::hardware().checked(SignatureCheck::AtCreation).memoizing();
     let store = DeviceKeyStore::new(Parts {
         policy: RemoteControlPolicy::default(),
         limits: StoreLimits::default(),

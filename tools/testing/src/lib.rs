@@ -4,7 +4,7 @@
 //! - Doubles: [`MemoryProvider`], [`MemoryBindings`], [`FixedClock`], [`SequenceRandom`].
 //! - Interference: [`HookedProvider`] and [`HookedBindings`] wrap any implementation and run hooks
 //!   around each operation: [`Recorder`], [`Faults`], [`Gate`], [`StopAt`], or a closure.
-//!   [`CorruptProvider`] lies.
+//!   [`MemoryProvider::lie`] makes a provider lie.
 //! - [`conformance`] is the contract of the two traits, as code; [`vectors`] are the shared data.
 //! - [`Assembly`] makes a store from these parts; [`samples`] are statements that the store signs.
 //!
@@ -31,7 +31,6 @@
 mod assembly;
 mod clock;
 pub mod conformance;
-mod corrupt_provider;
 mod hook;
 mod hooked_bindings;
 mod hooked_provider;
@@ -47,13 +46,12 @@ pub mod vectors;
 
 pub use assembly::Assembly;
 pub use clock::FixedClock;
-pub use corrupt_provider::{CorruptProvider, Corruption};
 pub use hook::{Event, Faults, Gate, Hook, Recorder, StopAt, UnknownStop};
 pub use hooked_bindings::HookedBindings;
 pub use hooked_provider::HookedProvider;
 pub use memory_attestor::credential_for;
 pub use memory_bindings::MemoryBindings;
-pub use memory_provider::MemoryProvider;
+pub use memory_provider::{Corruption, MemoryProvider};
 pub use operation::{
     BindingOperation, IntoProviderError, Moment, Operation, ProviderOperation, unavailable,
 };

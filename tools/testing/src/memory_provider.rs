@@ -1,6 +1,6 @@
 //! A provider that keeps its keys in memory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard};
 
 use device_key::{
@@ -20,9 +20,20 @@ use crate::memory_attestor::MemoryAttestor;
 /// chooses.
 pub struct MemoryProvider {
     description: ProviderDescription,
-    seed: Option<u64>,
     attestor: Option<MemoryAttestor>,
     keys: Mutex<BTreeMap<DeviceKeyId, SoftwareKey>>,
+    /// The signatures so far, if each message is signed only once.
+    signatures: Option<Mutex<HashMap<(DeviceKeyId, Sha256Digest), Signature>>>,
+    corruption: Mutex<Option<Corruption>>,
+}
+
+/// How a provider lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Corruption {
+    /// The provider signs the right bytes with another key.
+    SignatureByAnotherKey,
+    /// The provider names another public key when it creates a key.
+    AnotherPublicKey,
 }
 
 impl MemoryProvider {
@@ -48,9 +59,14 @@ impl MemoryProvider {
         })
     }
 
-    /// Poses as the provider with this description.
-    pub fn describing(description: ProviderDescription) -> Self {
-        Self { description, seed: None, attestor: None, keys: Mutex::default() }
+    fn describing(description: ProviderDescription) -> Self {
+        Self {
+            description,
+            attestor: None,
+            keys: Mutex::default(),
+            signatures: None,
+            corruption: Mutex::default(),
+        }
     }
 
     /// Sets the name.
@@ -81,11 +97,20 @@ impl MemoryProvider {
         self
     }
 
-    /// Derives each key from its id instead of making a random key.
+    /// Signs each message only once, and then returns the stored signature.
     #[must_use]
-    pub const fn seeded(mut self, seed: u64) -> Self {
-        self.seed = Some(seed);
+    pub fn memoizing(mut self) -> Self {
+        self.signatures = Some(Mutex::default());
         self
+    }
+
+    /// Makes the provider lie from now on.
+    pub fn lie(&self, corruption: Corruption) {
+        *self.corruption.lock().unwrap() = Some(corruption);
+    }
+
+    fn lies(&self, corruption: Corruption) -> bool {
+        *self.corruption.lock().unwrap() == Some(corruption)
     }
 
     fn keys(&self) -> MutexGuard<'_, BTreeMap<DeviceKeyId, SoftwareKey>> {
@@ -116,11 +141,9 @@ impl DeviceKeyProvider for MemoryProvider {
     }
 
     fn create(&self, key_id: &DeviceKeyId) -> Result<CreatedKey, ProviderError> {
-        let key = match self.seed {
-            Some(seed) => SoftwareKey::derived(seed, key_id),
-            None => SoftwareKey::random(),
-        };
-        let public_key = key.public_key.clone();
+        let key = SoftwareKey::random();
+        let other = self.lies(Corruption::AnotherPublicKey).then(SoftwareKey::random);
+        let public_key = other.as_ref().unwrap_or(&key).public_key.clone();
         let mut keys = self.keys();
         if keys.contains_key(key_id) {
             return Err(ProviderError::new(ProviderErrorKind::Failed, "a key of that name exists"));
@@ -144,7 +167,12 @@ impl DeviceKeyProvider for MemoryProvider {
         if key.public_key != input.key().public_key {
             return Err(ProviderError::new(ProviderErrorKind::KeyLost, "another public key"));
         }
-        Ok(key.sign(input))
+        if self.lies(Corruption::SignatureByAnotherKey) {
+            return Ok(SoftwareKey::random().sign(input));
+        }
+        let Some(signatures) = &self.signatures else { return Ok(key.sign(input)) };
+        let signed = (input.key().key_id, *input.sha256());
+        Ok(signatures.lock().unwrap().entry(signed).or_insert_with(|| key.sign(input)).clone())
     }
 
     fn attestor(&self) -> Option<&dyn KeyAttestor> {
@@ -181,18 +209,13 @@ impl SoftwareKey {
         }
     }
 
-    fn derived(seed: u64, key_id: &DeviceKeyId) -> Self {
-        let scalar = Sha256Digest::of(format!("{seed} {key_id}").as_bytes());
-        Self::new(SigningKey::from_slice(scalar.as_bytes()).expect("a seed that gives a scalar"))
-    }
-
     fn new(signing_key: SigningKey) -> Self {
         let der = signing_key.verifying_key().to_public_key_der().expect("a key has a DER form");
         let public_key = PublicKey::from_spki_der(der.as_bytes()).expect("p256 writes P-256 keys");
         Self { signing_key, public_key }
     }
 
-    pub(crate) fn sign(&self, input: &SigningInput) -> Signature {
+    fn sign(&self, input: &SigningInput) -> Signature {
         let signature: ecdsa::Signature = self.signing_key.sign(input.message());
         let (r, s) = signature.split_bytes();
         Signature::from_scalars(r.into(), s.into()).expect("p256 writes P-256 signatures")

@@ -10,7 +10,7 @@ use device_key_testing::{
 async fn memory_providers() {
     conformance::provider(Arc::new(MemoryProvider::hardware())).await;
     conformance::provider(Arc::new(MemoryProvider::os_protected())).await;
-    conformance::provider(Arc::new(MemoryProvider::hardware().seeded(7))).await;
+    conformance::provider(Arc::new(MemoryProvider::hardware().memoizing())).await;
     conformance::provider(Arc::new(HookedProvider::new(MemoryProvider::hardware()))).await;
 }
 
