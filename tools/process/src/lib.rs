@@ -4,6 +4,8 @@
 //! code.
 #![forbid(unsafe_code)]
 
+pub mod swtpm;
+
 use std::ffi::OsStr;
 use std::fmt::{self, Write as _};
 use std::os::unix::process::ExitStatusExt as _;
@@ -93,11 +95,7 @@ pub fn recorded(command: &mut Command) -> anyhow::Result<String> {
 ///
 /// If the program fails, the error holds its output.
 pub fn quiet(command: &mut Command) -> anyhow::Result<()> {
-    let output = command.stdin(Stdio::null()).output().with_context(|| cannot_run(command))?;
-    succeeded(command, output.status).with_context(|| {
-        let said = [output.stdout, output.stderr].concat();
-        String::from_utf8_lossy(&said).trim_end().to_owned()
-    })
+    captured(command).map(drop)
 }
 
 /// Runs a command that should print nothing.
@@ -106,12 +104,18 @@ pub fn quiet(command: &mut Command) -> anyhow::Result<()> {
 ///
 /// Fails if the program fails or prints anything; the error holds the output.
 pub fn silent(command: &mut Command) -> anyhow::Result<()> {
-    let output = command.stdin(Stdio::null()).output().with_context(|| cannot_run(command))?;
-    let said = [output.stdout, output.stderr].concat();
-    let said = String::from_utf8_lossy(&said);
-    succeeded(command, output.status).with_context(|| said.trim_end().to_owned())?;
+    let said = captured(command)?;
     ensure!(said.is_empty(), "`{}` says: {}", line(command), said.trim_end());
     Ok(())
+}
+
+/// Returns what the command prints on both streams. If it fails, the error holds this text.
+fn captured(command: &mut Command) -> anyhow::Result<String> {
+    let output = command.stdin(Stdio::null()).output().with_context(|| cannot_run(command))?;
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said).into_owned();
+    succeeded(command, output.status).with_context(|| said.trim_end().to_owned())?;
+    Ok(said)
 }
 
 /// Returns what the command prints on standard output. Its standard error is ours.

@@ -52,11 +52,9 @@ impl Swtpm {
         static PREPARED: OnceLock<Prepared> = OnceLock::new();
         let prepared = PREPARED.get_or_init(prepare);
         let scratch = scratch();
-        let state = scratch.path().join("state");
-        write_folder(&state, &prepared.state);
-        let authority = scratch.path().join("ca");
-        write_folder(&authority, &prepared.authority);
-        Self::spawn(state, scratch)
+        write_folder(&scratch.path().join("state"), &prepared.state);
+        write_folder(&scratch.path().join("ca"), &prepared.authority);
+        Self::spawn(scratch)
     }
 
     /// Returns the issuer's certificate in PEM. The issuer issued the certificates of the
