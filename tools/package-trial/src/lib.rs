@@ -36,7 +36,7 @@ pub struct Package {
     /// The `.deb` file.
     pub file: PathBuf,
     /// The package's architecture, as Debian names it, such as `amd64`.
-    pub architecture: String,
+    pub architecture: &'static str,
     /// The static program that the package holds.
     pub binary: PathBuf,
 }
@@ -54,7 +54,7 @@ pub fn run(package: &Package, folder: &Path, mirror: Option<&str>) -> anyhow::Re
         fs::metadata("/proc/self")?.uid() == 0,
         "only root can install the package into a Debian of its own"
     );
-    let archive = debian::archive(folder, &package.architecture, mirror)?;
+    let archive = debian::archive(folder, package.architecture, mirror)?;
     let step = |name: &str, check: &dyn Fn(&Debian) -> anyhow::Result<()>| {
         let start = Instant::now();
         let debian = Debian::unpack(&archive, folder)?;

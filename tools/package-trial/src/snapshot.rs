@@ -8,9 +8,16 @@ use anyhow::{Context as _, ensure};
 use crate::debian::Debian;
 
 /// The files in which package managers keep notes about every package.
-const NOT_OURS: [&str; 6] =
-    ["/var/lib/dpkg/", "/var/log/", "/etc/.pwd.lock", "/etc/passwd-", "/etc/group-", "/tmp/"];
-const NOT_OURS_EITHER: [&str; 2] = ["/etc/shadow-", "/etc/gshadow-"];
+const NOT_OURS: [&str; 8] = [
+    "/var/lib/dpkg/",
+    "/var/log/",
+    "/etc/.pwd.lock",
+    "/etc/passwd-",
+    "/etc/group-",
+    "/etc/shadow-",
+    "/etc/gshadow-",
+    "/tmp/",
+];
 
 /// Every path, with the rest of its line in the format of [`expected`](crate::expected).
 #[derive(Debug)]
@@ -56,7 +63,7 @@ impl Snapshot {
 }
 
 fn is_of_package_managers(path: &str) -> bool {
-    NOT_OURS.iter().chain(&NOT_OURS_EITHER).any(|prefix| path.starts_with(prefix))
+    NOT_OURS.iter().any(|prefix| path.starts_with(prefix))
 }
 
 #[cfg(test)]

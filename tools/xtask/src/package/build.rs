@@ -12,7 +12,7 @@ use device_key_process as process;
 use tempfile::TempDir;
 
 use super::contents::{CONTROL, Content, SCRIPTS, contents, is_configuration};
-use super::control::{self, Architecture};
+use super::control;
 use crate::workspace::Workspace;
 
 /// Returns the folder for packages and for the files of the trial.
@@ -24,7 +24,7 @@ pub(crate) fn folder(workspace: &Workspace) -> PathBuf {
 pub(crate) fn build(workspace: &Workspace, binary: &Path) -> anyhow::Result<Package> {
     let folder = folder(workspace);
     fs::create_dir_all(&folder)?;
-    let architecture = Architecture::of_this_machine()?;
+    let architecture = control::architecture()?;
     let version = control::version(env!("CARGO_PKG_VERSION"));
     let file = folder.join(format!("device-key_{version}_{architecture}.deb"));
     let epoch = source_date(workspace)?;
@@ -47,7 +47,7 @@ pub(crate) fn build(workspace: &Workspace, binary: &Path) -> anyhow::Result<Pack
         megabytes(&file)?,
         megabytes(binary)?
     );
-    Ok(Package { file, architecture: architecture.to_string(), binary: binary.to_path_buf() })
+    Ok(Package { file, architecture, binary: binary.to_path_buf() })
 }
 
 /// The package's files as they will be installed, below a folder that is removed afterwards.

@@ -1,32 +1,18 @@
 //! The fields of the control file that depend on the build (Debian Policy, chapter 5).
 
-use std::fmt;
-
 use anyhow::bail;
 
 /// The revision of the packaging. It rises if the packaging changes and the program does not, and
 /// starts at 1 with each version.
 const REVISION: u32 = 1;
 
-/// A Debian architecture.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Architecture(&'static str);
-
-impl Architecture {
-    /// Returns the architecture of this machine, for which the binary is built.
-    pub(crate) fn of_this_machine() -> anyhow::Result<Self> {
-        Ok(Self(match std::env::consts::ARCH {
-            "x86_64" => "amd64",
-            "aarch64" => "arm64",
-            other => bail!("there is no package for {other}"),
-        }))
-    }
-}
-
-impl fmt::Display for Architecture {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(self.0)
-    }
+/// Returns Debian's name for the architecture of this machine, for which the binary is built.
+pub(crate) fn architecture() -> anyhow::Result<&'static str> {
+    Ok(match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => bail!("there is no package for {other}"),
+    })
 }
 
 /// Returns the version of the package. A pre-release sorts before its release (Debian Policy,
@@ -39,7 +25,7 @@ pub(crate) fn version(cargo: &str) -> String {
 pub(crate) fn file(
     fixed: &str,
     version: &str,
-    architecture: Architecture,
+    architecture: &str,
     installed_kibibytes: u64,
 ) -> String {
     // The order of the fields has no meaning. These come first, because the description must be
@@ -65,7 +51,7 @@ mod tests {
     fn the_builds_fields_join_the_fixed_ones() {
         let fixed = "Package: p\nDescription: d\n more\n";
         assert_eq!(
-            file(fixed, "0.1.0-1", Architecture("amd64"), 7),
+            file(fixed, "0.1.0-1", "amd64", 7),
             "Package: p\nVersion: 0.1.0-1\nArchitecture: amd64\nInstalled-Size: 7\n\
              Description: d\n more\n"
         );

@@ -8,6 +8,8 @@ use std::process::Command;
 
 use device_key_process as process;
 
+use self::Evidence::{Executable, Library, OpensslModule, PostgresProgram, PythonModule};
+
 /// A tool that must be on the machine.
 #[derive(Debug)]
 pub(crate) struct Requirement {
@@ -49,26 +51,16 @@ pub(crate) const FOR_TESTS: &[Requirement] = &[
     SIMULATOR_SETUP,
     tool("systemd-socket-activate", "systemd", "systemd"),
     tool("tpm2_load", "tpm2-tools", "tpm2-tools"),
-    Requirement {
-        name: "OpenSSL's tpm2 provider",
-        evidence: Evidence::OpensslModule("tpm2.so"),
-        debian: "tpm2-openssl",
-        fedora: "tpm2-openssl",
-    },
-    Requirement {
-        name: "PostgreSQL's server",
-        evidence: Evidence::PostgresProgram("initdb"),
-        debian: "postgresql",
-        fedora: "postgresql-server",
-    },
+    other("OpenSSL's tpm2 provider", OpensslModule("tpm2.so"), "tpm2-openssl", "tpm2-openssl"),
+    other("PostgreSQL's server", PostgresProgram("initdb"), "postgresql", "postgresql-server"),
     tool("node", "nodejs", "nodejs"),
     tool("npm", "npm", "nodejs-npm"),
-    Requirement {
-        name: "Python's cryptography",
-        evidence: Evidence::PythonModule("cryptography"),
-        debian: "python3-cryptography",
-        fedora: "python3-cryptography",
-    },
+    other(
+        "Python's cryptography",
+        PythonModule("cryptography"),
+        "python3-cryptography",
+        "python3-cryptography",
+    ),
 ];
 
 /// The tools for building and trying the package. debootstrap is in `/usr/sbin`, which is on root's
@@ -83,15 +75,21 @@ const SIMULATOR_SETUP: Requirement = tool("swtpm_setup", "swtpm-tools", "swtpm-t
 const PACKER: Requirement = tool("dpkg-deb", "dpkg", "dpkg");
 /// The static release build links this library. The compiler's package brings it on Debian, and not
 /// on Fedora.
-const STATIC_LIBRARY: Requirement = Requirement {
-    name: "static C library",
-    evidence: Evidence::Library("libc.a"),
-    debian: "libc6-dev",
-    fedora: "glibc-static",
-};
+const STATIC_LIBRARY: Requirement =
+    other("static C library", Library("libc.a"), "libc6-dev", "glibc-static");
 
+/// A program on the search path that has the tool's name.
 const fn tool(name: &'static str, debian: &'static str, fedora: &'static str) -> Requirement {
-    Requirement { name, evidence: Evidence::Executable(name), debian, fedora }
+    other(name, Executable(name), debian, fedora)
+}
+
+const fn other(
+    name: &'static str,
+    evidence: Evidence,
+    debian: &'static str,
+    fedora: &'static str,
+) -> Requirement {
+    Requirement { name, evidence, debian, fedora }
 }
 
 /// Returns the tools that are not found with this search path.
@@ -111,22 +109,22 @@ fn executables(name: &str, path: &OsStr) -> impl Iterator<Item = PathBuf> {
 impl Evidence {
     fn is_on(&self, path: &OsStr) -> bool {
         match self {
-            Self::Executable(name) => executable(name, path).is_some(),
-            Self::OpensslModule(file) => {
+            Executable(name) => executable(name, path).is_some(),
+            OpensslModule(file) => {
                 answer("openssl", &["version", "-m"], path).is_some_and(|answer| {
                     modules_folder(&answer).is_some_and(|folder| folder.join(file).is_file())
                 })
             }
             // A compiler that does not find the file repeats the bare name.
-            Self::Library(file) => answer("cc", &[&format!("-print-file-name={file}")], path)
+            Library(file) => answer("cc", &[&format!("-print-file-name={file}")], path)
                 .is_some_and(|answer| {
                     let found = Path::new(answer.trim());
                     found.is_absolute() && found.is_file()
                 }),
-            Self::PythonModule(module) => executables("python3", path).any(|python| {
+            PythonModule(module) => executables("python3", path).any(|python| {
                 process::succeeds(Command::new(python).args(["-c", &format!("import {module}")]))
             }),
-            Self::PostgresProgram(name) => {
+            PostgresProgram(name) => {
                 let folders = env::split_paths(path).flat_map(|folder| postgres_folders(&folder));
                 executable(name, path).is_some()
                     || folders.into_iter().any(|folder| is_executable(&folder.join(name)))

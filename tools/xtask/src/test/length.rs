@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 use std::{fs, io};
 
 use anyhow::{Context as _, bail};
+use device_key_process as process;
 
 /// Lines in a file, at most.
 const LIMIT: usize = 500;
@@ -47,31 +48,20 @@ fn files_known_to_git(root: &Path) -> Option<Vec<PathBuf>> {
         .output()
         .ok()
         .filter(|output| output.status.success())?;
-    let names = String::from_utf8(output.stdout).ok()?;
-    Some(names.split('\0').filter(|name| !name.is_empty()).map(PathBuf::from).collect())
+    Some(paths(&String::from_utf8(output.stdout).ok()?))
 }
 
 /// Rust files below `root`, except in build output and hidden folders.
 fn files_in(root: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    let mut folders = vec![root.to_path_buf()];
-    while let Some(folder) = folders.pop() {
-        let entries =
-            fs::read_dir(&folder).with_context(|| format!("cannot list {}", folder.display()))?;
-        for entry in entries {
-            let entry = entry?;
-            let path = entry.path();
-            let name = entry.file_name();
-            if entry.file_type()?.is_dir() {
-                if name != "target" && !name.as_encoded_bytes().starts_with(b".") {
-                    folders.push(path);
-                }
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                files.push(path.strip_prefix(root)?.to_path_buf());
-            }
-        }
-    }
-    Ok(files)
+    let mut find = Command::new("find");
+    find.current_dir(root).args(["-type", "d", "(", "-name", "target", "-o", "-name", ".?*", ")"]);
+    find.args(["-prune", "-o", "-name", "*.rs", "!", "-type", "d", "-printf", "%P\\0"]);
+    Ok(paths(&process::output(&mut find)?))
+}
+
+/// Reads paths that each end with a zero byte.
+fn paths(list: &str) -> Vec<PathBuf> {
+    list.split_terminator('\0').map(PathBuf::from).collect()
 }
 
 /// Counts a last line without an end too.
