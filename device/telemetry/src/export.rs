@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use opentelemetry::{Key, KeyValue};
 use opentelemetry_otlp::{
-    MetricExporter, Protocol, SpanExporter, WithExportConfig as _, WithHttpConfig as _,
+    MetricExporter, Protocol, SpanExporter, WithExportConfig, WithHttpConfig,
 };
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
@@ -34,12 +34,7 @@ pub(crate) fn traces(
     resource: Resource,
 ) -> Result<Export<SdkTracerProvider>, TelemetryError> {
     let outage = Arc::new(Outage::of(destination.signal));
-    let exporter = SpanExporter::builder()
-        .with_http()
-        .with_http_client(CollectorClient::new(destination, Arc::clone(&outage)))
-        .with_protocol(Protocol::HttpBinary)
-        .with_endpoint(destination.endpoint.url())
-        .with_timeout(destination.timeout)
+    let exporter = configured(SpanExporter::builder().with_http(), destination, &outage)
         .build()
         .map_err(TelemetryError::ExporterRefused)?;
     let processor = SpanScrubber(BatchSpanProcessor::builder(exporter).build());
@@ -54,17 +49,25 @@ pub(crate) fn metrics(
     resource: Resource,
 ) -> Result<Export<SdkMeterProvider>, TelemetryError> {
     let outage = Arc::new(Outage::of(destination.signal));
-    let exporter = MetricExporter::builder()
-        .with_http()
-        .with_http_client(CollectorClient::new(destination, Arc::clone(&outage)))
-        .with_protocol(Protocol::HttpBinary)
-        .with_endpoint(destination.endpoint.url())
-        .with_timeout(destination.timeout)
+    let exporter = configured(MetricExporter::builder().with_http(), destination, &outage)
         .build()
         .map_err(TelemetryError::ExporterRefused)?;
     let reader = PeriodicReader::builder(exporter).build();
     let provider = SdkMeterProvider::builder().with_resource(resource).with_reader(reader).build();
     Ok(Export { provider, outage })
+}
+
+/// Makes an exporter send to this destination, over OTLP/HTTP with Protobuf.
+fn configured<B: WithExportConfig + WithHttpConfig>(
+    builder: B,
+    destination: &Destination,
+    outage: &Arc<Outage>,
+) -> B {
+    builder
+        .with_http_client(CollectorClient::new(destination, Arc::clone(outage)))
+        .with_protocol(Protocol::HttpBinary)
+        .with_endpoint(destination.endpoint.url())
+        .with_timeout(destination.timeout)
 }
 
 /// An export that is shutting down and sends its last data.

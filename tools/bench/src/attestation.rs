@@ -1,8 +1,6 @@
 //! Measures the verification of an attestation against its four signatures.
 
-use std::fs;
-use std::path::Path;
-use std::time::Instant;
+use std::{fs, path::Path, time::Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use aws_lc_rs::signature::{
@@ -18,12 +16,15 @@ use device_key_private_fs::PrivateDir;
 use device_key_provider_tpm::{PROVIDER_NAME, TpmProvider, TpmSettings};
 use device_key_testing::{SequenceRandom, Swtpm, samples};
 use device_key_tpm2::{EcdsaSignature, PublicArea};
-use device_key_types::attestation::{Activation, Claim, Identity, TpmBytes};
-use device_key_types::{OsRandom, ProtectionClass, PublicKey, Sha256Digest, Signature, UnixTime};
+use device_key_types::{
+    OsRandom, ProtectionClass, PublicKey, Sha256Digest, Signature, UnixTime,
+    attestation::{Activation, Claim, Identity, TpmBytes},
+};
 use device_key_verifier::attestation::{RootKind, TrustRoots, verify_identity};
-use x509_cert::Certificate;
-use x509_cert::der::asn1::ObjectIdentifier;
-use x509_cert::der::{Decode as _, Encode as _};
+use x509_cert::{
+    Certificate,
+    der::{Decode as _, Encode as _, asn1::ObjectIdentifier},
+};
 
 use crate::figures::{Figures, Samples};
 

@@ -4,9 +4,7 @@ mod client;
 mod fleet;
 mod timed_registry;
 
-use std::path::Path;
-use std::sync::Arc;
-use std::time::Instant;
+use std::{path::Path, sync::Arc, time::Instant};
 
 use anyhow::{Context as _, Result};
 use device_key_relying_party::{

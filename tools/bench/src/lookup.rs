@@ -1,7 +1,6 @@
 //! Measures the lookup of a binding in a small and in a large database.
 
-use std::path::Path;
-use std::time::Instant;
+use std::{path::Path, time::Instant};
 
 use anyhow::{Context as _, Result};
 use device_key::{CreatedKey, CreatingKey, DeviceKeyBindingStore as _, OwnerUid};

@@ -1,12 +1,14 @@
 //! Measures the app-server without its provider against an echo.
 
-use std::env;
-use std::io::{self, Write as _};
-use std::os::fd::AsFd as _;
-use std::path::Path;
-use std::process::Command;
-use std::sync::Arc;
-use std::time::Instant;
+use std::{
+    env,
+    io::{self, Write as _},
+    os::fd::AsFd as _,
+    path::Path,
+    process::Command,
+    sync::Arc,
+    time::Instant,
+};
 
 use anyhow::{Context as _, Result};
 use device_key::{
@@ -18,9 +20,11 @@ use device_key_state::StateRuntime;
 use device_key_testing::{HookedProvider, MemoryProvider, Moment, ProviderOperation};
 use device_key_types::{OsRandom, SystemClock};
 
-use crate::child::LineServer;
-use crate::figures::{Figures, Samples};
-use crate::statement;
+use crate::{
+    child::LineServer,
+    figures::{Figures, Samples},
+    statement,
+};
 
 const ROUNDS: usize = 40;
 const REQUESTS: usize = 100;
@@ -85,8 +89,10 @@ pub(crate) fn echo() -> Result<()> {
 /// Echoes each line with a single-threaded async runtime, after an empty hop to its pool of
 /// blocking threads. An app-server with one hop cannot be faster.
 pub(crate) fn hop_echo() -> Result<()> {
-    use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
-    use tokio::net::unix::pipe;
+    use tokio::{
+        io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
+        net::unix::pipe,
+    };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let input = io::stdin().as_fd().try_clone_to_owned()?;

@@ -9,18 +9,21 @@ mod agent;
 mod client;
 mod floor;
 
-use std::fs;
-use std::os::unix::fs::{PermissionsExt as _, chown};
-use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::{
+    fs,
+    os::unix::{fs::PermissionsExt as _, fs::chown, process::CommandExt as _},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context as _, Result, ensure};
 use serde::{Deserialize, Serialize};
 
-use crate::child::resident_megabytes;
-use crate::figures::{Figures, Samples};
+use crate::{
+    child::resident_megabytes,
+    figures::{Figures, Samples},
+};
 
 pub(crate) use client::{Arguments, run as client};
 pub(crate) use floor::serve as floor;

@@ -1,14 +1,13 @@
 //! Measures the start of `device-key`, its memory and the size of its binary.
 
-use std::fs;
-use std::path::Path;
-use std::process::Command;
-use std::time::Instant;
+use std::{fs, path::Path, process::Command, time::Instant};
 
 use anyhow::Result;
 
-use crate::child::{LineServer, resident_megabytes};
-use crate::figures::{Figures, Samples};
+use crate::{
+    child::{LineServer, resident_megabytes},
+    figures::{Figures, Samples},
+};
 
 const RUNS: usize = 40;
 

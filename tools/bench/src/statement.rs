@@ -3,10 +3,11 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
-use device_key_client::initialize::{ClientInfo, InitializeParams};
-use device_key_client::key::CreateParams;
-use device_key_types::ProtectionPolicy;
-use device_key_types::strict_json::Object;
+use device_key_client::{
+    initialize::{ClientInfo, InitializeParams},
+    key::CreateParams,
+};
+use device_key_types::{ProtectionPolicy, strict_json::Object};
 use serde_json::json;
 
 pub(crate) const ACCOUNT: &str = "bench-account";

@@ -1,20 +1,24 @@
 //! Measures signing and creating with a TPM against the bare TPM commands.
 
-use std::path::Path;
-use std::process::Command;
-use std::time::{Duration, Instant};
+use std::{
+    path::Path,
+    process::Command,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context as _, Result};
 use base64ct::{Base64, Encoding as _};
-use device_key_tpm2::storage_key::{self, StorageKey};
 use device_key_tpm2::{
     AuthValue, AuthorizedObject, EccP256Template, Object, Session, Tpm, TpmAddress,
+    storage_key::{self, StorageKey},
 };
 use device_key_types::{OsRandom, PublicKey, Sha256Digest, Signature};
 
-use crate::child::LineServer;
-use crate::figures::{Figures, Samples};
-use crate::statement;
+use crate::{
+    child::LineServer,
+    figures::{Figures, Samples},
+    statement,
+};
 
 const ROUNDS: usize = 12;
 const SIGNS: usize = 60;

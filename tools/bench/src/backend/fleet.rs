@@ -1,7 +1,6 @@
 //! Measures a relying party with many devices in one PostgreSQL.
 
-use std::sync::Arc;
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1, ParsedPublicKey};
@@ -9,11 +8,9 @@ use device_key_relying_party::{
     ConnectionProof, ConnectionToken, Device, DeviceKind, Registry as _, RelyingParty,
 };
 use device_key_types::{ProtectionClass, UnixTime};
-use tokio::runtime::Builder;
-use tokio::task::JoinSet;
+use tokio::{runtime::Builder, task::JoinSet};
 
-use super::client::Client;
-use super::{open_postgres, relying_party};
+use super::{client::Client, open_postgres, relying_party};
 use crate::figures::{Figures, Samples};
 
 const DEVICES: u32 = 100_000;

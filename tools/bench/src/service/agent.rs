@@ -1,11 +1,12 @@
 //! A client for OpenSSH's agent, and how to start the agent.
 
-use std::fs;
-use std::io::{Read as _, Write as _};
-use std::os::unix::fs::chown;
-use std::os::unix::net::UnixStream;
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    os::unix::{fs::chown, net::UnixStream},
+    path::Path,
+    process::{Command, Stdio},
+};
 
 use anyhow::{Context as _, Result, ensure};
 

@@ -1,26 +1,30 @@
 //! The client that measures the servers in turns.
 
-use std::io::{self, BufRead as _, BufReader, Write as _};
-use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::{
+    io::{self, BufRead as _, BufReader, Write as _},
+    os::unix::net::UnixStream,
+    path::{Path, PathBuf},
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Result, ensure};
 use clap::Args;
-use device_key_client::initialize::{self, InitializeResult};
-use device_key_client::key::{self, KeyResult};
-use device_key_client::write_request;
+use device_key_client::{
+    initialize::{self, InitializeResult},
+    key::{self, KeyResult},
+    write_request,
+};
 use device_key_types::ProtectionPolicy;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::{Serialize, de::DeserializeOwned};
 
-use super::agent::Agent;
-use super::{Measured, floor};
-use crate::child::{LineServer, result};
-use crate::figures::Samples;
-use crate::statement;
+use super::{Measured, agent::Agent, floor};
+use crate::{
+    child::{LineServer, result},
+    figures::Samples,
+    statement,
+};
 
 const ROUNDS: usize = 20;
 const REQUESTS: usize = 200;

@@ -1,16 +1,19 @@
 //! A child process that answers lines with lines.
 
-use std::fs;
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::{
+    fs,
+    io::{BufRead as _, BufReader, Write as _},
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context as _, Result, ensure};
-use device_key_client::initialize::{self, InitializeResult};
-use device_key_client::key::{self, KeyResult};
-use device_key_client::{read_answer, write_request};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use device_key_client::{
+    initialize::{self, InitializeResult},
+    key::{self, KeyResult},
+    read_answer, write_request,
+};
+use serde::{Serialize, de::DeserializeOwned};
 
 use crate::statement;
 

@@ -1,15 +1,17 @@
 //! A client of the backend whose key is in software, so that no TPM limits the measurement.
 
 use anyhow::Result;
-use aws_lc_rs::encoding::{AsDer as _, PublicKeyX509Der};
-use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _};
+use aws_lc_rs::{
+    encoding::{AsDer as _, PublicKeyX509Der},
+    rand::SystemRandom,
+    signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _},
+};
 use device_key_relying_party::{
     ConnectionInvitation, ConnectionProof, EnrollmentAnswer, EnrollmentInvitation,
 };
-use device_key_types::payload::{Connection, Enrollment, device_identity_digest};
 use device_key_types::{
     AccountUserId, ClientId, DeviceKeyId, ProtectionClass, Sha256Digest, SignPayload,
+    payload::{Connection, Enrollment, device_identity_digest},
 };
 use device_key_verifier::ProofKey;
 
