@@ -1,6 +1,7 @@
 //! Measures the verification of an attestation against its four signatures.
 
-use std::{fs, path::Path, time::Instant};
+use std::fs;
+use std::path::Path;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use aws_lc_rs::signature::{
@@ -16,15 +17,12 @@ use device_key_private_fs::PrivateDir;
 use device_key_provider_tpm::{PROVIDER_NAME, TpmProvider, TpmSettings};
 use device_key_testing::{SequenceRandom, Swtpm, samples};
 use device_key_tpm2::{EcdsaSignature, PublicArea};
-use device_key_types::{
-    OsRandom, ProtectionClass, PublicKey, Sha256Digest, Signature, UnixTime,
-    attestation::{Activation, Claim, Identity, TpmBytes},
-};
+use device_key_types::attestation::{Activation, Claim, Identity, TpmBytes};
+use device_key_types::{OsRandom, ProtectionClass, PublicKey, Sha256Digest, Signature, UnixTime};
 use device_key_verifier::attestation::{RootKind, TrustRoots, verify_identity};
-use x509_cert::{
-    Certificate,
-    der::{Decode as _, Encode as _, asn1::ObjectIdentifier},
-};
+use x509_cert::Certificate;
+use x509_cert::der::asn1::ObjectIdentifier;
+use x509_cert::der::{Decode as _, Encode as _};
 
 use crate::figures::{Figures, Samples};
 
@@ -43,20 +41,16 @@ pub(crate) fn measure(figures: &mut Figures, scratch: &Path) -> Result<()> {
     let signatures = evidence.signatures()?;
     let [mut bare, mut whole] = <[Samples; 2]>::default();
     for _ in 0..ATTESTATIONS {
-        let start = Instant::now();
-        for SignedBytes { key, message, signature } in &signatures {
-            ensure!(key.verify_sig(message, signature).is_ok(), "each signature is good");
-        }
-        bare.push(start.elapsed());
+        let verify =
+            |signed: &SignedBytes| signed.key.verify_sig(&signed.message, &signed.signature);
+        let verified = bare.time(|| signatures.iter().try_for_each(verify));
+        ensure!(verified.is_ok(), "each signature is good");
         let Evidence { identity, activation, claim, roots, .. } = &evidence;
         let claim = claim.clone();
-        let start = Instant::now();
-        let verified = verify_identity(identity, claim, roots, NOW)?.verify_activation(
-            activation,
-            &Sha256Digest::of(&SECRET),
-            NOW,
-        );
-        whole.push(start.elapsed());
+        let verified = whole.time(|| {
+            let identity = verify_identity(identity, claim, roots, NOW)?;
+            identity.verify_activation(activation, &Sha256Digest::of(&SECRET), NOW)
+        });
         ensure!(verified?.kind().as_str() == "simulated_tpm", "the attestation is good");
     }
     let ratio = whole.median() / bare.median();

@@ -1,10 +1,11 @@
 //! Measures how much time a relying party takes, and how much of this time its store takes.
 
-mod client;
 mod fleet;
 mod timed_registry;
 
-use std::{path::Path, sync::Arc, time::Instant};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 use device_key_relying_party::{
@@ -16,7 +17,7 @@ use device_key_types::{OsRandom, SystemClock};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::figures::{Figures, Samples};
-use client::Client;
+use crate::software_client::SoftwareClient;
 use timed_registry::TimedRegistry;
 
 const FLOWS: usize = 1_000;
@@ -66,7 +67,7 @@ fn flows(
     let (mut whole, mut in_store) = <(Samples, Samples)>::default();
     runtime.block_on(async {
         for number in 0..FLOWS {
-            let client = Client::new(u32::try_from(number)?)?;
+            let client = SoftwareClient::new(u32::try_from(number)?)?;
             timed.take();
             let begun = Instant::now();
             let invitation =

@@ -1,6 +1,6 @@
 //! Samples, and the table of figures that is printed.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +11,14 @@ pub(crate) struct Samples(Vec<Duration>);
 impl Samples {
     pub(crate) fn push(&mut self, sample: Duration) {
         self.0.push(sample);
+    }
+
+    /// Does the work and adds how long it took.
+    pub(crate) fn time<T>(&mut self, work: impl FnOnce() -> T) -> T {
+        let start = Instant::now();
+        let outcome = work();
+        self.push(start.elapsed());
+        outcome
     }
 
     pub(crate) fn append(&mut self, mut other: Self) {
@@ -41,7 +49,7 @@ impl Samples {
 }
 
 struct Row {
-    what: String,
+    what: &'static str,
     value: f64,
     goal: Goal,
     unit: &'static str,
@@ -61,25 +69,19 @@ pub(crate) struct Figures {
 
 impl Figures {
     /// Adds a figure that should be at most `goal`.
-    pub(crate) fn add(
-        &mut self,
-        what: impl Into<String>,
-        value: f64,
-        goal: f64,
-        unit: &'static str,
-    ) {
-        self.rows.push(Row { what: what.into(), value, goal: Goal::AtMost(goal), unit });
+    pub(crate) fn add(&mut self, what: &'static str, value: f64, goal: f64, unit: &'static str) {
+        self.rows.push(Row { what, value, goal: Goal::AtMost(goal), unit });
     }
 
     /// Adds a figure that should be at least `goal`.
     pub(crate) fn at_least(
         &mut self,
-        what: impl Into<String>,
+        what: &'static str,
         value: f64,
         goal: f64,
         unit: &'static str,
     ) {
-        self.rows.push(Row { what: what.into(), value, goal: Goal::AtLeast(goal), unit });
+        self.rows.push(Row { what, value, goal: Goal::AtLeast(goal), unit });
     }
 
     /// Adds the spread of samples that a figure was computed from.

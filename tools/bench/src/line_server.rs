@@ -1,27 +1,86 @@
-//! A child process that answers lines with lines.
+//! The client of a server that answers lines with lines, over a socket or as a child process.
 
-use std::{
-    fs,
-    io::{BufRead as _, BufReader, Write as _},
-    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
-    time::{Duration, Instant},
-};
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
-use device_key_client::{
-    initialize::{self, InitializeResult},
-    key::{self, KeyResult},
-    read_answer, write_request,
-};
-use serde::{Serialize, de::DeserializeOwned};
+use device_key_client::initialize::{self, InitializeResult};
+use device_key_client::key::{self, KeyResult};
+use device_key_client::{read_answer, write_request};
+use device_key_types::ProtectionPolicy;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::statement;
 
-/// A program that answers lines with lines.
+/// A connection to a server that answers lines with lines.
+pub(crate) struct Lines {
+    output: Box<dyn Write + Send>,
+    input: Box<dyn BufRead + Send>,
+    answer: Vec<u8>,
+}
+
+impl Lines {
+    fn over(output: impl Write + Send + 'static, input: impl BufRead + Send + 'static) -> Self {
+        Self { output: Box::new(output), input: Box::new(input), answer: Vec::new() }
+    }
+
+    pub(crate) fn connect(socket: &Path) -> Result<Self> {
+        let stream = UnixStream::connect(socket)?;
+        Ok(Self::over(stream.try_clone()?, BufReader::new(stream)))
+    }
+
+    /// Sends one line and waits for the answer's line.
+    pub(crate) fn exchange(&mut self, line: &[u8]) -> Result<()> {
+        self.answer.clear();
+        self.output.write_all(line)?;
+        self.input.read_until(b'\n', &mut self.answer)?;
+        Ok(())
+    }
+
+    /// As [`exchange`](Self::exchange), for a request that must succeed.
+    pub(crate) fn succeed(&mut self, line: &[u8]) -> Result<()> {
+        self.exchange(line)?;
+        let is_result = self.answer.starts_with(b"{\"id\":0,\"result\":");
+        ensure!(is_result, "{}", String::from_utf8_lossy(&self.answer));
+        Ok(())
+    }
+
+    /// Makes a request that must succeed.
+    pub(crate) fn call<T: DeserializeOwned>(
+        &mut self,
+        method: &str,
+        params: &impl Serialize,
+    ) -> Result<T> {
+        self.exchange(&write_request(0, method, params)?)?;
+        self.result()
+    }
+
+    /// Reads the last answer, which must be a result.
+    pub(crate) fn result<T: DeserializeOwned>(&self) -> Result<T> {
+        let result = read_answer(&self.answer, 0)?
+            .map_err(|error| anyhow::anyhow!("a request was refused: {}", error.message))?;
+        Ok(serde_json::from_str(result.get())?)
+    }
+
+    /// Creates a key and gives its id.
+    pub(crate) fn create_key(&mut self, policy: Option<ProtectionPolicy>) -> Result<String> {
+        let created: KeyResult = self.call(key::CREATE, &statement::create(policy)?)?;
+        Ok(created.key_id.to_string())
+    }
+
+    pub(crate) fn initialize(&mut self) -> Result<InitializeResult> {
+        self.call(initialize::METHOD, &statement::initialize())
+    }
+}
+
+/// A child process that answers lines with lines.
 pub(crate) struct LineServer {
     child: Child,
-    input: ChildStdin,
-    output: BufReader<ChildStdout>,
+    pub(crate) lines: Lines,
 }
 
 impl LineServer {
@@ -34,56 +93,18 @@ impl LineServer {
             .with_context(|| format!("spawn {command:?}"))?;
         let input = child.stdin.take().context("stdin")?;
         let output = BufReader::new(child.stdout.take().context("stdout")?);
-        Ok(Self { child, input, output })
-    }
-
-    /// Sends one line and waits for the answer's line.
-    pub(crate) fn exchange(&mut self, line: &[u8], answer: &mut Vec<u8>) -> Result<Duration> {
-        answer.clear();
-        let start = Instant::now();
-        self.input.write_all(line)?;
-        self.output.read_until(b'\n', answer)?;
-        Ok(start.elapsed())
-    }
-
-    /// Makes a request that must succeed.
-    pub(crate) fn call<T: DeserializeOwned>(
-        &mut self,
-        method: &str,
-        params: &impl Serialize,
-    ) -> Result<T> {
-        let mut answer = Vec::new();
-        self.exchange(&write_request(0, method, params)?, &mut answer)?;
-        result(method, &answer)
-    }
-
-    /// Creates a key and gives its id.
-    pub(crate) fn create_key(&mut self) -> Result<String> {
-        let created: KeyResult = self.call(key::CREATE, &statement::create(None)?)?;
-        Ok(created.key_id.to_string())
-    }
-
-    pub(crate) fn initialize(&mut self) -> Result<InitializeResult> {
-        self.call(initialize::METHOD, &statement::initialize())
+        Ok(Self { child, lines: Lines::over(input, output) })
     }
 
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 
-    pub(crate) fn finish(self) -> Result<()> {
-        let Self { mut child, input, output: _output } = self;
-        drop(input);
-        ensure!(child.wait()?.success(), "a child failed");
+    pub(crate) fn finish(mut self) -> Result<()> {
+        drop(self.lines);
+        ensure!(self.child.wait()?.success(), "a child failed");
         Ok(())
     }
-}
-
-/// The result in the answer to request 0, which must have succeeded.
-pub(crate) fn result<T: DeserializeOwned>(method: &str, answer: &[u8]) -> Result<T> {
-    let result = read_answer(answer, 0)?
-        .map_err(|error| anyhow::anyhow!("{method} was refused: {}", error.message))?;
-    Ok(serde_json::from_str(result.get())?)
 }
 
 /// The memory of a process that is in use now.

@@ -1,15 +1,13 @@
 //! Measures the lookup of a binding in a small and in a large database.
 
-use std::{path::Path, time::Instant};
+use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use device_key::{CreatedKey, CreatingKey, DeviceKeyBindingStore as _, OwnerUid};
+use device_key::{CreatingKey, DeviceKeyBindingStore as _, DeviceKeyProvider as _, OwnerUid};
 use device_key_private_fs::PrivateDir;
 use device_key_state::StateRuntime;
-use device_key_types::{
-    Binding, DeviceKeyId, ProtectionClass, PublicKey, Sha256Digest, StorageParentName, TpmKind,
-    UnixTime,
-};
+use device_key_testing::MemoryProvider;
+use device_key_types::{Binding, DeviceKeyId, ProtectionClass, Sha256Digest, UnixTime};
 use rusqlite::Connection;
 use tokio::runtime::Builder;
 
@@ -25,10 +23,10 @@ pub(crate) fn measure(figures: &mut Figures, scratch: &Path) -> Result<()> {
     let many = filled(&scratch.join("many-bindings"), MANY)?;
     let [mut in_few, mut in_many] = <[Samples; 2]>::default();
     for number in 0..LOOKUPS {
-        in_few.push(look_up(&few, 0)?);
+        look_up(&few, 0, &mut in_few)?;
         // A stride that is coprime to the count visits rows that are far from each other.
         let row = u64::from(number) * 7_919 % u64::from(MANY);
-        in_many.push(look_up(&many, u32::try_from(row)?)?);
+        look_up(&many, u32::try_from(row)?, &mut in_many)?;
     }
     let ratio = in_many.median() / in_few.median();
     figures.add("lookup among 1,000,000 bindings / among one", ratio, 2.5, "x");
@@ -44,21 +42,14 @@ fn key_id(number: u32) -> DeviceKeyId {
     DeviceKeyId::from_random_bytes(*Sha256Digest::of(&number.to_be_bytes()).as_bytes())
 }
 
-fn look_up(state: &StateRuntime, number: u32) -> Result<std::time::Duration> {
+fn look_up(state: &StateRuntime, number: u32, samples: &mut Samples) -> Result<()> {
     let key_id = key_id(number);
-    let start = Instant::now();
-    let binding = state.get_binding(&key_id, OWNER)?;
-    let elapsed = start.elapsed();
-    binding.context("the binding is there")?;
-    Ok(elapsed)
+    let binding = samples.time(|| state.get_binding(&key_id, OWNER))?;
+    binding.context("the binding is there").map(drop)
 }
 
 fn filled(home: &Path, count: u32) -> Result<StateRuntime> {
     let state = StateRuntime::open(&PrivateDir::open_or_create(home)?)?;
-    // The base point of P-256 (SP 800-186, section 3.2.1.3).
-    let x = "6b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296";
-    let y = "4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5";
-    let public_key = PublicKey::from_coordinates(&bytes(x)?, &bytes(y)?)?;
     let key = CreatingKey {
         key_id: key_id(0),
         owner: OWNER,
@@ -70,11 +61,7 @@ fn filled(home: &Path, count: u32) -> Result<StateRuntime> {
         protection_class: ProtectionClass::HardwareTpm,
         created_at: UnixTime::from_seconds(1_700_000_000),
     };
-    let created = CreatedKey {
-        public_key,
-        tpm_kind: Some(TpmKind::Physical),
-        storage_parent: Some(StorageParentName::from_bytes(&[0; 34])),
-    };
+    let created = MemoryProvider::hardware().create(&key.key_id)?;
     Builder::new_current_thread().build()?.block_on(async {
         state.begin(&key, 1).await?;
         state.complete(&key.key_id, &created, key.created_at).await
@@ -95,13 +82,4 @@ fn copy(database: &Path, count: u32) -> Result<()> {
         transaction.prepare_cached(insert)?.execute(())?;
     }
     Ok(transaction.commit()?)
-}
-
-fn bytes(hex: &str) -> Result<[u8; 32]> {
-    let mut bytes = [0; 32];
-    for (index, byte) in bytes.iter_mut().enumerate() {
-        let digits = hex.get(2 * index..2 * index + 2).context("hex")?;
-        *byte = u8::from_str_radix(digits, 16)?;
-    }
-    Ok(bytes)
 }

@@ -8,11 +8,12 @@
 
 mod attestation;
 mod backend;
-mod child;
 mod figures;
+mod line_server;
 mod lookup;
 mod overhead;
 mod service;
+mod software_client;
 mod spawn;
 mod statement;
 mod tpm;

@@ -1,14 +1,12 @@
 //! Measures the app-server without its provider against an echo.
 
-use std::{
-    env,
-    io::{self, Write as _},
-    os::fd::AsFd as _,
-    path::Path,
-    process::Command,
-    sync::Arc,
-    time::Instant,
-};
+use std::env;
+use std::io::{self, Write as _};
+use std::os::fd::AsFd as _;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 use device_key::{
@@ -20,11 +18,9 @@ use device_key_state::StateRuntime;
 use device_key_testing::{HookedProvider, MemoryProvider, Moment, ProviderOperation};
 use device_key_types::{OsRandom, SystemClock};
 
-use crate::{
-    child::LineServer,
-    figures::{Figures, Samples},
-    statement,
-};
+use crate::figures::{Figures, Samples};
+use crate::line_server::LineServer;
+use crate::statement;
 
 const ROUNDS: usize = 40;
 const REQUESTS: usize = 100;
@@ -36,24 +32,24 @@ pub(crate) fn measure(figures: &mut Figures, scratch: &Path) -> Result<()> {
     let mut server = LineServer::spawn(
         Command::new(&this).args(["memory-server", "--home"]).arg(scratch.join("overhead")),
     )?;
-    server.initialize()?;
-    let key_id = server.create_key()?;
+    server.lines.initialize()?;
+    let key_id = server.lines.create_key(None)?;
     let line = statement::sign_line(&key_id)?;
-    let mut answer = Vec::new();
     let mut hop_echo = LineServer::spawn(Command::new(&this).arg("hop-echo"))?;
     let [mut ours, mut echoed, mut hopped] = <[Samples; 3]>::default();
     for _ in 0..ROUNDS {
         for _ in 0..REQUESTS {
-            ours.push(server.exchange(&line, &mut answer)?);
+            ours.time(|| server.lines.exchange(&line))?;
         }
         for _ in 0..REQUESTS {
-            echoed.push(echo.exchange(&line, &mut answer)?);
+            echoed.time(|| echo.lines.exchange(&line))?;
         }
         for _ in 0..REQUESTS {
-            hopped.push(hop_echo.exchange(&line, &mut answer)?);
+            hopped.time(|| hop_echo.lines.exchange(&line))?;
         }
     }
     let provider = server
+        .lines
         .call::<serde_json::Value>("bench/provider", &serde_json::json!({}))?
         .get("medianMicroseconds")
         .and_then(serde_json::Value::as_f64)
@@ -89,10 +85,8 @@ pub(crate) fn echo() -> Result<()> {
 /// Echoes each line with a single-threaded async runtime, after an empty hop to its pool of
 /// blocking threads. An app-server with one hop cannot be faster.
 pub(crate) fn hop_echo() -> Result<()> {
-    use tokio::{
-        io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
-        net::unix::pipe,
-    };
+    use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+    use tokio::net::unix::pipe;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let input = io::stdin().as_fd().try_clone_to_owned()?;

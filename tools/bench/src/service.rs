@@ -9,21 +9,18 @@ mod agent;
 mod client;
 mod floor;
 
-use std::{
-    fs,
-    os::unix::{fs::PermissionsExt as _, fs::chown, process::CommandExt as _},
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    time::{Duration, Instant},
-};
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    child::resident_megabytes,
-    figures::{Figures, Samples},
-};
+use crate::figures::{Figures, Samples};
+use crate::line_server::resident_megabytes;
 
 pub(crate) use client::{Arguments, run as client};
 pub(crate) use floor::serve as floor;
@@ -140,11 +137,7 @@ impl Server {
 }
 
 fn start_service(folder: &Path, program: &Path) -> Result<Server> {
-    let (home, run) = (folder.join("home"), folder.join("run"));
-    for own in [&home, &run] {
-        fs::create_dir(own)?;
-        chown(own, Some(SERVICE), Some(SERVICE))?;
-    }
+    let (home, run) = (folder_of(SERVICE, folder, "home")?, folder_of(SERVICE, folder, "run")?);
     fs::set_permissions(&home, fs::Permissions::from_mode(0o700))?;
     fs::set_permissions(&run, fs::Permissions::from_mode(0o755))?;
     let socket = run.join("device-key.sock");
@@ -161,10 +154,7 @@ fn start_service(folder: &Path, program: &Path) -> Result<Server> {
 }
 
 fn start_floor(folder: &Path) -> Result<Server> {
-    let run = folder.join("floor");
-    fs::create_dir(&run)?;
-    chown(&run, Some(SERVICE), Some(SERVICE))?;
-    let socket = run.join("floor.sock");
+    let socket = folder_of(SERVICE, folder, "floor")?.join("floor.sock");
     let child = as_user(&mut Command::new(std::env::current_exe()?), SERVICE)
         .arg("service-floor")
         .arg(&socket)
@@ -172,6 +162,14 @@ fn start_floor(folder: &Path) -> Result<Server> {
         .spawn()
         .context("spawn the floor")?;
     Server::started(child, socket)
+}
+
+/// Makes a folder that belongs to this user.
+fn folder_of(uid: u32, parent: &Path, name: &str) -> Result<PathBuf> {
+    let folder = parent.join(name);
+    fs::create_dir(&folder)?;
+    chown(&folder, Some(uid), Some(uid))?;
+    Ok(folder)
 }
 
 /// Makes the command run as a user and the user's group, with an empty environment.

@@ -1,34 +1,35 @@
 //! A client of the backend whose key is in software, so that no TPM limits the measurement.
 
-use anyhow::Result;
-use aws_lc_rs::{
-    encoding::{AsDer as _, PublicKeyX509Der},
-    rand::SystemRandom,
-    signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _},
+use anyhow::{Context as _, Result};
+use aws_lc_rs::encoding::{AsDer as _, PublicKeyX509Der};
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _,
+    ParsedPublicKey,
 };
 use device_key_relying_party::{
     ConnectionInvitation, ConnectionProof, EnrollmentAnswer, EnrollmentInvitation,
 };
+use device_key_types::payload::{Connection, Enrollment, device_identity_digest};
 use device_key_types::{
     AccountUserId, ClientId, DeviceKeyId, ProtectionClass, Sha256Digest, SignPayload,
-    payload::{Connection, Enrollment, device_identity_digest},
 };
 use device_key_verifier::ProofKey;
 
 /// A client with a key in software and an account of its own.
-pub(super) struct Client {
-    pub(super) account: AccountUserId,
-    pub(super) name: ClientId,
-    pub(super) key_id: DeviceKeyId,
-    pub(super) key: ProofKey,
+pub(crate) struct SoftwareClient {
+    pub(crate) account: AccountUserId,
+    pub(crate) name: ClientId,
+    pub(crate) key_id: DeviceKeyId,
+    pub(crate) key: ProofKey,
     pair: EcdsaKeyPair,
     random: SystemRandom,
 }
 
 const CLASS: ProtectionClass = ProtectionClass::HardwareTpm;
 
-impl Client {
-    pub(super) fn new(number: u32) -> Result<Self> {
+impl SoftwareClient {
+    pub(crate) fn new(number: u32) -> Result<Self> {
         let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING)?;
         let spki: PublicKeyX509Der<'_> = pair.public_key().as_der()?;
         Ok(Self {
@@ -44,7 +45,7 @@ impl Client {
         })
     }
 
-    pub(super) fn enrollment(&self, invitation: &EnrollmentInvitation) -> Result<EnrollmentAnswer> {
+    pub(crate) fn enrollment(&self, invitation: &EnrollmentInvitation) -> Result<EnrollmentAnswer> {
         let EnrollmentInvitation { challenge, target, .. } = invitation;
         let identity = device_identity_digest(&self.key_id, CLASS, self.key.public_key())?;
         let signed_bytes = SignPayload::Enrollment(Enrollment {
@@ -68,7 +69,7 @@ impl Client {
         })
     }
 
-    pub(super) fn connection(&self, invitation: &ConnectionInvitation) -> Result<ConnectionProof> {
+    pub(crate) fn connection(&self, invitation: &ConnectionInvitation) -> Result<ConnectionProof> {
         let ConnectionInvitation { challenge, target, .. } = invitation;
         let signed_bytes = SignPayload::Connection(Connection {
             nonce: challenge.nonce.clone(),
@@ -87,7 +88,14 @@ impl Client {
         })
     }
 
-    pub(super) fn sign(&self, message: &[u8]) -> Result<Vec<u8>> {
+    /// Returns the public key for verifications that check nothing but the signature.
+    pub(crate) fn bare_key(&self) -> Result<ParsedPublicKey> {
+        ParsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, self.key.public_key().spki_der())
+            .ok()
+            .context("a public key")
+    }
+
+    pub(crate) fn sign(&self, message: &[u8]) -> Result<Vec<u8>> {
         Ok(self.pair.sign(&self.random, message)?.as_ref().to_vec())
     }
 }

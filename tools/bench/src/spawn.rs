@@ -1,13 +1,14 @@
 //! Measures the start of `device-key`, its memory and the size of its binary.
 
-use std::{fs, path::Path, process::Command, time::Instant};
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::Instant;
 
 use anyhow::Result;
 
-use crate::{
-    child::{LineServer, resident_megabytes},
-    figures::{Figures, Samples},
-};
+use crate::figures::{Figures, Samples};
+use crate::line_server::{LineServer, resident_megabytes};
 
 const RUNS: usize = 40;
 
@@ -19,17 +20,14 @@ pub(crate) fn measure(figures: &mut Figures, device_key: &Path, scratch: &Path) 
     let mut bare = Samples::default();
     let mut resident = 0.0_f64;
     for run in 0..=RUNS {
-        let started = Instant::now();
-        Command::new("/bin/true").status()?;
-        bare.push(started.elapsed());
-
+        bare.time(|| Command::new("/bin/true").status())?;
         let started = Instant::now();
         let mut server = LineServer::spawn(
             Command::new(device_key)
                 .args(["app-server", "--tpm", "/dev/tpmrm0", "--home"])
                 .arg(&home),
         )?;
-        server.initialize()?;
+        server.lines.initialize()?;
         // The first run creates the state, so it is not counted.
         if run > 0 {
             ready.push(started.elapsed());

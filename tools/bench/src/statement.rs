@@ -3,11 +3,10 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
-use device_key_client::{
-    initialize::{ClientInfo, InitializeParams},
-    key::CreateParams,
-};
-use device_key_types::{ProtectionPolicy, strict_json::Object};
+use device_key_client::initialize::{ClientInfo, InitializeParams};
+use device_key_client::key::CreateParams;
+use device_key_types::ProtectionPolicy;
+use device_key_types::strict_json::Object;
 use serde_json::json;
 
 pub(crate) const ACCOUNT: &str = "bench-account";
@@ -30,7 +29,7 @@ pub(crate) fn sign_line(key_id: &str) -> Result<Vec<u8>> {
         "scopes": ["remote_control_controller_websocket"],
     });
     let params = json!({"keyId": key_id, "payload": payload});
-    let request = json!({"id": 1, "method": "device/key/sign", "params": params});
+    let request = json!({"id": 0, "method": "device/key/sign", "params": params});
     Ok(format!("{request}\n").into_bytes())
 }
 

@@ -1,24 +1,20 @@
 //! Measures signing and creating with a TPM against the bare TPM commands.
 
-use std::{
-    path::Path,
-    process::Command,
-    time::{Duration, Instant},
-};
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
-use base64ct::{Base64, Encoding as _};
+use anyhow::Result;
+use device_key_client::key::SignResult;
+use device_key_tpm2::storage_key::{self, StorageKey};
 use device_key_tpm2::{
     AuthValue, AuthorizedObject, EccP256Template, Object, Session, Tpm, TpmAddress,
-    storage_key::{self, StorageKey},
 };
 use device_key_types::{OsRandom, PublicKey, Sha256Digest, Signature};
 
-use crate::{
-    child::LineServer,
-    figures::{Figures, Samples},
-    statement,
-};
+use crate::figures::{Figures, Samples};
+use crate::line_server::LineServer;
+use crate::statement;
 
 const ROUNDS: usize = 12;
 const SIGNS: usize = 60;
@@ -87,17 +83,12 @@ pub(crate) fn measure(
             .args(["app-server", "--allow-simulated-tpm", "--tpm", &address.to_string(), "--home"])
             .arg(scratch.join("tpm")),
     )?;
-    server.initialize()?;
-    let key_id = server.create_key()?;
+    let lines = &mut server.lines;
+    lines.initialize()?;
+    let key_id = lines.create_key(None)?;
     let line = statement::sign_line(&key_id)?;
-    let mut answer = Vec::new();
-    server.exchange(&line, &mut answer)?;
-    let message = Base64::decode_vec(
-        serde_json::from_slice::<serde_json::Value>(&answer)?
-            .pointer("/result/signedPayloadBase64")
-            .and_then(serde_json::Value::as_str)
-            .context("signedPayloadBase64")?,
-    )?;
+    lines.exchange(&line)?;
+    let message = lines.result::<SignResult>()?.signed_payload;
 
     let [mut ours, mut bare, mut verifications] = <[Samples; 3]>::default();
     let [mut our_creates, mut bare_creates] = <[Samples; 2]>::default();
@@ -125,14 +116,12 @@ pub(crate) fn measure(
 
         // Now measure the app-server. Its first request opens the connection again and is not
         // counted.
-        server.exchange(&line, &mut answer)?;
+        lines.exchange(&line)?;
         for _ in 0..SIGNS {
-            ours.push(server.exchange(&line, &mut answer)?);
+            ours.time(|| lines.exchange(&line))?;
         }
         for _ in 0..CREATES {
-            let start = Instant::now();
-            server.create_key()?;
-            our_creates.push(start.elapsed());
+            our_creates.time(|| lines.create_key(None))?;
         }
     }
     server.finish()?;

@@ -1,17 +1,19 @@
 //! Measures a relying party with many devices in one PostgreSQL.
 
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
+use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1, ParsedPublicKey};
 use device_key_relying_party::{
     ConnectionProof, ConnectionToken, Device, DeviceKind, Registry as _, RelyingParty,
 };
 use device_key_types::{ProtectionClass, UnixTime};
-use tokio::{runtime::Builder, task::JoinSet};
+use tokio::runtime::Builder;
+use tokio::task::JoinSet;
 
-use super::{client::Client, open_postgres, relying_party};
+use super::{open_postgres, relying_party};
 use crate::figures::{Figures, Samples};
+use crate::software_client::SoftwareClient;
 
 const DEVICES: u32 = 100_000;
 /// The number of devices that connect. The other devices only make the tables larger.
@@ -42,25 +44,24 @@ pub(super) fn measure(figures: &mut Figures) -> Result<()> {
 }
 
 fn signature_rate() -> Result<f64> {
-    let client = Client::new(u32::MAX)?;
+    let client = SoftwareClient::new(u32::MAX)?;
     let message = [7; 600];
     let signature = client.sign(&message)?;
-    let key = ParsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, client.key.public_key().spki_der());
-    let key = key.ok().context("a public key")?;
+    let key = client.bare_key()?;
     let mut samples = Samples::default();
     for _ in 0..SIGNATURES {
-        let begun = Instant::now();
-        let verifies = key.verify_sig(&message, &signature).is_ok();
-        samples.push(begun.elapsed());
-        ensure!(verifies, "the signature is good");
+        let verified = samples.time(|| key.verify_sig(&message, &signature));
+        ensure!(verified.is_ok(), "the signature is good");
     }
     Ok(1e6 / samples.median())
 }
 
-async fn enroll(registry: &device_key_relying_party::PostgresRegistry) -> Result<Vec<Client>> {
+async fn enroll(
+    registry: &device_key_relying_party::PostgresRegistry,
+) -> Result<Vec<SoftwareClient>> {
     let mut clients = Vec::new();
     for number in 0..DEVICES {
-        let client = Client::new(number)?;
+        let client = SoftwareClient::new(number)?;
         let device = Device {
             key_id: client.key_id,
             account_user_id: client.account.clone(),
@@ -81,7 +82,10 @@ async fn enroll(registry: &device_key_relying_party::PostgresRegistry) -> Result
 
 /// Opens the connections. Returns how long each took, and how many seconds all took together. The
 /// tokens and proofs are made before the measurement starts.
-async fn connect(relying_party: Arc<RelyingParty>, clients: &[Client]) -> Result<(Samples, f64)> {
+async fn connect(
+    relying_party: Arc<RelyingParty>,
+    clients: &[SoftwareClient],
+) -> Result<(Samples, f64)> {
     let mut batches: Vec<Vec<(ConnectionToken, ConnectionProof)>> = Vec::new();
     batches.resize_with(AT_ONCE, Vec::new);
     let connections = usize::try_from(CONNECTIONS)?;

@@ -1,16 +1,13 @@
 //! A client for OpenSSH's agent, and how to start the agent.
 
-use std::{
-    fs,
-    io::{Read as _, Write as _},
-    os::unix::{fs::chown, net::UnixStream},
-    path::Path,
-    process::{Command, Stdio},
-};
+use std::io::{Read as _, Write as _};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::{Server, as_user};
+use super::{Server, as_user, folder_of};
 
 // Message numbers of RFC 9987 ("SSH Agent Protocol").
 const REQUEST_IDENTITIES: u8 = 11;
@@ -20,9 +17,7 @@ const SIGN_RESPONSE: u8 = 14;
 
 /// Starts OpenSSH's agent with an ECDSA P-256 key. The agent serves only its own user and root.
 pub(super) fn start(folder: &Path, uid: u32) -> Result<Server> {
-    let run = folder.join("agent");
-    fs::create_dir(&run)?;
-    chown(&run, Some(uid), Some(uid))?;
+    let run = folder_of(uid, folder, "agent")?;
     let (socket, key) = (run.join("agent.sock"), run.join("key"));
     let child = as_user(&mut Command::new("/usr/bin/ssh-agent"), uid)
         .args(["-D", "-a"])

@@ -1,30 +1,19 @@
 //! The client that measures the servers in turns.
 
-use std::{
-    io::{self, BufRead as _, BufReader, Write as _},
-    os::unix::net::UnixStream,
-    path::{Path, PathBuf},
-    process::Command,
-    thread,
-    time::{Duration, Instant},
-};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+use std::{io, thread};
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use clap::Args;
-use device_key_client::{
-    initialize::{self, InitializeResult},
-    key::{self, KeyResult},
-    write_request,
-};
 use device_key_types::ProtectionPolicy;
-use serde::{Serialize, de::DeserializeOwned};
 
-use super::{Measured, agent::Agent, floor};
-use crate::{
-    child::{LineServer, result},
-    figures::Samples,
-    statement,
-};
+use super::agent::Agent;
+use super::{Measured, floor};
+use crate::figures::Samples;
+use crate::line_server::{LineServer, Lines};
+use crate::statement;
 
 const ROUNDS: usize = 20;
 const REQUESTS: usize = 200;
@@ -46,54 +35,11 @@ pub(crate) struct Arguments {
     service_uid: u32,
 }
 
-/// A connection that answers lines with lines.
-struct Lines {
-    output: UnixStream,
-    input: BufReader<UnixStream>,
-    answer: Vec<u8>,
-}
-
-impl Lines {
-    fn connect(socket: &Path) -> Result<Self> {
-        let output = UnixStream::connect(socket)?;
-        let input = BufReader::new(output.try_clone()?);
-        Ok(Self { output, input, answer: Vec::new() })
-    }
-
-    /// Connects and shakes hands.
-    fn initialized(socket: &Path) -> Result<Self> {
-        let mut lines = Self::connect(socket)?;
-        let _: InitializeResult = lines.call(initialize::METHOD, &statement::initialize())?;
-        Ok(lines)
-    }
-
-    fn exchange(&mut self, line: &[u8]) -> Result<()> {
-        self.answer.clear();
-        self.output.write_all(line)?;
-        self.input.read_until(b'\n', &mut self.answer)?;
-        Ok(())
-    }
-
-    /// As [`exchange`](Self::exchange), for a request that must succeed.
-    fn succeed(&mut self, line: &[u8]) -> Result<()> {
-        self.exchange(line)?;
-        let is_result = self.answer.starts_with(b"{\"id\":1,\"result\":");
-        ensure!(is_result, "{}", String::from_utf8_lossy(&self.answer));
-        Ok(())
-    }
-
-    fn call<T: DeserializeOwned>(&mut self, method: &str, params: &impl Serialize) -> Result<T> {
-        self.exchange(&write_request(0, method, params)?)?;
-        result(method, &self.answer)
-    }
-}
-
 /// Measures all servers in turns and prints what it found as JSON.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let mut ours = Lines::initialized(&arguments.ours)?;
+    let mut ours = initialized(&arguments.ours)?;
     let policy = ProtectionPolicy::AllowOsProtectedNonextractable;
-    let created: KeyResult = ours.call(key::CREATE, &statement::create(Some(policy))?)?;
-    let line = statement::sign_line(&created.key_id.to_string())?;
+    let line = statement::sign_line(&ours.create_key(Some(policy))?)?;
     let floor_line = statement::sign_line(floor::KEY_ID)?;
     let mut floor = Lines::connect(&arguments.floor)?;
     let mut agent = Agent::connect(&arguments.agent)?;
@@ -103,21 +49,18 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             .arg(&arguments.ours)
             .args(["--service-uid", &arguments.service_uid.to_string()]),
     )?;
-    relay.initialize()?;
+    relay.lines.initialize()?;
 
     let mut measured = Measured::default();
-    let mut answer = Vec::new();
     for _ in 0..ROUNDS {
         sample(&mut measured.ours, || ours.succeed(&line))?;
         sample(&mut measured.floor, || floor.succeed(&floor_line))?;
-        sample(&mut measured.relayed, || relay.exchange(&line, &mut answer).map(drop))?;
+        sample(&mut measured.relayed, || relay.lines.succeed(&line))?;
         sample(&mut measured.agent, || agent.sign())?;
     }
-    ensure!(answer.starts_with(b"{\"id\":1,\"result\":"), "the relayed requests are refused");
     let [mut ours_rates, mut floor_rates, mut agent_rates] = <[Vec<f64>; 3]>::default();
     for _ in 0..ROUNDS_AT_ONCE {
-        ours_rates
-            .push(rate(|| Lines::initialized(&arguments.ours), |lines| lines.succeed(&line))?);
+        ours_rates.push(rate(|| initialized(&arguments.ours), |lines| lines.succeed(&line))?);
         floor_rates
             .push(rate(|| Lines::connect(&arguments.floor), |lines| lines.succeed(&floor_line))?);
         agent_rates.push(rate(|| Agent::connect(&arguments.agent), Agent::sign)?);
@@ -130,11 +73,16 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
+/// Connects and shakes hands.
+fn initialized(socket: &Path) -> Result<Lines> {
+    let mut lines = Lines::connect(socket)?;
+    lines.initialize()?;
+    Ok(lines)
+}
+
 fn sample(samples: &mut Samples, mut request: impl FnMut() -> Result<()>) -> Result<()> {
     for _ in 0..REQUESTS {
-        let start = Instant::now();
-        request()?;
-        samples.push(start.elapsed());
+        samples.time(&mut request)?;
     }
     Ok(())
 }

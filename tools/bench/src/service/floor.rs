@@ -1,23 +1,16 @@
 //! A server that does the least that signing over a socket needs.
 
-use std::{
-    collections::HashMap,
-    fs,
-    io::{BufRead as _, BufReader, Write as _},
-    os::unix::{
-        fs::PermissionsExt as _,
-        net::{UnixListener, UnixStream},
-    },
-    path::Path,
-    sync::Arc,
-    thread,
-};
+use std::collections::HashMap;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+use std::sync::Arc;
+use std::{fs, thread};
 
 use anyhow::{Context as _, Result};
-use aws_lc_rs::{
-    rand::SystemRandom,
-    signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair},
-};
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};
 use base64ct::{Base64, Encoding as _};
 use device_key_types::payload::{Draft, SyntaxOnly};
 use serde::{Deserialize, Serialize};
