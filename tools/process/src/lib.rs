@@ -1,4 +1,4 @@
-//! Runs other programs for the developer commands.
+//! Runs other programs for the developer commands and the tests.
 //!
 //! A command line can be shown before it runs, and the error of a failed program keeps its exit
 //! code.

@@ -37,96 +37,52 @@ pub trait Operation: Copy + PartialEq + fmt::Debug + Send + Sync + 'static {
     fn as_str(self) -> &'static str;
 }
 
-/// Operations of a [`device_key::DeviceKeyProvider`] that may reach the platform.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ProviderOperation {
-    /// `presence`
-    Presence,
-    /// `availability`
-    Availability,
-    /// `create`
-    Create,
-    /// `sign`
-    Sign,
-    /// `identity` of the provider's attestor
-    Identify,
-    /// `activate` of the provider's attestor
-    Activate,
-    /// `delete`
-    Delete,
-    /// `list`
-    List,
-}
-
-impl Operation for ProviderOperation {
-    type Error = ProviderError;
-    const ALL: &[Self] = &[
-        Self::Presence,
-        Self::Availability,
-        Self::Create,
-        Self::Sign,
-        Self::Identify,
-        Self::Activate,
-        Self::Delete,
-        Self::List,
-    ];
-
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Presence => "presence",
-            Self::Availability => "availability",
-            Self::Create => "create",
-            Self::Sign => "sign",
-            Self::Identify => "identify",
-            Self::Activate => "activate",
-            Self::Delete => "delete",
-            Self::List => "list",
+/// Declares the operations of a trait, each with its name.
+macro_rules! operations {
+    ($(#[$doc:meta])* $name:ident, $error:ty: $($operation:ident $text:literal)+) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum $name {
+            $(#[doc = concat!("The operation `", $text, "`.")] $operation,)+
         }
-    }
-}
 
-/// Operations of a [`device_key::DeviceKeyBindingStore`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BindingOperation {
-    /// `begin`
-    Begin,
-    /// `complete`
-    Complete,
-    /// `get`
-    Get,
-    /// `list`
-    List,
-    /// `begin_deletion`
-    BeginDeletion,
-    /// `remove`
-    Remove,
-    /// `abandoned`
-    Abandoned,
-}
+        impl Operation for $name {
+            type Error = $error;
+            const ALL: &[Self] = &[$(Self::$operation),+];
 
-impl Operation for BindingOperation {
-    type Error = BindingStoreError;
-    const ALL: &[Self] = &[
-        Self::Begin,
-        Self::Complete,
-        Self::Get,
-        Self::List,
-        Self::BeginDeletion,
-        Self::Remove,
-        Self::Abandoned,
-    ];
-
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Begin => "begin",
-            Self::Complete => "complete",
-            Self::Get => "get",
-            Self::List => "list",
-            Self::BeginDeletion => "begin_deletion",
-            Self::Remove => "remove",
-            Self::Abandoned => "abandoned",
+            fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$operation => $text,)+
+                }
+            }
         }
-    }
+    };
+}
+
+operations! {
+    /// Operations of a [`device_key::DeviceKeyProvider`] that may reach the platform. `Identify`
+    /// and `Activate` are operations of the provider's attestor.
+    ProviderOperation, ProviderError:
+    Presence "presence"
+    Availability "availability"
+    Create "create"
+    Sign "sign"
+    Identify "identify"
+    Activate "activate"
+    Delete "delete"
+    List "list"
+}
+
+operations! {
+    /// Operations of a [`device_key::DeviceKeyBindingStore`].
+    BindingOperation, BindingStoreError:
+    Begin "begin"
+    Complete "complete"
+    Get "get"
+    List "list"
+    BeginDeletion "begin_deletion"
+    Remove "remove"
+    Abandoned "abandoned"
 }
 
 /// Makes an error of a kind, for tests for which the cause does not matter.

@@ -1,7 +1,6 @@
 //! A PostgreSQL server for tests.
 
-use std::ffi::OsStr;
-use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -9,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
-use std::{env, fs, io, thread};
+use std::{env, fs, thread};
 
 use rustix::process::{Pid, Signal, geteuid, kill_process};
 use tempfile::TempDir;
@@ -145,30 +144,20 @@ impl Drop for Postgres {
 /// Gives the folder and the data in it to the account that runs the server.
 fn initialize(programs: &Path, folder: &Path) {
     if geteuid().is_root() {
-        let (uid, gid) = (id("-u"), id("-g"));
-        chown(folder, Some(uid), Some(gid)).unwrap();
+        // The colon stands for the account's own group.
+        run(Command::new("chown").arg(format!("{ACCOUNT}:")).arg(folder));
     }
-    let mut arguments = as_account();
-    arguments.push(programs.join("initdb").to_str().unwrap().to_owned());
-    let (program, arguments) = arguments.split_first().unwrap();
-    let mut initdb = Command::new(program);
-    initdb.args(arguments).arg("-D").arg(folder.join("data"));
+    // `env` runs the program that its arguments name.
+    let mut initdb = Command::new("env");
+    initdb.args(as_account()).arg(programs.join("initdb")).arg("-D").arg(folder.join("data"));
     initdb.args(["--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C", "-U", ACCOUNT]);
     run(&mut initdb);
 }
 
 /// The program that runs a program of the server: none, or `setpriv` if we are root.
-fn as_account() -> Vec<String> {
-    if !geteuid().is_root() {
-        return Vec::new();
-    }
-    ["setpriv", "--reuid", ACCOUNT, "--regid", ACCOUNT, "--init-groups"].map(str::to_owned).to_vec()
-}
-
-fn id(flag: &str) -> u32 {
-    let output = Command::new("id").args([flag, ACCOUNT]).output().unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    text.trim().parse().expect("the account of PostgreSQL's packages is there")
+fn as_account() -> &'static [&'static str] {
+    let setpriv = &["setpriv", "--reuid", ACCOUNT, "--regid", ACCOUNT, "--init-groups"];
+    if geteuid().is_root() { setpriv } else { &[] }
 }
 
 fn run(command: &mut Command) {
@@ -181,22 +170,19 @@ fn run(command: &mut Command) {
 /// Debian keeps the programs of each version in a folder that is not on the search path.
 fn programs() -> PathBuf {
     let on_path = env::var_os("PATH").unwrap_or_default();
-    let mut folders: Vec<PathBuf> = versions().unwrap_or_default();
-    folders.extend(env::split_paths(&on_path));
-    let found = folders.into_iter().find(|folder| folder.join("initdb").is_file());
+    let mut folders = versions().into_iter().chain(env::split_paths(&on_path));
+    let found = folders.find(|folder| folder.join("initdb").is_file());
     found.expect("PostgreSQL's server is installed (Debian: postgresql)")
 }
 
 /// Returns the folders with the newest version first.
-fn versions() -> io::Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir("/usr/lib/postgresql")? {
-        let folder = entry?.path();
-        let version = folder.file_name().and_then(OsStr::to_str).and_then(|name| name.parse().ok());
-        found.extend(version.map(|version: u32| (version, folder.join("bin"))));
-    }
-    found.sort_by_key(|(version, _)| std::cmp::Reverse(*version));
-    Ok(found.into_iter().map(|(_, folder)| folder).collect())
+fn versions() -> Vec<PathBuf> {
+    let names = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let numbers = names.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let mut versions: Vec<u32> = numbers.collect();
+    versions.sort_unstable_by(|one, other| other.cmp(one));
+    let folder = |version| format!("/usr/lib/postgresql/{version}/bin").into();
+    versions.into_iter().map(folder).collect()
 }
 
 /// Makes a folder in `/tmp`, because a socket's path must be short. The folder is closed to other
