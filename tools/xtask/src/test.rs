@@ -1,6 +1,6 @@
 //! All checks that a change must pass, in the order of their cost.
 
-mod length;
+mod files;
 pub(crate) mod root;
 
 use device_key_process as process;
@@ -13,7 +13,7 @@ use crate::workspace::Workspace;
 pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> anyhow::Result<()> {
     setup::install(workspace)?;
     process::shown(workspace.cargo().args(["fmt", "--all", "--check"]))?;
-    length::check(workspace.root())?;
+    files::check(workspace.root())?;
     process::shown(
         workspace
             .cargo()
