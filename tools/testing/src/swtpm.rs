@@ -26,7 +26,7 @@ impl Swtpm {
     /// Starts a TPM that has never been used.
     ///
     /// # Panics
-    /// Panics, as every method of this type does, if `swtpm` (Debian: swtpm) is missing or misbehaves.
+    /// Panics, like every method of this type, if `swtpm` (Debian: swtpm) is missing or fails.
     pub fn start() -> Self {
         let scratch = scratch();
         fs::create_dir(scratch.path().join("state")).unwrap();

@@ -90,7 +90,8 @@ fn another_shape() {
     all.bytes("malformed_statement", &text.replace("account\"", "account\u{ff}\"").into_latin_1());
     let expires_at = format!("{}", NOW + 60);
     for (part, other) in [
-        // A duplicate name: at both depths, with equal and different values, in one and two spellings.
+        // A duplicate name: at both depths, with equal and different values, in one and two
+        // spellings.
         (r#"{"domain""#, r#"{"domain":"codex-device-key-sign-payload/v1","domain""#),
         (r#"{"domain""#, r#"{"domain":"another","domain""#),
         (r#""payload":{"#, r#""payload":{},"payload":{"#),

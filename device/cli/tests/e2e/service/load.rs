@@ -64,7 +64,7 @@ impl Pipeline {
         self.pending.insert(id, method);
     }
 
-    /// Sends a mixture of methods. Creations and deletions are rare, because they write to the disk.
+    /// Sends a mixture of methods. Creations and deletions are rare, because they write the disk.
     fn send_next(&mut self) {
         match self.next_id % 10 {
             0..=4 => self.send("device/key/sign", &self.sign.clone()),
