@@ -155,7 +155,7 @@ fn one_page_is_shown_when_one_is_asked_for() {
 fn a_page_that_leads_to_itself_is_an_error() {
     let page = || Reply::Result(json!({"keys": [], "nextCursor": "again"}));
     let (output, heard) = ask(&["list"], [page(), page(), page()]);
-    assert_failed(&output, TRANSPORT_FAILED, "leads to itself");
+    assert_failed(&output, TRANSPORT_FAILED, "leads to the page itself");
     assert_eq!(heard.requests.len(), 2);
 }
 

@@ -34,9 +34,9 @@ pub(crate) fn check(root: &Path) -> anyhow::Result<()> {
         let found = kind.faults(&text).into_iter().chain(dead_links(root, &file, kind, &text));
         faults.extend(found.map(|(line, fault)| format!("{name}:{line}: {fault}")));
     }
-    eprintln!("\n# {count} files, {} faults in their lines, comments and links", faults.len());
+    eprintln!("\n# the lines, comments and links of {count} files");
     if !faults.is_empty() {
-        bail!("{} places break the rules of CONTRIBUTING.md:\n{}", faults.len(), faults.join("\n"));
+        bail!("these places break the rules of CONTRIBUTING.md:\n{}", faults.join("\n"));
     }
     Ok(())
 }
