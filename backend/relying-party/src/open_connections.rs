@@ -82,8 +82,8 @@ impl OpenConnections {
         let mut was_checked = true;
         loop {
             turns.tick().await;
-            let patience = limits.unchecked_at_most.saturating_sub(checked.elapsed());
-            match timeout(patience.max(limits.revocation_interval), self.close_revoked(registry))
+            let time_left = limits.unchecked_at_most.saturating_sub(checked.elapsed());
+            match timeout(time_left.max(limits.revocation_interval), self.close_revoked(registry))
                 .await
             {
                 Ok(Ok(())) => {

@@ -120,7 +120,7 @@ async fn serve(
             exit: Exit::TransportFailed,
             what: "standard input or output failed".to_owned(),
             cause: error.to_string(),
-            cure: None,
+            fix: None,
         }),
         exit = stopping => Ok(exit),
     }

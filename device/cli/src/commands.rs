@@ -51,6 +51,6 @@ pub(crate) fn run(command: &KeyCommand) -> Result<Exit, Failure> {
         exit: Exit::TransportFailed,
         what: "the result cannot be shown".to_owned(),
         cause: format!("standard output: {error}"),
-        cure: None,
+        fix: None,
     })
 }

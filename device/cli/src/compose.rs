@@ -51,7 +51,7 @@ pub(crate) fn failure(error: &HostError) -> Failure {
             exit: Exit::ConfigurationUnusable,
             what: "the wrapping key cannot be used".to_owned(),
             cause: ErrorChain(error).to_string(),
-            cure: Some(
+            fix: Some(
                 "create it again with systemd-creds: 32 random bytes without a line end".into(),
             ),
         },
@@ -64,7 +64,7 @@ pub(crate) fn state_failure(error: &StateError) -> Failure {
     if let StateError::Folder(error) = error {
         return home::unusable(error);
     }
-    let cure = match error.kind() {
+    let fix = match error.kind() {
         StateErrorKind::TooNew => "install the newer version of device-key again",
         StateErrorKind::Damaged => {
             "restore state.sqlite from a copy, or move it away and create the keys again"
@@ -77,6 +77,6 @@ pub(crate) fn state_failure(error: &StateError) -> Failure {
         exit: Exit::StateUnusable,
         what: "the state cannot be used".to_owned(),
         cause: ErrorChain(error).to_string(),
-        cure: Some(cure.to_owned()),
+        fix: Some(fix.to_owned()),
     }
 }

@@ -33,20 +33,20 @@ struct Check {
     found: String,
     /// How to fix what was found.
     #[serde(skip_serializing_if = "Option::is_none")]
-    cure: Option<String>,
+    fix: Option<String>,
 }
 
 impl Check {
     fn pass(name: &'static str, found: impl Into<String>) -> Self {
-        Self { name: name.into(), verdict: Verdict::Pass, found: found.into(), cure: None }
+        Self { name: name.into(), verdict: Verdict::Pass, found: found.into(), fix: None }
     }
 
-    fn warn(name: &'static str, found: impl Into<String>, cure: impl Into<String>) -> Self {
+    fn warn(name: &'static str, found: impl Into<String>, fix: impl Into<String>) -> Self {
         Self {
             name: name.into(),
             verdict: Verdict::Warn,
             found: found.into(),
-            cure: Some(cure.into()),
+            fix: Some(fix.into()),
         }
     }
 
@@ -55,7 +55,7 @@ impl Check {
             name: name.into(),
             verdict: Verdict::Fail,
             found: format!("{}: {}", failure.what, failure.cause),
-            cure: failure.cure.clone(),
+            fix: failure.fix.clone(),
         }
     }
 }
@@ -79,8 +79,8 @@ fn print(checks: &[Check]) {
     let width = checks.iter().map(|check| check.name.len()).max().unwrap_or_default();
     for check in checks {
         row(check.verdict, &check.name, width, &check.found);
-        if let Some(cure) = &check.cure {
-            anstream::println!("{:width$}fix: {cure}", "", width = width + 10);
+        if let Some(fix) = &check.fix {
+            anstream::println!("{:width$}fix: {fix}", "", width = width + 10);
         }
     }
 }
@@ -222,7 +222,7 @@ fn hardware(address: &str, home: &PrivateDir, tpm: &TpmProvider) -> Vec<Check> {
             name: "TPM 2.0".into(),
             verdict: Verdict::Fail,
             found: format!("{address}: {}", ErrorChain(&error)),
-            cure: Some(cure(&error, address, home)),
+            fix: Some(fix(&error, address, home)),
         }],
     }
 }
@@ -283,7 +283,7 @@ fn attestation(facts: &TpmFacts) -> Check {
     }
 }
 
-fn cure(error: &ProviderError, address: &str, home: &PrivateDir) -> String {
+fn fix(error: &ProviderError, address: &str, home: &PrivateDir) -> String {
     match error.kind() {
         ProviderErrorKind::HardwareUnavailable if address.starts_with("unix:") => {
             "give --allow-simulated-tpm if this is a test, or name a real TPM with --tpm".to_owned()

@@ -55,20 +55,20 @@ pub(crate) struct Failure {
     pub(crate) exit: Exit,
     pub(crate) what: String,
     pub(crate) cause: String,
-    pub(crate) cure: Option<String>,
+    pub(crate) fix: Option<String>,
 }
 
 impl Failure {
     pub(crate) fn system(what: &str, cause: &dyn fmt::Display) -> Self {
-        Self { exit: Exit::System, what: what.to_owned(), cause: cause.to_string(), cure: None }
+        Self { exit: Exit::System, what: what.to_owned(), cause: cause.to_string(), fix: None }
     }
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "device-key: {}: {}", self.what, self.cause)?;
-        match &self.cure {
-            Some(cure) => write!(f, "\n  fix: {cure}"),
+        match &self.fix {
+            Some(fix) => write!(f, "\n  fix: {fix}"),
             None => Ok(()),
         }
     }

@@ -25,7 +25,7 @@ fn locate(settings: &Settings) -> Result<PathBuf, Failure> {
             exit: Exit::StateUnusable,
             what: "there is no home folder".to_owned(),
             cause: "neither XDG_STATE_HOME nor HOME names a folder".to_owned(),
-            cure: Some("give --home FOLDER or set DEVICE_KEY_HOME".to_owned()),
+            fix: Some("give --home FOLDER or set DEVICE_KEY_HOME".to_owned()),
         })
 }
 
@@ -40,11 +40,11 @@ pub(crate) fn unusable(error: &PrivateFsError) -> Failure {
         exit: Exit::StateUnusable,
         what: "the home folder cannot be used".to_owned(),
         cause: device_key_types::ErrorChain(error).to_string(),
-        cure: cure(error),
+        fix: fix(error),
     }
 }
 
-fn cure(error: &PrivateFsError) -> Option<String> {
+fn fix(error: &PrivateFsError) -> Option<String> {
     Some(match error {
         PrivateFsError::WrongMode { path, expected, .. } => {
             format!("chmod {expected:04o} '{}'", path.display())

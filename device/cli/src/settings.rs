@@ -125,6 +125,6 @@ fn unusable(error: &ConfigError) -> Failure {
         exit: Exit::ConfigurationUnusable,
         what: "the configuration cannot be used".to_owned(),
         cause: device_key_types::ErrorChain(error).to_string(),
-        cure: Some(error.cure()),
+        fix: Some(error.fix()),
     }
 }

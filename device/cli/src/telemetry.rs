@@ -27,7 +27,7 @@ fn failure(error: &TelemetryError) -> Failure {
         exit: Exit::Usage,
         what: "cannot start telemetry".to_owned(),
         cause: device_key_types::ErrorChain(error).to_string(),
-        cure: Some(
+        fix: Some(
             "name a collector such as http://127.0.0.1:4318, or set OTEL_SDK_DISABLED=true"
                 .to_owned(),
         ),

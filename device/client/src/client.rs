@@ -63,7 +63,7 @@ pub struct Client {
     child: Option<Child>,
     timeout: Duration,
     next_id: i64,
-    is_in_step: bool,
+    is_usable: bool,
 }
 
 impl Client {
@@ -116,7 +116,7 @@ impl Client {
             child: None,
             timeout,
             next_id: 0,
-            is_in_step: true,
+            is_usable: true,
         }
     }
 
@@ -209,7 +209,7 @@ impl Client {
             action: "the request cannot be written",
             source: error.into(),
         })?;
-        if !std::mem::take(&mut self.is_in_step) {
+        if !std::mem::take(&mut self.is_usable) {
             let source = io::Error::other("an earlier request on this connection was not answered");
             return Err(ClientError::lost(method, source));
         }
@@ -223,7 +223,7 @@ impl Client {
             })?;
         let outcome =
             read_answer(&answer, id).map_err(|error| ClientError::unintelligible(method, error))?;
-        self.is_in_step = true;
+        self.is_usable = true;
         outcome.map_err(|error| ClientError::Refused {
             method: method.to_owned(),
             error: Box::new(error),
@@ -250,7 +250,7 @@ impl Client {
     /// Ends the connection. If the client spawned the service, waits until that process has
     /// ended and returns its exit status.
     pub async fn close(&mut self) -> Result<Option<ExitStatus>, ClientError> {
-        self.is_in_step = false;
+        self.is_usable = false;
         self.writer = Box::pin(tokio::io::sink());
         let Some(child) = &mut self.child else { return Ok(None) };
         let action = "cannot wait for the app-server";
@@ -260,6 +260,6 @@ impl Client {
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").field("is_in_step", &self.is_in_step).finish_non_exhaustive()
+        f.debug_struct("Client").field("is_usable", &self.is_usable).finish_non_exhaustive()
     }
 }

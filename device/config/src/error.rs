@@ -96,7 +96,7 @@ impl ConfigError {
     }
 
     /// What the operator can do to fix the error.
-    pub fn cure(&self) -> String {
+    pub fn fix(&self) -> String {
         match self {
             Self::NotFound { path } => {
                 format!("create '{}', or name another file", path.display())

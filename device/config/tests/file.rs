@@ -66,7 +66,7 @@ fn outcome(file: &ConfigFile) -> String {
         }
         Ok(None) => "absent".to_owned(),
         Err(error) => {
-            assert!(!error.cure().is_empty() && !error.to_string().contains('\n'), "{error}");
+            assert!(!error.fix().is_empty() && !error.to_string().contains('\n'), "{error}");
             error.reason().to_owned()
         }
     }

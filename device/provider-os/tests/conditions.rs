@@ -328,7 +328,7 @@ fn no_key_is_created_while_a_condition_fails() {
     // fix those that do not hold.
     for report in &reports {
         assert!(!report.found.is_empty(), "{report:?}");
-        assert_eq!(report.cure.as_deref().map(str::is_empty), (!report.holds()).then_some(false));
+        assert_eq!(report.fix.as_deref().map(str::is_empty), (!report.holds()).then_some(false));
     }
     let mut names: Vec<_> = reports.iter().map(|report| report.condition.as_str()).collect();
     names.sort_unstable();

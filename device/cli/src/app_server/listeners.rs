@@ -102,7 +102,7 @@ fn bound(path: &UnixSocketPath, settings: &Settings) -> Result<UnixSocket, Failu
         Some(ServiceMode::User) | None => SocketMode::OwnUser,
     };
     UnixSocket::bind(path.as_path(), mode).map_err(|error| Failure {
-        cure: cure(&error),
+        fix: fix(&error),
         ..unusable(&format_args!("cannot listen at {path}"), &device_key_types::ErrorChain(&error))
     })
 }
@@ -112,7 +112,7 @@ fn websocket(address: SocketAddr, settings: &Settings) -> Result<WebSocketListen
     let token = match &configured.token_file {
         Some(file) => Some(CapabilityToken::read(file.as_path()).map_err(|error| {
             Failure {
-                cure: Some(
+                fix: Some(
                     "write 32 to 512 characters into the file, and make it private with chmod 600"
                         .into(),
                 ),
@@ -126,7 +126,7 @@ fn websocket(address: SocketAddr, settings: &Settings) -> Result<WebSocketListen
         WebSocketLimits { stall_deadline: settings.limits.stall(), ..WebSocketLimits::default() };
     let settings = WebSocketSettings { token, origins, limits, ..WebSocketSettings::default() };
     WebSocketListening::bind(address, settings).map_err(|error| Failure {
-        cure: match &error {
+        fix: match &error {
             WebSocketError::TokenRequired { .. } => {
                 Some("set token_file under [websocket], or listen on 127.0.0.1".to_owned())
             }
@@ -145,7 +145,7 @@ fn default_path(service: Option<ServiceMode>) -> Result<UnixSocketPath, Failure>
     }
     let runtime_dir = env::var_os("XDG_RUNTIME_DIR");
     UnixSocketPath::of_user(runtime_dir.as_deref()).ok_or_else(|| Failure {
-        cure: Some("give the path of the socket: --listen unix:///PATH".to_owned()),
+        fix: Some("give the path of the socket: --listen unix:///PATH".to_owned()),
         ..unusable(&"there is no default socket", &"XDG_RUNTIME_DIR does not name a folder")
     })
 }
@@ -155,11 +155,11 @@ fn unusable(what: &dyn fmt::Display, cause: &dyn fmt::Display) -> Failure {
         exit: Exit::TransportFailed,
         what: what.to_string(),
         cause: cause.to_string(),
-        cure: None,
+        fix: None,
     }
 }
 
-fn cure(error: &UnixSocketError) -> Option<String> {
+fn fix(error: &UnixSocketError) -> Option<String> {
     Some(match error {
         UnixSocketError::InUse { .. } => {
             "stop the other service, or listen on another path".to_owned()

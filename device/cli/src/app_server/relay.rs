@@ -14,6 +14,6 @@ pub(super) fn run(socket: &UnixSocketPath, service_uid: Option<u32>) -> Result<E
         exit: Exit::TransportFailed,
         what: "the connection to the service failed".to_owned(),
         cause: error.to_string(),
-        cure: None,
+        fix: None,
     })
 }

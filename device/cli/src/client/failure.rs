@@ -11,11 +11,11 @@ use crate::exit::{Exit, Failure};
 
 /// What happened to a request, why, and what to do next.
 pub(crate) fn of_request(error: ClientError) -> Failure {
-    let unanswered = |method: &str, cause: String, cure: &str| Failure {
+    let unanswered = |method: &str, cause: String, fix: &str| Failure {
         exit: Exit::TransportFailed,
         what: format!("{method} was not answered, but may have been carried out"),
         cause,
-        cure: Some(cure.to_owned()),
+        fix: Some(fix.to_owned()),
     };
     match error {
         ClientError::NoService { tried, source } => Failure {
@@ -27,7 +27,7 @@ pub(crate) fn of_request(error: ClientError) -> Failure {
                 let tried: Vec<_> = tried.iter().map(|path| path.display().to_string()).collect();
                 format!("neither {} exists", tried.join(" nor "))
             },
-            cure: Some(
+            fix: Some(
                 "start the service, name its socket with --socket, or give --in-process to work \
                  without a service"
                     .to_owned(),
@@ -37,7 +37,7 @@ pub(crate) fn of_request(error: ClientError) -> Failure {
             exit: Exit::UntrustedService,
             what: "the service is not trusted, and nothing was sent".to_owned(),
             cause: error.to_string(),
-            cure: Some(format!(
+            fix: Some(format!(
                 "find out who user {listener} is; if it is the service's user, give --service-uid \
                  {listener} or set DEVICE_KEY_SERVICE_UID"
             )),
@@ -60,7 +60,7 @@ pub(crate) fn of_request(error: ClientError) -> Failure {
             exit: Exit::TransportFailed,
             what: "the service's answer cannot be understood".to_owned(),
             cause: ErrorChain(&*source).to_string(),
-            cure: Some("use a service and a command of the same version".to_owned()),
+            fix: Some("use a service and a command of the same version".to_owned()),
         },
         ClientError::Refused { method, error } => refused(&method, *error),
         error => Failure::system(
@@ -99,12 +99,12 @@ fn refused(method: &str, error: ErrorObject) -> Failure {
         exit: Exit::Refused,
         what: format!("{method} was refused"),
         cause,
-        cure: reason.as_deref().and_then(cure).map(str::to_owned),
+        fix: reason.as_deref().and_then(fix).map(str::to_owned),
     }
 }
 
 /// What a person can do about a refusal, if anything.
-fn cure(reason: &str) -> Option<&'static str> {
+fn fix(reason: &str) -> Option<&'static str> {
     Some(match reason {
         "key_not_found" => "device-key list shows the keys of this user",
         "invalid_cursor" => "begin again without --cursor",

@@ -30,7 +30,7 @@ fn credential(path: &Path) -> Result<Credential, Failure> {
         exit: Exit::Usage,
         what: format!("the credential in {} cannot be used", path.display()),
         cause: error.to_string(),
-        cure: Some("give the backend's answer, with credentialBlob and encryptedSecret".to_owned()),
+        fix: Some("give the backend's answer, with credentialBlob and encryptedSecret".to_owned()),
     })
 }
 

@@ -19,7 +19,7 @@ pub(super) fn read(path: &Path, what: &str) -> Result<Box<RawValue>, Failure> {
         exit: Exit::Usage,
         what: format!("the {what} in {} cannot be used", path.display()),
         cause,
-        cure: Some(format!(
+        fix: Some(format!(
             "give a file with the {what} as one JSON object, or - for standard input"
         )),
     };

@@ -24,9 +24,9 @@ const CONDITIONS: [(Condition, &str); 4] = [
 pub fn evaluate_caller(caller: &LocalPeer) -> Vec<ConditionReport> {
     let service = ServiceUser::current();
     let found = format!("user {} over {}", caller.owner(), caller.transport().as_str());
-    let report = |(condition, cure)| {
+    let report = |(condition, fix)| {
         let fails = !holds(condition, service, caller);
-        let checked = if fails { Err(Fault::new(&found, cure)) } else { Ok(found.clone()) };
+        let checked = if fails { Err(Fault::new(&found, fix)) } else { Ok(found.clone()) };
         ConditionReport::new(condition, checked)
     };
     CONDITIONS.into_iter().map(report).collect()

@@ -13,19 +13,19 @@ pub struct ConditionReport {
     /// What was found.
     pub found: String,
     /// How to fix it. `None` if the condition holds.
-    pub cure: Option<String>,
+    pub fix: Option<String>,
 }
 
 impl ConditionReport {
     /// Whether the condition holds.
     pub const fn holds(&self) -> bool {
-        self.cure.is_none()
+        self.fix.is_none()
     }
 
     pub(super) fn new(condition: OsProtectionCondition, checked: Result<String, Fault>) -> Self {
         match checked {
-            Ok(found) => Self { condition, found, cure: None },
-            Err(Fault { found, cure }) => Self { condition, found, cure: Some(cure) },
+            Ok(found) => Self { condition, found, fix: None },
+            Err(Fault { found, fix }) => Self { condition, found, fix: Some(fix) },
         }
     }
 }
@@ -34,12 +34,12 @@ impl ConditionReport {
 #[derive(Debug)]
 pub(super) struct Fault {
     found: String,
-    cure: String,
+    fix: String,
 }
 
 impl Fault {
-    pub(super) fn new(found: impl Into<String>, cure: impl Into<String>) -> Self {
-        Self { found: found.into(), cure: cure.into() }
+    pub(super) fn new(found: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { found: found.into(), fix: fix.into() }
     }
 
     /// The fault of a condition that cannot be checked. Such a condition does not hold.
@@ -57,12 +57,12 @@ impl From<TrustError> for Fault {
             TrustError::Io { path, source } => Self::unknown(&path.display().to_string(), source),
             TrustError::Untrusted { ref path, mistrust } => {
                 let path = path.display();
-                let cure = match mistrust {
+                let fix = match mistrust {
                     Mistrust::SymbolicLink => "use a path without symbolic links".into(),
                     Mistrust::Owner { .. } => format!("chown root {path}"),
                     _ => format!("chmod go-w {path}, or use a folder that is not shared"),
                 };
-                Self::new(error.to_string(), cure)
+                Self::new(error.to_string(), fix)
             }
         }
     }

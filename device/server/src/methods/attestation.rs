@@ -19,9 +19,9 @@ pub(crate) fn mount(methods: Methods, store: &DeviceKeyStore) -> Result<Methods,
 
 async fn identity(Call { store, peer, params }: Call) -> Result<Identity, RpcError> {
     audit::operation(attestation::IDENTITY, &peer, async |subject| {
-        let admission = store.policy().at(store.clock().now());
+        let policy = store.policy().at(store.clock().now());
         let AttestationRequest { key_id, challenge, endorsement_key } =
-            params.read::<IdentityParams>()?.parse(&admission)?;
+            params.read::<IdentityParams>()?.parse(&policy)?;
         *subject = Subject::attesting(key_id, &challenge);
         let identity = store.attestation_identity(&peer, &key_id, challenge, endorsement_key);
         identity.await.map_err(in_challenge)
@@ -31,8 +31,8 @@ async fn identity(Call { store, peer, params }: Call) -> Result<Identity, RpcErr
 
 async fn activate(Call { store, peer, params }: Call) -> Result<Activation, RpcError> {
     audit::operation(attestation::ACTIVATE, &peer, async |subject| {
-        let admission = store.policy().at(store.clock().now());
-        let (request, credential) = params.read::<ActivateParams>()?.parse(&admission)?;
+        let policy = store.policy().at(store.clock().now());
+        let (request, credential) = params.read::<ActivateParams>()?.parse(&policy)?;
         let AttestationRequest { key_id, challenge, endorsement_key } = request;
         *subject = Subject::attesting(key_id, &challenge);
         let activation =

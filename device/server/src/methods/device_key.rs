@@ -68,8 +68,8 @@ async fn public(Call { store, peer, params }: Call) -> Result<KeyResult, RpcErro
 
 async fn sign(Call { store, peer, params }: Call) -> Result<SignResult, RpcError> {
     audit::operation(key::SIGN, &peer, async |subject| {
-        let admission = store.policy().at(store.clock().now());
-        let (key_id, payload) = params.read::<SignParams>()?.parse(&admission)?;
+        let policy = store.policy().at(store.clock().now());
+        let (key_id, payload) = params.read::<SignParams>()?.parse(&policy)?;
         *subject = Subject::signing(key_id, &payload);
         let signed = store.sign(&peer, &key_id, payload).await.map_err(in_payload)?;
         Ok(SignResult::new(&signed.signature, &signed.signed_bytes))

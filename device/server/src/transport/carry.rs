@@ -63,7 +63,7 @@ pub(super) async fn carry<E>(
     let mut requests = Requests::new(connection);
     let mut stopped = pin!(requests.stopping.clone().cancelled_owned());
     let mut is_answered = false;
-    let mut has_looked = false;
+    let mut has_looked_again = false;
     loop {
         if requests.serve(source, sink) {
             yield_now().await;
@@ -92,7 +92,7 @@ pub(super) async fn carry<E>(
             () = &mut stopped, if requests.is_idle() && sink.is_empty() => {
                 // The kernel may hold requests that the client sent before the server was told to
                 // stop, so the loop looks once more.
-                if std::mem::replace(&mut has_looked, true) {
+                if std::mem::replace(&mut has_looked_again, true) {
                     requests.connection = None;
                 } else {
                     yield_now().await;

@@ -97,16 +97,16 @@ impl UnixSocket {
         );
         let overflow = credentials::overflow_uid();
         let accepting = async {
-            let mut is_short = false;
+            let mut lacks_descriptors = false;
             loop {
                 match listener.accept().await {
                     Ok((stream, _)) => {
-                        is_short = false;
+                        lacks_descriptors = false;
                         tokio::spawn(serve_stream(server.clone(), stream, overflow));
                     }
                     Err(error) => {
                         // A shortage is logged once, not ten times a second.
-                        if !std::mem::replace(&mut is_short, true) {
+                        if !std::mem::replace(&mut lacks_descriptors, true) {
                             warn!(%error, "cannot accept a connection now");
                         }
                         sleep(ACCEPT_PAUSE).await;
@@ -154,8 +154,8 @@ async fn serve_stream(server: AppServer, stream: UnixStream, overflow: u32) {
 }
 
 /// Sends one line that says why the connection is refused, and closes it.
-async fn refuse(mut stream: UnixStream, reason: Reason, patience: Duration) {
+async fn refuse(mut stream: UnixStream, reason: Reason, time_limit: Duration) {
     let answer = Answer::failure(None, Version::default(), &RpcError::from(reason));
     // A client that does not read the line still sees that the connection ends.
-    let _ = timeout(patience, stream.write_all(answer.as_bytes())).await;
+    let _ = timeout(time_limit, stream.write_all(answer.as_bytes())).await;
 }

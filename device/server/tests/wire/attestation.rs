@@ -134,7 +134,7 @@ fn code(reason: &str) -> i64 {
 }
 
 #[tokio::test]
-async fn a_key_that_nobody_can_attest_is_refused() {
+async fn a_key_whose_provider_cannot_attest_is_refused() {
     let (server, _) = server(memory());
     let mut client = Client::initialized(&server).await;
     let key_id = client.create("account-user-1", "cli_123").await;
