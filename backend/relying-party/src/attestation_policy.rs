@@ -1,4 +1,4 @@
-//! Which devices the relying party enrolls, by what it could verify about them.
+//! Decides which devices are enrolled, depending on what could be verified about them.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -20,8 +20,9 @@ pub enum Requirement {
 
 /// Decides which devices are enrolled.
 ///
-/// A kind is accepted only if a root can vouch for it. Simulated TPMs are accepted only if the
-/// caller names them, because the root of a test setup might be left in a configuration by mistake.
+/// A kind of TPM is accepted only if a root can vouch for it. Simulated TPMs are accepted only if
+/// the caller names them, because the root of a test setup might be left in a configuration by
+/// mistake.
 #[derive(Clone)]
 pub struct AttestationPolicy {
     roots: TrustRoots,

@@ -30,14 +30,14 @@ use crate::limits::RelyingPartyLimits;
 use crate::relying_party::RelyingParty;
 use state::HttpState;
 
-/// The most bytes of a request's line and headers; longer ones are answered 431. The longest
-/// statement that a device signs has 4 KiB, and is a third longer in a header.
+/// The most bytes of a request's line and headers; longer requests are answered with 431.
+/// The longest statement that a device signs has 4 KiB, and base64 makes it a third longer.
 const MAX_HEADER_BYTES: usize = 32 * 1024;
 const MAX_HEADERS: usize = 64;
 
 /// A socket that listens. Clients can connect from now on; [`serve`](Self::serve) serves them.
 ///
-/// The socket does not speak TLS: a proxy in front of the service ends it.
+/// The socket does not speak TLS: a proxy in front of the service must terminate TLS.
 #[derive(Debug)]
 pub struct Listening {
     socket: ListeningSocket,
@@ -58,7 +58,7 @@ impl Listening {
     /// clients to leave, and waits for them as long as [`RelyingPartyLimits::stop_deadline`]
     /// allows. It must run within a Tokio runtime with I/O and time.
     ///
-    /// Fails if the runtime does not take the listener.
+    /// Fails if the listener cannot be registered with the runtime.
     pub async fn serve(
         self,
         relying_party: RelyingParty,

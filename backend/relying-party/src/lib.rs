@@ -7,7 +7,7 @@
 //!
 //! The crate has no TLS, no rate limits by address and no accounts of its own ([`Accounts`]),
 //! because a deployment has these already. An open connection only sends each text back; a real
-//! backend begins there.
+//! backend would do its own work there.
 //!
 //! # Endpoints
 //!
@@ -43,7 +43,7 @@
 //!   row (see [`Registry`]). The database decides which answer came first, and the transaction is
 //!   on disk before any client is answered.
 //! - **A nonce is stored in the clear**, because a nonce is not a secret and the expected statement
-//!   is built from it. Of a connection token and of a credential's secret only the SHA-256 is
+//!   is built from it. Of connection tokens and credential secrets, only the SHA-256 is
 //!   stored.
 //! - **There is no silent downgrade.** The backend asks for an attestation if it trusts a root, and
 //!   only then. A client that never begins an attestation is enrolled as `unattested`, if the
@@ -51,7 +51,8 @@
 //!   attestation enrolls nothing. Simulated TPMs are accepted only by name.
 //! - **An endorsement key is deleted soon.** It identifies a machine permanently, so the identity
 //!   of a TPM is deleted together with its challenge. A device keeps only the verified kind.
-//! - **A revocation is final.** A key that was enrolled once is refused under any name and account.
+//! - **A revocation is final.** A key that was enrolled once is never enrolled again, under any
+//!   name or account.
 //! - **Open connections are polled** every 250 ms. The connections of a revoked device are closed
 //!   (1008, `device_revoked`). If the store does not answer for five seconds, all connections are
 //!   closed (1013), because the store may hold a revocation.

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-/// Quotas, intervals and deadlines of a relying party. The command uses the defaults.
+/// Quotas, intervals and deadlines of a relying party. The command sets only `challenge_seconds`
+/// and otherwise uses the defaults.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RelyingPartyLimits {
     /// How long a challenge or a connection token can be answered, in seconds. Devices sign nothing

@@ -2,8 +2,9 @@
 //!
 //! The registry is polled. A notification by the store would arrive sooner on average, but files
 //! send no notifications, and a notification can get lost (when a connection breaks, or in a
-//! pooler). A lost notification would leave a revoked device connected until somebody polls. One
-//! query for all open devices costs a store almost nothing, and the interval is the promised bound.
+//! pooler). A lost notification would leave a revoked device connected until the next poll. One
+//! query for all connected devices costs a store almost nothing, and its interval is the bound
+//! that [`RelyingPartyLimits::revocation_interval`] promises.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;

@@ -40,8 +40,8 @@ const CONNECTIONS: usize = 16;
 const CONNECT_DEADLINE: Duration = Duration::from_secs(3);
 
 /// The settings of every connection. An answered challenge must stay answered if the server loses
-/// power, so a server that answers before it commits to disk is told not to; stricter settings are
-/// left alone. The timeouts are in milliseconds, and by then no request waits for the result.
+/// power, so `synchronous_commit` is switched on if it is off; stricter settings are left alone.
+/// The timeouts are in milliseconds.
 const SESSION: &str = "
     SELECT set_config('synchronous_commit', 'on', false)
         WHERE current_setting('synchronous_commit') = 'off';

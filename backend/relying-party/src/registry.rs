@@ -6,7 +6,7 @@
 //! open challenge can no longer be answered; an answered challenge never becomes open again.
 //!
 //! Callers pass in the time. A record has expired from the second of its expiry on. Any task may
-//! call a store. If a caller drops a future of a store, the operation may be done all the same.
+//! call a store. If a caller drops a future of a store, the operation may still take place.
 
 use std::collections::HashSet;
 
@@ -86,7 +86,7 @@ pub trait Registry: Send + Sync + 'static {
         now: UnixTime,
     ) -> Result<bool, RegistryError>;
 
-    /// Returns the ids of those of these devices that are enrolled and not revoked.
+    /// Returns which of these devices are enrolled and not revoked.
     async fn still_enrolled(
         &self,
         key_ids: &[DeviceKeyId],

@@ -152,7 +152,7 @@ impl Registry for SqliteRegistry {
     }
 
     async fn ready(&self) -> Result<(), RegistryError> {
-        // Each worker begins a transaction; the writer's transaction may write.
+        // Even an empty job begins a transaction, and the writer's takes the write lock.
         self.reader.run(|_| Ok(())).await?;
         self.writer.run(|_| Ok(())).await
     }

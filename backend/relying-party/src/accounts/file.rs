@@ -30,7 +30,7 @@ pub struct AccountsFile(Vec<([u8; 32], AccountUserId)>);
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum AccountsFileError {
-    /// The operating system refused to read the file.
+    /// The file cannot be read, or it is not UTF-8.
     #[error("cannot read {}", path.display())]
     Io {
         /// The file, or a folder above it.
@@ -50,7 +50,7 @@ pub enum AccountsFileError {
         /// The file.
         path: PathBuf,
     },
-    /// The text is not UTF-8, or a line has another form than [`AccountsFile`] describes.
+    /// A line does not have the form that [`AccountsFile`] describes.
     #[error("line {0} is not 64 hexadecimal digits, a space and an account")]
     Malformed(usize),
     /// The line has the digest of an earlier line.

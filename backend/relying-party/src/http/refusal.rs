@@ -1,4 +1,4 @@
-//! Why an HTTP request is refused, and the answer that tells it.
+//! Why an HTTP request is refused, and the answer that the client gets.
 
 use axum::body::Body;
 use axum::http::header::WWW_AUTHENTICATE;

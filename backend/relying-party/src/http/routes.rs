@@ -41,8 +41,8 @@ pub(super) fn router(state: &Arc<HttpState>) -> Router {
         .with_state(state.clone())
 }
 
-/// Gives up on a request that takes too long, and logs its outcome. Nothing that the request says
-/// is logged.
+/// Ends a request that takes too long, and logs the outcome of every request. The log contains
+/// the method and the route, but nothing else from the request.
 async fn bounded(
     State(state): State<Arc<HttpState>>,
     route: Option<MatchedPath>,

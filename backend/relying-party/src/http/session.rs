@@ -1,5 +1,5 @@
-//! The open connection of a device. It answers each text with that text; a real backend would do
-//! its own work here. What this file shows is how a connection ends.
+//! The open connection of a device. It sends each text back; a real backend would do its own work
+//! here. This file shows how a connection ends.
 
 use std::time::Duration;
 
@@ -67,8 +67,8 @@ const fn code_of(reason: CloseReason) -> (CloseCode, &'static str) {
     }
 }
 
-/// Answers each text until the client ends or breaks a rule. Returns a close code if the client is
-/// still to be told why.
+/// Sends each text back until the client leaves or breaks a rule. Returns the close code to send,
+/// if the client can still be told why the connection ends.
 async fn echo<S: AsyncRead + AsyncWrite + Unpin>(
     socket: &mut WebSocketStream<S>,
     stall_deadline: Duration,

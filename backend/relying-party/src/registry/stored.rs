@@ -1,4 +1,5 @@
-//! Parses the columns of a record into the types. All stores share this code.
+//! Converts the columns of a stored record into the types of the registry. All stores share this
+//! code.
 
 use std::str::FromStr;
 

@@ -13,10 +13,10 @@ use crate::registry::error::RegistryError;
 pub(super) enum SqliteError {
     #[error("{}", message.clone().unwrap_or_else(|| failure.to_string()))]
     Sqlite { failure: ffi::Error, message: Option<String> },
-    /// The library's own messages are left out, because they contain values of records.
+    /// An error of `rusqlite` itself. Its message is left out, because it may quote a record.
     #[error("unexpected answer of the database library")]
     Unexpected,
-    #[error("cannot create the database file: {0}")]
+    #[error("cannot create the database file or its thread: {0}")]
     File(io::ErrorKind),
     #[error("the file system does not support a write-ahead log")]
     NoWriteAheadLog,

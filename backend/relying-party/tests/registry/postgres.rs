@@ -69,7 +69,7 @@ async fn asynchronous_commits_are_switched_off() {
     let name = database.0.rsplit('=').next().unwrap();
     database.execute(&format!("ALTER DATABASE {name} SET synchronous_commit = off")).await;
     let registry = database.open().await;
-    // A trigger records with which setting the enrollment was committed.
+    // A trigger records the setting under which the enrollment was committed.
     database
         .execute(
             "CREATE TABLE noted (setting text);

@@ -1,5 +1,5 @@
-//! Keys of the real provider in a simulated TPM (`swtpm`), whose certificates another program
-//! issued.
+//! Tests with keys of the real provider in a simulated TPM (`swtpm`). Another program issued the
+//! certificates of this TPM.
 
 use std::fs;
 use std::sync::Arc;
@@ -307,7 +307,7 @@ async fn an_attestation_is_valid_for_one_key_and_one_challenge() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_tpm_is_trusted_without_a_root() {
+async fn no_tpm_is_trusted_without_a_path_to_a_root() {
     let machine = Machine::new();
     let store = Store::sqlite();
     let key = machine.create().await;
