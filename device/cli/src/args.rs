@@ -75,7 +75,7 @@ pub(crate) struct AppServerArguments {
     )]
     pub(crate) connect: Option<UnixSocketPath>,
 
-    /// With --connect: trust a service that runs as this user id, in addition to root
+    /// With --connect: trust a service that runs as this user id, in addition to root and yourself
     #[arg(long, env = "DEVICE_KEY_SERVICE_UID", value_name = "UID")]
     pub(crate) service_uid: Option<u32>,
 

@@ -47,7 +47,7 @@ struct Inner {
 }
 
 impl AppServer {
-    /// Makes a server of a store and a host's own methods, of which there may be none.
+    /// Creates a server with a store and a host's own methods, of which there may be none.
     pub fn new(
         description: ServerDescription,
         store: DeviceKeyStore,
@@ -56,7 +56,7 @@ impl AppServer {
         Self::with_limits(description, store, host, ServerLimits::default())
     }
 
-    /// Works as [`new`](Self::new), with other limits than the default ones.
+    /// Like [`new`](Self::new), but with limits of the caller's choice.
     pub fn with_limits(
         description: ServerDescription,
         store: DeviceKeyStore,

@@ -125,7 +125,7 @@ pub(crate) struct ListArguments {
     #[arg(long, value_name = "ID", value_parser = value::<ClientId>)]
     pub(crate) client: Option<ClientId>,
 
-    /// Show only the page that begins at this cursor, which the page before it ends with
+    /// Show only the page that begins at this cursor, which the page before printed
     #[arg(long)]
     pub(crate) cursor: Option<String>,
 

@@ -1,5 +1,5 @@
-//! `device/key/attestation/*`, for local peers only. Logs as [`device_key`](super::device_key)
-//! does.
+//! `device/key/attestation/*`, for local peers only. These methods log like those of
+//! [`device_key`](super::device_key).
 
 use device_key::DeviceKeyStore;
 use device_key_protocol::RpcError;

@@ -37,7 +37,7 @@ struct Lines<R> {
     chunk: Box<[u8]>,
     unserved: Range<usize>,
     has_ended: bool,
-    /// Why the input ended, if it did not end in order.
+    /// The error that ended the input, if there was one.
     failure: Option<io::Error>,
 }
 

@@ -124,7 +124,7 @@ mod tests {
         let mut outbox = Outbox::new(&mut ours, Some(stall));
         outbox.push(&answer());
         let begun = Instant::now();
-        // Other events of the connection interrupt the write, which must give it no more time.
+        // Other events of the connection interrupt the write. That must not extend the time limit.
         let mut given_up = None;
         while given_up.is_none() && begun.elapsed() < 2 * stall {
             let writing = outbox.write_some();
