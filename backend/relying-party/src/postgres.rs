@@ -26,6 +26,8 @@ use crate::registry::device::Device;
 use crate::registry::error::RegistryError;
 
 pub(crate) mod address;
+mod challenges;
+mod devices;
 mod error;
 mod migrations;
 mod statements;
@@ -89,7 +91,7 @@ impl Registry for PostgresRegistry {
         at_most: u32,
         now: UnixTime,
     ) -> Result<(), RegistryError> {
-        statements::put_enrollment(&mut self.client().await?, challenge, at_most, now).await
+        challenges::put_enrollment(&mut self.client().await?, challenge, at_most, now).await
     }
 
     async fn enrollment_challenge(
@@ -98,7 +100,7 @@ impl Registry for PostgresRegistry {
         account: &AccountUserId,
         now: UnixTime,
     ) -> Result<Option<OpenEnrollment>, RegistryError> {
-        statements::enrollment(&self.client().await?, challenge_id, account, now).await
+        challenges::enrollment(&self.client().await?, challenge_id, account, now).await
     }
 
     async fn begin_attestation(
@@ -109,7 +111,7 @@ impl Registry for PostgresRegistry {
         now: UnixTime,
     ) -> Result<bool, RegistryError> {
         let client = self.client().await?;
-        statements::begin_attestation(&client, challenge_id, account, attestation, now).await
+        challenges::begin_attestation(&client, challenge_id, account, attestation, now).await
     }
 
     async fn take_enrollment_challenge(
@@ -118,19 +120,19 @@ impl Registry for PostgresRegistry {
         account: &AccountUserId,
         now: UnixTime,
     ) -> Result<Option<OpenEnrollment>, RegistryError> {
-        statements::take_enrollment(&self.client().await?, challenge_id, account, now).await
+        challenges::take_enrollment(&self.client().await?, challenge_id, account, now).await
     }
 
     async fn enroll_device(&self, device: &Device, at_most: u32) -> Result<(), RegistryError> {
-        statements::enroll(&mut self.client().await?, device, at_most).await
+        devices::enroll(&mut self.client().await?, device, at_most).await
     }
 
     async fn device(&self, key_id: &DeviceKeyId) -> Result<Option<Device>, RegistryError> {
-        statements::device(&self.client().await?, key_id).await
+        devices::device(&self.client().await?, key_id).await
     }
 
     async fn list_devices(&self, account: &AccountUserId) -> Result<Vec<Device>, RegistryError> {
-        statements::list(&self.client().await?, account).await
+        devices::list(&self.client().await?, account).await
     }
 
     async fn revoke(
@@ -139,14 +141,14 @@ impl Registry for PostgresRegistry {
         key_id: &DeviceKeyId,
         now: UnixTime,
     ) -> Result<bool, RegistryError> {
-        statements::revoke(&self.client().await?, account, key_id, now).await
+        devices::revoke(&self.client().await?, account, key_id, now).await
     }
 
     async fn still_enrolled(
         &self,
         key_ids: &[DeviceKeyId],
     ) -> Result<HashSet<DeviceKeyId>, RegistryError> {
-        statements::still_enrolled(&self.client().await?, key_ids).await
+        devices::still_enrolled(&self.client().await?, key_ids).await
     }
 
     async fn put_connection_challenge(
@@ -155,7 +157,7 @@ impl Registry for PostgresRegistry {
         at_most: u32,
         now: UnixTime,
     ) -> Result<(), RegistryError> {
-        statements::put_connection(&mut self.client().await?, challenge, at_most, now).await
+        challenges::put_connection(&mut self.client().await?, challenge, at_most, now).await
     }
 
     async fn take_connection_challenge(
@@ -163,11 +165,11 @@ impl Registry for PostgresRegistry {
         token_sha256: &Sha256Digest,
         now: UnixTime,
     ) -> Result<Option<ConnectionChallenge>, RegistryError> {
-        statements::take_connection(&self.client().await?, token_sha256, now).await
+        challenges::take_connection(&self.client().await?, token_sha256, now).await
     }
 
     async fn delete_expired(&self, now: UnixTime) -> Result<u64, RegistryError> {
-        statements::delete_expired(&self.client().await?, now).await
+        challenges::delete_expired(&self.client().await?, now).await
     }
 
     async fn ready(&self) -> Result<(), RegistryError> {

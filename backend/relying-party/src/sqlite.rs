@@ -20,9 +20,10 @@ use crate::registry::challenge::{
 use crate::registry::device::Device;
 use crate::registry::error::RegistryError;
 
+mod challenges;
 mod database;
+mod devices;
 mod error;
-mod statements;
 mod worker;
 
 use worker::{Role, Worker};
@@ -58,7 +59,7 @@ impl Registry for SqliteRegistry {
         now: UnixTime,
     ) -> Result<(), RegistryError> {
         let challenge = challenge.clone();
-        self.writer.run(move |db| statements::put_enrollment(db, &challenge, at_most, now)).await
+        self.writer.run(move |db| challenges::put_enrollment(db, &challenge, at_most, now)).await
     }
 
     async fn enrollment_challenge(
@@ -68,7 +69,7 @@ impl Registry for SqliteRegistry {
         now: UnixTime,
     ) -> Result<Option<OpenEnrollment>, RegistryError> {
         let (id, account) = (challenge_id.clone(), account.clone());
-        self.reader.run(move |db| statements::enrollment(db, &id, &account, now)).await
+        self.reader.run(move |db| challenges::enrollment(db, &id, &account, now)).await
     }
 
     async fn begin_attestation(
@@ -81,7 +82,7 @@ impl Registry for SqliteRegistry {
         let (id, account) = (challenge_id.clone(), account.clone());
         let begun = attestation.clone();
         self.writer
-            .run(move |db| statements::begin_attestation(db, &id, &account, &begun, now))
+            .run(move |db| challenges::begin_attestation(db, &id, &account, &begun, now))
             .await
     }
 
@@ -92,22 +93,22 @@ impl Registry for SqliteRegistry {
         now: UnixTime,
     ) -> Result<Option<OpenEnrollment>, RegistryError> {
         let (id, account) = (challenge_id.clone(), account.clone());
-        self.writer.run(move |db| statements::take_enrollment(db, &id, &account, now)).await
+        self.writer.run(move |db| challenges::take_enrollment(db, &id, &account, now)).await
     }
 
     async fn enroll_device(&self, device: &Device, at_most: u32) -> Result<(), RegistryError> {
         let device = device.clone();
-        self.writer.run(move |db| statements::enroll(db, &device, at_most)).await
+        self.writer.run(move |db| devices::enroll(db, &device, at_most)).await
     }
 
     async fn device(&self, key_id: &DeviceKeyId) -> Result<Option<Device>, RegistryError> {
         let key_id = *key_id;
-        self.reader.run(move |db| statements::device(db, &key_id)).await
+        self.reader.run(move |db| devices::device(db, &key_id)).await
     }
 
     async fn list_devices(&self, account: &AccountUserId) -> Result<Vec<Device>, RegistryError> {
         let account = account.clone();
-        self.reader.run(move |db| statements::list(db, &account)).await
+        self.reader.run(move |db| devices::list(db, &account)).await
     }
 
     async fn revoke(
@@ -117,7 +118,7 @@ impl Registry for SqliteRegistry {
         now: UnixTime,
     ) -> Result<bool, RegistryError> {
         let (account, key_id) = (account.clone(), *key_id);
-        self.writer.run(move |db| statements::revoke(db, &account, &key_id, now)).await
+        self.writer.run(move |db| devices::revoke(db, &account, &key_id, now)).await
     }
 
     async fn still_enrolled(
@@ -125,7 +126,7 @@ impl Registry for SqliteRegistry {
         key_ids: &[DeviceKeyId],
     ) -> Result<HashSet<DeviceKeyId>, RegistryError> {
         let key_ids = key_ids.to_vec();
-        self.reader.run(move |db| statements::still_enrolled(db, &key_ids)).await
+        self.reader.run(move |db| devices::still_enrolled(db, &key_ids)).await
     }
 
     async fn put_connection_challenge(
@@ -135,7 +136,7 @@ impl Registry for SqliteRegistry {
         now: UnixTime,
     ) -> Result<(), RegistryError> {
         let challenge = challenge.clone();
-        self.writer.run(move |db| statements::put_connection(db, &challenge, at_most, now)).await
+        self.writer.run(move |db| challenges::put_connection(db, &challenge, at_most, now)).await
     }
 
     async fn take_connection_challenge(
@@ -144,11 +145,11 @@ impl Registry for SqliteRegistry {
         now: UnixTime,
     ) -> Result<Option<ConnectionChallenge>, RegistryError> {
         let token = *token_sha256;
-        self.writer.run(move |db| statements::take_connection(db, &token, now)).await
+        self.writer.run(move |db| challenges::take_connection(db, &token, now)).await
     }
 
     async fn delete_expired(&self, now: UnixTime) -> Result<u64, RegistryError> {
-        self.writer.run(move |db| statements::delete_expired(db, now)).await
+        self.writer.run(move |db| challenges::delete_expired(db, now)).await
     }
 
     async fn ready(&self) -> Result<(), RegistryError> {
