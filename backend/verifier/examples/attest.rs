@@ -56,7 +56,8 @@ pub async fn attest() -> Result<Outcome, Box<dyn Error>> {
     let key = device.create(&client, binding.clone(), ProtectionPolicy::HardwareOnly).await?;
     let other = device.create(&client, binding.clone(), ProtectionPolicy::HardwareOnly).await?;
 
-    // The backend: the roots that it trusts, and the challenge that it sends with the enrollment's.
+    // The backend: the roots that it trusts, and the challenge that it sends together with the
+    // enrollment challenge.
     let root = certificate(&swtpm.root_certificate())?;
     let issuer = certificate(&swtpm.issuer_certificate())?;
     let roots = TrustRoots::new([(&*root, RootKind::Simulated)])?.with_intermediates([&*issuer])?;
@@ -94,7 +95,7 @@ pub async fn attest() -> Result<Outcome, Box<dyn Error>> {
     let now = SystemClock.now();
     let verified = identity.verify_activation(&activation, &Sha256Digest::of(&secret), now)?;
 
-    // The evidence of one key does not speak for another key, even of that TPM.
+    // The evidence of one key is refused for another key, even for a key in the same TPM.
     let claim = Claim { key_id: other.key_id, public_key: other.public_key, ..claim };
     let Err(error) = verify_identity(&evidence, claim, &roots, now) else {
         return Err("the evidence of one key was accepted for another".into());

@@ -50,7 +50,7 @@ impl Signed {
     }
 }
 
-/// A nonce for one challenge. The backend forgets it when it is answered.
+/// A nonce for one challenge. A backend forgets the nonce once the challenge is answered.
 fn nonce() -> Result<Nonce, Box<dyn Error>> {
     let mut bytes = [0; 32];
     rand::fill(&mut bytes)?;
@@ -61,7 +61,7 @@ fn target(path: &str) -> Result<Target, Box<dyn Error>> {
     Ok(Target { origin: "https://chatgpt.com".parse()?, path: path.parse()? })
 }
 
-/// Enrolls a key, accepts a connection, and returns why the second proof is refused.
+/// Enrolls a key, accepts a connection, and returns why the replayed proof is refused.
 pub fn enroll_and_connect(now: UnixTime) -> Result<ProofError, Box<dyn Error>> {
     let device = Device::new()?;
 

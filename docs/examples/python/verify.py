@@ -1,6 +1,6 @@
 """Verifies the two kinds of statements that a device key signs.
 
-This file needs Python 3.9 and `cryptography` 38, or later versions. It keeps no state and asks no
+This file needs Python 3.9 and `cryptography` 38, or later versions. It keeps no state and reads no
 clock. The caller makes sure that a nonce is used once, and knows which key is registered for which
 client.
 """
@@ -162,7 +162,7 @@ def _require_all(members: dict[str, Any]) -> None:
     """Raises `TypeError` if a value that this backend expects is missing in its records."""
     for name, value in members.items():
         if type(value) not in (str, int, list) or not value:
-            raise TypeError(f"this backend expects nothing as {name}")
+            raise TypeError(f"this backend's records have no value for {name}")
 
 
 def _public_key(spki_der: bytes) -> ec.EllipticCurvePublicKey:

@@ -1,6 +1,6 @@
 // Verifies the two kinds of statements that a device key signs.
 //
-// This file needs only Node.js 18 or later. It keeps no state and asks no clock. The caller makes
+// This file needs only Node.js 18 or later. It keeps no state and reads no clock. The caller makes
 // sure that a nonce is used once, and knows which key is registered for which client.
 
 import { type KeyObject, createHash, createPublicKey, verify } from "node:crypto";
@@ -162,7 +162,7 @@ function verifyStatement(
 function requireAll(members: Payload): void {
   for (const [name, value] of Object.entries(members)) {
     const usable = typeof value === "string" || Array.isArray(value) || Number.isSafeInteger(value);
-    if (!usable || !value) throw new TypeError(`this backend expects nothing as ${name}`);
+    if (!usable || !value) throw new TypeError(`this backend's records have no value for ${name}`);
   }
 }
 

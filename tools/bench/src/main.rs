@@ -1,4 +1,4 @@
-//! Measures device-key against the least that its work needs, both in turns in the same run.
+//! Compares device-key with the minimum that its work needs. One run measures both, in turns.
 //!
 //! Machines are noisy, so the figures are ratios, or differences, of medians that were measured in
 //! turns. `cargo xtask bench` builds everything, starts a simulator and runs this program. This

@@ -58,7 +58,7 @@ pub(crate) fn measure(figures: &mut Figures, scratch: &Path) -> Result<()> {
     hop_echo.finish()?;
     server.finish()?;
     figures.add(
-        "sign without the provider, more than an echo",
+        "sign without the provider, minus an echo",
         ours.median() - provider - echoed.median(),
         40.0,
         "µs",

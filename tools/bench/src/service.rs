@@ -82,7 +82,7 @@ fn report(figures: &mut Figures, measured: &Measured, resident: f64) {
     let per_second = |samples: &Samples| 1e6 / samples.median();
     figures.add("sign over a Unix socket / floor, p50", ours.median() / floor.median(), 1.4, "x");
     figures.at_least(
-        "8 connections at once / those of the floor",
+        "signatures per second on 8 connections / floor",
         measured.ours_at_once / measured.floor_at_once,
         0.65,
         "x",
@@ -94,13 +94,13 @@ fn report(figures: &mut Figures, measured: &Measured, resident: f64) {
         "x",
     );
     figures.at_least(
-        "8 connections at once / those of ssh-agent",
+        "signatures per second on 8 connections / ssh-agent",
         measured.ours_at_once / measured.agent_at_once,
         8.0,
         "x",
     );
     figures.add("the relay adds, p50", relayed.median() - ours.median(), 40.0, "µs");
-    figures.add("resident memory of the service after that", resident, 10.0, "MB");
+    figures.add("resident memory of the service after all this", resident, 10.0, "MB");
     figures.detail("sign over a Unix socket, OS-protected key", ours);
     figures.detail("sign over a Unix socket through the relay", relayed);
     figures.detail("floor: socket, parse, look up, write, sign, answer", floor);

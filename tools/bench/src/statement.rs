@@ -33,7 +33,7 @@ pub(crate) fn sign_line(key_id: &str) -> Result<Vec<u8>> {
     Ok(format!("{request}\n").into_bytes())
 }
 
-/// The params of a key for those statements.
+/// The params that create a key for these statements.
 pub(crate) fn create(policy: Option<ProtectionPolicy>) -> Result<CreateParams> {
     Ok(CreateParams::new(&ACCOUNT.parse()?, &CLIENT.parse()?, policy))
 }

@@ -139,7 +139,7 @@ pub(crate) fn measure(
     );
     figures.detail("sign over stdio, TPM key", &ours);
     figures.detail("bare sign and verification", &bare);
-    figures.detail("of which the verification", &verifications);
+    figures.detail("the verification's part of it", &verifications);
     figures.detail("create over stdio, TPM key", &our_creates);
     figures.detail("bare create, load and two signs", &bare_creates);
     Ok(())

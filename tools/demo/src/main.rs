@@ -1,4 +1,4 @@
-//! `device-key-demo`: plays the whole flow, and fails if an outcome is not the expected one.
+//! `device-key-demo`: plays the whole flow, and fails if an outcome is unexpected.
 #![forbid(unsafe_code)]
 
 mod scenario;

@@ -260,7 +260,7 @@ impl Scenario {
         let in_time = if begun.elapsed() <= REVOKED_WITHIN { "yes" } else { "no" };
         self.table.row("within a second", "yes", in_time);
         let refused = controller.invite(key).await?;
-        self.table.row("it gets no other", "device_revoked", outcome(&refused));
+        self.table.row("it gets no new connection", "device_revoked", outcome(&refused));
         Ok(())
     }
 

@@ -17,8 +17,8 @@ const BOOTED_WITHIN: Duration = Duration::from_mins(2);
 /// The socket inside, on which systemd says that it has booted (`sd_notify(3)`).
 const NOTIFY: &str = "notify";
 
-/// Runs in namespaces of its own, so that all of this is gone with it. What systemd would set for
-/// the whole machine, in /proc/sys and /sys, is out of its reach.
+/// Runs systemd in namespaces of its own, which end together with it. The settings of the whole
+/// machine, in /proc/sys and /sys, are out of its reach.
 const BOOT: &str = r#"
 set -e
 mount --bind "$0" "$0"

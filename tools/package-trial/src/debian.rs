@@ -72,7 +72,7 @@ impl Debian {
     }
 }
 
-/// Gives a command that runs inside the system's own search path and nothing of our environment.
+/// Replaces the environment of a command that runs inside with the system's own search path.
 pub(super) fn with_environment_of_system(command: &mut Command) {
     command
         .env_clear()

@@ -57,7 +57,7 @@ pub(crate) fn with_systemd(debian: &Debian) -> anyhow::Result<()> {
     expect("without /proc; the folder is for the next boot", &[CONFIGURATION, ENABLED, PROGRAM])
 }
 
-/// On a system that has none of the programs which the maintainer scripts would call.
+/// Runs the trial on a system without the programs that the maintainer scripts look for.
 pub(crate) fn without_systemd(debian: &Debian) -> anyhow::Result<()> {
     for program in OPTIONAL {
         fs::remove_file(debian.path(program)).with_context(|| program.to_owned())?;

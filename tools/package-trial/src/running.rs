@@ -1,5 +1,5 @@
-//! The package where systemd runs: clients reach the service, upgrades and removals stop it in
-//! order.
+//! Tries the package where systemd runs: clients reach the service, and upgrades and removals stop
+//! it gracefully.
 
 use anyhow::{Context as _, ensure};
 
@@ -17,7 +17,7 @@ const CLIENT: &str = "61002";
 pub(crate) fn check(debian: &Debian) -> anyhow::Result<()> {
     let system = Booted::boot(debian)?;
     let outcome = lifecycle(&system);
-    // The journal is gone with the system.
+    // The journal must be read before the system is gone.
     outcome.with_context(|| system.journal("device-key.*"))
 }
 

@@ -10,9 +10,9 @@ const USER: [&str; 2] =
 
 const EXAMPLES: &str = "/usr/share/doc/device-key/examples";
 
-/// Tenths, from 0 (nothing is exposed) to 100. What is left is said in the unit: peers' users and
-/// commands must be seen as they are (no `PrivateUsers=`, no `ProtectProc=`), and the TPM is a
-/// device (no `PrivateDevices=`).
+/// The exposure that passes, in tenths, from 0 (nothing is exposed) to 100. It cannot be 0, for the
+/// reasons that the unit gives: the service must see peers' users and commands as they are (no
+/// `PrivateUsers=`, no `ProtectProc=`), and the TPM is a device (no `PrivateDevices=`).
 const EXPOSURE: u32 = 9;
 
 /// Fails if systemd complains about a unit, or rates the system's service as too exposed.

@@ -70,8 +70,8 @@ pub fn start(swtpm: &mut Command, state: &Path, folder: &Path) -> anyhow::Result
     outcome.map(|()| process)
 }
 
-/// Waits until swtpm listens, because its socket exists earlier. The connection that proves this is
-/// closed again, which swtpm notices before it serves the next connection.
+/// Waits until swtpm accepts a connection, because its socket exists earlier. The connection is
+/// closed at once, and swtpm notices this before it serves the next connection.
 fn wait_until_it_listens(process: &mut Child, folder: &Path) -> anyhow::Result<()> {
     let deadline = Instant::now() + READY_WITHIN;
     while UnixStream::connect(socket(folder)).is_err() {

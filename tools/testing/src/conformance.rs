@@ -1,4 +1,5 @@
-//! The contract of the two traits, as code. Each implementation runs it in its own tests:
+//! The contracts of providers and of binding stores, as code. Each implementation runs its contract
+//! in its own tests:
 //!
 //! ```
 //! use std::sync::Arc;

@@ -15,7 +15,7 @@ pub use stop_at::{StopAt, UnknownStop};
 use crate::{Moment, Operation};
 
 /// Runs around each operation of a wrapped implementation. An error of the hook becomes the error
-/// of the operation; after [`Moment::After`] the work is done all the same.
+/// of the operation, but an error at [`Moment::After`] does not undo the work.
 pub trait Hook<O: Operation>: Send + Sync {
     /// The operation passes this moment.
     fn pass(&self, moment: Moment, operation: O) -> Result<(), O::Error>;

@@ -5,7 +5,8 @@
 //! - Interference: [`HookedProvider`] and [`HookedBindings`] wrap any implementation and run hooks
 //!   around each operation: [`Recorder`], [`Faults`], [`Gate`], [`StopAt`], or a closure.
 //!   [`MemoryProvider::lie`] makes a provider lie.
-//! - [`conformance`] is the contract of the two traits, as code; [`vectors`] are the shared data.
+//! - [`conformance`] tests what every provider and binding store must do. [`vectors`] reads the
+//!   shared test vectors.
 //! - [`Assembly`] makes a store from these parts; [`samples`] are statements that the store signs.
 //!
 //! ```

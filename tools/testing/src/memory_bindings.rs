@@ -45,7 +45,7 @@ impl MemoryBindings {
         Arc::default()
     }
 
-    /// Declares every process dead that began a key and did not complete it.
+    /// Treats every process that began a key without completing it as dead.
     pub fn crash(&self) {
         for record in self.records().values_mut() {
             if let Record::Begun { creator_lives, .. } = record {

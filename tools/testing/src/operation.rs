@@ -1,4 +1,4 @@
-//! The operations of the two traits, and the moments at which a hook can act.
+//! The operations of providers and binding stores, and the moments at which a hook can act.
 
 use std::fmt;
 

@@ -8,7 +8,7 @@ use device_key_types::attestation::Challenge;
 use device_key_types::payload::{Connection, Enrollment, Target};
 use device_key_types::{Binding, Nonce, ProtectionClass, Sha256Digest, SignPayload, UnixTime};
 
-/// When all this happens.
+/// The time at which the samples are valid.
 pub const NOW: UnixTime = UnixTime::from_seconds(1_700_000_000);
 
 /// How long the statements below live, in seconds.
@@ -65,7 +65,7 @@ pub fn attestation_challenge() -> Challenge {
     Challenge { nonce, challenge_id, target, account_user_id, client_id, challenge_expires_at }
 }
 
-/// The connection, with an expiry so many seconds from [`NOW`].
+/// The connection, which expires `seconds` seconds after [`NOW`].
 pub fn connection_expiring_in(seconds: i64) -> SignPayload {
     SignPayload::Connection(Connection {
         token_expires_at: NOW.saturating_add(seconds),
@@ -73,7 +73,7 @@ pub fn connection_expiring_in(seconds: i64) -> SignPayload {
     })
 }
 
-/// The enrollment, with an expiry so many seconds from [`NOW`].
+/// The enrollment, which expires `seconds` seconds after [`NOW`].
 pub fn enrollment_expiring_in(seconds: i64) -> SignPayload {
     SignPayload::Enrollment(Enrollment {
         challenge_expires_at: NOW.saturating_add(seconds),

@@ -37,7 +37,7 @@ impl Swtpm {
         Self { child: spawn(scratch.path()), scratch }
     }
 
-    /// Returns the TPM's address as a setting has it: `unix:PATH`.
+    /// Returns the TPM's address in the form that settings use: `unix:PATH`.
     pub fn address(&self) -> String {
         format!("unix:{}", self.path("sock"))
     }

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PayloadVector {
-    /// What it is about.
+    /// A description of the case.
     pub comment: String,
     /// The clock, in Unix seconds.
     pub now: i64,
@@ -17,7 +17,7 @@ pub struct PayloadVector {
     pub binding: BindingText,
     /// The payload as a client sends it.
     pub payload: serde_json::Value,
-    /// What must come of it.
+    /// The expected outcome.
     pub expect: Expectation,
 }
 
@@ -31,7 +31,7 @@ pub struct BindingText {
     pub client_id: String,
 }
 
-/// What must come of a payload.
+/// The expected outcome of a payload.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(untagged)]
 pub enum Expectation {
@@ -59,7 +59,7 @@ pub struct SignedVector {
 pub struct RefusedVector {
     /// The reason.
     pub error: String,
-    /// The field of the payload, where it is one field.
+    /// The field of the payload, if the refusal is about a single field.
     pub field: Option<String>,
 }
 
@@ -71,9 +71,9 @@ pub struct OriginVector {
     pub origin: String,
     /// Whether it is allowed.
     pub allowed: bool,
-    /// Why not.
+    /// The reason, if the origin is refused.
     pub reason: Option<String>,
-    /// What it is about.
+    /// A description of the case.
     pub comment: Option<String>,
 }
 
@@ -81,7 +81,7 @@ pub struct OriginVector {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct BindingVector {
-    /// What it is about.
+    /// A description of the case.
     pub comment: String,
     /// The account.
     pub account_user_id: String,
@@ -89,7 +89,7 @@ pub struct BindingVector {
     pub client_id: String,
     /// Whether both are accepted.
     pub valid: bool,
-    /// Why not.
+    /// The reason, if the account or the client is refused.
     pub reason: Option<String>,
     /// The first field that is refused.
     pub field: Option<String>,
@@ -99,13 +99,13 @@ pub struct BindingVector {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KeyIdVector {
-    /// What it is about.
+    /// A description of the case.
     pub comment: String,
     /// The text.
     pub key_id: String,
     /// Whether it is accepted.
     pub valid: bool,
-    /// Why not.
+    /// The reason, if the key id is refused.
     pub reason: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! The doubles keep the contract that they stand in for.
+//! Tests that the doubles keep the contracts of what they replace.
 
 use std::sync::Arc;
 

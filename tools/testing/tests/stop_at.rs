@@ -1,4 +1,4 @@
-//! A stop is as sudden as a power cut.
+//! Tests that [`StopAt`](device_key_testing::StopAt) ends a process as suddenly as a power cut.
 
 use std::env;
 use std::os::unix::process::ExitStatusExt as _;

@@ -21,7 +21,7 @@ use crate::{release, setup};
 /// The kernel's resource manager, which programs may share (Linux 4.12 and later).
 const TPM_DEVICE: &str = "/dev/tpmrm0";
 
-/// Runs every part, and fails if an outcome is not the expected one. With a `document`, everything
+/// Runs every part, and fails if an outcome is unexpected. With a `document`, everything
 /// runs on simulated TPMs, and the document must show what is printed.
 pub(crate) fn run(
     workspace: &Workspace,
@@ -148,14 +148,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_device_that_opens_is_used_and_needs_no_leave_to_simulate() {
+    fn a_device_that_opens_is_used_without_allowing_simulation() {
         let device = tempfile::NamedTempFile::new().unwrap();
         let tpm = Tpm::choose(device.path()).unwrap();
         assert_eq!(tpm.arguments(), [OsString::from("--tpm"), device.path().into()]);
     }
 
     #[test]
-    fn without_a_device_a_simulated_tpm_is_used_with_leave() {
+    fn without_a_device_a_simulated_tpm_is_allowed_and_used() {
         let folder = tempfile::tempdir().unwrap();
         let tpm = Tpm::choose(&folder.path().join("tpmrm0")).unwrap();
         let arguments = tpm.arguments();

@@ -25,7 +25,7 @@ const FLAGS: [&str; 8] = [
     "-Ccodegen-units=1",
 ];
 
-/// Builds the targets and runs one target, or every target, for so many seconds each. Inputs that
+/// Builds the targets and runs one target, or every target, for `seconds` seconds each. Inputs that
 /// reach new code are kept in the build output for the next run. libFuzzer prints where it leaves
 /// an input that breaks a target.
 pub(crate) fn run(workspace: &Workspace, target: Option<&str>, seconds: u32) -> anyhow::Result<()> {
@@ -33,7 +33,7 @@ pub(crate) fn run(workspace: &Workspace, target: Option<&str>, seconds: u32) -> 
     let targets = targets(&folder.join("fuzz_targets"))?;
     let chosen: Vec<_> =
         targets.iter().filter(|name| target.is_none_or(|wanted| wanted == *name)).collect();
-    ensure!(!chosen.is_empty(), "there is no such target, but {}", targets.join(", "));
+    ensure!(!chosen.is_empty(), "there is no such target; the targets are {}", targets.join(", "));
     let output = workspace.target().join("fuzz");
     let triple = release::host()?;
     process::shown(

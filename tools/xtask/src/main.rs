@@ -1,6 +1,6 @@
 //! Developer commands, run as `cargo xtask COMMAND`. CI runs these commands too.
 //!
-//! The crate runs `cargo` and the built programs as child processes. Of the workspace it depends
+//! The crate runs `cargo` and the built programs as child processes. In the workspace it depends
 //! only on `process` and `package-trial`, which depend on no other member, so it still works while
 //! the other crates do not compile.
 //!
@@ -44,7 +44,7 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
-    /// Formatting, the rules for files, lints, documentation and all tests.
+    /// Check formatting, the rules for files, lints and documentation, and run all tests.
     Test {
         /// More arguments for `cargo test`, such as part of a test's name.
         #[arg(last = true, value_name = "ARGS")]
@@ -68,7 +68,7 @@ enum Command {
         #[arg(long, value_name = "DOCUMENT")]
         check: Option<PathBuf>,
     },
-    /// Measure speed and memory beside their goals, on a simulated TPM and tmpfs. This is not a
+    /// Measure speed and memory and show their goals, on a simulated TPM and tmpfs. This is not a
     /// test.
     Bench {
         /// Arguments for the benchmarks, such as `--only tpm`.
@@ -85,7 +85,7 @@ enum Command {
         #[arg(long, value_name = "URL", requires = "test")]
         mirror: Option<String>,
     },
-    /// Feed inputs from libFuzzer to the parsers of what an attacker can write. CI does not run
+    /// Feed inputs from libFuzzer to parsers of data that an attacker can write. CI does not run
     /// this.
     Fuzz {
         /// Only this target

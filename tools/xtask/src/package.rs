@@ -13,8 +13,8 @@ use device_key_package_trial::Package;
 use crate::workspace::Workspace;
 use crate::{release, setup};
 
-/// Builds the package into `target/package/`. One commit and one binary always give one file, byte
-/// by byte.
+/// Builds the package into `target/package/`. The same commit and binary always give the same
+/// bytes.
 pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<()> {
     setup::install_for_packaging()?;
     build(workspace).map(|_| ())

@@ -37,7 +37,7 @@ impl Drop for Swtpm {
     }
 }
 
-/// Returns a command for `program` that the kernel ends if we end without doing so: `setpriv` asks
+/// Returns a command for `program` that the kernel ends if we end first: `setpriv` asks
 /// for the signal and then becomes the program. `setpriv` is part of util-linux. Without it, only
 /// an interrupt from the terminal, which reaches both processes, ends the program early.
 fn die_with_us(program: &str) -> Command {

@@ -152,7 +152,7 @@ async fn a_revocation_reaches_another_process_within_a_second() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_signal_stops_the_command_in_order() {
+async fn a_signal_stops_the_command_gracefully() {
     for signal in [Signal::TERM, Signal::INT] {
         let place = Place::sqlite();
         let mut program = place.start();
@@ -186,7 +186,7 @@ async fn logs_contain_nothing_secret() {
         program.kill();
 
         let logs = place.logs();
-        assert!(logs.contains(&device.key_id.to_string()), "the device's name is no secret");
+        assert!(logs.contains(&device.key_id.to_string()), "the key id is not a secret");
         assert!(logs.contains("connection_token_refused"));
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         for secret in [

@@ -83,7 +83,7 @@ async fn a_body_must_be_one_strict_object() {
     assert_eq!(refusal(&refused), (413, "body_too_large"));
 }
 
-/// A derived parser ignores a duplicate that another parser might read.
+/// A parser that serde derives may ignore a duplicate member that another parser would read.
 #[tokio::test]
 async fn a_nested_member_must_not_occur_twice() {
     let (_server, client) = server().await;

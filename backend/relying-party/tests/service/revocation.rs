@@ -70,7 +70,7 @@ async fn a_stopping_server_tells_its_clients(store: Store) {
     let mut socket = device.connect(server.client()).await.ok().unwrap();
     let stopping = tokio::spawn(server.stopped());
     assert_eq!(closed_in_time(&mut socket).await, (1001, "shutting_down".to_owned()));
-    timeout(PROMISED, stopping).await.expect("nobody is waited for in vain").unwrap();
+    timeout(PROMISED, stopping).await.expect("the server stops in time").unwrap();
 }
 
 /// A store that does not answer may hold a revocation.

@@ -34,7 +34,7 @@ pub(super) struct EndorsementCertificate {
 }
 
 /// Returns the certificate at the start of an NV index of the TPM. The index may be larger than the
-/// certificate; the bytes after the certificate are ignored, and nobody signs them.
+/// certificate; the bytes after the certificate are ignored, because no signature covers them.
 pub(super) fn without_padding(bytes: &[u8]) -> Result<&[u8], CertificateError> {
     let mut reader = SliceReader::new(bytes).map_err(|_| CertificateError::Malformed)?;
     reader.tlv_bytes().map_err(|_| CertificateError::Malformed)

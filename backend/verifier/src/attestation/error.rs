@@ -53,7 +53,7 @@ pub enum AttestationError {
     #[error("the public area is of another key")]
     OtherDeviceKey,
     /// The client returned another secret than the credential held.
-    #[error("the secret is not the one of the credential")]
+    #[error("the secret is not the secret of the credential")]
     Secret,
     /// A statement that the TPM signed was refused.
     #[error("{0:?}: {1}")]
@@ -150,15 +150,15 @@ pub enum CertificateError {
     /// The certificate is not meant for endorsement keys (extended key usage 2.23.133.8.1).
     #[error("the certificate is not for endorsement keys")]
     Purpose,
-    /// The key usage lacks what an endorsement key does: `keyEncipherment` for RSA, `keyAgreement`
+    /// The key usage lacks what an endorsement key needs: `keyEncipherment` for RSA, `keyAgreement`
     /// for ECC.
     #[error("the key usage does not fit an endorsement key")]
     KeyUsage,
     /// The subject is empty and the subject alternative name is not critical.
     #[error("the only name of the certificate is not critical")]
     NameNotCritical,
-    /// The subject alternative name does not give the TPM's manufacturer, model and version, each
-    /// of them once.
+    /// The subject alternative name does not give the TPM's manufacturer, model and version
+    /// exactly once each.
     #[error("the certificate does not say which TPM it is for")]
     TpmAttributes,
     /// The certificate belongs to another key.

@@ -16,7 +16,7 @@ const MODEL: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.23.133.2.2");
 /// `tcg-at-tpmVersion`.
 const VERSION: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.23.133.2.3");
 
-/// The longest attribute, in bytes. The limit is that of most attributes of names (RFC 5280,
+/// The longest attribute, in bytes. Most attributes of names have this limit (RFC 5280,
 /// appendix A.1, `ub-common-name`).
 const MAX_BYTES: usize = 64;
 

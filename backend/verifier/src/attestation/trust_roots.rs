@@ -21,7 +21,7 @@ pub enum RootKind {
 /// certificate is refused if a list names it, or if its issuer's list is past its `nextUpdate`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RevocationPolicy {
-    /// No certificate must have a list. A certificate whose issuer has no list is accepted.
+    /// A certificate needs no list. If its issuer has no list, the certificate is accepted.
     #[default]
     WhereListed,
     /// Every certificate below the root must have a list.
@@ -31,8 +31,8 @@ pub enum RevocationPolicy {
 /// What a backend trusts: root certificates, each with the kind of TPM that it vouches for, the
 /// intermediate certificates below the roots, and revocation lists.
 ///
-/// The backend has chosen the roots, so they are trusted as they are: nobody checks their own
-/// validity period and signature.
+/// The backend has chosen the roots, so they are trusted as they are: their own validity
+/// periods and signatures are not checked.
 #[derive(Clone, Default)]
 pub struct TrustRoots {
     pub(super) anchors: Vec<TrustAnchor<'static>>,

@@ -33,7 +33,7 @@ pub enum ProofError {
     #[error(transparent)]
     Field(#[from] FieldError),
     /// The first field, in the protocol's order, whose value differs from the expected value.
-    #[error("{0} is not the expected one")]
+    #[error("{0} does not have the expected value")]
     Mismatch(Field),
 }
 

@@ -57,7 +57,7 @@ fn every_kind_of_endorsement_key_attests() {
 }
 
 #[test]
-fn the_secret_must_be_that_of_the_credential() {
+fn the_secret_must_match_the_credential() {
     for index in 0..SECRET.len() {
         assert_eq!(refused(|evidence| evidence.secret[index] ^= 1), AttestationError::Secret);
     }
@@ -123,7 +123,7 @@ fn the_certification_is_made_for_this_claim_and_secret() {
     let refused = self::refused(|evidence| evidence.certification.extra_data.push(0));
     assert_eq!(refused, certification(StatementError::ExtraData));
 
-    // The certification was made for an earlier credential; the secret is that of this credential.
+    // The certification was made for an earlier credential; the secret is the right one.
     let tpm = SoftwareTpm::p256();
     let earlier = tpm.claim().certification_digest(&Sha256Digest::of(b"earlier secret")).unwrap();
     let refused = tpm

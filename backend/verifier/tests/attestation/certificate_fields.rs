@@ -32,7 +32,7 @@ fn verify(change: impl FnOnce(Certificate) -> Certificate) -> Result<(), Certifi
 }
 
 #[test]
-fn bytes_may_follow_a_certificate_but_not_stand_in_it() {
+fn padding_may_follow_a_certificate_but_malformed_der_is_refused() {
     let tpm = SoftwareTpm::p256();
     let der = &tpm.certificates[0];
     let error = |der: Vec<u8>| {
@@ -80,7 +80,7 @@ fn the_version_must_be_3() {
 }
 
 #[test]
-fn the_certificate_must_not_be_that_of_an_authority() {
+fn the_certificate_must_not_belong_to_an_authority() {
     let authority = der::sequence(&[&der::TRUE]);
     let refused = verify(|certificate| certificate.with(BASIC_CONSTRAINTS, true, &authority));
     assert_eq!(refused, Err(CertificateError::IsAuthority));
@@ -151,7 +151,7 @@ fn the_name_must_give_each_attribute_once() {
         assert_eq!(of(tpm_name(&attributes)), refused);
         assert_eq!(of(tpm_name(&[&ATTRIBUTES[..], &[removed]].concat())), refused);
     }
-    // The name is not a directory name; then there is no name.
+    // Names of other kinds are ignored, so this certificate does not describe a TPM.
     let domain = der::sequence(&[&der::tlv(0x82, b"tpm.example")]);
     assert_eq!(of(domain), refused);
     assert_eq!(verify(|certificate| certificate.without(SUBJECT_ALT_NAME)), refused);

@@ -114,7 +114,7 @@ fn every_certificate_must_be_within_its_validity() {
         ["230101000000Z", "230601000000Z"],
         ["240101000000Z", "330101000000Z"],
     );
-    // The validity is the second of `NOW`: both ends of a validity are inclusive.
+    // `now` is a validity of one second, the second of `NOW`. Both ends are inclusive.
     let now = ["231114221320Z"; 2];
     let (before, after) = (["230101000000Z", "231114221319Z"], ["231114221321Z", "330101000000Z"]);
     assert_eq!(at(now, now), Ok(()));

@@ -28,7 +28,7 @@ impl RandomSource for Broken {
     }
 }
 
-/// A source that returns so many numbers beyond a curve's order, then valid numbers.
+/// A source that first returns this many numbers beyond a curve's order, then valid numbers.
 struct Unlucky(AtomicU8);
 
 impl RandomSource for Unlucky {

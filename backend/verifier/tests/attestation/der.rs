@@ -1,4 +1,4 @@
-//! The DER (X.690) that certificates need, in which a test can make each part wrong.
+//! Writes the DER (X.690) of certificates. A test can make each part wrong.
 
 /// A value: tag, length, content.
 pub(crate) fn tlv(tag: u8, content: &[u8]) -> Vec<u8> {

@@ -1,4 +1,4 @@
-//! The example of a backend that has keys attested does what it says.
+//! Tests that the example `attest.rs` verifies one key and refuses the other.
 
 use device_key_verifier::attestation::{AttestationError, StatementError, TpmStatement};
 
@@ -7,7 +7,7 @@ use device_key_verifier::attestation::{AttestationError, StatementError, TpmStat
 mod attest;
 
 #[tokio::test]
-async fn the_key_that_was_attested_is_verified_and_no_other() {
+async fn only_the_attested_key_is_verified() {
     let attest::Outcome { kind, error } = attest::attest().await.unwrap();
     assert_eq!(kind.as_str(), "simulated_tpm");
     assert_eq!(kind.tpm().unwrap().model(), "swtpm");

@@ -209,7 +209,7 @@ fn the_creation_data_must_be_what_the_tpm_attested() {
 }
 
 #[test]
-fn the_creation_must_be_that_of_the_attestation_key() {
+fn the_creation_must_be_about_the_attestation_key() {
     let refused = refused(|evidence| {
         evidence.creation.attested[0] = tpm::name(b"another key");
     });

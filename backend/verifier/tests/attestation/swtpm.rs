@@ -1,4 +1,4 @@
-//! Tests with a real swtpm, whose certificates another program issued. tpm2-tools checks the
+//! Tests with a real swtpm. Another program issued its certificates, and tpm2-tools checks the
 //! credentials independently.
 
 use std::fs;
@@ -23,7 +23,8 @@ use device_key_verifier::attestation::{
 use crate::software_tpm::{SECRET, bytes};
 use crate::tpm_structures::sized;
 
-/// A time within the validity of swtpm's certificates, which are valid from now to the year 9999.
+/// A time within the validity of swtpm's certificates, which are valid from their creation to
+/// the year 9999.
 const NOW: UnixTime = UnixTime::from_seconds(4_000_000_000);
 
 const KINDS: [(EndorsementKeyKind, EndorsementTemplate); 3] = [

@@ -1,4 +1,4 @@
-//! The example of a backend that verifies proofs does what it says.
+//! Tests that the example `verify.rs` refuses a replayed proof.
 
 use device_key_testing::samples::NOW;
 use device_key_types::Field;

@@ -76,11 +76,11 @@ async fn removal_can_be_repeated(store: &dyn DeviceKeyBindingStore) {
     store.begin(&second, MANY).await.expect("begin");
     store.remove(&first.key_id).await.expect("a begun key can be removed");
     store.remove(&first.key_id).await.expect("and again");
-    store.remove(&begun(3).key_id).await.expect("and one that never was");
+    store.remove(&begun(3).key_id).await.expect("removing a key that was never begun");
     let made = created();
     let refused = store.complete(&first.key_id, &made, samples::NOW).await;
     assert!(matches!(refused, Err(BindingStoreError::NotBegun)), "it is gone: {refused:?}");
-    store.complete(&second.key_id, &made, samples::NOW).await.expect("the other is not");
+    store.complete(&second.key_id, &made, samples::NOW).await.expect("the other key is there");
     store.begin(&first, MANY).await.expect("the name is free again");
     store.remove(&first.key_id).await.expect("remove");
     assert_eq!(get(store, &second, OWNER).await, Some(whole(&second, made)));

@@ -69,7 +69,7 @@ pub async fn provider_for(provider: Arc<dyn DeviceKeyProvider>, peer: LocalPeer)
     signs(&store, &second).await;
 
     provider.delete(&first.key_id).expect("deleting again is not an error");
-    provider.delete(&SequenceRandom::key_id(1)).expect("nor is deleting what never was");
+    provider.delete(&SequenceRandom::key_id(1)).expect("nor is deleting a key that never existed");
     provider.delete(&second.key_id).expect("delete");
     assert_eq!(provider.list().expect("list"), [], "nothing stays behind");
 }

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use super::Hook;
 use crate::{Moment, Operation};
 
-/// How long a test waits for a call. Only a test that fails waits for so long.
+/// How long a test waits for a call. Only a failing test waits this long.
 const ARRIVAL_DEADLINE: Duration = Duration::from_secs(20);
 
 /// Holds every call of one operation until the gate opens, so that a test can have a slow provider

@@ -100,7 +100,7 @@ impl Swtpm {
     }
 
     /// Issues a certificate for the P-256 endorsement key too, and writes it to 0x01C0000A. The TPM
-    /// does not keep the key itself. This uses tools, and no connection of the test.
+    /// does not keep the key itself. It runs tpm2-tools, which open their own connections.
     pub fn certify_p256_endorsement_key(&self) {
         let context = self.path("ek-p256");
         self.run_tool("tpm2_createek", &["-G", "ecc", "-c", &context]);

@@ -1,4 +1,4 @@
-//! What the demo prints, held against the document that shows it.
+//! Compares what the demo prints with the document that shows it.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -31,7 +31,7 @@ impl Transcript {
         self.masks.insert(0, (path.display().to_string(), shown));
     }
 
-    /// Runs a command, shows it with its output, and takes both into the transcript.
+    /// Runs a command, shows it with its output, and adds both to the transcript.
     pub(crate) fn record(&mut self, command: &mut Command) -> anyhow::Result<()> {
         let output = process::recorded(command)?;
         let separator = if self.text.is_empty() { "" } else { "\n" };
@@ -42,7 +42,7 @@ impl Transcript {
         Ok(())
     }
 
-    /// Fails if the document shows something else, after writing what it should show into it.
+    /// Compares the document with the transcript. If they differ, rewrites the document and fails.
     pub(crate) fn hold_against(&self, document: &Path) -> anyhow::Result<()> {
         let name = document.display();
         let text = fs::read_to_string(document).with_context(|| format!("cannot read {name}"))?;

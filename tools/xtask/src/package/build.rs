@@ -117,7 +117,8 @@ impl Tree {
         files.flat_map(|destination| ["/", destination, "\n"]).collect()
     }
 
-    /// Returns the sums that `dpkg --verify` compares. dpkg keeps those of configuration elsewhere.
+    /// Returns the sums that `dpkg --verify` compares. dpkg keeps the sums of configuration files
+    /// elsewhere.
     fn checksums(&self) -> anyhow::Result<String> {
         let files = self.destinations.iter().filter(|destination| !is_configuration(destination));
         process::output(Command::new("md5sum").current_dir(self.root.path()).args(files))

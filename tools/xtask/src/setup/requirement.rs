@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_cannot_be_executed_and_a_folder_are_no_tools() {
+    fn a_file_that_cannot_be_executed_and_a_folder_are_not_tools() {
         let machine = machine_with_everything();
         let swtpm = machine.path().join("swtpm");
         fs::set_permissions(&swtpm, fs::Permissions::from_mode(0o644)).unwrap();
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn a_module_may_be_that_of_a_later_python() {
+    fn a_module_may_belong_to_a_later_python() {
         let (first, machine) = (tempfile::tempdir().unwrap(), machine_with_everything());
         let missed = |order: [&Path; 2]| {
             let path = env::join_paths(order).unwrap();

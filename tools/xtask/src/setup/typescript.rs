@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn other_versions_and_no_example_are_not() {
+    fn other_versions_and_a_missing_example_are_not_installed() {
         for list in LISTS {
             let (_scratch, compiler) = installed();
             fs::write(compiler.example.join(list), "another version").unwrap();

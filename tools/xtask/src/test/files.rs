@@ -44,7 +44,7 @@ pub(crate) fn check(root: &Path) -> anyhow::Result<()> {
 /// A fault and the number of its line.
 type Fault = (usize, String);
 
-/// What a file is, as far as the rules differ.
+/// The kind of a file, which decides which rules apply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Rust,
