@@ -1,7 +1,7 @@
 //! The checks that an opened file or folder must pass before it is used.
 //!
-//! The checks run in a fixed order: type, owner, mode, links. So the first check that fails names
-//! the gravest difference.
+//! The checks run in a fixed order: type, owner, mode, links. The graver faults come first, so the
+//! error names the gravest fault of the file or folder.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
@@ -51,8 +51,8 @@ pub(crate) fn check_file(fd: &OwnedFd, path: &Path) -> Result<Stat, PrivateFsErr
     Ok(stat)
 }
 
-/// Checks as [`check_file`] does, but allows further hard links. For a name that is about to be
-/// removed.
+/// Checks as [`check_file`] does, but allows further hard links. Use it for a name that is about to
+/// be removed.
 pub(crate) fn check_removable_file(fd: impl AsFd, path: &Path) -> Result<Stat, PrivateFsError> {
     let stat = inspect(fd, path)?;
     match FileType::from_raw_mode(stat.st_mode) {

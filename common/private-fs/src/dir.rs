@@ -38,8 +38,9 @@ impl PrivateDir {
     /// put another folder of this user in this place, but never a folder of another user.
     ///
     /// A umask never widens `0700` (mkdir(2): `mode & ~umask & 0777`). Access that the umask takes
-    /// from the owner is restored through the descriptor. Only with a umask that takes read access
-    /// can a user other than root not open the created folder; the method then fails with `EACCES`.
+    /// from the owner is restored through the descriptor. The one exception is a umask that takes
+    /// read access from the owner: a user other than root then cannot open the created folder, and
+    /// the method fails with `EACCES`.
     ///
     /// Fails with `InvalidPath`, `SymbolicLink`, `NotDirectory`, `WrongOwner`, `WrongMode`, or `Io`
     /// (`EROFS` if the folder exists but cannot be written).
@@ -128,8 +129,8 @@ impl PrivateDir {
     }
 }
 
-/// For questions about the folder itself, such as its file system or the folders above it. A file
-/// that is opened through this descriptor is not checked.
+/// Gives the folder's descriptor to code that examines the folder itself, its file system or the
+/// folders above it. A file that is opened through this descriptor is not checked.
 impl AsFd for PrivateDir {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()

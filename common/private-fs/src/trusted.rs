@@ -19,8 +19,8 @@ mod tests;
 
 /// The user id of root.
 pub const ROOT: u32 = 0;
-/// The permission bits that let group or others write. An access list (acl(5)) that lets others
-/// write shows in the group's bit, which is the list's mask.
+/// The permission bits that let group or others write. If an access list (acl(5)) lets other users
+/// write, the group's write bit is set too, because the group bits then show the list's mask.
 pub const WRITABLE_BY_OTHERS: u32 = 0o022;
 /// The permission bits that let group or others read, write or execute.
 pub const OPEN_TO_OTHERS: u32 = 0o077;
@@ -33,7 +33,7 @@ pub struct TrustPolicy<'a> {
     /// The user ids of the trusted owners. An owner can change the contents and the mode.
     pub owners: &'a [u32],
     /// [`WRITABLE_BY_OTHERS`] or [`OPEN_TO_OTHERS`]. The sticky bit makes no difference: it keeps
-    /// others from removing a file, not from creating one first.
+    /// others from removing our file, but they could create a file of this name before we do.
     pub forbidden: u32,
 }
 

@@ -48,7 +48,8 @@ impl Transport for Proxy {
             }
             Tampering::Replay => return Ok(self.last.clone()),
             Tampering::FlipCommandByte(at) => {
-                // A shorter command is not changed: it flushes an object after the changed command.
+                // A command that is too short to have this byte passes unchanged. It is the flush
+                // that follows the changed command.
                 if let Some(byte) = command.get_mut(at) {
                     *byte ^= 1;
                 }
@@ -241,9 +242,9 @@ fn objects_of_rejected_responses_are_flushed() {
     let mut tampered = TamperedTpm::new(&swtpm);
     let mut keys = Keys::make(&mut tampered.tpm, &[], soon());
     let attestation = EccP256Template::attestation_key();
-    // From the end of the response: the size of the password's HMAC; before the 5 bytes of the
-    // password's entry, the Name. In the command, whose template starts at offset 35: `restricted`
-    // in the attributes.
+    // Byte 0 from the end of the response is in the size of the password's HMAC. Byte 5 is the last
+    // byte of the Name, before the 5 bytes of the password's entry. In the command the template
+    // starts at offset 35, and byte 40 holds the attribute `restricted`.
     for (tampering, reason) in [
         (Tampering::FlipResponseByteFromEnd(0), "tpm_malformed"),
         (Tampering::AppendToResponse, "tpm_malformed"),

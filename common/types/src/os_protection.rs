@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-/// A condition that must hold for OS-protected keys.
+/// A condition that must hold for OS-protected keys. Each variant describes the fault that is
+/// reported when the condition does not hold.
 ///
 /// The client learns only the name of the condition that does not hold. The details go to the log
 /// and to `doctor`.

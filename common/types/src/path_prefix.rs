@@ -9,7 +9,8 @@ use crate::{Reason, TargetPath};
 /// The part of a backend's path in front of its remote-control endpoints, such as `/api/codex`.
 ///
 /// A prefix is one or more plain segments, each behind a slash: no query, no escape, no empty, `.`
-/// or `..` segment, no slash at the end. It is a [`TargetPath`], and so is each endpoint behind it.
+/// or `..` segment, no slash at the end. The prefix is a valid [`TargetPath`], and so is the prefix
+/// followed by any endpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PathPrefix(Box<str>);
 
@@ -27,7 +28,7 @@ impl PathPrefix {
         &self.0
     }
 
-    /// The path of a statement's endpoint behind this prefix. A parsed prefix gives no error.
+    /// The path of a statement's endpoint behind this prefix. This never fails for a parsed prefix.
     pub fn endpoint(&self, statement: Statement) -> Result<TargetPath, Reason> {
         format!("{self}{}", statement.endpoint()).parse()
     }

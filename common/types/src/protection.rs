@@ -81,7 +81,7 @@ impl ProtectionPolicy {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TpmKind {
-    /// A chip or a firmware TPM, judged by its vendor.
+    /// A chip or a firmware TPM, according to the manufacturer that the TPM reports.
     Physical,
     /// A TPM of a hypervisor or of an unknown vendor, whose state can be copied.
     Virtual,

@@ -63,7 +63,7 @@ impl fmt::Debug for PublicKey {
     }
 }
 
-/// As the standard base64 of its DER encoding.
+/// Serialises the key as standard base64 of its DER encoding.
 impl Serialize for PublicKey {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&Base64::encode_string(self.spki_der()))

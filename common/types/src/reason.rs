@@ -66,12 +66,12 @@ pub enum Reason {
     CredentialNotActivated,
     /// A key method was called over a remote transport.
     TransportNotLocal,
-    /// The cursor of a list is not one that this server can have given.
+    /// The cursor of a list does not have the form of a cursor that this server returns.
     InvalidCursor,
     /// The caller's user has as many keys as a user may have.
     QuotaExceeded,
-    /// The person at the machine denied the request. The code is reserved: this version gives it
-    /// for no request, because no provider asks a person.
+    /// The person at the machine denied the request. The code is reserved. This version never
+    /// returns it, because no provider asks a person.
     UserDenied,
     /// A queue is full. The client may try again.
     Overloaded,
@@ -181,7 +181,7 @@ impl Reason {
                 "the credential was not made for this key on this device"
             }
             Self::TransportNotLocal => "device keys are not served over remote transports",
-            Self::InvalidCursor => "the cursor is not one of ours",
+            Self::InvalidCursor => "this service did not return this cursor",
             Self::QuotaExceeded => "the limit for this user is reached",
             Self::UserDenied => "the request was denied at the machine",
             Self::Overloaded => "too many requests are waiting; try again",

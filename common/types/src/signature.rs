@@ -15,7 +15,8 @@ pub struct Signature(ecdsa::Signature);
 pub struct InvalidSignature;
 
 impl Signature {
-    /// Reads r and s, each 32 bytes big-endian. Both must be from 1 to the group order less 1.
+    /// Reads r and s, each 32 bytes big-endian. Each must be at least 1 and less than the group
+    /// order.
     pub fn from_scalars(r: [u8; 32], s: [u8; 32]) -> Result<Self, InvalidSignature> {
         ecdsa::Signature::from_scalars(r, s).map(Self).map_err(|_| InvalidSignature)
     }
@@ -35,7 +36,7 @@ impl Signature {
     }
 }
 
-/// As the standard base64 of its DER encoding.
+/// Serialises the signature as standard base64 of its DER encoding.
 impl Serialize for Signature {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&Base64::encode_string(&self.to_der()))

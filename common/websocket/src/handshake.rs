@@ -13,7 +13,7 @@ use crate::header::single;
 /// The only version that RFC 6455 defines.
 const VERSION: HeaderValue = HeaderValue::from_static("13");
 const PROTOCOL: HeaderValue = HeaderValue::from_static("websocket");
-/// RFC 6455 section 1.3.
+/// The constant that a server appends to the client's key before hashing (RFC 6455 section 1.3).
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 const NONCE_BYTES: usize = 16;
 

@@ -13,7 +13,8 @@ use tracing::{debug, warn};
 
 /// How long to wait after an error that may pass, such as too many open files or too little memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// A client whose machine has vanished is noticed after a minute and a half of silence.
+/// How long a connection may be silent before keepalive probes are sent. With the probes, a client
+/// whose machine has vanished is noticed after a minute and a half.
 const KEEPALIVE_IDLE: Duration = Duration::from_mins(1);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 const KEEPALIVE_PROBES: u32 = 3;

@@ -7,7 +7,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 
 const READ_BUFFER_BYTES: usize = 16 * 1024;
-/// Frames beyond this are written at once.
+/// Frames are buffered up to this size before they are written to the stream.
 const WRITE_BUFFER_BYTES: usize = 16 * 1024;
 const DISCARD_BYTES: usize = 16 * 1024;
 

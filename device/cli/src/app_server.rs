@@ -20,8 +20,8 @@ use crate::settings::Settings;
 use crate::sweep::sweep;
 use crate::{compose, hardening, home, telemetry};
 
-/// Bounds memory when many requests come at once. A request that waits for its turn does not hold a
-/// thread, so no more threads are busy than there are turns.
+/// The most threads of the blocking pool. The limit bounds memory when many requests come at once.
+/// A request that waits for a permit holds no thread, so this many threads are enough.
 const BLOCKING_THREADS: usize = 32;
 
 /// How long the shutdown waits for a collector of traces and metrics, if one is configured.

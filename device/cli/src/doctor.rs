@@ -141,7 +141,7 @@ fn database(state: &StateRuntime) -> Check {
                 "{} keys, {} half-made, {} half-deleted",
                 counts.ready, counts.creating, counts.deleting
             ),
-            "start the app-server, which removes them, unless a running app-server still works on them",
+            "wait if an app-server is working on them; otherwise start it, and it removes them",
         ),
         Ok(counts) => Check::pass("state database", format!("{} keys", counts.ready)),
         Err(error) => Check::fail(
@@ -262,7 +262,7 @@ fn parent(facts: &TpmFacts) -> Check {
         Check::warn(
             name,
             "derived again for each connection, which takes longer",
-            "nothing to do; device-key keeps the key at 0x81000001 if the TPM allows it",
+            "nothing to do; the TPM refuses to keep the key at 0x81000001, or another key is there",
         )
     }
 }

@@ -28,14 +28,15 @@ impl ServiceSocket {
         first_existing([Some(UnixSocketPath::of_system()), user]).map(Self::at)
     }
 
-    /// Trusts a service of this user, too.
+    /// Also trusts a service that runs as the user `service_uid`. `None` adds no user.
     #[must_use]
     pub fn trusting(self, service_uid: Option<u32>) -> Self {
         Self { service_uid, ..self }
     }
 
     /// Connects. Nothing is sent before the kernel has told whose process listens. The process must
-    /// belong to root, as when systemd makes the socket, to this user, or to the trusted user.
+    /// belong to root (if systemd made the socket), to this process's own user, or to the user that
+    /// [`trusting`](Self::trusting) added.
     pub async fn connect(&self) -> Result<UnixStream, ClientError> {
         let path = self.path.as_path();
         let stream = UnixStream::connect(path)

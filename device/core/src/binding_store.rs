@@ -13,9 +13,10 @@ use crate::{CreatedKey, KeyReference, OwnerUid};
 /// The one source of truth about which keys exist, who owns each key, and which account and client
 /// it speaks for.
 ///
-/// The futures run on a thread that may block, so an implementation on an embedded database may do
-/// its whole work when it is first polled. The exception is [`get`](Self::get), which is also
-/// awaited on the thread that receives requests: `get` must be quick or truly asynchronous.
+/// Callers poll the futures on a thread that is allowed to block, so an implementation on an
+/// embedded database can do all its work in the first poll. The exception is [`get`](Self::get),
+/// which is also awaited on the thread that receives requests: `get` must be quick or truly
+/// asynchronous.
 #[async_trait]
 pub trait DeviceKeyBindingStore: Send + Sync {
     /// Records that this process is about to create a key.

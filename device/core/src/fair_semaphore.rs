@@ -53,14 +53,14 @@ impl Requester {
 }
 
 impl FairSemaphore {
-    /// The name is the provider's name, which spans of waiting requests show.
+    /// `name` is the name of the provider. The spans of waiting requests record it.
     pub(crate) fn new(name: &'static str, concurrency: usize, limits: WaitingLimits) -> Arc<Self> {
         let concurrency = concurrency.max(1);
         Arc::new(Self { name, concurrency, limits, state: Mutex::default() })
     }
 
-    /// A permit, if there is room. Room means that no request waits, because a released permit goes
-    /// to the next waiting request.
+    /// Takes a permit if one is free. This cannot overtake a waiting request: a permit that is
+    /// released while requests wait goes straight to the next of them and is never free.
     pub(crate) fn try_acquire(self: &Arc<Self>) -> Option<Permit> {
         self.lock().take_room(self.concurrency).then(|| self.permit())
     }
@@ -86,8 +86,8 @@ impl FairSemaphore {
             state.waiting.push(requester, sender);
             receiver
         };
-        // The sender stays in the queue of this semaphore until it is used, so the channel does not
-        // close before.
+        // The queue keeps the sender until it sends the permit, so the channel does not close
+        // earlier.
         let span = debug_span!("waiting", provider = self.name);
         waiting.instrument(span).await.map_err(|closed| DeviceKeyError::Internal(closed.into()))
     }

@@ -54,8 +54,8 @@ impl LocalPeer {
         Self { owner, transport, connection: ConnectionId(0), process: None }
     }
 
-    /// This peer, with the number of its connection. All peers of a user without a number share one
-    /// queue.
+    /// This peer, with the number of its connection. Peers without a connection number share one
+    /// queue for each user.
     #[must_use]
     pub const fn on_connection(self, connection: ConnectionId) -> Self {
         Self { connection, ..self }

@@ -15,7 +15,8 @@ const BUILT_IN_BACKENDS: [BuiltInBackend; 3] = [
     BuiltInBackend::Loopback,
 ];
 
-/// The prefixes of the built-in backends' endpoints. No other backend has these prefixes.
+/// The prefixes of the built-in backends' endpoints. An added backend has only the prefix that its
+/// operator gave it.
 const BUILT_IN_PATH_PREFIXES: [&str; 2] = ["/api/codex", "/wham"];
 
 /// The origins and paths that each statement may be addressed to.

@@ -137,7 +137,7 @@ pub enum ProviderErrorKind {
     Unavailable,
     /// The key exists here, but the platform can no longer load it.
     KeyLost,
-    /// Nothing on this platform vouches for keys, or not at this time.
+    /// Nothing on this platform can vouch for keys, either ever or at the moment.
     AttestationUnavailable,
     /// The credential was not made for this key on this device.
     CredentialNotActivated,

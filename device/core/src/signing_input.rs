@@ -4,8 +4,8 @@ use std::fmt;
 
 use device_key_types::{DeviceKeyId, PublicKey, Sha256Digest, StorageParentName};
 
-/// The message that a new key signs to prove that it works. Its domain is its own: no statement
-/// begins with it.
+/// The message that a new key signs to prove that it works. No statement has the domain of this
+/// message, so the signature is never valid for a statement.
 pub const SELF_TEST_MESSAGE: &[u8] = br#"{"domain":"device-key-self-test/v1"}"#;
 
 /// The only input that a provider signs: checked bytes and the one key that may sign them.

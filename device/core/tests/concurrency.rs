@@ -82,7 +82,7 @@ async fn a_blocked_provider_delays_neither_public_nor_another_provider() {
     assert_eq!(store.public(&PEER, &blocked.key_id).await.unwrap().key_id, blocked.key_id);
     let policy = ProtectionPolicy::AllowOsProtectedNonextractable;
     let other = store.create(&PEER, samples::binding(), policy).await.unwrap();
-    assert!(!other.protection_class.is_hardware(), "the composer chooses the order");
+    assert!(!other.protection_class.is_hardware(), "the second provider made this key");
     store.sign(&PEER, &other.key_id, samples::connection_expiring_in(60)).await.unwrap();
     let unknown = device_key_testing::SequenceRandom::key_id(99);
     let missing = store.sign(&PEER, &unknown, samples::connection_expiring_in(60)).await;

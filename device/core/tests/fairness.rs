@@ -92,8 +92,8 @@ async fn position_of_newcomer(newcomer: LocalPeer) -> usize {
 #[tokio::test]
 async fn a_flood_of_one_user_delays_another_user_by_one_operation() {
     let position = position_of_newcomer(peer(1001, 2)).await;
-    // First ends the running operation, then one of the flood, then the newcomer's. Two answers
-    // that are ready at once may be seen in either order.
+    // The running operation ends first, then one operation of the flood, then the newcomer's
+    // operation. Two answers that are ready at once may be seen in either order.
     assert!(position <= 4, "served as number {position}");
 }
 

@@ -55,8 +55,8 @@ impl Version {
 }
 
 impl Rejected {
-    /// The answer to the line. If the line does not show whether its sender writes the version, the
-    /// answer is spelled like the `usual` one.
+    /// The answer to the line. If the line does not show whether its sender writes `jsonrpc`, the
+    /// answer follows `usual`, the version of the sender's last readable message.
     pub fn answer(&self, usual: Version) -> Answer {
         let error = RpcError::from(self.reason);
         Answer::failure(self.id.as_ref(), self.version.unwrap_or(usual), &error)

@@ -81,8 +81,8 @@ impl Message {
     }
 }
 
-/// The envelope with unread members, so that a fault in one member does not keep the answer from
-/// repeating the id and the version.
+/// The envelope with its members still unparsed. If one member is invalid, the answer can still
+/// repeat the id and the version.
 #[derive(Deserialize)]
 struct Envelope<'a> {
     #[serde(borrow, default)]

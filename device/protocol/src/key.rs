@@ -48,7 +48,7 @@ impl CreateParams {
         }
     }
 
-    /// Checks the account, then the client. The policy is hardware only if it is missing or null.
+    /// Checks the account, then the client. A missing or null policy means hardware only.
     pub fn parse(&self) -> Result<(Binding, ProtectionPolicy), RpcError> {
         let in_field = |field| move |reason| RpcError::in_field(reason, field);
         let binding = Binding {
@@ -125,8 +125,8 @@ pub struct KeyResult {
     pub algorithm: Algorithm,
     /// What protects the key.
     pub protection_class: Name<ProtectionClass>,
-    /// What kind of TPM holds the key, if a TPM does. The field is an addition to the protocol's
-    /// four: a key in a simulator must be recognisable.
+    /// What kind of TPM holds the key, if a TPM does. This field is not in the original protocol,
+    /// which has four fields. It was added so that clients can recognise a key in a simulator.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tpm_kind: Option<Name<TpmKind>>,
 }

@@ -1,9 +1,10 @@
 //! The format of key files. A key file holds an unencrypted PKCS#8 `PrivateKeyInfo` (RFC 5208
 //! section 5) in DER with one attribute. The attribute says that this service generated the key,
-//! and for which key id. Other software reads the key and ignores the attribute. The provider uses
-//! neither a key without the attribute, which was made elsewhere, nor a key with another id, whose
-//! file was renamed. The attribute does not protect against anyone who can write the file; the mode
-//! of the folder keeps other users out. If there is a wrapping key, the whole file is encrypted.
+//! and for which key id. Other software reads the key and ignores the attribute. A key without the
+//! attribute was made elsewhere, and a key whose attribute names another id is in a renamed file.
+//! The provider uses neither. The attribute does not protect against anyone who can write the file;
+//! the mode of the folder keeps other users out. If there is a wrapping key, the whole file is
+//! encrypted.
 
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use device_key_private_fs::FileName;

@@ -178,8 +178,8 @@ impl DeviceKeyProvider for OsProvider {
         }
     }
 
-    /// Checks the process again. Checks each key file and library only if one of these checks
-    /// failed before.
+    /// Checks the process again. Checks each key file and library only if they were never checked,
+    /// or if one of them failed its last check.
     fn presence(&self, caller: &LocalPeer) -> Result<(), ProviderError> {
         self.check_caller(caller)?;
         let reports = match self.verdict() {

@@ -15,8 +15,8 @@ use crate::settings::TpmSettings;
 /// the next request of a burst.
 const IDLE: Duration = Duration::from_millis(100);
 
-/// How long a busy program keeps the connection. It must close the connection too, because
-/// other programs would starve.
+/// How long this program keeps a connection that is never idle. It closes even such a connection,
+/// because other programs would starve.
 const LONGEST_TURN: Duration = Duration::from_millis(500);
 
 /// The one connection to the TPM. It is opened when it is needed, kept while it is used, and closed
@@ -79,8 +79,8 @@ impl Turns {
 
     /// Runs an operation on the connection. The operation runs a second time, on a new connection,
     /// in three cases: the kept connection is stale, the TPM refuses a secret in a kept session, or
-    /// a simulator is full. The second run is safe, because the effects of the first run were lost
-    /// with the TPM's volatile state.
+    /// a simulator is full. The second run is safe, because a failed operation leaves at most
+    /// loaded objects and sessions in the TPM, and these are flushed or already lost.
     pub(crate) fn run<T>(
         &self,
         operation: impl Fn(&mut Link, Instant) -> Result<T, OperationError>,
@@ -184,8 +184,8 @@ fn close_when_idle(shared: &Shared) {
     }
     state.is_watched = false;
     if let Some(connection) = state.connection.take() {
-        // The connection is closed under the lock, because a new request would have to wait for the
-        // simulator anyway.
+        // The connection is closed under the lock. A new request would have to wait anyway, because
+        // a TPM without a resource manager serves one connection at a time.
         state.close(connection);
     }
 }

@@ -10,7 +10,7 @@ use device_key_tpm2::PrivateBlob;
 use crate::common::{Key, Keystore};
 
 fn assert_lost(keystore: &Keystore, key: &Key) {
-    // A new provider is used, because a kept connection could still have the key loaded.
+    // Using another key first unloads this key, which a kept connection could still have loaded.
     keystore.assert_signs(&keystore.create(99));
     assert_eq!(keystore.sign(key), Err(ProviderErrorKind::KeyLost));
     keystore.provider.delete(&device_key_testing::SequenceRandom::key_id(99)).unwrap();

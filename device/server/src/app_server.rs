@@ -47,7 +47,7 @@ struct Inner {
 }
 
 impl AppServer {
-    /// Creates a server with a store and a host's own methods, of which there may be none.
+    /// Creates a server with a store and the host's own methods, if the host has any.
     pub fn new(
         description: ServerDescription,
         store: DeviceKeyStore,
@@ -104,7 +104,7 @@ impl AppServer {
         &self.inner.limits
     }
 
-    /// Cancelled when the server is to stop.
+    /// The token that is cancelled when the server must stop.
     pub(crate) fn stopping(&self) -> &CancellationToken {
         &self.inner.stopping
     }

@@ -23,8 +23,8 @@ use self::running_handler::{RunningHandler, record};
 use crate::app_server::AppServer;
 use crate::methods::table::{HandlerFuture, Outcome};
 
-/// How many answers wait for the client to read them. When there are more, the tasks of their
-/// requests wait.
+/// How many finished answers the queue holds until the transport takes them. If the queue is full,
+/// a task that has another answer waits.
 const QUEUED_ANSWERS: usize = 64;
 
 /// The state of one client: whether it has completed the handshake, and its requests in flight.
@@ -43,7 +43,8 @@ pub(crate) struct Connection {
 /// The answers of the requests that had to wait, in the order in which they became ready.
 pub(crate) struct Answers {
     queue: mpsc::Receiver<QueuedAnswer>,
-    /// The server counts the connection while this lives: until the last answer is delivered.
+    /// The server counts the connection as open while this token lives, which is until the last
+    /// answer is delivered.
     _open: TaskTrackerToken,
 }
 
@@ -105,7 +106,7 @@ impl Connection {
         }
     }
 
-    /// Cancelled when the server is to stop.
+    /// The token that is cancelled when the server must stop.
     pub(crate) fn stopping(&self) -> &CancellationToken {
         self.server.stopping()
     }

@@ -77,8 +77,8 @@ pub(crate) struct Shutdown {
 }
 
 impl<P: Send + 'static> Export<P> {
-    /// Begins to shut down the export on a new thread, because the reader of metrics waits longer
-    /// than its timeout.
+    /// Begins to shut down the export on a new thread, because OpenTelemetry's metric reader can
+    /// block for longer than the timeout that it is given.
     pub(crate) fn begin_shutdown(
         self,
         shutdown: impl FnOnce(&P) -> OTelSdkResult + Send + 'static,

@@ -80,9 +80,9 @@ impl Tpm {
 
     /// Whether a refusal says that the credential is not for these keys. The code depends on where
     /// decryption fails: INTEGRITY if the seed or the Name differs, VALUE or SIZE if the decrypted
-    /// bytes are not a secret. The reference implementation answers FAILURE, as if the TPM were
-    /// broken, when an RSA key cannot decrypt the secret. A TPM that answers another command after
-    /// FAILURE is not broken.
+    /// bytes are not a secret. The reference implementation answers FAILURE when an RSA key cannot
+    /// decrypt the secret. A broken TPM answers FAILURE too, but then also fails the next command,
+    /// so this method sends one to tell the two cases apart.
     fn is_about_credential(&mut self, code: ResponseCode, deadline: Instant) -> bool {
         match code.decode() {
             // Both parameters of this command are parts of the credential.

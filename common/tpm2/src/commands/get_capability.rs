@@ -101,8 +101,9 @@ impl Tpm {
             let last = page.last().copied();
             handles.extend(page.into_iter().map(Handle::new));
             match last {
-                // The TPM returns a loaded session with the top byte of the session's own type, so
-                // put the top byte of the range back.
+                // The top byte of a returned session handle is the session's own type, not the type
+                // of this range. So the next query combines the range's top byte with the index
+                // after the last one.
                 Some(last) if more == MoreData::Yes && last & INDEX_MASK != INDEX_MASK => {
                     first = range.first() | ((last & INDEX_MASK) + 1);
                 }

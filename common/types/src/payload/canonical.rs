@@ -17,7 +17,8 @@ use crate::{
 /// part of the signed bytes.
 pub const SIGNING_DOMAIN: &str = "codex-device-key-sign-payload/v1";
 
-/// The serialiser failed. Strings and integers give it no reason to fail.
+/// The serialiser failed. This should never happen, because statements contain only strings and
+/// integers.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write canonical JSON")]
 pub struct UnserializableError(#[from] serde_json::Error);

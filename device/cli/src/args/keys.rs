@@ -102,8 +102,8 @@ pub(crate) struct AttestArguments {
     #[arg(long, value_name = "FILE")]
     pub(crate) challenge: PathBuf,
 
-    /// The file with the credential that the backend made for this identity, as JSON. The
-    /// TPM opens the credential and certifies the key
+    /// The file with the credential, as JSON, that the backend made from the first output of this
+    /// command. The TPM opens the credential and certifies the key
     #[arg(long, value_name = "FILE")]
     pub(crate) credential: Option<PathBuf>,
 

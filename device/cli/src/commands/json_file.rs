@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use crate::exit::{Exit, Failure};
 
-/// The service refuses longer lines.
+/// The largest file that is read. The service refuses longer lines.
 const MAX_BYTES: u64 = 1024 * 1024;
 
 /// Reads the JSON text in a file, or on standard input for `-`, and puts it on one line. The text

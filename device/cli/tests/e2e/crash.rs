@@ -218,7 +218,7 @@ fn victim() {
 }
 
 fn point<O: Operation>(stop: &str) -> StopAt<O> {
-    stop.parse().unwrap_or_else(|_| panic!("{stop} is no point"))
+    stop.parse().unwrap_or_else(|_| panic!("{stop} does not name a point"))
 }
 
 /// Writes the message directly to the stream, because the test harness captures what tests print.

@@ -25,7 +25,7 @@ fn verdicts(output: &Output) -> BTreeMap<String, String> {
     }
     let verdicts: BTreeMap<_, _> =
         checks.iter().map(|check| (text(check, "name"), text(check, "verdict"))).collect();
-    assert_eq!(verdicts.len(), checks.len(), "each thing once");
+    assert_eq!(verdicts.len(), checks.len(), "each check has its own name");
     verdicts
 }
 
@@ -156,7 +156,7 @@ fn the_demo_goes_as_expected() {
     assert!(!logged.is_empty(), "RUST_LOG brings the log back");
     let output = run(&mut on("demo", &home.path(), &swtpm.address()));
     assert_eq!(output.status.code(), Some(0));
-    assert_eq!(home.assert_at_rest().len(), 1, "the demo's key is kept where a home is named");
+    assert_eq!(home.assert_at_rest().len(), 1, "the demo keeps its key if a home was named");
     let output = run(&mut on("demo", &home.path(), ABSENT));
     assert_eq!(output.status.code(), NOT_AS_EXPECTED);
     assert!(!output.stderr.is_empty(), "the log explains an outcome that is not as expected");

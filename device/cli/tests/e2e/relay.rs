@@ -34,7 +34,7 @@ fn relay<T: Send + 'static>(
     let mut stdin = program.child.stdin.take().unwrap();
     let output = collect(program.child.stdout.take().unwrap());
     let sending = thread::spawn(move || {
-        // Fails if the relay has ended. The test looks at the status for that.
+        // This fails if the relay has already ended. The caller sees that in the exit status.
         let _ = stdin.write_all(&input);
         (!ends).then_some(stdin)
     });

@@ -93,7 +93,7 @@ impl Installation {
         self.app_server(SERVICE)
     }
 
-    /// The app-server as the service, under a user that may not be the service's.
+    /// The app-server as the service, but under this user, which need not be the service's user.
     pub(crate) fn app_server(&self, uid: u32) -> Command {
         let mut command = self.as_user(uid);
         command.args(["app-server", "--service", "--home"]).arg(self.home());

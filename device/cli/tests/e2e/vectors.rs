@@ -11,7 +11,8 @@ use crate::home::Home;
 use crate::proof::unix_seconds;
 use crate::server::{Server, reason};
 
-/// An expiry further from the vector's clock than this is absolute, such as the largest number.
+/// The largest distance, in seconds, between the vector's clock and an expiry that moves with the
+/// clock. An expiry further away, such as the largest number, stays as it is.
 const RELATIVE: i64 = 24 * 60 * 60;
 
 /// Does `work` within one second of the clock, so that expiries are as exact as with a clock that

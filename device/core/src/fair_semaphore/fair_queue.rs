@@ -4,8 +4,9 @@ use std::collections::VecDeque;
 
 use crate::{ConnectionId, OwnerUid};
 
-/// Whose request waits. Permits go round among users, then among a user's connections, so a
-/// requester with many requests gets as many permits as a requester with few.
+/// The user and the connection of a waiting request. Permits go round among users, then among a
+/// user's connections, so a requester with many requests gets as many permits as a requester with
+/// few.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Requester {
     /// `None` is the service itself.

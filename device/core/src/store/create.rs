@@ -71,7 +71,8 @@ impl DeviceKeyStore {
         .await
     }
 
-    /// Finds out whether another policy would have given a key. This is not worth a wait.
+    /// Finds out whether the provider would have served a caller with another policy. This does not
+    /// wait for a permit, because the answer only makes the refusal more precise.
     async fn check_presence(
         &self,
         limited: Arc<LimitedProvider>,

@@ -12,7 +12,7 @@ impl DeviceKeyStore {
     /// Deletes a key of the caller, for good.
     ///
     /// First the key is hidden: no call finds it any more, and a signature that is being made is
-    /// not returned. Then the provider removes the key material, and the record goes last.
+    /// not returned. Then the provider removes the key material, and finally the record is removed.
     /// [`DeviceKeyStore::recover`] removes what a crash or a failing provider leaves.
     pub async fn delete(
         &self,

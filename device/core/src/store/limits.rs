@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::fair_semaphore::WaitingLimits;
 
-/// How many look-ups of bindings run at a time. One reads the store while the others move between
-/// threads.
+/// How many look-ups of bindings run at a time. The store reads for one look-up at a time;
+/// meanwhile the others are handed from one thread to another.
 pub(super) const LOOK_UPS: usize = 4;
 
 /// How many look-ups may wait. A look-up takes microseconds, so even a full queue is served within

@@ -24,8 +24,8 @@ pub(super) struct InFlightRequest {
 }
 
 impl InFlight {
-    /// Whether one more request may begin. The room stays until the request begins, because only
-    /// the connection itself begins requests.
+    /// Whether one more request may begin. The result stays true until the request begins, because
+    /// no other code begins requests on this connection.
     pub(super) fn has_room(&self, bytes: usize, limits: &ServerLimits) -> bool {
         let requests = self.counts.requests.load(Ordering::Relaxed);
         let held = self.counts.bytes.load(Ordering::Relaxed);

@@ -13,7 +13,7 @@ use crate::methods::audit;
 
 /// What a handler returns: a result as JSON, or why the request is refused.
 pub(crate) type Outcome = Result<Box<RawValue>, RpcError>;
-/// A handler that was called.
+/// The future of a handler that was called.
 pub(crate) type HandlerFuture = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 
 /// The table of methods, and with it the transport gate.

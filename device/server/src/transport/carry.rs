@@ -8,8 +8,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::connection::{Answers, Connection, RawMessage};
 
-/// How many bytes of unwritten answers fill a sink. A client that does not read holds little more
-/// than this, and a client that reads gets this much in one go.
+/// How many bytes of unwritten answers fill a sink. A client that does not read makes the server
+/// hold little more than this, and a client that reads gets up to this much in one write.
 pub(super) const FULL_BYTES: usize = 64 * 1024;
 
 /// How many requests are answered at once before other connections get their turn on this thread.
@@ -148,8 +148,8 @@ impl Requests {
                 self.in_a_row += 1;
             }
         }
-        // While the server stops, a client whose requests were refused is not waited for: it might
-        // go on sending forever.
+        // While the server stops, it does not wait for a client that has only refused requests,
+        // because that client might go on sending forever.
         let is_over = self.has_ended || (self.stopping.is_cancelled() && connection.is_idle());
         if is_over && !self.has_unserved {
             self.connection = None;

@@ -15,8 +15,8 @@ const CHUNK_BYTES: usize = 16 * 1024;
 
 /// Serves a client until the input ends or the server stops, and every request is answered.
 ///
-/// Fails if the input cannot be read, after what was read is answered; and at once if the output is
-/// gone or, if there is a `stall` time, nobody reads the output for so long.
+/// If the input cannot be read, this answers the requests that were read before, and then fails. If
+/// the output is gone, or nobody reads it for the `stall` time, this fails at once.
 pub(super) async fn carry_lines(
     connection: Connection,
     answers: Answers,

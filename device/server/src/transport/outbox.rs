@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_client_that_never_catches_up_holds_no_more_than_one_that_reads_nothing() {
+    async fn a_client_that_always_lags_behind_does_not_make_the_buffer_grow() {
         let (ours, mut theirs) = duplex(512);
         let mut outbox = Outbox::new(ours, None);
         let (mut sent, mut taken) = (Vec::new(), Vec::new());

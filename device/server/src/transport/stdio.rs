@@ -57,9 +57,9 @@ fn stream_type(stream: impl AsFd) -> io::Result<FileType> {
     Ok(FileType::from_raw_mode(fstat(stream)?.st_mode))
 }
 
-/// Opens a pipe anew, because polling needs `O_NONBLOCK`: set on the inherited description, the
-/// flag would also change the pipe for the processes that share it. If the pipe cannot be opened
-/// anew, the inherited description is used.
+/// Opens a pipe anew. Polling needs `O_NONBLOCK`, and setting that flag on the inherited
+/// description would also change the pipe for the processes that share the description. If the pipe
+/// cannot be opened anew, the inherited description is used.
 fn own_description(path: &str, access: OFlags, inherited: impl AsFd) -> io::Result<File> {
     OpenOptions::new()
         .read(access == OFlags::RDONLY)

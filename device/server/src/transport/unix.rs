@@ -33,7 +33,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub struct UnixSocket {
     listener: UnixListener,
-    /// `None` if another process made the socket, and removes it.
+    /// `None` if another process made the socket. That process removes the file.
     file: Option<SocketFile>,
     path: Option<PathBuf>,
 }
@@ -118,8 +118,8 @@ impl UnixSocket {
             () = accepting => {}
             () = server.stopping().cancelled() => {}
         }
-        // The file goes before the listener, so a client finds either a socket that listens or
-        // none.
+        // The file is removed before the listener is closed, so a client never finds a socket that
+        // nobody listens on.
         drop(file);
     }
 }

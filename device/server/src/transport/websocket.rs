@@ -30,7 +30,8 @@ use self::gate::{AcceptedUpgrade, Gate};
 use self::settings::{Readiness, WebSocketLimits, WebSocketSettings};
 use crate::app_server::AppServer;
 
-/// The most connections that are still at their HTTP request. More wait in the kernel's queue.
+/// The most connections whose HTTP request is not finished. Further connections wait in the
+/// kernel's queue.
 const REQUESTS: usize = 64;
 
 /// A socket that listens for WebSocket clients. They can connect from now on;

@@ -16,7 +16,7 @@ const STALL: Duration = Duration::from_secs(1);
 
 /// More than a service should take from a client that reads no answers.
 const MUCH: usize = 8 << 20;
-/// Nobody reads at the other end of a socket that takes nothing for so long.
+/// If a socket takes nothing for this long, nobody reads at its other end.
 const NOT_READ_ANY_MORE: Duration = Duration::from_millis(50);
 
 fn resident_kilobytes() -> u64 {

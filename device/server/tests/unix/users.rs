@@ -1,4 +1,4 @@
-//! A peer may use the keys of the user that the kernel tells, and no others. Each client here
+//! A peer may use only the keys of the user that the kernel reports for it. Each client here
 //! connects as a user of its own: root changes the user id of a thread, and a socket's credentials
 //! are those of the thread that connects.
 

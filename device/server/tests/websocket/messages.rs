@@ -60,7 +60,7 @@ async fn a_frame_is_one_message_and_an_answer_one_frame() {
     let request = "\n{\n\"id\":\n1,\r\n\"method\": \"host/health\"\n}\n\n";
     client.send(Message::text(request)).await;
     assert_eq!(client.line().await, r#"{"id":1,"result":{"transport":"remote"}}"#);
-    // Two messages in one frame are none, whatever stands between them.
+    // Two messages in one frame are refused, whatever separates them.
     let two = "{\"id\":1,\"method\":\"x\"}\n{\"id\":2,\"method\":\"x\"}";
     assert_eq!(reason(&client.exchange(two).await), "parse_error");
     // One message in several frames, and a ping between them.

@@ -172,7 +172,7 @@ fn only_unchanged_proofs_of_a_device_are_accepted() {
 }
 
 #[test]
-fn the_shared_vectors_have_their_spelling_everywhere() {
+fn every_language_accepts_the_signed_bytes_of_the_shared_vectors() {
     let key = SoftwareKey::new();
     let mut cases = Vec::new();
     for vector in vectors::payloads() {

@@ -45,7 +45,7 @@ fn another_user_has_a_key_of_the_class_and_signs_with_it() {
 }
 
 #[test]
-fn the_services_own_user_and_root_have_none() {
+fn the_services_own_user_and_root_get_no_os_protected_key() {
     let installation = Installation::new();
     let service = installation.start(&[]);
     for (uid, cause) in [(SERVICE, "same_user"), (0, "root_client")] {
@@ -62,7 +62,7 @@ fn the_services_own_user_and_root_have_none() {
 }
 
 #[test]
-fn a_child_over_stdio_has_none() {
+fn a_child_over_stdio_makes_no_os_protected_key() {
     let installation = Installation::new();
     let mut command = installation.app_server(SERVICE);
     let mut server = Server::start(command.args(["--provider", "os"]));
@@ -73,7 +73,7 @@ fn a_child_over_stdio_has_none() {
 }
 
 #[test]
-fn a_service_of_a_user_for_that_user_has_none() {
+fn a_service_gives_its_own_user_no_os_protected_key() {
     let installation = Installation::new();
     let mut command = installation.as_user(SERVICE);
     command.args(["app-server", "--provider", "os", "--home"]).arg(installation.home());
@@ -97,7 +97,7 @@ fn users_outside_the_user_namespace_are_refused() {
 }
 
 #[test]
-fn a_home_below_a_folder_that_others_can_write_to_has_none() {
+fn a_home_below_a_folder_that_others_can_write_to_holds_no_os_protected_key() {
     let installation = Installation::new();
     let open = tempfile::tempdir_in("/tmp").unwrap();
     let home = open.path().join("home");

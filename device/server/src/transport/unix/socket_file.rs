@@ -24,10 +24,12 @@ const BACKLOG: i32 = 4096;
 /// Who may connect. The permission bits of the socket and of its folder enforce it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SocketMode {
-    /// Every user of the machine. The socket gets mode 0666, and a folder that is made 0755. The
-    /// kernel tells which user connects, and each user has keys of their own.
+    /// Every user of the machine may connect. The socket gets mode 0666. If its folder has to be
+    /// made, the folder gets mode 0755. The kernel tells which user connects, and each user has
+    /// keys of their own.
     Everybody,
-    /// Only the service's own user. The socket gets mode 0600, and a folder that is made 0700.
+    /// Only the service's own user may connect. The socket gets mode 0600. If its folder has to be
+    /// made, the folder gets mode 0700.
     OwnUser,
 }
 
