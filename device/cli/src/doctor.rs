@@ -31,8 +31,8 @@ struct Check {
     name: Cow<'static, str>,
     verdict: Verdict,
     found: String,
-    /// How to fix what was found.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// How to fix what was found. Programs read it as `cure`.
+    #[serde(rename = "cure", skip_serializing_if = "Option::is_none")]
     fix: Option<String>,
 }
 

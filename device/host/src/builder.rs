@@ -235,7 +235,7 @@ impl HostBuilder {
 fn warn_of_failing_conditions(keystore: &OsProvider) {
     for ConditionReport { condition, found, fix } in keystore.conditions() {
         if let Some(fix) = fix {
-            warn!(%condition, found, fix, "keys are not OS-protected");
+            warn!(%condition, found, cure = fix, "keys are not OS-protected");
         }
     }
 }

@@ -125,8 +125,9 @@ pub struct KeyResult {
     pub algorithm: Algorithm,
     /// What protects the key.
     pub protection_class: Name<ProtectionClass>,
-    /// What kind of TPM holds the key, if a TPM does. This field is not in the original protocol,
-    /// which has four fields. It was added so that clients can recognise a key in a simulator.
+    /// The kind of the TPM that holds the key, if a TPM does. This field is not in the original
+    /// protocol, which has four fields. It was added so that clients can recognise a key in a
+    /// simulator.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tpm_kind: Option<Name<TpmKind>>,
 }

@@ -100,8 +100,8 @@ async fn registry(arguments: &ServeArguments) -> Result<Arc<dyn Registry>, Regis
     })
 }
 
-/// Returns the origin from the arguments. Without an origin, the address must be
-/// local, because statements go over plain HTTP only to a local address.
+/// Returns the origin from the arguments. Without an origin, the address must be local, because
+/// statements go over plain HTTP only to a local address.
 fn origin(arguments: &ServeArguments, address: SocketAddr) -> Result<BackendOrigin, Failure> {
     if let Some(origin) = &arguments.origin {
         return Ok(origin.clone());

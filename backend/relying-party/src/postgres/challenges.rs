@@ -4,11 +4,12 @@ use deadpool_postgres::Object;
 use device_key_types::{AccountUserId, ChallengeId, Sha256Digest, UnixTime};
 use tokio_postgres::Row;
 
-use super::statements::{Outcome, Values, changed, insert_within_quota, one, transaction_of};
+use super::statements::{Values, changed, insert_within_quota, one, transaction_of};
 use crate::registry::challenge::{
     BegunAttestation, ConnectionChallenge, EnrollmentChallenge, OpenEnrollment,
 };
 use crate::registry::columns::{connection_columns, enrollment_columns, read_record};
+use crate::registry::error::Outcome;
 use crate::registry::stored::{StoredConnection, StoredEnrollment};
 
 pub(super) async fn put_enrollment(

@@ -6,10 +6,10 @@ use deadpool_postgres::Object;
 use device_key_types::{AccountUserId, DeviceKeyId, UnixTime};
 use tokio_postgres::Row;
 
-use super::statements::{Outcome, Values, one, transaction_of};
+use super::statements::{Values, one, transaction_of};
 use crate::registry::columns::{device_columns, read_record};
 use crate::registry::device::Device;
-use crate::registry::error::RegistryError;
+use crate::registry::error::{Outcome, RegistryError};
 use crate::registry::stored::{StoredDevice, parsed};
 
 pub(super) async fn enroll(client: &mut Object, device: &Device, at_most: u32) -> Outcome<()> {

@@ -5,9 +5,8 @@ use device_key_types::AccountUserId;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
-use crate::registry::error::RegistryError;
+use crate::registry::error::{Outcome, RegistryError};
 
-pub(super) type Outcome<T> = Result<T, RegistryError>;
 pub(super) type Values<'a> = &'a [&'a (dyn ToSql + Sync)];
 
 /// Locks an account. Two accounts with equal hashes wait for each other, which is harmless.

@@ -4,6 +4,9 @@ use std::error::Error as StdError;
 
 use thiserror::Error;
 
+/// The result of an operation of a store.
+pub(crate) type Outcome<T> = Result<T, RegistryError>;
+
 /// Why a store refused an operation or failed. Programs match the variant or
 /// [`reason`](Self::reason). The texts contain nothing from a record.
 #[derive(Debug, Error)]

@@ -9,10 +9,8 @@ use crate::registry::challenge::{
     BegunAttestation, ConnectionChallenge, EnrollmentChallenge, OpenEnrollment,
 };
 use crate::registry::columns::{connection_columns, enrollment_columns, read_record};
-use crate::registry::error::RegistryError;
+use crate::registry::error::{Outcome, RegistryError};
 use crate::registry::stored::{StoredConnection, StoredEnrollment};
-
-type Outcome<T> = Result<T, RegistryError>;
 
 pub(super) fn put_enrollment(
     db: &Connection,

@@ -9,10 +9,8 @@ use rusqlite::{Connection, OptionalExtension as _, Row, named_params};
 
 use crate::registry::columns::{device_columns, read_record};
 use crate::registry::device::Device;
-use crate::registry::error::RegistryError;
+use crate::registry::error::{Outcome, RegistryError};
 use crate::registry::stored::{StoredDevice, parsed};
-
-type Outcome<T> = Result<T, RegistryError>;
 
 pub(super) fn enroll(db: &Connection, device: &Device, at_most: u32) -> Outcome<()> {
     const SQL: &str = concat!(

@@ -20,8 +20,8 @@ fn verdicts(output: &Output) -> BTreeMap<String, String> {
     let checks = report["checks"].as_array().unwrap();
     for check in checks {
         assert!(!text(check, "found").is_empty(), "{check}");
-        let fix = check["fix"].as_str().unwrap_or_default();
-        assert_eq!(fix.is_empty(), check["verdict"] == "pass", "{check}");
+        let cure = check["cure"].as_str().unwrap_or_default();
+        assert_eq!(cure.is_empty(), check["verdict"] == "pass", "{check}");
     }
     let verdicts: BTreeMap<_, _> =
         checks.iter().map(|check| (text(check, "name"), text(check, "verdict"))).collect();
