@@ -7,12 +7,12 @@ mod signals;
 
 use std::time::Duration;
 
-use device_key_server::{AppServer, Methods, ServerDescription, serve_stdio};
+use device_key_server::{AppServer, Methods, ServerDescription};
 use sd_notify::NotifyState;
 use tokio::time::timeout;
 use tracing::{error, info, warn};
 
-use self::listeners::Listeners;
+use self::listeners::Transport;
 use self::signals::Signals;
 use crate::args::AppServerArguments;
 use crate::exit::{Exit, Failure};
@@ -41,15 +41,15 @@ pub(crate) fn run(arguments: &AppServerArguments) -> Result<Exit, Failure> {
         .max_blocking_threads(BLOCKING_THREADS)
         .build()
         .map_err(|error| Failure::system("cannot start the runtime", &error))?;
-    let listeners = {
+    let transport = {
         let _within = runtime.enter();
-        Listeners::open(&settings)?
+        Transport::open(&settings)?
     };
     // The sockets are opened before the hardening, because the hardening makes their paths
     // unreachable. The first thread and the first use of a key come after it.
-    let is_hardened = settings.is_system_service() && !listeners.is_empty();
-    let hardened = is_hardened
-        .then(|| hardening::harden(&settings, &home, listeners.folders()))
+    let hardened = settings
+        .is_system_service()
+        .then(|| hardening::harden(&settings, &home, &transport.folders()))
         .transpose()?;
     let telemetry = telemetry::start(&telemetry)?;
     hardened.iter().for_each(hardening::log);
@@ -66,7 +66,7 @@ pub(crate) fn run(arguments: &AppServerArguments) -> Result<Exit, Failure> {
         let signals =
             Signals::new().map_err(|error| Failure::system("cannot await signals", &error))?;
         let sweeping = tokio::spawn(sweep(host));
-        let exit = serve(&server, listeners, signals, settings.limits.drain()).await?;
+        let exit = serve(&server, transport, signals, settings.limits.drain()).await?;
         if exit == Exit::Success {
             match timeout(settings.limits.drain(), sweeping).await {
                 Ok(Ok(())) => {}
@@ -87,14 +87,15 @@ pub(crate) fn run(arguments: &AppServerArguments) -> Result<Exit, Failure> {
 /// flight are answered. A second signal ends the wait at once.
 async fn serve(
     server: &AppServer,
-    listeners: Listeners,
+    transport: Transport,
     mut signals: Signals,
     drain: Duration,
 ) -> Result<Exit, Failure> {
     let serving = async {
-        if listeners.is_empty() {
-            return serve_stdio(server).await;
-        }
+        let listeners = match transport {
+            Transport::Stdio(stdio) => return stdio.serve(server).await,
+            Transport::Listeners(listeners) => listeners,
+        };
         listeners.serve(server);
         notify_systemd(&NotifyState::Ready);
         server.stopped().await;

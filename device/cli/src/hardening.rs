@@ -21,10 +21,10 @@ const PROCESSES: &str = "/proc";
 
 /// Takes away every access that the process does not need. The process keeps access to its home
 /// folder, its configuration files, the TPM, and the folders of sockets that it will remove.
-pub(crate) fn harden<'a>(
+pub(crate) fn harden(
     settings: &Settings,
     home: &PrivateDir,
-    socket_folders: impl Iterator<Item = &'a Path>,
+    socket_folders: &[&Path],
 ) -> Result<HardeningReport, Failure> {
     let exports = env::vars_os().any(|(name, _)| name.as_encoded_bytes().starts_with(b"OTEL_"));
     let network =

@@ -1,6 +1,6 @@
 //! The app-server: JSON-RPC over several transports, in front of a [`DeviceKeyStore`].
 //!
-//! An [`AppServer`] is a table of methods and a handshake. [`serve_stdio`] serves one client over
+//! An [`AppServer`] is a table of methods and a handshake. [`Stdio`] serves one client over
 //! standard input and output, [`UnixSocket`] serves local users, [`WebSocketListening`] serves
 //! remote peers over TCP, and [`AppServer::connect_in_process`] gives this process a connection of
 //! its own. A request that has to wait runs in a task of its own, so a key device that takes a
@@ -38,7 +38,7 @@ pub use device_key::DeviceKeyStore;
 pub use limits::ServerLimits;
 pub use methods::audit;
 pub use methods::table::{DuplicateMethod, Methods};
-pub use transport::stdio::serve_stdio;
+pub use transport::stdio::{Stdio, StdioError};
 pub use transport::unix::UnixSocket;
 pub use transport::unix::credentials::PeerCredentials;
 pub use transport::unix::error::UnixSocketError;

@@ -13,7 +13,7 @@ use device_key::{
     DeviceKeyStore, LocalPeer, Parts, RemoteControlPolicy, SignatureCheck, StoreLimits,
 };
 use device_key_private_fs::PrivateDir;
-use device_key_server::{AppServer, Methods, ServerDescription, serve_stdio};
+use device_key_server::{AppServer, Methods, ServerDescription, SocketMode, Stdio};
 use device_key_state::StateRuntime;
 use device_key_testing::{HookedProvider, MemoryProvider, Moment, ProviderOperation};
 use device_key_types::{OsRandom, SystemClock};
@@ -146,7 +146,7 @@ pub(crate) fn memory_server(home: &Path) -> Result<()> {
     let methods = Methods::new().local("bench/provider", share)?;
     let server = AppServer::new(description, store, methods)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    Ok(runtime.block_on(serve_stdio(&server))?)
+    runtime.block_on(async { Ok(Stdio::open(SocketMode::OwnUser)?.serve(&server).await?) })
 }
 
 /// Measures the time between two moments, for one operation at a time.

@@ -1,20 +1,57 @@
-//! Opens the sockets on which the service listens.
+//! Opens what the app-server serves: its sockets, or standard input and output.
 
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::path::Path;
-use std::{env, fmt};
+use std::{env, fmt, io, process};
 
 use device_key_config::{ListenAddress, ServiceMode};
 use device_key_server::{
-    AppServer, CapabilityToken, SocketMode, UnixSocket, UnixSocketError, WebSocketError,
-    WebSocketLimits, WebSocketListening, WebSocketSettings,
+    AppServer, CapabilityToken, SocketMode, Stdio, StdioError, UnixSocket, UnixSocketError,
+    WebSocketError, WebSocketLimits, WebSocketListening, WebSocketSettings,
 };
-use device_key_types::UnixSocketPath;
+use device_key_types::{ErrorChain, UnixSocketPath};
 use listenfd::ListenFd;
+use rustix::fs::fstat;
 use tracing::{error, info};
 
 use crate::exit::{Exit, Failure};
 use crate::settings::Settings;
+
+/// What the app-server serves.
+pub(super) enum Transport {
+    Listeners(Listeners),
+    Stdio(Stdio),
+}
+
+impl Transport {
+    /// Opens the sockets. If there are none, opens standard input and output. Must be called within
+    /// a Tokio runtime.
+    pub(super) fn open(settings: &Settings) -> Result<Self, Failure> {
+        let listeners = Listeners::open(settings)?;
+        if !listeners.is_empty() {
+            return Ok(Self::Listeners(listeners));
+        }
+        Stdio::open(socket_mode(settings)).map(Self::Stdio).map_err(|error| Failure {
+            fix: match error {
+                StdioError::UnknownClient => Some("name a socket with --listen".to_owned()),
+                StdioError::OtherUser { .. } => {
+                    Some("run the app-server as the user of its client".to_owned())
+                }
+                _ => None,
+            },
+            ..unusable(&"there is nothing to serve", &ErrorChain(&error))
+        })
+    }
+
+    /// The folders of the sockets that this process created and will remove.
+    pub(super) fn folders(&self) -> Vec<&Path> {
+        match self {
+            Self::Listeners(listeners) => listeners.folders().collect(),
+            Self::Stdio(_) => Vec::new(),
+        }
+    }
+}
 
 /// The sockets of the service: those that systemd passed to it, and those that it created.
 pub(super) struct Listeners {
@@ -25,7 +62,7 @@ pub(super) struct Listeners {
 impl Listeners {
     /// Adopts the sockets of systemd and creates the sockets that the settings name. If one of the
     /// sockets fails, none is kept. Must be called within a Tokio runtime.
-    pub(super) fn open(settings: &Settings) -> Result<Self, Failure> {
+    fn open(settings: &Settings) -> Result<Self, Failure> {
         let mut listeners = Self { unix: inherited()?, websocket: Vec::new() };
         for address in &settings.listen {
             match address {
@@ -42,15 +79,14 @@ impl Listeners {
         Ok(listeners)
     }
 
-    /// The folders of the sockets that this process created and will remove.
-    pub(super) fn folders(&self) -> impl Iterator<Item = &Path> {
+    fn folders(&self) -> impl Iterator<Item = &Path> {
         self.unix
             .iter()
             .filter(|socket| socket.is_ours())
             .filter_map(|socket| socket.path()?.parent())
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    fn is_empty(&self) -> bool {
         self.unix.is_empty() && self.websocket.is_empty()
     }
 
@@ -73,37 +109,46 @@ impl Listeners {
 
 /// The sockets that systemd's socket activation passed to this process (`sd_listen_fds(3)`).
 fn inherited() -> Result<Vec<UnixSocket>, Failure> {
-    // Without LISTEN_PID, `listenfd` would also take descriptors that are not meant for this
-    // process.
-    if env::var_os("LISTEN_PID").is_none() {
-        return Ok(Vec::new());
-    }
+    // `listenfd` removes the variable. Without the variable, it would also take descriptors that
+    // are not meant for this process.
+    let Ok(listen_pid) = env::var("LISTEN_PID") else { return Ok(Vec::new()) };
     let mut sockets = ListenFd::from_env();
+    if sockets.len() == 0 && listen_pid == process::id().to_string() {
+        let cause = "LISTEN_PID names this process, but LISTEN_FDS names no socket";
+        return Err(unusable(&"there is nothing to serve", &cause));
+    }
     let mut adopted = Vec::new();
     for index in 0..sockets.len() {
         let listener = sockets
             .take_unix_listener(index)
             .map_err(|error| unusable(&"an inherited descriptor is not a Unix socket", &error))?;
-        if let Some(listener) = listener {
+        // With `Accept=yes`, systemd passes the connection here and as standard input.
+        if let Some(listener) = listener.filter(|listener| !is_standard_input(listener)) {
             adopted.push(UnixSocket::adopt(listener).map_err(|error| {
-                unusable(
-                    &"an inherited socket cannot be used",
-                    &device_key_types::ErrorChain(&error),
-                )
+                unusable(&"an inherited socket cannot be used", &ErrorChain(&error))
             })?);
         }
     }
     Ok(adopted)
 }
 
-fn bound(path: &UnixSocketPath, settings: &Settings) -> Result<UnixSocket, Failure> {
-    let mode = match settings.service {
+fn is_standard_input(descriptor: impl AsFd) -> bool {
+    let file = |descriptor| fstat(descriptor).map(|stat| (stat.st_dev, stat.st_ino)).ok();
+    file(descriptor.as_fd()) == file(io::stdin().as_fd())
+}
+
+/// Who may be served: every user by a service of the machine, otherwise the user of this process.
+fn socket_mode(settings: &Settings) -> SocketMode {
+    match settings.service {
         Some(ServiceMode::System) => SocketMode::Everybody,
         Some(ServiceMode::User) | None => SocketMode::OwnUser,
-    };
-    UnixSocket::bind(path.as_path(), mode).map_err(|error| Failure {
+    }
+}
+
+fn bound(path: &UnixSocketPath, settings: &Settings) -> Result<UnixSocket, Failure> {
+    UnixSocket::bind(path.as_path(), socket_mode(settings)).map_err(|error| Failure {
         fix: fix(&error),
-        ..unusable(&format_args!("cannot listen at {path}"), &device_key_types::ErrorChain(&error))
+        ..unusable(&format_args!("cannot listen at {path}"), &ErrorChain(&error))
     })
 }
 
@@ -116,7 +161,7 @@ fn websocket(address: SocketAddr, settings: &Settings) -> Result<WebSocketListen
                     "write 32 to 512 characters into the file, and make it private with chmod 600"
                         .into(),
                 ),
-                ..unusable(&"the token cannot be used", &device_key_types::ErrorChain(&error))
+                ..unusable(&"the token cannot be used", &ErrorChain(&error))
             }
         })?),
         None => None,
@@ -132,10 +177,7 @@ fn websocket(address: SocketAddr, settings: &Settings) -> Result<WebSocketListen
             }
             _ => None,
         },
-        ..unusable(
-            &format_args!("cannot listen at ws://{address}"),
-            &device_key_types::ErrorChain(&error),
-        )
+        ..unusable(&format_args!("cannot listen at ws://{address}"), &ErrorChain(&error))
     })
 }
 

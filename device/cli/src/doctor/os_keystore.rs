@@ -12,7 +12,7 @@ use crate::settings::Settings;
 /// hardening.
 pub(super) fn hardened(settings: &Settings, home: &PrivateDir) -> Check {
     let name = "hardening";
-    match hardening::harden(settings, home, std::iter::empty()) {
+    match hardening::harden(settings, home, &[]) {
         Ok(report) => {
             let steps: Vec<String> =
                 report.steps.iter().map(|step| format!("{} {}", step.step, step.outcome)).collect();

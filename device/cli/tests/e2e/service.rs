@@ -199,7 +199,11 @@ pub(crate) struct Client {
 impl Client {
     /// Connects as this user and makes the handshake.
     pub(crate) fn connect(socket: &Path, uid: u32) -> Self {
-        let stream = connect_as(socket, uid);
+        Self::on(connect_as(socket, uid))
+    }
+
+    /// Makes the handshake over this stream.
+    pub(crate) fn on(stream: UnixStream) -> Self {
         let lines = BufReader::new(stream.try_clone().unwrap());
         let mut client = Self { stream, lines };
         let answer =

@@ -64,7 +64,8 @@ fn the_services_own_user_and_root_get_no_os_protected_key() {
 #[test]
 fn a_child_over_stdio_makes_no_os_protected_key() {
     let installation = Installation::new();
-    let mut command = installation.app_server(SERVICE);
+    let mut command = installation.as_user(SERVICE);
+    command.args(["app-server", "--home"]).arg(installation.home());
     let mut server = Server::start(command.args(["--provider", "os"]));
     let refused = server.call("device/key/create", &binding(EITHER));
     let expected = json!({"reason": "os_protection_unavailable", "cause": "transport"});

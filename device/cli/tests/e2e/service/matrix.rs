@@ -189,7 +189,8 @@ fn every_method_over_every_transport() {
     let tpm = ["--allow-simulated-tpm", "--tpm", &swtpm.address()].map(str::to_owned);
 
     // The callers take turns, because the simulator serves one at a time.
-    let mut command = installation.app_server(SERVICE);
+    let mut command = installation.as_user(SERVICE);
+    command.args(["app-server", "--home"]).arg(installation.home());
     let mut stdio = Server::start(command.args(&tpm));
     assert_eq!(outcomes(&mut stdio, &swtpm), all("ok"), "stdio");
     stdio.finish_well();

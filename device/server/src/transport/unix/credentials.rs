@@ -36,7 +36,7 @@ impl PeerCredentials {
 
     /// The peer that is served. All users that are not mapped here share the `overflow` id, and
     /// none of these users may have another's keys, so such a peer is served as a remote one.
-    pub(super) fn peer(&self, overflow: u32) -> Peer {
+    pub(in crate::transport) fn peer(&self, overflow: u32) -> Peer {
         if self.owner.as_raw() == overflow {
             return Peer::Remote;
         }
@@ -56,7 +56,7 @@ fn command_name(process_id: u32) -> String {
 }
 
 /// The user id that stands for all users that are not mapped in our user namespace.
-pub(super) fn overflow_uid() -> u32 {
+pub(in crate::transport) fn overflow_uid() -> u32 {
     fs::read_to_string("/proc/sys/kernel/overflowuid")
         .ok()
         .and_then(|text| text.trim().parse().ok())
