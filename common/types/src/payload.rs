@@ -74,8 +74,8 @@ impl Statement {
 
 /// What a deployment allows. Parsers ask once for each field that is a matter of policy.
 pub trait StatementPolicy {
-    /// Checks whether a statement may be addressed to `origin`.
-    fn origin(&self, origin: &Origin) -> Result<(), Reason>;
+    /// Checks whether this kind of statement may be addressed to `origin`.
+    fn origin(&self, statement: Statement, origin: &Origin) -> Result<(), Reason>;
     /// Checks whether this kind of statement may be addressed to `path` at `origin`.
     fn path(&self, statement: Statement, origin: &Origin, path: &TargetPath) -> Result<(), Reason>;
     /// Checks that the expiry is in the future and near enough.
@@ -99,7 +99,7 @@ impl Target {
         policy: &impl StatementPolicy,
     ) -> Result<(), FieldError> {
         let refused = |field| move |reason| FieldError { field, reason };
-        policy.origin(&self.origin).map_err(refused(Field::TargetOrigin))?;
+        policy.origin(statement, &self.origin).map_err(refused(Field::TargetOrigin))?;
         policy.path(statement, &self.origin, &self.path).map_err(refused(Field::TargetPath))
     }
 
@@ -111,7 +111,7 @@ impl Target {
     ) -> Result<Self, FieldError> {
         use crate::field::InField as _;
         let origin: Origin = origin.parse().in_field(Field::TargetOrigin)?;
-        policy.origin(&origin).in_field(Field::TargetOrigin)?;
+        policy.origin(statement, &origin).in_field(Field::TargetOrigin)?;
         let path: TargetPath = path.parse().in_field(Field::TargetPath)?;
         policy.path(statement, &origin, &path).in_field(Field::TargetPath)?;
         Ok(Self { origin, path })

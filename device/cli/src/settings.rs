@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use device_key::{AddedBackend, RemoteControlPolicy, StoreLimits};
 use device_key_config::{
-    Config, ConfigError, ConfigFile, LimitSettings, ListenAddress, Providers, Service, ServiceMode,
-    WebSocket,
+    Attestation, Config, ConfigError, ConfigFile, LimitSettings, ListenAddress, Providers, Service,
+    ServiceMode, WebSocket,
 };
 use device_key_provider_tpm::TpmAddress;
 use device_key_server::ServerLimits;
@@ -26,6 +26,7 @@ pub(crate) struct Settings {
     pub(crate) service: Option<ServiceMode>,
     /// The backends that the operator added to the built-in ones.
     pub(crate) backends: Vec<AddedBackend>,
+    pub(crate) attestation: Attestation,
     pub(crate) limits: LimitSettings,
     pub(crate) listen: Vec<ListenAddress>,
     pub(crate) websocket: WebSocket,
@@ -44,8 +45,17 @@ impl Settings {
             None => None,
         };
         let has_file = config.is_some();
-        let Config { home, providers, listen, service, tpm, backends, limits, websocket } =
-            config.unwrap_or_default();
+        let Config {
+            home,
+            providers,
+            listen,
+            service,
+            tpm,
+            backends,
+            attestation,
+            limits,
+            websocket,
+        } = config.unwrap_or_default();
         let of_system = arguments.service.then_some(ServiceMode::System);
         let providers = match &*arguments.providers {
             [] => providers,
@@ -59,6 +69,7 @@ impl Settings {
             providers,
             service: of_system.or(service.map(|Service { mode }| mode)),
             backends,
+            attestation,
             limits,
             listen,
             websocket,
@@ -95,7 +106,9 @@ impl Settings {
 
     /// Which statements are signed for which backends.
     pub(crate) fn policy(&self) -> RemoteControlPolicy {
-        RemoteControlPolicy::default().with_backends(self.backends.clone())
+        RemoteControlPolicy::default()
+            .with_backends(self.backends.clone())
+            .with_attestation_for(self.attestation.origins.clone())
     }
 
     /// How many connections and requests the server accepts at a time.

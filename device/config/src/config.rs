@@ -41,6 +41,9 @@ pub struct Config {
     /// [`RemoteControlPolicy::with_backends`](device_key::RemoteControlPolicy::with_backends).
     #[serde(rename = "backend", deserialize_with = "backends")]
     pub backends: Vec<AddedBackend>,
+    /// `[attestation]`: who may ask for attestations.
+    #[serde(deserialize_with = "table")]
+    pub attestation: Attestation,
     /// `[limits]`: how much work the service accepts.
     #[serde(deserialize_with = "table")]
     pub limits: LimitSettings,
@@ -104,6 +107,16 @@ pub struct Tpm {
     pub device: Option<TpmAddress>,
     /// Whether a simulator is accepted. The keys of a simulator stay marked as simulated.
     pub allow_simulated: bool,
+}
+
+/// Who may ask for attestations.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Attestation {
+    /// The origins of the backends that may ask for attestations. Each origin may be listed once.
+    /// If the list is empty, no backend may ask.
+    #[serde(deserialize_with = "parsed_list")]
+    pub origins: Vec<BackendOrigin>,
 }
 
 /// WebSocket listeners.

@@ -39,7 +39,7 @@ mod text;
 mod text_position;
 mod trusted_file;
 
-pub use config::{Config, Service, ServiceMode, Tpm, UnknownServiceMode, WebSocket};
+pub use config::{Attestation, Config, Service, ServiceMode, Tpm, UnknownServiceMode, WebSocket};
 pub use error::{ConfigError, InvalidConfig};
 pub use file::ConfigFile;
 pub use limits::{Limit, LimitSettings, OutOfRange};

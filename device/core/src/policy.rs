@@ -1,7 +1,7 @@
 //! The backends that statements may be addressed to.
 
 use device_key_types::payload::{Statement, StatementPolicy};
-use device_key_types::{Origin, Reason, TargetPath, UnixTime, check_expiry};
+use device_key_types::{BackendOrigin, Origin, Reason, TargetPath, UnixTime, check_expiry};
 
 mod backend;
 
@@ -22,10 +22,12 @@ const BUILT_IN_PATH_PREFIXES: [&str; 2] = ["/api/codex", "/wham"];
 /// The origins and paths that each statement may be addressed to.
 ///
 /// A backend has only the path prefixes that were added for it. An allowed path is a prefix and the
-/// one [endpoint](Statement::endpoint) of the statement.
+/// one [endpoint](Statement::endpoint) of the statement. No backend may ask for an attestation
+/// unless its origin is named for that.
 #[derive(Clone, Debug, Default)]
 pub struct RemoteControlPolicy {
     added: Vec<AddedBackend>,
+    attested: Vec<BackendOrigin>,
 }
 
 impl RemoteControlPolicy {
@@ -37,9 +39,29 @@ impl RemoteControlPolicy {
         self
     }
 
+    /// Lets the backends at exactly these origins ask for attestations. An origin that belongs to
+    /// no backend still gets nothing.
+    ///
+    /// An attestation shows the machine's endorsement key, which identifies the machine for good.
+    /// The challenge for it is not signed, so a client can write one for any origin that is named
+    /// here.
+    #[must_use]
+    pub fn with_attestation_for(
+        mut self,
+        origins: impl IntoIterator<Item = BackendOrigin>,
+    ) -> Self {
+        self.attested.extend(origins);
+        self
+    }
+
     /// The policy at one point in time.
     pub const fn at(&self, now: UnixTime) -> PolicyAt<'_> {
         PolicyAt { policy: self, now }
+    }
+
+    fn may_ask_for(&self, statement: Statement, origin: &Origin) -> bool {
+        statement != Statement::Attestation
+            || self.attested.iter().any(|attested| attested.as_origin() == origin)
     }
 
     fn added_at(&self, origin: &Origin) -> impl Iterator<Item = &AddedBackend> {
@@ -55,8 +77,9 @@ pub struct PolicyAt<'a> {
 }
 
 impl StatementPolicy for PolicyAt<'_> {
-    fn origin(&self, origin: &Origin) -> Result<(), Reason> {
-        if is_built_in(origin) || self.policy.added_at(origin).next().is_some() {
+    fn origin(&self, statement: Statement, origin: &Origin) -> Result<(), Reason> {
+        let is_backend = is_built_in(origin) || self.policy.added_at(origin).next().is_some();
+        if is_backend && self.policy.may_ask_for(statement, origin) {
             Ok(())
         } else {
             Err(Reason::OriginNotAllowed)

@@ -5,7 +5,7 @@ use base64ct::{Base64, Encoding as _};
 use device_key::{DeviceKeyError, RemoteControlPolicy, SignedStatement};
 use device_key_testing::vectors::{self, Expectation, PayloadVector};
 use device_key_testing::{Assembly, MemoryProvider, samples};
-use device_key_types::payload::{Draft, MalformedDraft, StatementPolicy as _};
+use device_key_types::payload::{Draft, MalformedDraft, Statement, StatementPolicy as _};
 use device_key_types::{
     Binding, Origin, ProtectionPolicy, PublicKey, Reason, Sha256Digest, UnixTime,
 };
@@ -82,7 +82,7 @@ fn origins() {
         let admitted = vector
             .origin
             .parse::<Origin>()
-            .and_then(|origin| policy.at(samples::NOW).origin(&origin));
+            .and_then(|origin| policy.at(samples::NOW).origin(Statement::Connection, &origin));
         assert_eq!(admitted.is_ok(), vector.allowed, "{}", vector.origin);
         let reason = admitted.err().map(Reason::as_str);
         assert_eq!(reason, vector.reason.as_deref(), "{}", vector.origin);

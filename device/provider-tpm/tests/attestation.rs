@@ -3,10 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use device_key::{
-    AttestationInput, KeyAttestor as _, ProviderErrorKind, RemoteControlPolicy,
-    authorize_attestation,
-};
+use device_key::{AttestationInput, KeyAttestor as _, ProviderErrorKind, authorize_attestation};
 use device_key_testing::{Swtpm, samples};
 use device_key_tpm2::{
     Attest, Attested, EcdsaSignature, EndorsementKey, EndorsementPublic, PublicArea,
@@ -22,7 +19,7 @@ const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
 
 fn input(key: &Key) -> AttestationInput {
     let challenge = samples::attestation_challenge();
-    let policy = RemoteControlPolicy::default();
+    let policy = samples::policy();
     authorize_attestation(&policy, samples::NOW, &key.binding(), &challenge).unwrap()
 }
 

@@ -10,8 +10,7 @@ use aws_lc_rs::signature::{
 };
 use base64ct::{Base64, Encoding as _};
 use device_key::{
-    DeviceKeyBinding, DeviceKeyProvider as _, KeyAttestor as _, OwnerUid, RemoteControlPolicy,
-    authorize_attestation,
+    DeviceKeyBinding, DeviceKeyProvider as _, KeyAttestor as _, OwnerUid, authorize_attestation,
 };
 use device_key_private_fs::PrivateDir;
 use device_key_provider_tpm::{PROVIDER_NAME, TpmProvider, TpmSettings};
@@ -99,7 +98,7 @@ impl Evidence {
         };
         let mut challenge = samples::attestation_challenge();
         challenge.challenge_expires_at = NOW.saturating_add(600);
-        let policy = RemoteControlPolicy::default();
+        let policy = samples::policy();
         let input = authorize_attestation(&policy, NOW, &binding, &challenge)?;
         let identity = provider.identity(&input, None)?;
 

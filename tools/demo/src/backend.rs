@@ -99,6 +99,11 @@ impl Backend {
         Ok(Self { child, address })
     }
 
+    /// The origin that the relying party's statements name.
+    pub fn origin(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
     /// A controller that uses this account's token.
     pub fn controller(&self, account: &Account) -> Controller {
         Controller::new(self.address, PATH_PREFIX, &account.token)

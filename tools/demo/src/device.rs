@@ -1,5 +1,6 @@
 //! Runs the controller's device: the real app-server as a child process, on a TPM.
 
+use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
@@ -21,12 +22,22 @@ pub struct Device {
 }
 
 impl Device {
-    /// Spawns the app-server. `tpm` is an address such as `unix:PATH`.
-    pub async fn spawn(program: &Path, home: &Path, tpm: &str) -> Result<Self> {
+    /// Spawns the app-server, which answers the attestation challenges of these origins. `tpm` is
+    /// an address such as `unix:PATH`.
+    pub async fn spawn(
+        program: &Path,
+        home: &Path,
+        tpm: &str,
+        attested: &[String],
+    ) -> Result<Self> {
+        let config = home.with_extension("toml");
+        fs::write(&config, format!("[attestation]\norigins = {attested:?}\n"))?;
         let mut command = Command::new(program);
         command
             .args(["app-server", "--allow-simulated-tpm", "--tpm", tpm, "--home"])
             .arg(home)
+            .arg("--config")
+            .arg(config)
             .stderr(crate::log())
             .kill_on_drop(true);
         let settings = ClientSettings::new("controller", env!("CARGO_PKG_VERSION"));

@@ -1,5 +1,6 @@
 //! The steps of the demo, each with its expected outcome.
 
+use std::env;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -64,7 +65,9 @@ struct Scenario {
 
 impl Scenario {
     async fn begin(device_key: &Path, relying_party: &Path, registry: Registry) -> Result<Self> {
-        let scratch = tempfile::Builder::new().prefix("device-key-demo-").tempdir()?;
+        // Everybody can write to /tmp, so the device refuses a configuration there.
+        let home = env::home_dir().context("a home folder")?;
+        let scratch = tempfile::Builder::new().prefix(".device-key-demo-").tempdir_in(home)?;
         let at = |name: &str| scratch.path().join(name);
         let (certified, uncertified) = (Swtpm::start_with_endorsement(), Swtpm::start());
         let accounts = [Account::new("demo-account")?, Account::new("somebody-else")?];
@@ -87,12 +90,16 @@ impl Scenario {
         settings.more = &more;
         let short_lived = Backend::spawn(relying_party, &at("accounts"), &settings)?;
         let [account, other] = accounts;
+        let attested = [&backend, &short_lived].map(Backend::origin);
+        let spawn = async |name, tpm: &Swtpm| {
+            Device::spawn(device_key, &at(name), &tpm.address(), &attested).await
+        };
         Ok(Self {
             table: Table::default(),
             account,
             other,
-            device: Device::spawn(device_key, &at("device"), &certified.address()).await?,
-            foreign: Device::spawn(device_key, &at("foreign"), &uncertified.address()).await?,
+            device: spawn("device", &certified).await?,
+            foreign: spawn("foreign", &uncertified).await?,
             backend,
             short_lived,
             _tpms: [certified, uncertified],

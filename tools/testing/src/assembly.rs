@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 
-use device_key::{
-    DeviceKeyBindingStore, DeviceKeyProvider, DeviceKeyStore, Parts, RemoteControlPolicy,
-    StoreLimits,
-};
+use device_key::{DeviceKeyBindingStore, DeviceKeyProvider, DeviceKeyStore, Parts, StoreLimits};
 use device_key_types::RandomSource;
 
 use crate::{
@@ -89,7 +86,7 @@ impl Assembly {
     /// Makes the store.
     pub fn store(self) -> DeviceKeyStore {
         DeviceKeyStore::new(Parts {
-            policy: RemoteControlPolicy::default(),
+            policy: samples::policy(),
             limits: self.limits,
             clock: self.clock,
             random: self.random,

@@ -81,6 +81,14 @@ pub fn enrollment_expiring_in(seconds: i64) -> SignPayload {
     })
 }
 
+/// The default policy, in which the backend of [`attestation_challenge`] and a backend on this
+/// machine may ask for attestations.
+pub fn policy() -> RemoteControlPolicy {
+    let origins = ["https://chatgpt.com", "http://127.0.0.1:7777"];
+    RemoteControlPolicy::default()
+        .with_attestation_for(origins.map(|origin| origin.parse().unwrap()))
+}
+
 /// An endpoint.
 pub fn target(origin: &str, path: &str) -> Target {
     Target { origin: origin.parse().unwrap(), path: path.parse().unwrap() }

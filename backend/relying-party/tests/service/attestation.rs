@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use base64ct::{Base64, Encoding as _};
-use device_key::{DeviceKey, DeviceKeyStore, LocalPeer, RemoteControlPolicy};
+use device_key::{DeviceKey, DeviceKeyStore, LocalPeer};
 use device_key_private_fs::PrivateDir;
 use device_key_provider_tpm::{TpmProvider, TpmSettings};
 use device_key_relying_party::Requirement::{Optional, Required};
@@ -91,7 +91,7 @@ impl Machine {
     }
 
     fn challenge(&self, asked: &Value) -> Challenge {
-        let policy = RemoteControlPolicy::default();
+        let policy = samples::policy();
         let draft = Draft::from_json(&asked["attestation"].to_string()).unwrap();
         draft.parse(&policy.at(self.clock.now())).unwrap()
     }

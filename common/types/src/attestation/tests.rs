@@ -17,7 +17,7 @@ struct AllowUntil(i64);
 const PATH: &str = "/wham/remote/control/client/enroll/attestation";
 
 impl StatementPolicy for AllowUntil {
-    fn origin(&self, _: &Origin) -> Result<(), Reason> {
+    fn origin(&self, _: Statement, _: &Origin) -> Result<(), Reason> {
         Ok(())
     }
     fn path(&self, statement: Statement, _: &Origin, path: &TargetPath) -> Result<(), Reason> {

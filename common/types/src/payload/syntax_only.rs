@@ -12,7 +12,7 @@ use crate::{Origin, Reason, TargetPath, UnixTime};
 pub struct SyntaxOnly;
 
 impl StatementPolicy for SyntaxOnly {
-    fn origin(&self, _: &Origin) -> Result<(), Reason> {
+    fn origin(&self, _: Statement, _: &Origin) -> Result<(), Reason> {
         Ok(())
     }
 

@@ -1,15 +1,15 @@
 //! The commands that use keys, in process and on a simulated TPM.
 
-use std::fs;
 use std::path::Path;
 use std::process::Output;
+use std::{env, fs};
 
 use device_key_testing::Swtpm;
 use serde_json::{Value, json};
 
 use crate::home::Home;
 use crate::program::{ABSENT, device_key, on, run, run_on};
-use crate::proof::{Key, decoded};
+use crate::proof::{ATTESTED, Key, decoded};
 use crate::server::Server;
 
 const REFUSED: Option<i32> = Some(1);
@@ -96,6 +96,13 @@ fn a_key_is_attested() {
     let key = machine.create();
     let challenge = machine.file("challenge.json", &key.challenge().to_string());
     let attest = ["attest", &key.id, "--challenge", &challenge, "--endorsement-key", "rsa_2048"];
+    assert_failed(&machine.run(&attest), REFUSED, "origin_not_allowed");
+    // Everybody can write to /tmp, so a configuration there is refused.
+    let trusted = tempfile::tempdir_in(env::home_dir().unwrap()).unwrap();
+    let config = trusted.path().join("config.toml");
+    fs::write(&config, ATTESTED).unwrap();
+    let config = config.to_str().unwrap();
+    let attest = [&attest[..], &["--config", config]].concat();
     let identity = answer(&machine.run(&[&attest[..], &["--json"]].concat()));
     assert_eq!(identity["result"]["endorsementKey"], "rsa_2048");
     let credential = key.activate_params(&machine.swtpm, &identity, b"secret").to_string();
@@ -111,7 +118,11 @@ fn a_key_is_attested() {
     let attest = [&["attest", &other.id], &attest[2..]].concat();
     assert_failed(&machine.run(&attest), REFUSED, "credential_not_activated");
     let malformed = machine.file("credential.json", "{}");
-    let attest = ["attest", &key.id, "--challenge", &challenge, "--credential", &malformed];
+    let attest = [
+        ["attest", &key.id, "--challenge", &challenge],
+        ["--config", config, "--credential", &malformed],
+    ]
+    .concat();
     assert_failed(&machine.run(&attest), WRONG_USAGE, "credential");
 }
 

@@ -25,6 +25,9 @@ pub(crate) struct Key {
     public: VerifyingKey,
 }
 
+/// The configuration that lets the backend of [`Key::challenge`] ask for attestations.
+pub(crate) const ATTESTED: &str = "[attestation]\norigins = [\"https://chatgpt.com\"]\n";
+
 impl Key {
     /// The key in the answer to `device/key/create`. It must be in hardware.
     pub(crate) fn new(account: &str, client: &str, answer: &Value) -> Self {

@@ -29,11 +29,11 @@ fn an_empty_text_gives_the_defaults() {
     for text in ["", "# only this\n", "\u{feff}", "[tpm]\n[limits]\n[websocket]\n"] {
         assert_eq!(config(text), Config::default(), "{text:?}");
     }
-    let Config { home, providers, listen, service, tpm, backends, limits, websocket } =
+    let Config { home, providers, listen, service, tpm, backends, attestation, limits, websocket } =
         Config::default();
     assert_eq!((home, service), (None, None));
     assert_eq!(providers.iter().collect::<Vec<_>>(), [ProviderName::Tpm, ProviderName::Os]);
-    assert_eq!((listen, backends), (vec![], vec![]));
+    assert_eq!((listen, backends, attestation.origins), (vec![], vec![], vec![]));
     assert_eq!((tpm.device, tpm.allow_simulated), (None, false));
     assert_eq!((websocket.token_file, websocket.allowed_origins), (None, vec![]));
     assert_eq!(
@@ -44,8 +44,9 @@ fn an_empty_text_gives_the_defaults() {
 
 #[test]
 fn every_key_is_read() {
-    let Config { home, providers, listen, service, tpm, backends, limits, websocket } = config(
-        r#"
+    let Config { home, providers, listen, service, tpm, backends, attestation, limits, websocket } =
+        config(
+            r#"
         home = "/var/lib/device-key"
         providers = ["os"]
         listen = ["unix://", "unix:///run/a.sock", "ws://127.0.0.1:7777"]
@@ -65,6 +66,9 @@ fn every_key_is_read() {
         origin = "http://localhost:3000"
         path_prefix = "/dev"
 
+        [attestation]
+        origins = ["https://backend.example", "http://localhost:3000"]
+
         [limits]
         connections_per_user = 1
         connections = 2
@@ -80,7 +84,7 @@ fn every_key_is_read() {
         token_file = "/etc/device-key/websocket-token"
         allowed_origins = ["https://console.example", "http://[::1]:3000"]
         "#,
-    );
+        );
     assert_eq!(home.unwrap().to_string(), "/var/lib/device-key");
     assert_eq!(providers, Providers::of([ProviderName::Os]).unwrap());
     let listen: Vec<_> = listen.iter().map(ToString::to_string).collect();
@@ -90,6 +94,8 @@ fn every_key_is_read() {
     let backends: Vec<_> =
         backends.iter().map(|added| format!("{}{}", added.origin, added.path_prefix)).collect();
     assert_eq!(backends, ["https://backend.example/api/codex", "http://localhost:3000/dev"]);
+    let attested: Vec<_> = attestation.origins.iter().map(ToString::to_string).collect();
+    assert_eq!(attested, ["https://backend.example", "http://localhost:3000"]);
     let LimitSettings { connections_per_user, connections, waiting_per_user, .. } = limits;
     assert_eq!((connections_per_user.get(), connections.get(), waiting_per_user.get()), (1, 2, 3));
     let LimitSettings { waiting_per_provider, requests_per_connection, keys_per_user, .. } = limits;
@@ -114,8 +120,9 @@ fn the_documented_example_is_valid() {
     let document = include_str!("../../../../docs/configuration.md");
     let (_, rest) = document.split_once("```toml\n").unwrap();
     let (example, _) = rest.split_once("```").unwrap();
-    let Config { home, limits, backends, websocket, .. } = config(example);
-    assert_eq!((limits, backends.len()), (LimitSettings::default(), 1));
+    let Config { home, limits, backends, attestation, websocket, .. } = config(example);
+    let lengths = (backends.len(), attestation.origins.len());
+    assert_eq!((limits, lengths), (LimitSettings::default(), (1, 1)));
     assert!(home.is_some() && websocket.token_file.is_some());
 }
 

@@ -21,7 +21,7 @@ fn ask(
 ) -> Result<(), Reason> {
     let origin: Origin = origin.parse()?;
     let policy = policy.at(NOW);
-    policy.origin(&origin)?;
+    policy.origin(statement, &origin)?;
     policy.path(statement, &origin, &path.parse()?)
 }
 
@@ -32,7 +32,16 @@ const ENDPOINTS: [(Statement, &str); 3] = [
     (Attestation, "/remote/control/client/enroll/attestation"),
 ];
 
+/// Asks a policy that lets this origin ask for attestations.
 fn ask_each_endpoint(
+    policy: &RemoteControlPolicy,
+    origin: &str,
+    prefix: &str,
+) -> [Result<(), Reason>; 3] {
+    ask_as_it_is(&policy.clone().with_attestation_for(origin.parse()), origin, prefix)
+}
+
+fn ask_as_it_is(
     policy: &RemoteControlPolicy,
     origin: &str,
     prefix: &str,
@@ -72,6 +81,23 @@ fn the_built_in_backends_keep_their_prefixes() {
         }
         assert_eq!(ask_each_endpoint(&policy, origin, "/one"), NO_PATH, "{origin}");
     }
+}
+
+#[test]
+fn only_a_named_backend_may_ask_for_an_attestation() {
+    let backends = [("https://one.example", "/one"), ("https://two.example", "/two")];
+    let refused = [Ok(()), Ok(()), Err(Reason::OriginNotAllowed)];
+    let policy = policy(&backends);
+    for (origin, prefix) in backends.into_iter().chain([("https://chatgpt.com", "/wham")]) {
+        assert_eq!(ask_as_it_is(&policy, origin, prefix), refused, "{origin}");
+    }
+    assert_eq!(ask_as_it_is(&policy, "http://localhost:1", "/wham"), refused);
+    let named = ["https://one.example", "https://other.example"].map(|name| name.parse().unwrap());
+    let policy = policy.with_attestation_for(named);
+    assert_eq!(ask_as_it_is(&policy, "https://one.example", "/one"), ALLOWED);
+    assert_eq!(ask_as_it_is(&policy, "https://two.example", "/two"), refused);
+    // An origin that is named, but belongs to no backend, gets nothing.
+    assert_eq!(ask_as_it_is(&policy, "https://other.example", "/wham"), NO_ORIGIN);
 }
 
 #[test]
@@ -124,6 +150,7 @@ fn no_prefix_makes_the_path_of_one_statement_the_path_of_another() {
         "/client",
     ];
     let policy = policy(&prefixes.map(|prefix| (origin, prefix)));
+    let policy = policy.with_attestation_for(origin.parse());
     for prefix in prefixes {
         for (statement, endpoint) in ENDPOINTS {
             let path = format!("{prefix}{endpoint}");
@@ -139,6 +166,7 @@ fn no_prefix_makes_the_path_of_one_statement_the_path_of_another() {
 #[test]
 fn only_the_endpoint_itself_is_allowed() {
     let policy = policy(&[("https://one.example", "/one")]);
+    let policy = policy.with_attestation_for("https://one.example".parse());
     for path in [
         "/one",
         "/one/remote",

@@ -11,7 +11,7 @@ use tokio_tungstenite::tungstenite::{Message, WebSocket};
 
 use super::{CLIENT, Client, Installation, SERVICE, Service};
 use crate::program::run;
-use crate::proof::Key;
+use crate::proof::{ATTESTED, Key};
 use crate::server::{Server, reason};
 
 /// The methods, in an order in which each of them can succeed.
@@ -88,6 +88,7 @@ impl InProcess<'_> {
         let mut command = self.installation.as_user(SERVICE);
         command.args([subcommand, "--in-process", "--json", "--allow-simulated-tpm", "--tpm"]);
         command.arg(&self.tpm).arg("--home").arg(self.installation.home());
+        command.arg("--config").arg(self.installation.folder.path().join("config.toml"));
         command
     }
 }
@@ -187,10 +188,12 @@ fn every_method_over_every_transport() {
         .unwrap();
     std::os::unix::fs::chown(&token_file, Some(SERVICE), None).unwrap();
     let tpm = ["--allow-simulated-tpm", "--tpm", &swtpm.address()].map(str::to_owned);
+    let attested = installation.configure(ATTESTED);
 
     // The callers take turns, because the simulator serves one at a time.
     let mut command = installation.as_user(SERVICE);
     command.args(["app-server", "--home"]).arg(installation.home());
+    command.arg("--config").arg(&attested);
     let mut stdio = Server::start(command.args(&tpm));
     assert_eq!(outcomes(&mut stdio, &swtpm), all("ok"), "stdio");
     stdio.finish_well();
@@ -201,6 +204,7 @@ fn every_method_over_every_transport() {
     let [open, guarded] = ["127.31.7.10", "127.31.7.11"].map(free_address);
     let mut command = installation.service();
     command.args(&tpm).args(["--listen", &installation.listen()]);
+    command.arg("--config").arg(&attested);
     let service = Service::start(command.args(["--listen", &format!("ws://{open}")]));
     for uid in [SERVICE, CLIENT] {
         let mut unix = Client::connect(&installation.socket(), uid);
