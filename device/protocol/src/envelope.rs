@@ -1,7 +1,7 @@
 //! The envelope of a request, and lines that are not requests.
 
 use std::borrow::Cow;
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use device_key_types::Reason;
 use device_key_types::strict_json::{self, Object};
@@ -161,11 +161,38 @@ impl RequestId {
 }
 
 impl fmt::Display for RequestId {
-    /// Writes at most 64 characters, for traces, because the caller chooses the length of the id.
+    /// Writes the id as JSON for traces and logs. The caller chooses an id that is a string, so all
+    /// but letters, digits and a few marks of ASCII is escaped, and a long id ends with `...` after
+    /// 64 characters.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = self.0.get();
-        let end = text.char_indices().nth(64).map_or(text.len(), |(end, _)| end);
-        f.write_str(text.get(..end).unwrap_or_default())
+        const SHOWN: usize = 64;
+        let json = self.0.get();
+        if !json.starts_with('"') {
+            return f.write_str(json);
+        }
+        // The id was parsed before, so it is a string in JSON.
+        let text: Cow<'_, str> = serde_json::from_str(json).unwrap_or_default();
+        let mut shown = String::with_capacity(SHOWN);
+        let mut is_whole = true;
+        for character in text.chars() {
+            let end = shown.len();
+            match character {
+                '"' | '\\' => shown.extend(['\\', character]),
+                '-' | '_' | '.' | ':' | '/' | '+' => shown.push(character),
+                _ if character.is_ascii_alphanumeric() => shown.push(character),
+                _ => {
+                    for unit in character.encode_utf16(&mut [0; 2]) {
+                        write!(shown, "\\u{unit:04x}")?;
+                    }
+                }
+            }
+            if shown.len() > SHOWN {
+                shown.truncate(end);
+                is_whole = false;
+                break;
+            }
+        }
+        write!(f, "\"{shown}\"{}", if is_whole { "" } else { "..." })
     }
 }
 

@@ -29,6 +29,7 @@ mod logs;
 pub mod observed;
 mod one_line;
 mod outage;
+mod printable;
 mod settings;
 mod span_filter;
 mod span_metrics;

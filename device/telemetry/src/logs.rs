@@ -7,7 +7,8 @@ use tracing_subscriber::filter::{FilterExt as _, LevelFilter, Targets};
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt};
 
 use crate::log_format::LogFormat;
-use crate::one_line::{AUDIT, OneLine};
+use crate::one_line::{AUDIT, JournalLine, JsonLine};
+use crate::printable::PrintableFields;
 use crate::settings::Settings;
 
 /// A layer in the form that the subscriber takes.
@@ -24,15 +25,14 @@ pub(crate) fn layer(settings: &Settings) -> BoxedLayer {
     match settings.log_format {
         LogFormat::Text => {
             let colored = AutoStream::choice(&io::stderr()) != ColorChoice::Never;
-            let layer = layer.with_ansi(colored).event_format(OneLine::text(colored));
-            layer.with_filter(filter).boxed()
+            layer.with_ansi(colored).fmt_fields(PrintableFields).with_filter(filter).boxed()
         }
         LogFormat::Json => {
-            layer.with_ansi(false).json().flatten_event(true).with_filter(filter).boxed()
+            layer.with_ansi(false).json().event_format(JsonLine::new()).with_filter(filter).boxed()
         }
         LogFormat::Journal => {
-            let layer = layer.with_ansi(false).event_format(OneLine::journal());
-            layer.with_filter(filter).boxed()
+            let layer = layer.with_ansi(false).fmt_fields(PrintableFields);
+            layer.event_format(JournalLine::new()).with_filter(filter).boxed()
         }
     }
 }

@@ -1,50 +1,42 @@
-//! A format of the log that keeps each event on one line.
+//! Formats of the log that keep each event on one line.
 
 use std::fmt;
 
 use tracing::{Event, Level, Subscriber};
-use tracing_subscriber::fmt::format::{Format, Full, Writer};
+use tracing_subscriber::fmt::format::{Format, Full, Json, Writer};
 use tracing_subscriber::fmt::time::SystemTime;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
+
+use crate::printable::write_printable_json;
 
 /// The target of audit events. Audit events of level info and above are written whatever the filter
 /// says.
 pub const AUDIT: &str = "audit";
 
-/// A format that keeps each event on one line, so that a line feed in a text cannot look like the
-/// start of the next event.
-pub(crate) struct OneLine<F> {
-    format: F,
-    prefix: Prefix,
-}
+/// The format for the journal, which gets the time and the level separately. The fields of its
+/// events must be printable already.
+pub(crate) struct JournalLine(Format<Full, ()>);
 
-/// What is written in front of each line.
-enum Prefix {
-    Nothing,
-    Priority,
-}
+/// The format for programs: one JSON object on a line, with only printable characters.
+pub(crate) struct JsonLine(Format<Json, SystemTime>);
 
-impl OneLine<Format<Full, SystemTime>> {
-    /// The format for people and files.
-    pub(crate) fn text(colored: bool) -> Self {
-        Self { format: Format::default().with_ansi(colored), prefix: Prefix::Nothing }
+impl JournalLine {
+    pub(crate) fn new() -> Self {
+        Self(Format::default().without_time().with_level(false).with_ansi(false))
     }
 }
 
-impl OneLine<Format<Full, ()>> {
-    /// The format for the journal, which gets the time and the level separately.
-    pub(crate) fn journal() -> Self {
-        let format = Format::default().without_time().with_level(false).with_ansi(false);
-        Self { format, prefix: Prefix::Priority }
+impl JsonLine {
+    pub(crate) fn new() -> Self {
+        Self(Format::default().with_ansi(false).json().flatten_event(true))
     }
 }
 
-impl<S, N, F> FormatEvent<S, N> for OneLine<F>
+impl<S, N> FormatEvent<S, N> for JournalLine
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'writer> FormatFields<'writer> + 'static,
-    F: FormatEvent<S, N>,
 {
     fn format_event(
         &self,
@@ -52,18 +44,25 @@ where
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
-        let mut text = String::new();
-        self.format.format_event(context, Writer::new(&mut text), event)?;
-        if let Prefix::Priority = self.prefix {
-            write!(writer, "<{}>", priority(event))?;
-        }
-        for character in text.trim_end().chars() {
-            match character {
-                '\n' => writer.write_str("\\n")?,
-                '\r' => writer.write_str("\\r")?,
-                character => writer.write_char(character)?,
-            }
-        }
+        write!(writer, "<{}>", priority(event))?;
+        self.0.format_event(context, writer, event)
+    }
+}
+
+impl<S, N> FormatEvent<S, N> for JsonLine
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'writer> FormatFields<'writer> + 'static,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let mut json = String::new();
+        self.0.format_event(context, Writer::new(&mut json), event)?;
+        write_printable_json(&mut writer, json.trim_end())?;
         writer.write_char('\n')
     }
 }

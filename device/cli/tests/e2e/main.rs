@@ -15,6 +15,7 @@ mod documents;
 mod home;
 mod keys;
 mod killed;
+mod log_lines;
 mod other_languages;
 mod peer;
 mod program;

@@ -101,11 +101,35 @@ fn a_malformed_trace_is_ignored() {
     }
 }
 
+fn shown(id: &str) -> String {
+    request(&json!({"id": id, "method": "m"}).to_string()).id.to_string()
+}
+
 #[test]
-fn shown_ids_are_short() {
-    let id = "é".repeat(100);
-    let request = request(&json!({"id": id, "method": "m"}).to_string());
-    assert_eq!(request.id.to_string().chars().count(), 64);
+fn ids_are_shown_in_ascii_without_spaces_and_punctuation_of_a_log() {
+    assert_eq!(shown("a-1_b.c:d/e+f"), r#""a-1_b.c:d/e+f""#);
+    assert_eq!(shown("}: outcome=ok"), r#""\u007d:\u0020outcome\u003dok""#);
+    assert_eq!(shown("\u{9b}\u{85}\u{2028}\u{202e}"), r#""\u009b\u0085\u2028\u202e""#);
+    assert_eq!(shown("\n\"\\\u{7f}é\u{e0001}"), r#""\u000a\"\\\u007f\u00e9\udb40\udc01""#);
+    assert_eq!(request(r#"{"id":-7,"method":"m"}"#).id.to_string(), "-7");
+    for character in ('\0'..='\u{3000}').chain('\u{e000}'..='\u{10ffff}').step_by(3) {
+        let id = character.to_string();
+        let shown = shown(&id);
+        let stands_out = |byte: u8| byte.is_ascii_graphic() && !b"{}[]=,;'".contains(&byte);
+        assert!(shown.bytes().all(stands_out), "{shown}");
+        assert_eq!(serde_json::from_str::<String>(&shown).unwrap(), id);
+    }
+}
+
+#[test]
+fn shown_ids_are_short_and_whole_strings() {
+    for id in ["é".repeat(100), "a".repeat(256), "\u{e0001}".repeat(60), "\\".repeat(120)] {
+        let shown = shown(&id);
+        let begin = shown.strip_suffix("...").unwrap();
+        assert!(shown.len() <= 80, "{shown}");
+        assert!(id.starts_with(&serde_json::from_str::<String>(begin).unwrap()), "{shown}");
+    }
+    assert_eq!(shown(&"a".repeat(64)), format!("\"{}\"", "a".repeat(64)));
 }
 
 proptest! {
