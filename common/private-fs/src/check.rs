@@ -53,8 +53,14 @@ pub(crate) fn check_file(fd: &OwnedFd, path: &Path) -> Result<Stat, PrivateFsErr
 
 /// Checks as [`check_file`] does, but allows further hard links. Use it for a name that is about to
 /// be removed.
+///
+/// A file without any name was removed after it was opened. It is `NotFound`, whatever else the
+/// file was, because a fault of a file that is gone concerns nobody.
 pub(crate) fn check_removable_file(fd: impl AsFd, path: &Path) -> Result<Stat, PrivateFsError> {
     let stat = inspect(fd, path)?;
+    if stat.st_nlink == 0 {
+        return Err(PrivateFsError::NotFound { path: path.to_owned() });
+    }
     match FileType::from_raw_mode(stat.st_mode) {
         FileType::RegularFile => {}
         FileType::Symlink => return Err(PrivateFsError::SymbolicLink { path: path.to_owned() }),

@@ -149,8 +149,12 @@ fn open_existing(dir: &PrivateDir, name: &str) -> Result<Option<OwnedFd>, Privat
         Err(Errno::NOENT) => return Ok(None),
         Err(errno) => return Err(refused(dir, name, errno)),
     };
-    check_removable_file(&fd, &dir.path_of(name))?;
-    Ok(Some(fd))
+    match check_removable_file(&fd, &dir.path_of(name)) {
+        Ok(_) => Ok(Some(fd)),
+        // The holder removed the file after it was opened here.
+        Err(PrivateFsError::NotFound { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// The error for an open that failed because the name leads to something other than a regular file.

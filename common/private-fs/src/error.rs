@@ -157,11 +157,24 @@ impl PrivateFsError {
         }
     }
 
+    /// Whether the same call may succeed in a moment, because the system was short of something or
+    /// failed to read. Such an error says nothing about the folder or the file.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if is_transient(source))
+    }
+
     /// Returns a function for `map_err` that turns an errno into the error of `operation` on
     /// `path`.
     pub(crate) fn io(operation: Operation, path: PathBuf) -> impl FnOnce(Errno) -> Self {
         move |errno| Self::Io { operation, path, source: errno.into() }
     }
+}
+
+/// Whether an error of the operating system says nothing about the file or folder of the call: no
+/// descriptor or memory was left, a signal came, or the device failed to read.
+pub fn is_transient(error: &io::Error) -> bool {
+    let passing = [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::INTR, Errno::AGAIN, Errno::IO];
+    error.raw_os_error().is_some_and(|code| passing.contains(&Errno::from_raw_os_error(code)))
 }
 
 impl fmt::Display for Operation {

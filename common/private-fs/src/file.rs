@@ -19,6 +19,9 @@ use crate::name::FileName;
 #[cfg(test)]
 mod tests;
 
+/// How often a file that another process removes and creates at the same time is looked at again.
+const ATTEMPTS: usize = 16;
+
 impl PrivateDir {
     /// Creates a file with these contents and mode `0600`. Either the whole file is created and
     /// durable, or no file is created.
@@ -78,36 +81,38 @@ impl PrivateDir {
         }
     }
 
-    /// Creates an empty file with mode `0600` if the file does not exist, and checks the file.
+    /// Creates an empty file with mode `0600` if the file does not exist, and checks a file that
+    /// exists.
     ///
     /// Call this before a library opens the file by its path, because the library would create the
     /// file with a mode of its own. See [`check_file_if_present`](Self::check_file_if_present) for
-    /// the checks and errors.
+    /// the checks and errors. Fails with `NotFound` if others keep creating and removing the file.
     pub fn ensure_file(&self, name: &FileName) -> Result<(), PrivateFsError> {
-        if self.check_file_if_present(name)? {
-            return Ok(());
-        }
         let path = || self.path_of(name.as_str());
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
         let mode = Mode::from_raw_mode(FILE_MODE);
-        match openat(self.fd(), name.as_str(), flags | OFlags::CLOEXEC, mode) {
-            Ok(fd) => {
-                restore_owner_access(&fd)
-                    .map_err(PrivateFsError::io(Operation::SetMode, path()))?;
-                fsync(&fd).map_err(PrivateFsError::io(Operation::Sync, path()))?;
-                self.sync()?;
+        for _ in 0..ATTEMPTS {
+            if self.check_file_if_present(name)? {
+                return Ok(());
             }
-            Err(Errno::EXIST) => {}
-            Err(errno) => return Err(PrivateFsError::io(Operation::Create, path())(errno)),
-        }
-        if self.check_file_if_present(name)? {
-            return Ok(());
+            match openat(self.fd(), name.as_str(), flags | OFlags::CLOEXEC, mode) {
+                Ok(fd) => {
+                    restore_owner_access(&fd)
+                        .map_err(PrivateFsError::io(Operation::SetMode, path()))?;
+                    fsync(&fd).map_err(PrivateFsError::io(Operation::Sync, path()))?;
+                    return self.sync();
+                }
+                // Somebody else has just created the file, and may remove it again.
+                Err(Errno::EXIST) => {}
+                Err(errno) => return Err(PrivateFsError::io(Operation::Create, path())(errno)),
+            }
         }
         Err(PrivateFsError::NotFound { path: path() })
     }
 
     /// Returns whether the file exists. A file that exists is a private regular file of the
-    /// effective user with one name, or the method fails.
+    /// effective user with one name, or the method fails. A file that is removed during the check
+    /// does not exist.
     ///
     /// The file is opened with `O_PATH`. Closing any other kind of descriptor would release every
     /// fcntl(2) lock that this process has on the file, such as the locks of an open database
@@ -116,10 +121,13 @@ impl PrivateDir {
     /// Fails with `SymbolicLink`, `NotRegular`, `WrongOwner`, `WrongMode`, `Linked`, or `Io`.
     pub fn check_file_if_present(&self, name: &FileName) -> Result<bool, PrivateFsError> {
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        match openat(self.fd(), name.as_str(), flags, Mode::empty()) {
-            Ok(fd) => check_file(&fd, &self.path_of(name.as_str())).map(|_| true),
-            Err(Errno::NOENT) => Ok(false),
-            Err(errno) => Err(refused(self, name.as_str(), errno)),
+        let checked = openat(self.fd(), name.as_str(), flags, Mode::empty())
+            .map_err(|errno| refused(self, name.as_str(), errno))
+            .and_then(|fd| check_file(&fd, &self.path_of(name.as_str())));
+        match checked {
+            Ok(_) => Ok(true),
+            Err(PrivateFsError::NotFound { .. }) => Ok(false),
+            Err(error) => Err(error),
         }
     }
 

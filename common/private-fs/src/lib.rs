@@ -43,6 +43,6 @@ pub mod trusted;
 mod child;
 
 pub use dir::PrivateDir;
-pub use error::{Operation, PrivateFsError};
+pub use error::{Operation, PrivateFsError, is_transient};
 pub use lease::{Lease, LeaseState};
 pub use name::{FileName, InvalidFileName};

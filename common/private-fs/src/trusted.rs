@@ -14,6 +14,8 @@ use rustix::fs::{CWD, FileType, Mode, OFlags, Stat, fstat, openat};
 use rustix::io::Errno;
 use thiserror::Error;
 
+use crate::error::is_transient;
+
 #[cfg(test)]
 mod tests;
 
@@ -26,6 +28,9 @@ pub const WRITABLE_BY_OTHERS: u32 = 0o022;
 pub const OPEN_TO_OTHERS: u32 = 0o077;
 
 const PERMISSIONS: u32 = 0o7777;
+
+/// How often a file that is replaced while it is opened is looked at again.
+const ATTEMPTS: usize = 16;
 
 /// Who may own a file or folder, and which permission bits it must not have.
 #[derive(Clone, Copy, Debug)]
@@ -109,6 +114,11 @@ impl TrustError {
         matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
     }
 
+    /// Whether the same call may succeed in a moment. See [`is_transient`].
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if is_transient(source))
+    }
+
     fn untrusted(path: &Path) -> impl FnOnce(Mistrust) -> Self {
         move |mistrust| Self::Untrusted { path: path.to_owned(), mistrust }
     }
@@ -141,21 +151,13 @@ impl TrustPolicy<'_> {
         max_bytes: usize,
     ) -> Result<Vec<u8>, TrustError> {
         let failed = |source| TrustError::Io { path: path.to_owned(), source };
-        let file = match rule {
-            PathRule::FollowLinks => File::open(path).map_err(failed)?.into(),
-            PathRule::RegularFile => open_regular(CWD, path.as_os_str(), path)?,
-            PathRule::TrustedFolders => {
-                let path = path::absolute(path).map_err(failed)?;
-                let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
-                    return Err(TrustError::untrusted(&path)(Mistrust::NotRegular));
-                };
-                open_regular(self.judge_path(folder)?, name, &path)?
+        let (file, stat) = match rule {
+            PathRule::FollowLinks => self.judged(File::open(path).map_err(failed)?.into(), path)?,
+            PathRule::RegularFile => {
+                self.judged(open_regular(CWD, path.as_os_str(), path)?, path)?
             }
+            PathRule::TrustedFolders => self.open_in_trusted_folders(path)?,
         };
-        let stat = self.judge_opened(&file, path)?;
-        if rule == PathRule::TrustedFolders && stat.st_nlink != 1 {
-            return Err(TrustError::untrusted(path)(Mistrust::Linked));
-        }
         // The file may grow while it is read, so the limit applies to the bytes that are read, not
         // to the size that was reported.
         let limit = max_bytes.saturating_add(1);
@@ -167,6 +169,28 @@ impl TrustPolicy<'_> {
             return Err(TrustError::untrusted(path)(Mistrust::TooLarge { found }));
         }
         Ok(contents)
+    }
+
+    /// Opens a regular file with one hard link, and checks the file and every folder above it.
+    ///
+    /// A file without a hard link was replaced or removed after it was opened, so the path is
+    /// looked at again.
+    fn open_in_trusted_folders(&self, path: &Path) -> Result<(OwnedFd, Stat), TrustError> {
+        let path = path::absolute(path)
+            .map_err(|source| TrustError::Io { path: path.to_owned(), source })?;
+        let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+            return Err(TrustError::untrusted(&path)(Mistrust::NotRegular));
+        };
+        for _ in 0..ATTEMPTS {
+            let (file, stat) =
+                self.judged(open_regular(self.judge_path(folder)?, name, &path)?, &path)?;
+            match stat.st_nlink {
+                0 => {}
+                1 => return Ok((file, stat)),
+                _ => return Err(TrustError::untrusted(&path)(Mistrust::Linked)),
+            }
+        }
+        Err(TrustError::io(&path)(Errno::NOENT))
     }
 
     /// Checks a file or folder and every folder above it, from the root down. Returns the file or
@@ -214,17 +238,16 @@ impl TrustPolicy<'_> {
         path: &Path,
     ) -> Result<(OwnedFd, Stat), TrustError> {
         let opened = open_at(folder, name, OFlags::PATH).map_err(TrustError::io(path))?;
-        let stat = self.judge_opened(&opened, path)?;
-        Ok((opened, stat))
+        self.judged(opened, path)
     }
 
-    fn judge_opened(&self, opened: &OwnedFd, path: &Path) -> Result<Stat, TrustError> {
-        let stat = fstat(opened).map_err(TrustError::io(path))?;
+    fn judged(&self, opened: OwnedFd, path: &Path) -> Result<(OwnedFd, Stat), TrustError> {
+        let stat = fstat(&opened).map_err(TrustError::io(path))?;
         if FileType::from_raw_mode(stat.st_mode) == FileType::Symlink {
             return Err(TrustError::untrusted(path)(Mistrust::SymbolicLink));
         }
         self.judge(stat.st_uid, stat.st_mode).map_err(TrustError::untrusted(path))?;
-        Ok(stat)
+        Ok((opened, stat))
     }
 }
 

@@ -4,6 +4,7 @@ use std::fs::{self, Permissions, hard_link};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::process::Command;
 use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::{env, thread};
 
 use rustix::fs::{CWD, FileType, FlockOperation, fcntl_lock, mknodat};
@@ -11,7 +12,11 @@ use rustix::process::geteuid;
 use tempfile::{TempDir, tempdir};
 
 use super::*;
+use crate::check::check_removable_file;
 use crate::child;
+
+/// Enough rounds that a check without the rule for removed files fails in each run.
+const ROUNDS: usize = 300;
 
 fn home() -> (TempDir, PrivateDir) {
     let scratch = tempdir().unwrap();
@@ -86,6 +91,52 @@ fn the_temporary_file_of_a_dead_writer_is_removed() {
     assert!(home.remove(&key).unwrap());
     assert_eq!(entries(&home), [""; 0]);
     assert!(!home.remove(&key).unwrap());
+}
+
+/// Opens a file, removes it and only then checks it, as a check does that loses a race.
+#[test]
+fn a_file_that_is_removed_between_its_opening_and_its_check_is_not_found() {
+    let (_scratch, home) = home();
+    for mode in [0o600, 0o644] {
+        let path = home.path().join("key");
+        fs::write(&path, "k").unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+        for flags in [OFlags::PATH, OFlags::RDONLY] {
+            let again = home.path().join("again");
+            fs::copy(&path, &again).unwrap();
+            let opened = openat(home.fd(), "again", flags | OFlags::CLOEXEC, Mode::empty());
+            fs::remove_file(&again).unwrap();
+            let opened = opened.unwrap();
+            assert_eq!(reason(check_file(&opened, &again)), "not_found", "{mode:o}");
+            assert_eq!(reason(check_removable_file(&opened, &again)), "not_found", "{mode:o}");
+        }
+    }
+}
+
+#[test]
+fn a_check_that_races_removals_never_finds_a_fault() {
+    let (_scratch, home) = home();
+    let (key, lease) = (name("key"), name("lease"));
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for _ in 0..ROUNDS {
+                let done = home.ensure_file(&key).and_then(|()| home.remove(&key));
+                let leased = home.lease(&lease).map(drop);
+                if done.is_err() || leased.is_err() {
+                    break;
+                }
+            }
+            is_over.store(true, Ordering::Relaxed);
+        });
+        while !is_over.load(Ordering::Relaxed) {
+            let read = home.read(&key, 10).map(drop);
+            assert!(read.is_ok() || reason(read) == "not_found");
+            assert_eq!(reason(home.check_file_if_present(&key)), "ok");
+            assert_eq!(reason(home.ensure_file(&key)), "ok");
+            assert_eq!(reason(home.is_leased(&lease)), "ok");
+        }
+    });
 }
 
 #[test]

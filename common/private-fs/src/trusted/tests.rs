@@ -2,6 +2,7 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::thread;
 
 use rustix::process::geteuid;
 use tempfile::tempdir;
@@ -100,4 +101,25 @@ fn a_file_larger_than_the_limit_is_refused() {
     assert_eq!(mistrust(read(3)), Some((path.clone(), Mistrust::TooLarge { found: 4 })));
     fs::remove_file(&path).unwrap();
     assert!(read(4).unwrap_err().is_not_found());
+}
+
+/// An editor or a package replaces a file by renaming a new file over it.
+#[test]
+fn a_file_that_is_replaced_while_it_is_opened_is_looked_at_again() {
+    let scratch = tempdir().unwrap();
+    let (file, next) = (scratch.path().join("file"), scratch.path().join("next"));
+    fs::write(&file, "text").unwrap();
+    let policy = TrustPolicy { owners: &[ROOT, geteuid().as_raw()], forbidden: 0 };
+    thread::scope(|scope| {
+        let replacing = scope.spawn(|| {
+            for _ in 0..3000 {
+                fs::write(&next, "text").unwrap();
+                fs::rename(&next, &file).unwrap();
+            }
+        });
+        while !replacing.is_finished() {
+            let read = policy.read(&file, PathRule::TrustedFolders, 4);
+            assert_eq!(read.unwrap(), b"text");
+        }
+    });
 }
