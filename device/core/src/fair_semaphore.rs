@@ -19,6 +19,10 @@ pub(crate) struct WaitingLimits {
     pub(crate) per_owner: usize,
 }
 
+impl WaitingLimits {
+    const NONE: Self = Self { in_all: usize::MAX, per_owner: usize::MAX };
+}
+
 /// Lets a bounded number of operations run at a time. A request that waits holds no thread.
 ///
 /// Each provider has its own semaphore. A slow provider therefore delays only its own callers, and
@@ -70,15 +74,32 @@ impl FairSemaphore {
         self: &Arc<Self>,
         requester: Requester,
     ) -> Result<Permit, DeviceKeyError> {
+        self.acquire_within(requester, self.limits).await
+    }
+
+    /// Waits for a permit for an operation that has had a permit of this store before. Such an
+    /// operation is never refused, because the work that it has done would be lost.
+    pub(crate) async fn acquire_again(
+        self: &Arc<Self>,
+        requester: Requester,
+    ) -> Result<Permit, DeviceKeyError> {
+        self.acquire_within(requester, WaitingLimits::NONE).await
+    }
+
+    async fn acquire_within(
+        self: &Arc<Self>,
+        requester: Requester,
+        limits: WaitingLimits,
+    ) -> Result<Permit, DeviceKeyError> {
         let waiting = {
             let mut state = self.lock();
             if state.take_room(self.concurrency) {
                 return Ok(self.permit());
             }
-            if !state.has_place_for(requester, self.limits) {
+            if !state.has_place_for(requester, limits) {
                 // Some waiting requests may have been dropped meanwhile.
                 state.waiting.retain(|waiter| !waiter.is_closed());
-                if !state.has_place_for(requester, self.limits) {
+                if !state.has_place_for(requester, limits) {
                     return Err(DeviceKeyError::Overloaded);
                 }
             }

@@ -88,6 +88,7 @@ struct Inner {
     random: Arc<dyn RandomSource>,
     bindings: Arc<dyn DeviceKeyBindingStore>,
     look_ups: Arc<FairSemaphore>,
+    writes: Arc<FairSemaphore>,
     providers: Vec<Arc<LimitedProvider>>,
 }
 
@@ -132,9 +133,10 @@ impl DeviceKeyStore {
         let Parts { policy, limits, clock, random, bindings, providers } = parts;
         let limited = |provider| LimitedProvider::new(provider, &limits);
         let providers = providers.into_iter().map(limited).collect();
-        let look_ups =
-            FairSemaphore::new("look_ups", limits::LOOK_UPS, limits::WAITING_FOR_LOOK_UPS);
-        let inner = Inner { policy, limits, clock, random, bindings, look_ups, providers };
+        let waiting = limits::WAITING_FOR_BINDINGS;
+        let look_ups = FairSemaphore::new("look_ups", limits::LOOK_UPS, waiting);
+        let writes = FairSemaphore::new("writes", limits::WRITES, waiting);
+        let inner = Inner { policy, limits, clock, random, bindings, look_ups, writes, providers };
         Self { inner: Arc::new(inner) }
     }
 
@@ -170,11 +172,25 @@ impl DeviceKeyStore {
     /// Runs synchronous work that reads bindings, once it has a permit for look-ups.
     async fn look_up<T: Send + 'static>(
         &self,
-        peer: &LocalPeer,
-        work: impl FnOnce(&BlockingContext, Permit) -> Result<T, DeviceKeyError> + Send + 'static,
+        requester: Requester,
+        work: impl FnOnce(&BlockingContext) -> Result<T, DeviceKeyError> + Send + 'static,
     ) -> Result<T, DeviceKeyError> {
-        let permit = self.inner.look_ups.acquire(Requester::of(peer)).await?;
-        self.blocking(move |context| work(context, permit)).await
+        let permit = self.inner.look_ups.acquire(requester).await?;
+        self.holding(permit, work).await
+    }
+
+    /// Runs synchronous work that holds this permit and no other, until the work ends.
+    async fn holding<T: Send + 'static>(
+        &self,
+        permit: Permit,
+        work: impl FnOnce(&BlockingContext) -> Result<T, DeviceKeyError> + Send + 'static,
+    ) -> Result<T, DeviceKeyError> {
+        self.blocking(move |context| {
+            let done = work(context);
+            drop(permit);
+            done
+        })
+        .await
     }
 
     /// Runs synchronous work off the async threads, in the caller's span.

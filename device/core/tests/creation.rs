@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "what a test cannot set up fails the test")]
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use device_key::{
     DeviceKeyError, DeviceKeyProvider, DeviceKeyStore, LocalPeer, ProviderError, ProviderErrorKind,
@@ -9,8 +10,8 @@ use device_key::{
 };
 use device_key_testing::{
     Assembly, BindingOperation, BrokenRandom, Corruption, Event, Faults, Gate, HookedProvider,
-    IntoProviderError as _, MemoryProvider, Moment, ProviderOperation, SequenceRandom, samples,
-    unavailable,
+    IntoProviderError as _, MemoryProvider, Moment, ProviderOperation, Recorder, SequenceRandom,
+    samples, unavailable,
 };
 use device_key_types::{ProtectionPolicy, Reason};
 
@@ -35,8 +36,30 @@ fn hooked(
 async fn leaves_nothing(assembly: Assembly, provider: &dyn DeviceKeyProvider, reason: Reason) {
     let bindings = assembly.bindings.clone();
     assert_eq!(create(&assembly.store()).await.unwrap_err().reason(), reason);
-    assert_eq!(provider.list().unwrap(), [], "no key material remains");
-    assert_eq!(bindings.key_ids(), [], "no record remains");
+    until(|| bindings.key_ids().is_empty()).await;
+    assert_eq!(provider.list().unwrap(), [], "the key material is removed before the record");
+}
+
+/// Waits until undoing a creation has reached this operation so many times.
+async fn undoing(recorder: &Recorder, event: Event, times: usize) {
+    let mut seen = Vec::new();
+    let waiting = async {
+        while seen.iter().filter(|other| **other == event).count() < times {
+            seen.extend(recorder.take());
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), waiting).await.unwrap();
+}
+
+/// Waits for what the store does after its answer. Only a failing test waits for the deadline.
+async fn until(is_so: impl Fn() -> bool) {
+    let waiting = async {
+        while !is_so() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), waiting).await.unwrap();
 }
 
 #[tokio::test]
@@ -101,7 +124,7 @@ async fn a_key_that_does_not_prove_itself_is_undone() {
     let store = Assembly::new().shared_provider(provider.clone()).store();
     let policy = ProtectionPolicy::AllowOsProtectedNonextractable;
     store.create(&PEER, samples::binding(), policy).await.unwrap_err();
-    assert_eq!(provider.list().unwrap(), []);
+    until(|| provider.list().unwrap().is_empty()).await;
 }
 
 #[tokio::test]
@@ -109,8 +132,9 @@ async fn key_material_is_removed_before_its_record() {
     let provider = HookedProvider::new(MemoryProvider::hardware())
         .with(Faults::always(ProviderOperation::Sign, failed));
     let assembly = Assembly::new().provider(provider);
-    let recorder = assembly.recorder.clone();
+    let (recorder, bindings) = (assembly.recorder.clone(), assembly.bindings.clone());
     create(&assembly.store()).await.unwrap_err();
+    until(|| bindings.key_ids().is_empty()).await;
     let events = recorder.take();
     let undo =
         [Event::Provider(ProviderOperation::Delete), Event::Bindings(BindingOperation::Remove)];
@@ -149,9 +173,10 @@ async fn a_creation_that_could_not_be_undone_is_recovered_at_the_next_start() {
     let stubborn = hooked(&provider, Faults::always(ProviderOperation::Sign, failed))
         .with(Faults::nth(ProviderOperation::Delete, 1, failed));
     let assembly = Assembly::new().provider(stubborn);
-    let bindings = assembly.bindings.clone();
+    let (recorder, bindings) = (assembly.recorder.clone(), assembly.bindings.clone());
     let store = assembly.store();
     create(&store).await.unwrap_err();
+    undoing(&recorder, Event::Provider(ProviderOperation::Delete), 1).await;
     let left = [SequenceRandom::key_id(1)];
     assert_eq!(provider.list().unwrap(), left);
     assert_eq!(bindings.key_ids(), left, "the record leads to the key material");
@@ -178,9 +203,10 @@ async fn a_record_that_could_not_be_removed_is_recovered_too() {
         1,
         unavailable,
     ));
-    let bindings = assembly.bindings.clone();
+    let (recorder, bindings) = (assembly.recorder.clone(), assembly.bindings.clone());
     let store = assembly.store();
     create(&store).await.unwrap_err();
+    undoing(&recorder, Event::Bindings(BindingOperation::Remove), 1).await;
     assert_eq!(bindings.key_ids(), [SequenceRandom::key_id(1)]);
     bindings.crash();
     assert_eq!(store.recover().await.unwrap(), Recovery { removed: 1, left: 0 });
@@ -221,10 +247,11 @@ async fn a_key_that_cannot_be_recovered_waits_and_does_not_stop_the_others() {
     let stubborn =
         hooked(&provider, Faults::always(ProviderOperation::Sign, failed)).with(three_failures);
     let assembly = Assembly::new().provider(stubborn);
-    let bindings = assembly.bindings.clone();
+    let (recorder, bindings) = (assembly.recorder.clone(), assembly.bindings.clone());
     let store = assembly.store();
     create(&store).await.unwrap_err();
     create(&store).await.unwrap_err();
+    undoing(&recorder, Event::Provider(ProviderOperation::Delete), 2).await;
     bindings.crash();
     assert_eq!(store.recover().await.unwrap(), Recovery { removed: 1, left: 1 });
     assert_eq!(provider.list().unwrap(), bindings.key_ids());
@@ -239,8 +266,9 @@ async fn a_key_of_an_absent_provider_waits_for_it() {
             .with(Faults::always(ProviderOperation::Sign, failed))
             .with(Faults::always(ProviderOperation::Delete, failed)),
     );
-    let bindings = first.bindings.clone();
+    let (recorder, bindings) = (first.recorder.clone(), first.bindings.clone());
     create(&first.store()).await.unwrap_err();
+    undoing(&recorder, Event::Provider(ProviderOperation::Delete), 1).await;
     bindings.crash();
 
     let other = MemoryProvider::hardware().named("another");

@@ -6,6 +6,7 @@ use device_key_types::{
     Binding, DeviceKeyId, ErrorChain, OsProtectionCondition, ProtectionClass, ProtectionPolicy,
     Reason,
 };
+use tokio::runtime::Handle;
 use tokio::time::Instant;
 use tracing::{error, warn};
 
@@ -56,19 +57,36 @@ impl DeviceKeyStore {
         .await
     }
 
+    /// Each step holds the turn of one resource: the provider's, or that of writes.
     async fn create_with(
         &self,
         limited: Arc<LimitedProvider>,
         request: &Arc<CreateRequest>,
     ) -> Result<Attempt, DeviceKeyError> {
-        let permit = limited.semaphore.acquire(Requester::of(&request.peer)).await?;
-        let request = Arc::clone(request);
-        self.blocking(move |context| {
-            let attempt = context.create(&limited, &request);
-            drop(permit);
-            attempt
-        })
-        .await
+        let requester = Requester::of(&request.peer);
+        let permit = limited.semaphore.acquire(requester).await?;
+        let (provider, asking) = (Arc::clone(&limited), Arc::clone(request));
+        let available = self.holding(permit, move |_| {
+            provider.call("availability", |provider| provider.availability(&asking.peer))
+        });
+        match available.await {
+            Ok(()) => {}
+            Err(error) if is_absence(error.reason()) => return Ok(Attempt::Absent(error)),
+            Err(error) => return Err(error),
+        }
+
+        let permit = self.inner.writes.acquire(requester).await?;
+        let (store, beginning) = (self.clone(), Arc::clone(request));
+        let begun = self.holding(permit, move |context| context.begin(store, limited, &beginning));
+        let begun = begun.await?;
+
+        let permit = begun.provider.semaphore.acquire_again(requester).await?;
+        let make = move |_: &BlockingContext| Ok((begun.make()?, begun));
+        let (created, begun) = self.holding(permit, make).await?;
+
+        let permit = self.inner.writes.acquire_again(requester).await?;
+        let deadline = request.deadline;
+        self.holding(permit, move |context| context.complete(begun, created, deadline)).await
     }
 
     /// Finds out whether the provider would have served a caller with another policy. This does not
@@ -126,24 +144,16 @@ impl NoProtection {
 }
 
 impl BlockingContext {
-    fn create(
+    fn begin(
         &self,
-        limited: &LimitedProvider,
+        store: DeviceKeyStore,
+        provider: Arc<LimitedProvider>,
         request: &CreateRequest,
-    ) -> Result<Attempt, DeviceKeyError> {
-        let available =
-            limited.call("availability", |provider| provider.availability(&request.peer));
-        if let Err(error) = available {
-            return if is_absence(error.reason()) {
-                Ok(Attempt::Absent(error))
-            } else {
-                Err(error)
-            };
-        }
+    ) -> Result<BegunKey, DeviceKeyError> {
         let mut random = [0; 32];
         self.random.fill(&mut random)?;
         let key_id = DeviceKeyId::from_random_bytes(random);
-        let description = limited.provider.description();
+        let description = provider.provider.description();
         let begun = CreatingKey {
             key_id,
             owner: request.peer.owner(),
@@ -154,24 +164,46 @@ impl BlockingContext {
         };
         let keys_per_owner = self.limits.keys_per_owner;
         self.bindings("begin", self.inner.bindings.begin(&begun, keys_per_owner))?;
-        let remove_on_drop = RemoveOnDrop { context: self, provider: limited, key_id };
-        let created = self.make(limited, &key_id, request.deadline)?;
-        remove_on_drop.keep();
-        Ok(Attempt::Created(DeviceKey {
-            key_id,
-            public_key: created.public_key,
-            protection_class: description.protection_class,
-            tpm_kind: created.tpm_kind,
-        }))
+        Ok(BegunKey { store, provider, key_id, is_kept: false })
     }
 
-    /// Makes, proves and completes a key whose record is begun.
-    fn make(
+    fn complete(
         &self,
-        provider: &LimitedProvider,
-        key_id: &DeviceKeyId,
+        mut begun: BegunKey,
+        created: CreatedKey,
         deadline: Instant,
-    ) -> Result<CreatedKey, DeviceKeyError> {
+    ) -> Result<Attempt, DeviceKeyError> {
+        // The caller was already told that the creation failed.
+        if Instant::now() >= deadline {
+            return Err(DeviceKeyError::TimedOut);
+        }
+        let key_id = begun.key_id;
+        let complete = self.inner.bindings.complete(&key_id, &created, self.clock.now());
+        self.bindings("complete", complete)?;
+        let protection_class = begun.provider.provider.description().protection_class;
+        begun.keep();
+        let CreatedKey { public_key, tpm_kind, .. } = created;
+        Ok(Attempt::Created(DeviceKey { key_id, public_key, protection_class, tpm_kind }))
+    }
+}
+
+/// A key whose record is begun. When this value is dropped, the key is removed: because a step
+/// failed or panicked, or because nobody waits for the creation any more.
+struct BegunKey {
+    store: DeviceKeyStore,
+    provider: Arc<LimitedProvider>,
+    key_id: DeviceKeyId,
+    is_kept: bool,
+}
+
+impl BegunKey {
+    const fn keep(&mut self) {
+        self.is_kept = true;
+    }
+
+    /// Makes the key and lets it prove itself.
+    fn make(&self) -> Result<CreatedKey, DeviceKeyError> {
+        let Self { provider, key_id, .. } = self;
         let created = provider.call("create", |provider| provider.create(key_id))?;
         let probe = SigningInput::self_test(KeyReference {
             key_id: *key_id,
@@ -180,36 +212,25 @@ impl BlockingContext {
         });
         let signature = provider.call("self_test", |provider| provider.sign(&probe))?;
         provider.verified(&probe, signature)?;
-        // The caller was already told that the creation failed.
-        if Instant::now() >= deadline {
-            return Err(DeviceKeyError::TimedOut);
-        }
-        let complete = self.inner.bindings.complete(key_id, &created, self.clock.now());
-        self.bindings("complete", complete)?;
         Ok(created)
     }
 }
 
-/// A key that was begun. It is removed when this value is dropped, by an error or a panic.
-struct RemoveOnDrop<'a> {
-    context: &'a BlockingContext,
-    provider: &'a LimitedProvider,
-    key_id: DeviceKeyId,
-}
-
-impl RemoveOnDrop<'_> {
-    fn keep(self) {
-        std::mem::forget(self);
-    }
-}
-
-impl Drop for RemoveOnDrop<'_> {
+impl Drop for BegunKey {
     fn drop(&mut self) {
-        let Self { context, provider, key_id } = self;
-        let undone = context.remove(provider, key_id);
-        if let Err(error) = undone {
-            error!(%key_id, cause = %ErrorChain(&error), "a key whose creation failed could not be removed yet");
+        if self.is_kept {
+            return;
         }
+        // Without a runtime the process is ending, and the next start removes the key.
+        let Ok(runtime) = Handle::try_current() else { return };
+        let (store, provider, key_id) =
+            (self.store.clone(), Arc::clone(&self.provider), self.key_id);
+        runtime.spawn(async move {
+            let undone = store.remove(provider, key_id, Requester::service());
+            if let Err(error) = undone.await {
+                error!(%key_id, cause = %ErrorChain(&error), "a key whose creation failed could not be removed yet");
+            }
+        });
     }
 }
 

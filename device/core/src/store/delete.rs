@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use device_key_types::DeviceKeyId;
 
-use super::{BlockingContext, DeviceKeyStore, LimitedProvider};
+use super::{DeviceKeyStore, LimitedProvider};
 use crate::fair_semaphore::Requester;
 use crate::{DeviceKeyError, LocalPeer};
 
@@ -21,48 +21,38 @@ impl DeviceKeyStore {
     ) -> Result<(), DeviceKeyError> {
         self.inner.require_any_provider()?;
         let (owner, key_id) = (peer.owner(), *key_id);
+        let requester = Requester::of(peer);
         self.in_time(async |_| {
-            let provider = self
-                .look_up(peer, move |context, _permit| {
-                    let provider = Arc::clone(context.provider(&context.binding(&key_id, owner)?)?);
-                    let hidden =
-                        context.bindings.begin_deletion(&key_id, owner, context.clock.now());
-                    context
-                        .bindings("begin_deletion", hidden)?
-                        .ok_or(DeviceKeyError::KeyNotFound)?;
-                    Ok(provider)
-                })
-                .await?;
-            self.remove(provider, key_id, Requester::of(peer)).await
+            let found = self.look_up(requester, move |context| {
+                Ok(Arc::clone(context.provider(&context.binding(&key_id, owner)?)?))
+            });
+            let provider = found.await?;
+            let permit = self.inner.writes.acquire(requester).await?;
+            self.holding(permit, move |context| {
+                let hidden = context.bindings.begin_deletion(&key_id, owner, context.clock.now());
+                context.bindings("begin_deletion", hidden)?.ok_or(DeviceKeyError::KeyNotFound)
+            })
+            .await?;
+            self.remove(provider, key_id, requester).await
         })
         .await
     }
 
-    /// Removes the material and the record of a hidden key.
+    /// Removes the key material of a hidden key, and then its record. As long as the record exists,
+    /// the next start tries again.
     pub(super) async fn remove(
         &self,
         provider: Arc<LimitedProvider>,
         key_id: DeviceKeyId,
         requester: Requester,
     ) -> Result<(), DeviceKeyError> {
-        let permit = provider.semaphore.acquire(requester).await?;
-        self.blocking(move |context| {
-            let removed = context.remove(&provider, &key_id);
-            drop(permit);
-            removed
+        let permit = provider.semaphore.acquire_again(requester).await?;
+        self.holding(permit, move |_| provider.call("delete", |provider| provider.delete(&key_id)))
+            .await?;
+        let permit = self.inner.writes.acquire_again(requester).await?;
+        self.holding(permit, move |context| {
+            context.bindings("remove", context.inner.bindings.remove(&key_id))
         })
         .await
-    }
-}
-
-impl BlockingContext {
-    /// Removes the key material first. As long as the record exists, the next start tries again.
-    pub(super) fn remove(
-        &self,
-        provider: &LimitedProvider,
-        key_id: &DeviceKeyId,
-    ) -> Result<(), DeviceKeyError> {
-        provider.call("delete", |provider| provider.delete(key_id))?;
-        self.bindings("remove", self.inner.bindings.remove(key_id))
     }
 }

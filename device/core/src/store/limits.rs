@@ -8,9 +8,13 @@ use crate::fair_semaphore::WaitingLimits;
 /// meanwhile the others are handed from one thread to another.
 pub(super) const LOOK_UPS: usize = 4;
 
-/// How many look-ups may wait. A look-up takes microseconds, so even a full queue is served within
-/// a second. Memory is bounded by the number of requests that a connection may have in flight.
-pub(super) const WAITING_FOR_LOOK_UPS: WaitingLimits =
+/// How many writes of bindings run at a time. The store writes for one operation at a time.
+pub(super) const WRITES: usize = 1;
+
+/// How many look-ups may wait, and how many writes. A look-up takes microseconds, so even a full
+/// queue of look-ups is served within a second. Memory is bounded by the number of requests that a
+/// connection may have in flight.
+pub(super) const WAITING_FOR_BINDINGS: WaitingLimits =
     WaitingLimits { in_all: 1 << 15, per_owner: 1 << 13 };
 
 /// How many keys and waiting operations a store allows. More are refused, not queued.

@@ -1,6 +1,7 @@
 //! Lists a user's keys.
 
 use super::DeviceKeyStore;
+use crate::fair_semaphore::Requester;
 use crate::{DeviceKeyBinding, DeviceKeyError, LocalPeer, Page};
 
 /// A page of an owner's keys.
@@ -20,7 +21,7 @@ impl DeviceKeyStore {
         let one_more = Page { limit: page.limit.saturating_add(1), ..page };
         self.in_time(async |_| {
             let mut keys = self
-                .look_up(peer, move |context, _permit| {
+                .look_up(Requester::of(peer), move |context| {
                     context.bindings("list", context.bindings.list(owner, &one_more))
                 })
                 .await?;

@@ -3,6 +3,7 @@
 use device_key_types::DeviceKeyId;
 
 use super::{DeviceKey, DeviceKeyStore};
+use crate::fair_semaphore::Requester;
 use crate::{DeviceKeyBinding, DeviceKeyError, LocalPeer};
 
 impl DeviceKeyStore {
@@ -15,7 +16,7 @@ impl DeviceKeyStore {
         self.inner.require_any_provider()?;
         let (owner, key_id) = (peer.owner(), *key_id);
         let look_up = |_| {
-            self.look_up(peer, move |context, _permit| {
+            self.look_up(Requester::of(peer), move |context| {
                 context.binding(&key_id, owner).map(DeviceKey::from)
             })
         };
