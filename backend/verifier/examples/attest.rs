@@ -10,7 +10,7 @@ use std::fs;
 use std::path::Path;
 
 use base64ct::{Base64UrlUnpadded, Encoding as _};
-use device_key::{LocalPeer, OwnerUid, Transport};
+use device_key::{LocalPeer, OwnerUid, RemoteControlPolicy, Transport};
 use device_key_host::Host;
 use device_key_testing::Swtpm;
 use device_key_types::attestation::{Challenge, Claim};
@@ -45,11 +45,17 @@ fn nonce() -> Result<Nonce, Box<dyn Error>> {
 
 /// Has a key attested, and tries the evidence for another key.
 pub async fn attest() -> Result<Outcome, Box<dyn Error>> {
-    // The device: a TPM with endorsement certificates, and two keys.
+    // The device: a TPM with endorsement certificates, a policy that lets one backend ask for
+    // attestations, and two keys.
     let (swtpm, folder) = (Swtpm::start_with_endorsement(), tempfile::tempdir()?);
     let tpm = swtpm.address().parse()?;
-    let device =
-        Host::builder().tpm(tpm).allow_simulated_tpm().open(&folder.path().join("home"))?;
+    let policy =
+        RemoteControlPolicy::default().with_attestation_for(["https://chatgpt.com".parse()?]);
+    let device = Host::builder()
+        .tpm(tpm)
+        .allow_simulated_tpm()
+        .policy(policy)
+        .open(&folder.path().join("home"))?;
     let device = device.store();
     let client = LocalPeer::from_transport(OwnerUid::new(1000), Transport::InProcess);
     let binding = Binding { account_user_id: "account-1".parse()?, client_id: "client-1".parse()? };
