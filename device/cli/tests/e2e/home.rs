@@ -5,11 +5,16 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use tempfile::TempDir;
 
 use crate::program::{on, run};
+
+/// How long a failed creation may take to be undone. Only a failing test waits this long.
+const UNDOING: Duration = Duration::from_secs(10);
 
 /// The path of a home folder, which the program creates. It is in a scratch folder that is removed
 /// when this value is dropped.
@@ -70,11 +75,16 @@ impl Home {
         names(&self.path().join("lock"))
     }
 
-    /// Asserts that nothing half-made is left and every key is whole. Returns the ids of all keys.
+    /// Asserts that nothing half-made is left and every key is whole, once a process that is at
+    /// work on the home has undone what failed. Returns the ids of all keys.
     pub(crate) fn assert_only_whole_keys(&self) -> BTreeSet<String> {
+        let half_made = || &self.records("creating") | &self.records("deleting");
+        let deadline = Instant::now() + UNDOING;
+        while !half_made().is_empty() && Instant::now() < deadline {
+            thread::yield_now();
+        }
+        assert_eq!(half_made(), BTreeSet::new());
         let ready = self.records("ready");
-        assert_eq!(self.records("creating"), BTreeSet::new());
-        assert_eq!(self.records("deleting"), BTreeSet::new());
         assert_eq!(self.key_files(), ready, "key files are those of the records");
         ready
     }
