@@ -14,9 +14,8 @@ use crate::{CreatedKey, KeyReference, OwnerUid};
 /// it speaks for.
 ///
 /// Callers poll the futures on a thread that is allowed to block, so an implementation on an
-/// embedded database can do all its work in the first poll. The exception is [`get`](Self::get),
-/// which is also awaited on the thread that receives requests: `get` must be quick or truly
-/// asynchronous.
+/// embedded database can do all its work in the first poll. Only [`get_now`](Self::get_now) is
+/// called on the thread that receives requests.
 #[async_trait]
 pub trait DeviceKeyBindingStore: Send + Sync {
     /// Records that this process is about to create a key.
@@ -41,6 +40,13 @@ pub trait DeviceKeyBindingStore: Send + Sync {
         key_id: &DeviceKeyId,
         owner: OwnerUid,
     ) -> Result<Option<DeviceKeyBinding>, BindingStoreError>;
+
+    /// The same binding, if it can be read without waiting for a lock, another thread or another
+    /// process. `None` means only that [`get`](Self::get) must be asked, which also knows whether
+    /// the key exists.
+    fn get_now(&self, _key_id: &DeviceKeyId, _owner: OwnerUid) -> Option<DeviceKeyBinding> {
+        None
+    }
 
     /// The complete keys of this owner, in ascending order of the text of the key id.
     async fn list(

@@ -18,7 +18,7 @@ use device_key_types::{
 };
 use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout_at};
-use tracing::{Instrument as _, Span, debug_span, field, info_span};
+use tracing::{Span, debug_span, field, info_span};
 
 pub use limits::StoreLimits;
 pub use list::KeyPage;
@@ -169,6 +169,19 @@ impl DeviceKeyStore {
         timeout_at(deadline, operation(deadline)).await.unwrap_or(Err(DeviceKeyError::TimedOut))
     }
 
+    /// The binding of the caller's key, on this thread if the binding can be read without waiting.
+    async fn binding(
+        &self,
+        peer: &LocalPeer,
+        key_id: &DeviceKeyId,
+    ) -> Result<DeviceKeyBinding, DeviceKeyError> {
+        let (owner, key_id) = (peer.owner(), *key_id);
+        if let Some(binding) = self.inner.bindings.get_now(&key_id, owner) {
+            return Ok(binding);
+        }
+        self.look_up(Requester::of(peer), move |context| context.binding(&key_id, owner)).await
+    }
+
     /// Runs synchronous work that reads bindings, once it has a permit for look-ups.
     async fn look_up<T: Send + 'static>(
         &self,
@@ -240,45 +253,35 @@ impl BlockingContext {
         Ok(self.runtime.block_on(call)?)
     }
 
-    /// Blocks on [`Inner::binding`].
+    /// The binding of the owner's key. A key of another owner is `KeyNotFound` too, so that nobody
+    /// learns that it exists.
     fn binding(
         &self,
         key_id: &DeviceKeyId,
         owner: OwnerUid,
     ) -> Result<DeviceKeyBinding, DeviceKeyError> {
-        self.runtime.block_on(self.inner.binding(key_id, owner))
-    }
-}
-
-impl Inner {
-    /// The binding of the owner's key. A key of another owner is `KeyNotFound` too, so that nobody
-    /// learns that it exists.
-    async fn binding(
-        &self,
-        key_id: &DeviceKeyId,
-        owner: OwnerUid,
-    ) -> Result<DeviceKeyBinding, DeviceKeyError> {
-        let span = debug_span!("bindings", operation = "get");
-        let found = self.bindings.get(key_id, owner).instrument(span).await?;
+        let found = self.bindings("get", self.inner.bindings.get(key_id, owner))?;
         found.ok_or(DeviceKeyError::KeyNotFound)
     }
 
     /// Fails if the key was deleted or bound anew while the platform worked. The result of that
     /// work must then not be returned.
-    async fn still_bound(
+    fn still_bound(
         &self,
         key_id: &DeviceKeyId,
         peer: &LocalPeer,
         used: &DeviceKeyBinding,
     ) -> Result<(), DeviceKeyError> {
-        let now = self.binding(key_id, peer.owner()).await?;
+        let now = self.binding(key_id, peer.owner())?;
         if now.binding == used.binding && now.reference() == used.reference() {
             Ok(())
         } else {
             Err(DeviceKeyError::BindingMismatch)
         }
     }
+}
 
+impl Inner {
     /// The provider that made the key. If that provider is absent, the error names the key's class.
     fn provider(
         &self,

@@ -10,8 +10,7 @@ use device_key_types::{DeviceKeyId, UnixTime};
 use crate::runtime::StateRuntime;
 
 /// Each future does all of its work when it is first polled, and blocks meanwhile. So callers must
-/// poll the futures on a thread that may block. The exception is `get`, which does not wait for
-/// writers and takes microseconds.
+/// poll the futures on a thread that may block.
 #[async_trait]
 impl DeviceKeyBindingStore for StateRuntime {
     async fn begin(&self, key: &CreatingKey, keys_per_owner: u32) -> Result<(), BindingStoreError> {
@@ -33,6 +32,10 @@ impl DeviceKeyBindingStore for StateRuntime {
         owner: OwnerUid,
     ) -> Result<Option<DeviceKeyBinding>, BindingStoreError> {
         self.get_binding(key_id, owner)
+    }
+
+    fn get_now(&self, key_id: &DeviceKeyId, owner: OwnerUid) -> Option<DeviceKeyBinding> {
+        self.binding_at_hand(key_id, owner)
     }
 
     async fn list(

@@ -4,7 +4,7 @@ use device_key::{BindingStoreError, CreatedKey, CreatingKey, DeviceKeyBinding, O
 use device_key_types::{
     AccountUserId, ClientId, DeviceKeyId, StorageParentName, TpmKind, UnixTime,
 };
-use rusqlite::{OptionalExtension, named_params};
+use rusqlite::{Connection, OptionalExtension, named_params};
 use tracing::warn;
 
 use crate::error::DatabaseError;
@@ -76,12 +76,16 @@ impl StateRuntime {
         key_id: &DeviceKeyId,
         owner: OwnerUid,
     ) -> Result<Option<DeviceKeyBinding>, BindingStoreError> {
-        let found = self.read(|connection| {
-            let mut look_up = connection.prepare_cached(LOOK_UP)?;
-            let mut rows = look_up.query((key_id.to_string(), owner.as_raw()))?;
-            rows.next()?.map(|row| record::binding(row, *key_id, owner)).transpose()
-        })?;
-        Ok(found)
+        Ok(self.read(|connection| look_up(connection, key_id, owner))?)
+    }
+
+    /// Returns the same binding, if no other thread and no other process is in the way.
+    pub(crate) fn binding_at_hand(
+        &self,
+        key_id: &DeviceKeyId,
+        owner: OwnerUid,
+    ) -> Option<DeviceKeyBinding> {
+        self.read_at_once(|connection| look_up(connection, key_id, owner)).flatten()
     }
 
     /// Returns a page of this owner's complete keys, in ascending order of the text of the key id.
@@ -119,14 +123,12 @@ impl StateRuntime {
         now: UnixTime,
     ) -> Result<Option<DeviceKeyBinding>, DatabaseError> {
         self.write(|transaction| {
-            let name = key_id.to_string();
-            let mut look_up = transaction.prepare_cached(LOOK_UP)?;
-            let mut rows = look_up.query((&name, owner.as_raw()))?;
-            let Some(row) = rows.next()? else { return Ok(None) };
-            let binding = record::binding(row, *key_id, owner)?;
-            let mut hide = transaction.prepare_cached(BEGIN_DELETION)?;
-            hide.execute((&name, owner.as_raw(), now.as_seconds()))?;
-            Ok(Some(binding))
+            let binding = look_up(transaction, key_id, owner)?;
+            if binding.is_some() {
+                let mut hide = transaction.prepare_cached(BEGIN_DELETION)?;
+                hide.execute((key_id.to_string(), owner.as_raw(), now.as_seconds()))?;
+            }
+            Ok(binding)
         })
     }
 
@@ -223,6 +225,16 @@ impl StateRuntime {
         })?;
         if changed == 1 { Ok(()) } else { Err(BindingStoreError::NotBegun) }
     }
+}
+
+fn look_up(
+    connection: &Connection,
+    key_id: &DeviceKeyId,
+    owner: OwnerUid,
+) -> Result<Option<DeviceKeyBinding>, DatabaseError> {
+    let mut look_up = connection.prepare_cached(LOOK_UP)?;
+    let mut rows = look_up.query((key_id.to_string(), owner.as_raw()))?;
+    rows.next()?.map(|row| record::binding(row, *key_id, owner)).transpose()
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Checks and opens the database file, and brings it to the current schema.
 
+use std::ffi::CStr;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -13,6 +14,7 @@ use crate::error::DatabaseError;
 use crate::leases;
 use crate::migrations::{Schema, migrate, schema};
 use crate::names::{DATABASE, OTHER_SIBLINGS, PREPARING, WRITE_AHEAD_LOG, file_name};
+use crate::sys;
 
 /// How long to wait before checking again whether another process has finished.
 const POLL: Duration = Duration::from_millis(2);
@@ -23,6 +25,9 @@ const POLL: Duration = Duration::from_millis(2);
 /// million rows. A look-up in this tree took 2.1 times as long as a look-up among one row, and 2.4
 /// times as long with a quarter of the cache.
 const FOR_BOTH: &str = "PRAGMA cell_size_check = ON; PRAGMA cache_size = -4096;";
+/// `SQLite`'s own module for files on Unix.
+const FILE_SYSTEM: &CStr = c"unix";
+
 const FOR_READING: &str = "PRAGMA query_only = ON;";
 const FOR_WRITING: &str = "PRAGMA synchronous = FULL;";
 
@@ -38,10 +43,13 @@ pub(crate) struct Database {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct FileIdentity(u64, u64);
 
-/// The result of opening: the reading connection and, if opening needed it, the writing connection.
+/// The result of opening: two reading connections and, if opening needed it, the writing
+/// connection.
 pub(crate) struct Opened {
     pub(crate) database: Database,
     pub(crate) reader: Connection,
+    /// Reads like `reader`, but fails where `reader` waits.
+    pub(crate) impatient: Connection,
     pub(crate) writer: Option<Connection>,
 }
 
@@ -62,7 +70,7 @@ pub(crate) fn open(home: &PrivateDir, busy_timeout: Duration) -> Result<Opened, 
     let file = identity(&path)?;
     let database = Database { path, file, busy_timeout };
 
-    let reader = database.connect(FOR_READING)?;
+    let reader = database.connect(FOR_READING, FILE_SYSTEM)?;
     let schema = schema(&reader).inspect_err(|error| {
         if had_log && matches!(error, DatabaseError::TooNew { .. }) {
             // Closing this connection could move the newer version's log into the database.
@@ -71,7 +79,9 @@ pub(crate) fn open(home: &PrivateDir, busy_timeout: Duration) -> Result<Opened, 
     })?;
     let prepared = schema == Schema::Current && journal_mode(&reader)? == "wal";
     let writer = if prepared { None } else { Some(database.prepare(home)?) };
-    Ok(Opened { database, reader, writer })
+    let impatient = database.connect(FOR_READING, sys::file_system_without_sleep())?;
+    impatient.busy_timeout(Duration::ZERO)?;
+    Ok(Opened { database, reader, impatient, writer })
 }
 
 impl Database {
@@ -81,13 +91,13 @@ impl Database {
 
     /// Opens a writing connection.
     pub(crate) fn writer(&self) -> Result<Connection, DatabaseError> {
-        let mut writer = self.connect(FOR_WRITING)?;
+        let mut writer = self.connect(FOR_WRITING, FILE_SYSTEM)?;
         writer.set_transaction_behavior(TransactionBehavior::Immediate);
         // SQLite opens the path again, so the path must still lead to the file that is being read.
         if identity(&self.path)? == self.file { Ok(writer) } else { Err(DatabaseError::Replaced) }
     }
 
-    fn connect(&self, pragmas: &str) -> Result<Connection, DatabaseError> {
+    fn connect(&self, pragmas: &str, file_system: &CStr) -> Result<Connection, DatabaseError> {
         // CREATE is not set, because the file exists already with the right mode. SQLite's mutexes
         // are off, because each connection is behind a mutex of ours. NOFOLLOW refuses a link in
         // any component (sqlite3_open_v2). An absolute path never begins with `file:`, so SQLite
@@ -95,7 +105,7 @@ impl Database {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_NOFOLLOW
             | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(&self.path, flags)?;
+        let connection = Connection::open_with_flags_and_vfs(&self.path, flags, file_system)?;
         connection.busy_timeout(self.busy_timeout)?;
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;

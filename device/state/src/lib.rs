@@ -23,7 +23,7 @@
 //! assert!(state.list_bindings(OwnerUid::new(1000), &page)?.is_empty());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod abandoned;
 mod binding_store;
@@ -35,6 +35,7 @@ mod migrations;
 mod names;
 mod record;
 mod runtime;
+mod sys;
 
 #[cfg(test)]
 mod child;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
 use device_key_private_fs::PrivateDir;
@@ -21,12 +21,14 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 /// The state of one home folder: which keys exist, and to which user, account and client each key
 /// belongs.
 ///
-/// One connection reads and another connection writes, each behind a mutex. So a look-up never
-/// waits for a write and its `fsync`. The writing connection is opened with the first write, so a
-/// process that only signs does not open it. Several processes may open the same home.
+/// One connection reads, one never waits, and one writes, each behind a mutex. So a look-up waits
+/// neither for a write and its `fsync` nor for a list. The writing connection is opened with the
+/// first write, so a process that only signs does not open it. Several processes may open the same
+/// home.
 pub struct StateRuntime {
     database: Database,
     reader: Mutex<Connection>,
+    impatient: Mutex<Connection>,
     writer: Mutex<Option<Connection>>,
     leases: Leases,
 }
@@ -43,11 +45,12 @@ impl StateRuntime {
         home: &PrivateDir,
         busy_timeout: Duration,
     ) -> Result<Self, StateError> {
-        let Opened { database, reader, writer } =
+        let Opened { database, reader, impatient, writer } =
             database::open(home, busy_timeout).map_err(StateError::at(database::path(home)))?;
         Ok(Self {
             database,
             reader: Mutex::new(reader),
+            impatient: Mutex::new(impatient),
             writer: Mutex::new(writer),
             leases: Leases::new(home.clone()),
         })
@@ -74,6 +77,20 @@ impl StateRuntime {
         work: impl FnOnce(&Connection) -> Result<T, DatabaseError>,
     ) -> Result<T, DatabaseError> {
         work(&locked(&self.reader))
+    }
+
+    /// Reads without waiting for a thread, a process or a timer. `None` if something was in the way
+    /// or the read failed; [`read`](Self::read) then tells which.
+    pub(crate) fn read_at_once<T>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, DatabaseError>,
+    ) -> Option<T> {
+        let connection = match self.impatient.try_lock() {
+            Ok(connection) => connection,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        work(&connection).ok()
     }
 
     /// Does the work in one transaction, so that either all of its changes are stored or none.

@@ -15,6 +15,7 @@ mod documents;
 mod home;
 mod keys;
 mod killed;
+mod locked_state;
 mod log_lines;
 mod other_languages;
 mod peer;

@@ -64,15 +64,15 @@ impl DeviceKeyStore {
         self.inner.require_any_provider()?;
         self.in_time(async move |_| {
             let requester = Requester::of(&request.peer);
-            let look_up = self.inner.look_ups.acquire(requester).await?;
-            let (binding, _) = self.inner.attestable(&request).await?;
-            drop(look_up);
+            let binding = self.binding(&request.peer, &request.key_id).await?;
+            self.inner.attestable(&request, &binding)?;
             let provider = Arc::clone(self.inner.provider(&binding)?);
             provider.require_attestor()?;
             let permit = provider.semaphore.acquire(requester).await?;
             self.blocking(move |context| {
                 // The binding may have changed during the wait.
-                let (binding, input) = context.runtime.block_on(context.attestable(&request))?;
+                let binding = context.binding(&request.key_id, request.peer.owner())?;
+                let input = context.attestable(&request, &binding)?;
                 provider.require_service_of(&request.peer)?;
                 let evidence = provider.call(operation, |provider| {
                     let attestor = provider.attestor().ok_or_else(unavailable)?;
@@ -80,11 +80,7 @@ impl DeviceKeyStore {
                 })?;
                 drop(permit);
                 request.challenge.unexpired(&context.policy.at(context.clock.now()))?;
-                context.runtime.block_on(context.still_bound(
-                    &request.key_id,
-                    &request.peer,
-                    &binding,
-                ))?;
+                context.still_bound(&request.key_id, &request.peer, &binding)?;
                 Ok(evidence)
             })
             .await
@@ -100,14 +96,13 @@ struct AttestRequest {
 }
 
 impl Inner {
-    async fn attestable(
+    fn attestable(
         &self,
         request: &AttestRequest,
-    ) -> Result<(DeviceKeyBinding, AttestationInput), DeviceKeyError> {
-        let AttestRequest { peer, key_id, challenge } = request;
-        let binding = self.binding(key_id, peer.owner()).await?;
-        let input = authorize_attestation(&self.policy, self.clock.now(), &binding, challenge)?;
-        Ok((binding, input))
+        binding: &DeviceKeyBinding,
+    ) -> Result<AttestationInput, DeviceKeyError> {
+        let now = self.clock.now();
+        Ok(authorize_attestation(&self.policy, now, binding, &request.challenge)?)
     }
 }
 

@@ -3,7 +3,6 @@
 use device_key_types::DeviceKeyId;
 
 use super::{DeviceKey, DeviceKeyStore};
-use crate::fair_semaphore::Requester;
 use crate::{DeviceKeyBinding, DeviceKeyError, LocalPeer};
 
 impl DeviceKeyStore {
@@ -14,13 +13,7 @@ impl DeviceKeyStore {
         key_id: &DeviceKeyId,
     ) -> Result<DeviceKey, DeviceKeyError> {
         self.inner.require_any_provider()?;
-        let (owner, key_id) = (peer.owner(), *key_id);
-        let look_up = |_| {
-            self.look_up(Requester::of(peer), move |context| {
-                context.binding(&key_id, owner).map(DeviceKey::from)
-            })
-        };
-        self.in_time(look_up).await
+        self.in_time(async |_| self.binding(peer, key_id).await.map(DeviceKey::from)).await
     }
 }
 

@@ -46,9 +46,8 @@ impl DeviceKeyStore {
         let request = Arc::new(SignRequest { peer: *peer, key_id: *key_id, payload });
         self.in_time(async |_| {
             let requester = Requester::of(peer);
-            let look_up = self.inner.look_ups.acquire(requester).await?;
-            let (binding, input) = self.inner.authorized(&request).await?;
-            drop(look_up);
+            let binding = self.binding(peer, key_id).await?;
+            let input = self.inner.authorized(&request, &binding)?;
             let provider = Arc::clone(self.inner.provider(&binding)?);
             let Some(permit) = provider.semaphore.try_acquire() else {
                 let permit = provider.semaphore.acquire(requester).await?;
@@ -88,13 +87,12 @@ impl Inner {
         Ok(SignedStatement { signature, signed_bytes: input.into_message() })
     }
 
-    async fn authorized(
+    fn authorized(
         &self,
         request: &SignRequest,
-    ) -> Result<(DeviceKeyBinding, SigningInput), DeviceKeyError> {
-        let binding = self.binding(&request.key_id, request.peer.owner()).await?;
-        let input = authorize(&self.policy, self.clock.now(), &binding, &request.payload)?;
-        Ok((binding, input))
+        binding: &DeviceKeyBinding,
+    ) -> Result<SigningInput, DeviceKeyError> {
+        Ok(authorize(&self.policy, self.clock.now(), binding, &request.payload)?)
     }
 }
 
@@ -106,7 +104,8 @@ impl BlockingContext {
         provider: &LimitedProvider,
         permit: Permit,
     ) -> Result<SignedStatement, DeviceKeyError> {
-        let (binding, input) = self.runtime.block_on(self.authorized(request))?;
+        let binding = self.binding(&request.key_id, request.peer.owner())?;
+        let input = self.authorized(request, &binding)?;
         self.sign(request, provider, permit, &binding, input)
     }
 
@@ -121,7 +120,7 @@ impl BlockingContext {
         let signature = provider.signature(request, &input)?;
         drop(permit);
         request.payload.unexpired(&self.policy.at(self.clock.now()))?;
-        self.runtime.block_on(self.still_bound(&request.key_id, &request.peer, binding))?;
+        self.still_bound(&request.key_id, &request.peer, binding)?;
         Ok(SignedStatement { signature, signed_bytes: input.into_message() })
     }
 }

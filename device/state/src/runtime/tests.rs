@@ -1,5 +1,8 @@
 //! Tests of transactions and of the two connections.
 
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Stdio};
+use std::time::Instant;
 use std::{panic, thread};
 
 use device_key::DeviceKeyBindingStore;
@@ -67,6 +70,53 @@ fn a_look_up_does_not_wait_for_a_write_in_this_process() {
     put(&state, &ready(1)).unwrap();
     let seen = state.write(|_| Ok(state.get_binding(&key_id(1), OWNER).unwrap()));
     assert_eq!(seen.unwrap(), Some(ready(1)));
+}
+
+#[test]
+fn a_binding_at_hand_waits_for_no_other_thread() {
+    let (_scratch, home) = home();
+    let state = impatient(&home);
+    put(&state, &ready(1)).unwrap();
+    assert_eq!(state.get_now(&key_id(1), OWNER), Some(ready(1)));
+    assert_eq!(state.get_now(&key_id(2), OWNER), None);
+    let reading = locked(&state.impatient);
+    assert_eq!(state.get_now(&key_id(1), OWNER), None);
+    drop(reading);
+    let listing = locked(&state.reader);
+    assert_eq!(state.get_now(&key_id(1), OWNER), Some(ready(1)));
+    drop(listing);
+}
+
+/// Locks the marks of all readers: bytes 123 to 127 of the wal-index (sqlite.org, "WAL-mode File
+/// Format", section 2.3).
+const LOCK: &str = "import fcntl, sys\n\
+    index = open(sys.argv[1], 'r+b')\n\
+    fcntl.lockf(index, fcntl.LOCK_EX, 5, 123)\n\
+    print('locked', flush=True)\n\
+    sys.stdin.read()\n";
+
+/// Far less than the ten seconds for which `SQLite` waits for these locks, and far more than the
+/// attempts take.
+const AT_ONCE: Duration = Duration::from_secs(2);
+
+#[test]
+fn a_binding_at_hand_waits_for_no_other_process() {
+    let (_scratch, home) = home();
+    let state = impatient(&home);
+    put(&state, &ready(1)).unwrap();
+    let mut command = Command::new("python3");
+    command.args(["-c", LOCK]).arg(home.path().join("state.sqlite-shm"));
+    let mut holder = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut said = String::new();
+    BufReader::new(holder.stdout.take().unwrap()).read_line(&mut said).unwrap();
+    assert_eq!(said, "locked\n");
+
+    let begun = Instant::now();
+    assert_eq!(state.get_now(&key_id(1), OWNER), None);
+    assert!(begun.elapsed() < AT_ONCE, "{:?}", begun.elapsed());
+    drop(holder.stdin.take());
+    assert!(holder.wait().unwrap().success());
+    assert_eq!(state.get_now(&key_id(1), OWNER), Some(ready(1)));
 }
 
 #[test]
