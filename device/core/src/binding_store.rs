@@ -48,12 +48,9 @@ pub trait DeviceKeyBindingStore: Send + Sync {
         None
     }
 
-    /// The complete keys of this owner, in ascending order of the text of the key id.
-    async fn list(
-        &self,
-        owner: OwnerUid,
-        page: &Page,
-    ) -> Result<Vec<DeviceKeyBinding>, BindingStoreError>;
+    /// The complete keys of this owner, in ascending order of the text of the key id. A call reads a
+    /// bounded number of records, so it may return before the page is full.
+    async fn list(&self, owner: OwnerUid, page: &Page) -> Result<Listing, BindingStoreError>;
 
     /// Hides a complete key of this owner for good, before its material is removed. From now on
     /// only [`remove`](Self::remove) and [`abandoned`](Self::abandoned) find the key. `None` if
@@ -138,6 +135,16 @@ pub struct Page {
     pub after: Option<DeviceKeyId>,
     /// The largest number of keys to list.
     pub limit: u32,
+}
+
+/// The keys that one call of [`DeviceKeyBindingStore::list`] found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listing {
+    /// The keys, at most as many as the page has room for.
+    pub keys: Vec<DeviceKeyBinding>,
+    /// The key id after which the rest of the page is to be asked for. `None` if the page is full
+    /// or there are no more records.
+    pub unread_after: Option<DeviceKeyId>,
 }
 
 /// A record that an interrupted creation or deletion left in the store.

@@ -97,7 +97,8 @@ pub use device_key_types as types;
 pub use attestation_input::AttestationInput;
 pub use authorize::{AuthorizeError, authorize, authorize_attestation};
 pub use binding_store::{
-    AbandonedKey, BindingStoreError, CreatingKey, DeviceKeyBinding, DeviceKeyBindingStore, Page,
+    AbandonedKey, BindingStoreError, CreatingKey, DeviceKeyBinding, DeviceKeyBindingStore, Listing,
+    Page,
 };
 pub use error::DeviceKeyError;
 pub use key_attestor::KeyAttestor;

@@ -7,8 +7,8 @@ use device_key::{
     StoreLimits,
 };
 use device_key_testing::{
-    Assembly, Faults, Gate, HookedProvider, IntoProviderError as _, MemoryProvider,
-    ProviderOperation, SequenceRandom, samples,
+    Assembly, BindingOperation, Event, Faults, Gate, HookedProvider, IntoProviderError as _,
+    MemoryProvider, ProviderOperation, SequenceRandom, samples,
 };
 use device_key_types::{Binding, DeviceKeyId, ProtectionPolicy, Reason};
 
@@ -53,6 +53,26 @@ async fn a_deleted_key_is_gone_with_its_material() {
     assert_eq!(sign(&store, &other).await, Ok(()));
     let unknown = SequenceRandom::key_id(99);
     assert_eq!(delete(&store, &PEER, &unknown).await, Err(Reason::KeyNotFound));
+}
+
+#[tokio::test]
+async fn a_long_list_gives_its_turn_back_between_reads() {
+    let assembly = Assembly::new().provider(MemoryProvider::hardware());
+    let recorder = assembly.recorder.clone();
+    let store = assembly.store();
+    for _ in 0..20 {
+        create(&store, &PEER).await.unwrap();
+    }
+    recorder.take();
+    let mut nobody = ALL;
+    nobody.client_id = Some("nobody".parse().unwrap());
+    assert_eq!(store.list(&PEER, nobody).await.unwrap().keys, []);
+    // The store of this test reads four records at a time.
+    assert_eq!(recorder.take(), [Event::Bindings(BindingOperation::List); 5]);
+    let page = store.list(&PEER, Page { limit: 19, ..ALL }).await.unwrap();
+    assert_eq!((page.keys.len(), page.has_more), (19, true));
+    let page = store.list(&PEER, ALL).await.unwrap();
+    assert_eq!((page.keys.len(), page.has_more), (20, false));
 }
 
 #[tokio::test]

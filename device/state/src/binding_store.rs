@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use device_key::{
     AbandonedKey, BindingStoreError, CreatedKey, CreatingKey, DeviceKeyBinding,
-    DeviceKeyBindingStore, OwnerUid, Page,
+    DeviceKeyBindingStore, Listing, OwnerUid, Page,
 };
 use device_key_types::{DeviceKeyId, UnixTime};
 
@@ -38,11 +38,7 @@ impl DeviceKeyBindingStore for StateRuntime {
         self.binding_at_hand(key_id, owner)
     }
 
-    async fn list(
-        &self,
-        owner: OwnerUid,
-        page: &Page,
-    ) -> Result<Vec<DeviceKeyBinding>, BindingStoreError> {
+    async fn list(&self, owner: OwnerUid, page: &Page) -> Result<Listing, BindingStoreError> {
         self.list_bindings(owner, page)
     }
 

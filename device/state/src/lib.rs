@@ -20,7 +20,7 @@
 //! let home = PrivateDir::open_or_create(&scratch.path().join("device-key"))?;
 //! let state = StateRuntime::open(&home)?;
 //! let page = Page { account_user_id: None, client_id: None, after: None, limit: 10 };
-//! assert!(state.list_bindings(OwnerUid::new(1000), &page)?.is_empty());
+//! assert!(state.list_bindings(OwnerUid::new(1000), &page)?.keys.is_empty());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 #![deny(unsafe_code)]

@@ -6,12 +6,13 @@ use rusqlite_migration::{M, Migrations};
 use crate::error::DatabaseError;
 
 const BINDINGS: &str = include_str!("../migrations/0001_device_key_bindings.sql");
+const INDEXES_OF_LISTS: &str = include_str!("../migrations/0002_indexes_of_lists.sql");
 
-const STEPS: &[M<'_>] = &[M::up(BINDINGS)];
+const STEPS: &[M<'_>] = &[M::up(BINDINGS), M::up(INDEXES_OF_LISTS)];
 const MIGRATIONS: Migrations<'_> = Migrations::from_slice(STEPS);
 
 /// The schema version after the last migration.
-pub(crate) const KNOWN: u32 = 1;
+pub(crate) const KNOWN: u32 = 2;
 
 /// How the version of a database compares with ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,9 +56,12 @@ mod tests {
             let digest = Sha256Digest::of(step.as_bytes());
             digest.as_bytes().map(|byte| format!("{byte:02x}")).concat()
         };
-        let landed = ["e0578025317971d6dcc25daeeb4b8a7f134fd1abf93a4466ddeb68b5291ee1df"];
-        assert_eq!([digest(BINDINGS)], landed);
-        assert_eq!(STEPS, [M::up(BINDINGS)]);
+        let landed = [
+            "e0578025317971d6dcc25daeeb4b8a7f134fd1abf93a4466ddeb68b5291ee1df",
+            "fa75b59213c36d6dc1ce0a0cdb8bcaafde0ed336f0ce118d4fac9fd11e0ba27e",
+        ];
+        assert_eq!([BINDINGS, INDEXES_OF_LISTS].map(digest), landed);
+        assert_eq!(STEPS, [BINDINGS, INDEXES_OF_LISTS].map(M::up));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use device_key::{DeviceKeyBinding, OwnerUid};
 use device_key_private_fs::FileName;
-use device_key_types::{Binding, DeviceKeyId, PublicKey, StorageParentName, UnixTime};
+use device_key_types::{Binding, ClientId, DeviceKeyId, PublicKey, StorageParentName, UnixTime};
 use rusqlite::Row;
 use rusqlite::types::ValueRef;
 
@@ -45,6 +45,15 @@ pub(crate) fn binding(
         created_at: Column(row, 7, "created_at").time()?,
         updated_at: Column(row, 8, "updated_at").time()?,
     })
+}
+
+/// Whether the key among [`binding_columns`] is of this client, without reading the whole binding.
+pub(crate) fn is_of_client(
+    row: &Row<'_>,
+    client_id: Option<&ClientId>,
+) -> Result<bool, DatabaseError> {
+    let Some(client_id) = client_id else { return Ok(true) };
+    Ok(Column(row, 1, "client_id").text()? == client_id.as_str())
 }
 
 /// Reads the column `key_id` at this index.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use device_key::{
     AbandonedKey, BindingStoreError, CreatedKey, CreatingKey, DeviceKeyBinding,
-    DeviceKeyBindingStore, OwnerUid, Page,
+    DeviceKeyBindingStore, Listing, OwnerUid, Page,
 };
 use device_key_types::{DeviceKeyId, UnixTime};
 
@@ -67,11 +67,7 @@ impl DeviceKeyBindingStore for HookedBindings {
         self.run(Get, self.inner.get(key_id, owner)).await
     }
 
-    async fn list(
-        &self,
-        owner: OwnerUid,
-        page: &Page,
-    ) -> Result<Vec<DeviceKeyBinding>, BindingStoreError> {
+    async fn list(&self, owner: OwnerUid, page: &Page) -> Result<Listing, BindingStoreError> {
         self.run(List, self.inner.list(owner, page)).await
     }
 

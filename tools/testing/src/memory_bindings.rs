@@ -7,9 +7,12 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use async_trait::async_trait;
 use device_key::{
     AbandonedKey, BindingStoreError, CreatedKey, CreatingKey, DeviceKeyBinding,
-    DeviceKeyBindingStore, OwnerUid, Page,
+    DeviceKeyBindingStore, Listing, OwnerUid, Page,
 };
 use device_key_types::{Binding, DeviceKeyId, UnixTime};
+
+/// How many records a list reads at a time. The number is small, so that tests see several reads.
+const AT_A_TIME: usize = 4;
 
 /// A binding store in memory.
 #[derive(Debug, Default)]
@@ -131,25 +134,29 @@ impl DeviceKeyBindingStore for MemoryBindings {
         Ok(self.whole(key_id).filter(|binding| binding.owner == owner))
     }
 
-    async fn list(
-        &self,
-        owner: OwnerUid,
-        page: &Page,
-    ) -> Result<Vec<DeviceKeyBinding>, BindingStoreError> {
-        let wanted = |binding: &&DeviceKeyBinding| {
-            let Binding { account_user_id, client_id } = &binding.binding;
-            let after = page.after.map(|key_id| key_id.to_string());
-            binding.owner == owner
-                && page.account_user_id.as_ref().is_none_or(|wanted| wanted == account_user_id)
+    async fn list(&self, owner: OwnerUid, page: &Page) -> Result<Listing, BindingStoreError> {
+        let after = page.after.map(|key_id| key_id.to_string());
+        let unread = |key: &&DeviceKeyBinding| {
+            let is_after = after.as_ref().is_none_or(|after| key.key_id.to_string() > *after);
+            key.owner == owner && is_after
+        };
+        let wanted = |key: &DeviceKeyBinding| {
+            let Binding { account_user_id, client_id } = &key.binding;
+            page.account_user_id.as_ref().is_none_or(|wanted| wanted == account_user_id)
                 && page.client_id.as_ref().is_none_or(|wanted| wanted == client_id)
-                && after.is_none_or(|after| binding.key_id.to_string() > after)
         };
         let records = self.records();
         let mut keys: Vec<DeviceKeyBinding> =
-            records.values().filter_map(Record::whole).filter(wanted).cloned().collect();
-        keys.sort_by_key(|binding| binding.key_id.to_string());
-        keys.truncate(usize::try_from(page.limit).unwrap());
-        Ok(keys)
+            records.values().filter_map(Record::whole).filter(unread).cloned().collect();
+        keys.sort_by_key(|key| key.key_id.to_string());
+        let is_part = keys.len() > AT_A_TIME;
+        keys.truncate(AT_A_TIME);
+        let last = keys.last().map(|key| key.key_id);
+        keys.retain(wanted);
+        let limit = usize::try_from(page.limit).unwrap();
+        let unread_after = last.filter(|_| is_part && keys.len() < limit);
+        keys.truncate(limit);
+        Ok(Listing { keys, unread_after })
     }
 
     async fn begin_deletion(

@@ -33,7 +33,14 @@ fn each_query_searches_its_index() {
     assert_eq!(plan(&state, COMPLETE, 6), by_key);
     assert_eq!(plan(&state, DELETE, 1), by_key);
     let by_owner = format!("{table} INDEX device_key_bindings_of_owner (owner_uid=? AND key_id>?)");
-    assert_eq!(plan(&state, PAGE, 5), by_owner);
+    assert_eq!(plan(&state, PART, 4), by_owner);
+    for (sql, name, column) in
+        [(PART_OF_ACCOUNT, "account", "account_user_id"), (PART_OF_CLIENT, "client", "client_id")]
+    {
+        let index = format!("INDEX device_key_bindings_of_{name}");
+        let by_filter = format!("{table} {index} (owner_uid=? AND {column}=? AND key_id>?)");
+        assert_eq!(plan(&state, sql, 4), by_filter);
+    }
     assert_eq!(plan(&state, BEGIN_DELETION, 3), by_key);
     let count = plan(&state, COUNT_OF_OWNER, 1);
     let ready = "USING COVERING INDEX device_key_bindings_of_owner (owner_uid=?)";
@@ -59,7 +66,7 @@ fn only_the_owner_sees_a_key_and_only_when_it_is_complete() {
     block_on(state.complete(&id, &created(), now)).unwrap();
     assert_eq!(state.get_binding(&id, OWNER).unwrap(), Some(ready(1)));
     assert_eq!(state.get_binding(&id, OwnerUid::new(1001)).unwrap(), None);
-    assert_eq!(state.list_bindings(OwnerUid::new(1001), &page(None, 9)).unwrap(), []);
+    assert_eq!(state.list_bindings(OwnerUid::new(1001), &page(None, 9)).unwrap().keys, []);
     assert_eq!(kind(block_on(state.complete(&id, &created(), now))), "not_begun");
     assert!(state.delete_binding(&id).unwrap());
     assert!(!state.delete_binding(&id).unwrap());
@@ -122,7 +129,7 @@ fn pages_cover_every_key_of_the_owner_once() {
     block_on(state.begin(&creating(255), 1000)).unwrap();
     let (mut seen, mut after) = (Vec::new(), None);
     loop {
-        let keys = state.list_bindings(OwnerUid::new(0), &page(after, 7)).unwrap();
+        let keys = state.list_bindings(OwnerUid::new(0), &page(after, 7)).unwrap().keys;
         let Some(last) = keys.last() else { break };
         assert!(keys.len() <= 7);
         after = Some(last.key_id);
@@ -132,6 +139,42 @@ fn pages_cover_every_key_of_the_owner_once() {
     assert_eq!(seen.iter().collect::<BTreeSet<_>>().len(), 20);
     assert_eq!(seen.len(), 20);
 }
+
+/// A user with very many keys makes others wait for one bounded read, whatever the filter is.
+#[test]
+fn a_list_reads_a_bounded_number_of_records() {
+    let (_scratch, home) = home();
+    let state = impatient(&home);
+    put(&state, &ready(1)).unwrap();
+    raw(&home).execute(MANY_MORE, ()).unwrap();
+    let filtered = |account: Option<&str>, client: Option<&str>, after| Page {
+        account_user_id: account.map(|text| text.parse().unwrap()),
+        client_id: client.map(|text| text.parse().unwrap()),
+        ..page(after, 100)
+    };
+    for (account, client) in [(None, Some("nobody")), (Some("nobody"), None)] {
+        let none = state.list_bindings(OWNER, &filtered(account, client, None)).unwrap();
+        assert_eq!(none, Listing { keys: Vec::new(), unread_after: None }, "an index tells");
+    }
+    let (mut reads, mut after) = (0, None);
+    loop {
+        let both = filtered(Some("user-Ω"), Some("nobody"), after);
+        let part = state.list_bindings(OWNER, &both).unwrap();
+        assert_eq!(part.keys, []);
+        reads += 1;
+        let Some(next) = part.unread_after else { break };
+        assert!(after.is_none_or(|after| next.to_string() > after.to_string()));
+        after = Some(next);
+    }
+    assert_eq!(reads, 10_001 / 256 + 1);
+}
+
+/// Copies the one record ten thousand times.
+const MANY_MORE: &str = "INSERT INTO device_key_bindings \
+    WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n LIMIT 10000) \
+    SELECT printf('dk_%042dA', n), owner_uid, account_user_id, client_id, created_at, updated_at, \
+    phase, provider, protection_class, tpm_kind, public_key_spki_der, storage_parent_name, \
+    creator_lease FROM n, device_key_bindings";
 
 #[test]
 fn an_invalid_record_is_reported_as_damaged_without_its_contents() {

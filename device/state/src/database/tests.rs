@@ -5,7 +5,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::sync::Barrier;
 use std::thread;
 
-use device_key::DeviceKeyBindingStore;
+use device_key::{DeviceKeyBindingStore, Page};
 
 use super::*;
 use crate::migrations::KNOWN;
@@ -110,6 +110,25 @@ fn a_newer_database_is_refused_and_not_changed() {
 }
 
 #[test]
+fn a_database_of_an_older_version_is_migrated_with_its_keys() {
+    let (_scratch, home) = home();
+    put(&StateRuntime::open(&home).unwrap(), &ready(1)).unwrap();
+    let older = sample::raw(&home);
+    older
+        .execute_batch(
+            "DROP INDEX device_key_bindings_of_account; DROP INDEX device_key_bindings_of_client; \
+             PRAGMA user_version = 1;",
+        )
+        .unwrap();
+    drop(older);
+    let state = StateRuntime::open(&home).unwrap();
+    let of_account =
+        Page { account_user_id: Some(ready(1).binding.account_user_id), ..page(None, 10) };
+    assert_eq!(state.list_bindings(OWNER, &of_account).unwrap().keys, [ready(1)]);
+    assert_eq!(state.read(schema).unwrap(), Schema::Current);
+}
+
+#[test]
 fn a_file_that_is_not_our_database_is_reported_as_damaged() {
     let (_scratch, home) = home();
     let path = sample::database(&home);
@@ -154,7 +173,7 @@ fn many_threads_can_open_a_new_home_at_once() {
             }
         });
         let state = StateRuntime::open(&home).unwrap();
-        assert_eq!(state.list_bindings(OWNER, &page(None, 10)).unwrap().len(), 8);
+        assert_eq!(state.list_bindings(OWNER, &page(None, 10)).unwrap().keys.len(), 8);
         assert!(modes(&home.path().join("lock")).is_empty());
     }
 }
