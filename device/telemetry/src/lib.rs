@@ -4,6 +4,9 @@
 //! This crate is not a logging interface: all other crates use [`tracing`] and do not know this
 //! crate. Metrics are made from spans too. An export sends only the data that [`observed`] lists.
 //! If a collector cannot be reached, data is lost, but requests are neither delayed nor refused.
+//! If nobody reads standard error, events are dropped and counted. Only audit events can be kept,
+//! by a caller that reserves room for them in the [`AuditQueue`]. No call waits for a reader, the
+//! shutdown included.
 //!
 //! ```
 //! use device_key_telemetry::{LevelFilter, ServiceIdentity, Settings, Telemetry};
@@ -18,6 +21,8 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod audit_queue;
+mod audit_shares;
 mod collector_client;
 mod endpoint;
 mod error;
@@ -25,6 +30,7 @@ mod export;
 mod export_settings;
 mod exported_spans;
 mod log_format;
+mod log_queue;
 mod logs;
 pub mod observed;
 mod one_line;
@@ -33,11 +39,14 @@ mod printable;
 mod settings;
 mod span_filter;
 mod span_metrics;
+mod standard_error;
 mod telemetry;
 
+pub use audit_queue::{AuditQueue, WhenFull};
 pub use error::TelemetryError;
 pub use log_format::{LogFormat, UnknownLogFormat};
 pub use one_line::AUDIT;
 pub use settings::{ServiceIdentity, Settings};
+pub use standard_error::last_words;
 pub use telemetry::Telemetry;
 pub use tracing_subscriber::filter::LevelFilter;

@@ -18,3 +18,4 @@ mod export;
 mod logs;
 mod outage;
 mod serving;
+mod stalled;
