@@ -11,6 +11,7 @@ mod bench;
 mod demo;
 mod deny;
 mod fuzz;
+mod ordeal;
 mod package;
 mod privilege;
 mod release;
@@ -94,6 +95,19 @@ enum Command {
         #[arg(long, value_name = "SECONDS", default_value_t = 60)]
         seconds: u32,
     },
+    /// Cause faults again and again: kills, full disks, locks, floods, hostile lines, and a TPM that
+    /// lies or does not answer. Print a table of what was tried and found.
+    Ordeal {
+        /// Only the faults with this in their name
+        #[arg(default_value = "")]
+        name: String,
+        /// How long all of them take together
+        #[arg(long, default_value_t = 2)]
+        minutes: u32,
+        /// Write the table into docs/reliability.md
+        #[arg(long)]
+        write: bool,
+    },
     /// Check the dependencies: bans, licences and sources.
     Deny,
     /// Check the dependencies for published advisories. Exits with 3 if the advisory database
@@ -124,6 +138,9 @@ fn dispatch(command: &Command) -> anyhow::Result<()> {
         Command::Package { test: false, .. } => package::run(&workspace()?),
         Command::Package { test: true, mirror } => package::test(&workspace()?, mirror.as_deref()),
         Command::Fuzz { target, seconds } => fuzz::run(&workspace()?, target.as_deref(), *seconds),
+        Command::Ordeal { name, minutes, write } => {
+            ordeal::run(&workspace()?, name, *minutes, *write)
+        }
         Command::Deny => deny::check(&workspace()?),
         Command::Advisories => deny::advisories(&workspace()?),
     }

@@ -40,6 +40,11 @@ pub(crate) fn install_for_demo() -> anyhow::Result<()> {
     install_for(requirement::FOR_DEMO)
 }
 
+/// Installs the missing tools of the ordeal.
+pub(crate) fn install_for_ordeal() -> anyhow::Result<()> {
+    install_for(requirement::FOR_ORDEAL)
+}
+
 /// Installs the missing tools for building and trying the package.
 pub(crate) fn install_for_packaging() -> anyhow::Result<()> {
     install_for(requirement::FOR_PACKAGING)

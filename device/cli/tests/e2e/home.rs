@@ -16,24 +16,31 @@ use crate::program::{on, run};
 /// How long a failed creation may take to be undone. Only a failing test waits this long.
 const UNDOING: Duration = Duration::from_secs(10);
 
-/// The path of a home folder, which the program creates. It is in a scratch folder that is removed
-/// when this value is dropped.
+/// The path of a home folder, which the program creates.
 pub(crate) struct Home {
-    scratch: TempDir,
+    path: PathBuf,
+    /// The folder around it, which is removed when this value is dropped.
+    _scratch: Option<TempDir>,
 }
 
 impl Home {
     pub(crate) fn new() -> Self {
-        Self { scratch: tempfile::tempdir().unwrap() }
+        let scratch = tempfile::tempdir().unwrap();
+        Self { path: scratch.path().join("home"), _scratch: Some(scratch) }
+    }
+
+    /// A home whose folder somebody else removes.
+    pub(crate) fn at(path: PathBuf) -> Self {
+        Self { path, _scratch: None }
     }
 
     pub(crate) fn path(&self) -> PathBuf {
-        self.beside("home")
+        self.path.clone()
     }
 
     /// A path next to the home.
     pub(crate) fn beside(&self, name: &str) -> PathBuf {
-        self.scratch.path().join(name)
+        self.path.with_file_name(name)
     }
 
     pub(crate) fn database(&self) -> PathBuf {
@@ -64,11 +71,14 @@ impl Home {
         ids.collect::<Result<_, _>>().unwrap()
     }
 
-    /// The names in the folder of TPM keys, without the suffix of a whole key file. A partial file
+    /// The names in the folders of keys, without the suffix of a whole key file. A partial file
     /// keeps its name, which is not the id of any key.
     pub(crate) fn key_files(&self) -> BTreeSet<String> {
-        let whole = |name: String| name.strip_suffix(".pem").map(str::to_owned).unwrap_or(name);
-        names(&self.path().join("keys/tpm")).into_iter().map(whole).collect()
+        let files = |(folder, suffix): (&str, &str)| {
+            let whole = |name: String| name.strip_suffix(suffix).map(str::to_owned).unwrap_or(name);
+            names(&self.path.join("keys").join(folder)).into_iter().map(whole).collect::<Vec<_>>()
+        };
+        [("tpm", ".pem"), ("os", ".p8")].into_iter().flat_map(files).collect()
     }
 
     pub(crate) fn leases(&self) -> BTreeSet<String> {

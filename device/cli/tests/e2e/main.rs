@@ -17,6 +17,7 @@ mod keys;
 mod killed;
 mod locked_state;
 mod log_lines;
+mod ordeal;
 mod other_languages;
 mod peer;
 mod program;

@@ -53,6 +53,11 @@ impl Server {
         answer["result"].take()
     }
 
+    /// The number of the process.
+    pub(crate) fn id(&self) -> u32 {
+        self.program.child.id()
+    }
+
     pub(crate) fn send(&mut self, bytes: &[u8]) {
         self.input.as_mut().expect("an open input").write_all(bytes).unwrap();
     }

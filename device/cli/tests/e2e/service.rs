@@ -134,6 +134,13 @@ impl Service {
     /// Starts the service and waits until it is ready. The test plays the part of systemd, which
     /// the service notifies.
     pub(crate) fn start(command: &mut Command) -> Self {
+        let mut service = Self::start_unread(command);
+        service.log = service.program.child.stderr.take().map(collect);
+        service
+    }
+
+    /// Starts the service as [`start`](Self::start) does, but nobody reads its log.
+    pub(crate) fn start_unread(command: &mut Command) -> Self {
         let scratch = tempfile::tempdir_in("/run").unwrap();
         fs::set_permissions(scratch.path(), Permissions::from_mode(0o755)).unwrap();
         let path = scratch.path().join("notify");
@@ -141,16 +148,16 @@ impl Service {
         fs::set_permissions(&path, Permissions::from_mode(0o666)).unwrap();
         command.env("NOTIFY_SOCKET", &path);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut program = Program::spawn(command);
-        let log = Some(collect(program.child.stderr.take().unwrap()));
+        let program = Program::spawn(command);
         let process = pidfd_open(Pid::from_child(&program.child), PidfdFlags::empty()).unwrap();
-        let mut service = Self { program, log };
+        let mut service = Self { program, log: None };
         let patience = Timespec::try_from(PATIENCE).unwrap();
         let mut waiting =
             [PollFd::new(&notify, PollFlags::IN), PollFd::new(&process, PollFlags::IN)];
         assert!(poll(&mut waiting, Some(&patience)).unwrap() > 0, "the service does not start");
         if waiting[0].revents().is_empty() {
             let status = service.wait();
+            service.log = service.program.child.stderr.take().map(collect);
             panic!("the service ended ({status}): {}", service.log());
         }
         let mut message = [0; 64];
@@ -183,6 +190,12 @@ impl Service {
         let log = self.log();
         assert_eq!(status.code(), Some(0), "{log}");
         log
+    }
+
+    /// Asks a service whose log nobody reads to stop, which must succeed.
+    pub(crate) fn stop_unread(mut self) {
+        self.signal(Signal::TERM);
+        assert_eq!(self.wait().code(), Some(0));
     }
 
     pub(crate) fn kill(mut self) {

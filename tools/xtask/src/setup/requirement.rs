@@ -68,6 +68,15 @@ pub(crate) const FOR_TESTS: &[Requirement] = &[
 pub(crate) const FOR_PACKAGING: &[Requirement] =
     &[COMPILER, STATIC_LIBRARY, PACKER, tool("debootstrap", "debootstrap", "debootstrap")];
 
+/// The tools of the ordeal. All are on root's search path, and the ordeal needs root.
+pub(crate) const FOR_ORDEAL: &[Requirement] = &[
+    COMPILER,
+    SIMULATOR,
+    tool("mkfs.ext4", "e2fsprogs", "e2fsprogs"),
+    tool("fsfreeze", "util-linux", "util-linux"),
+    tool("mount", "mount", "util-linux-core"),
+];
+
 const COMPILER: Requirement = tool("cc", "gcc", "gcc");
 const OPENSSL: Requirement = tool("openssl", "openssl", "openssl");
 const SIMULATOR: Requirement = tool("swtpm", "swtpm", "swtpm");
@@ -211,7 +220,7 @@ mod tests {
 
     #[test]
     fn everything_is_missing_on_an_empty_path() {
-        for required in [FOR_DEMO, FOR_TESTS, FOR_PACKAGING] {
+        for required in [FOR_DEMO, FOR_TESTS, FOR_ORDEAL, FOR_PACKAGING] {
             assert_eq!(missing(required, OsStr::new("")).len(), required.len());
         }
     }
@@ -291,7 +300,7 @@ mod tests {
 
     #[test]
     fn each_requirement_has_packages_of_its_own() {
-        for required in [FOR_DEMO, FOR_TESTS, FOR_PACKAGING] {
+        for required in [FOR_DEMO, FOR_TESTS, FOR_ORDEAL, FOR_PACKAGING] {
             let packages = |of: fn(&Requirement) -> &'static str| {
                 required.iter().map(of).collect::<BTreeSet<_>>().len()
             };

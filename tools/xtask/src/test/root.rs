@@ -48,7 +48,7 @@ pub(crate) fn run(program: &Path, arguments: &[OsString]) -> anyhow::Result<()> 
         };
         let mut command = privilege.command("env");
         // sudo sets a search path of its own, and drops all other variables.
-        for name in ["PATH", "RUST_BACKTRACE"] {
+        for name in ["PATH", "RUST_BACKTRACE", "ORDEAL_SECONDS", "ORDEAL_ROWS"] {
             if let Ok(value) = env::var(name) {
                 command.arg(format!("{name}={value}"));
             }
