@@ -91,6 +91,9 @@ pub enum Reason {
     ProviderFailed,
     /// The state database cannot be read or written.
     StateUnavailable,
+    /// Files of the state were replaced or removed under the running service, so a write would be
+    /// lost.
+    StateReplaced,
     /// The state database was written by a newer version.
     StateTooNew,
     /// There is a fault in this software.
@@ -141,6 +144,7 @@ impl Reason {
             Self::KeyLost => "key_lost",
             Self::ProviderFailed => "provider_failed",
             Self::StateUnavailable => "state_unavailable",
+            Self::StateReplaced => "state_replaced",
             Self::StateTooNew => "state_too_new",
             Self::Internal => "internal",
         }
@@ -193,6 +197,9 @@ impl Reason {
             Self::KeyLost => "the platform can no longer load this key; create a new one",
             Self::ProviderFailed => "the key device reported an error",
             Self::StateUnavailable => "the state database cannot be used",
+            Self::StateReplaced => {
+                "files of the service were replaced or removed while it ran; restart the service"
+            }
             Self::StateTooNew => "the state database belongs to a newer version of device-key",
             Self::Internal => "internal error",
         }
@@ -231,7 +238,7 @@ mod tests {
     #[test]
     fn every_code_is_read_as_it_is_written() {
         let (reasons, conditions) = (names::<Reason>(), names::<OsProtectionCondition>());
-        assert_eq!((reasons.len(), conditions.len()), (42, 15));
+        assert_eq!((reasons.len(), conditions.len()), (43, 15));
         for name in reasons {
             assert_eq!(read::<Reason>(&name).as_str(), name);
         }

@@ -174,6 +174,9 @@ pub enum BindingStoreError {
     /// The store was written by a newer version of this software.
     #[error("the binding store belongs to a newer version")]
     TooNew,
+    /// A file or folder was replaced or removed while it was in use, so a write would be lost.
+    #[error("the files of the binding store were replaced or removed while they were in use")]
+    Replaced(#[source] Box<dyn Error + Send + Sync>),
     /// A record does not parse.
     #[error("a record of the binding store is damaged")]
     Damaged(#[source] Box<dyn Error + Send + Sync>),

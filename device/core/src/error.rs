@@ -68,6 +68,7 @@ impl DeviceKeyError {
             Self::Provider { source, .. } => source.kind().reason(),
             Self::Bindings(BindingStoreError::QuotaExceeded) => Reason::QuotaExceeded,
             Self::Bindings(BindingStoreError::TooNew) => Reason::StateTooNew,
+            Self::Bindings(BindingStoreError::Replaced(_)) => Reason::StateReplaced,
             Self::Bindings(BindingStoreError::Unavailable(_) | BindingStoreError::Damaged(_)) => {
                 Reason::StateUnavailable
             }

@@ -161,8 +161,7 @@ impl HostBuilder {
 
     /// As [`open`](Self::open), for a home folder that is already open.
     pub fn open_in(&self, home: &PrivateDir) -> Result<Host, HostError> {
-        let state = Arc::new(StateRuntime::open(home).map_err(HostError::State)?);
-        let bindings: Arc<dyn DeviceKeyBindingStore> = state.clone();
+        let mut state = StateRuntime::open(home).map_err(HostError::State)?;
         let mut providers: Vec<Arc<dyn DeviceKeyProvider>> = Vec::new();
         for keystore in &self.keystores {
             providers.push(match keystore {
@@ -176,6 +175,11 @@ impl HostBuilder {
                 }
             });
         }
+        for folder in self.key_folders(home)? {
+            state.watch(&folder).map_err(HostError::State)?;
+        }
+        let state = Arc::new(state);
+        let bindings: Arc<dyn DeviceKeyBindingStore> = state.clone();
         let store = DeviceKeyStore::new(Parts {
             policy: self.policy.clone(),
             limits: self.limits,
@@ -222,6 +226,17 @@ impl HostBuilder {
             wrapping_key: self.wrapping_key()?,
         };
         Ok(OsProvider::new(settings, keys))
+    }
+
+    /// The folders that the keystores write to.
+    fn key_folders(&self, home: &PrivateDir) -> Result<Vec<PrivateDir>, HostError> {
+        let names = self.keystores.iter().flat_map(|keystore| match (keystore, self.runs_as) {
+            (Keystore::Tpm, RunsAs::ClientUser) => ["tpm"].as_slice(),
+            (Keystore::Tpm, RunsAs::ServiceUser) => &["tpm", "tpm-secrets"],
+            (Keystore::Os, _) => &["os"],
+        });
+        let keys = folder(home, "keys")?;
+        names.map(|name| folder(&keys, name)).collect()
     }
 
     fn wrapping_key(&self) -> Result<Option<WrappingKey>, HostError> {

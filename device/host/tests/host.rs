@@ -124,6 +124,31 @@ async fn a_host_of_a_service_user_keeps_a_wrapped_secret_for_each_tpm_key() {
     assert!(is_size, "{refused:?}");
 }
 
+/// The provider holds the folder open, so it would create a key in a folder that nobody opens again.
+#[tokio::test]
+async fn no_key_is_created_in_a_folder_that_was_replaced() {
+    for keys in ["keys/tpm", "keys/tpm-secrets", "keys"] {
+        let (swtpm, home) = (Swtpm::start(), home());
+        let service = on(&swtpm).runs_as(RunsAs::ServiceUser);
+        let host = service.open(home.path()).unwrap();
+        let (folder, aside) = (home.path().join(keys), home.path().join("aside"));
+        fs::rename(&folder, &aside).unwrap();
+        fs::create_dir(&folder).unwrap();
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).unwrap();
+
+        let policy = ProtectionPolicy::HardwareOnly;
+        let refused = host.store().create(&CALLER, samples::binding(), policy).await.unwrap_err();
+        assert_eq!(refused.reason(), Reason::StateReplaced, "{keys}");
+        let count = |folder| files(home.path(), folder);
+        assert_eq!([keys, "aside/tpm", "aside/tpm-secrets", "lock"].map(count), [0; 4], "{keys}");
+        assert_eq!(host.state().key_ids().unwrap(), []);
+
+        drop(host);
+        let host = service.open(home.path()).unwrap();
+        embed::create_and_sign(&host, &CALLER).await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn the_clock_and_the_random_source_can_be_replaced() {
     let (swtpm, home) = (Swtpm::start(), home());

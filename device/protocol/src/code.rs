@@ -28,6 +28,7 @@ pub const fn error_code(reason: Reason) -> ErrorCode {
         | Reason::KeyLost
         | Reason::ProviderFailed
         | Reason::StateUnavailable
+        | Reason::StateReplaced
         | Reason::StateTooNew
         | Reason::Internal => INTERNAL_ERROR,
         _ => INVALID_REQUEST,

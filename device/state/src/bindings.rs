@@ -206,6 +206,8 @@ impl StateRuntime {
         key: &CreatingKey,
         keys_per_owner: u32,
     ) -> Result<(), BindingStoreError> {
+        // A lease file in a folder that was moved would be lost.
+        self.check_in_place()?;
         // The lease is taken before its name is written, so a process that reads the name finds the
         // lease locked.
         let lease = self.leases().take()?;

@@ -1,10 +1,10 @@
 //! Checks and opens the database file, and brings it to the current schema.
 
 use std::ffi::CStr;
-use std::os::unix::fs::MetadataExt;
+use std::io;
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::{Duration, Instant};
-use std::{fs, thread};
 
 use device_key_private_fs::{PrivateDir, PrivateFsError};
 use rusqlite::config::DbConfig;
@@ -13,7 +13,10 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 use crate::error::DatabaseError;
 use crate::leases;
 use crate::migrations::{Schema, migrate, schema};
-use crate::names::{DATABASE, OTHER_SIBLINGS, PREPARING, WRITE_AHEAD_LOG, file_name};
+use crate::names::{
+    DATABASE, PREPARING, ROLLBACK_JOURNAL, WRITE_AHEAD_INDEX, WRITE_AHEAD_LOG, file_name,
+};
+use crate::placement::Placement;
 use crate::sys;
 
 /// How long to wait before checking again whether another process has finished.
@@ -31,17 +34,14 @@ const FILE_SYSTEM: &CStr = c"unix";
 const FOR_READING: &str = "PRAGMA query_only = ON;";
 const FOR_WRITING: &str = "PRAGMA synchronous = FULL;";
 
-/// The path of the database, and the identity of the file when it was opened.
+/// The path of the database, and the files and folders that must stay where they were when they
+/// were opened.
 #[derive(Debug)]
 pub(crate) struct Database {
     path: PathBuf,
-    file: FileIdentity,
+    in_use: Vec<Placement>,
     busy_timeout: Duration,
 }
-
-/// The device and inode of a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct FileIdentity(u64, u64);
 
 /// The result of opening: two reading connections and, if opening needed it, the writing
 /// connection.
@@ -63,24 +63,30 @@ pub(crate) fn open(home: &PrivateDir, busy_timeout: Duration) -> Result<Opened, 
     // with another mode, and would give the other files the mode and owner of the database.
     home.ensure_file(&file_name(DATABASE)?)?;
     let had_log = home.check_file_if_present(&file_name(WRITE_AHEAD_LOG)?)?;
-    for sibling in OTHER_SIBLINGS {
+    for sibling in [WRITE_AHEAD_INDEX, ROLLBACK_JOURNAL] {
         home.check_file_if_present(&file_name(sibling)?)?;
     }
     let path = path(home);
-    let file = identity(&path)?;
-    let database = Database { path, file, busy_timeout };
+    let in_use = vec![Placement::of_file(path.clone())?];
+    let mut database = Database { path, in_use, busy_timeout };
 
     let reader = database.connect(FOR_READING, FILE_SYSTEM)?;
-    let schema = schema(&reader).inspect_err(|error| {
+    let found = schema(&reader).inspect_err(|error| {
         if had_log && matches!(error, DatabaseError::TooNew { .. }) {
             // Closing this connection could move the newer version's log into the database.
             let _ = reader.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
         }
     })?;
-    let prepared = schema == Schema::Current && journal_mode(&reader)? == "wal";
+    let prepared = found == Schema::Current && journal_mode(&reader)? == "wal";
     let writer = if prepared { None } else { Some(database.prepare(home)?) };
     let impatient = database.connect(FOR_READING, sys::file_system_without_sleep())?;
     impatient.busy_timeout(Duration::ZERO)?;
+    // A connection that has read keeps the log and its index open, so no other process removes
+    // these files when it closes the database.
+    schema(&reader)?;
+    for name in [WRITE_AHEAD_LOG, WRITE_AHEAD_INDEX] {
+        database.in_use.push(Placement::of_file(home.path().join(name))?);
+    }
     Ok(Opened { database, reader, impatient, writer })
 }
 
@@ -91,10 +97,23 @@ impl Database {
 
     /// Opens a writing connection.
     pub(crate) fn writer(&self) -> Result<Connection, DatabaseError> {
+        self.check_in_place()?;
         let mut writer = self.connect(FOR_WRITING, FILE_SYSTEM)?;
         writer.set_transaction_behavior(TransactionBehavior::Immediate);
         // SQLite opens the path again, so the path must still lead to the file that is being read.
-        if identity(&self.path)? == self.file { Ok(writer) } else { Err(DatabaseError::Replaced) }
+        self.check_in_place()?;
+        Ok(writer)
+    }
+
+    /// Fails if the database, its log, or a folder that is watched was replaced or removed.
+    pub(crate) fn check_in_place(&self) -> Result<(), DatabaseError> {
+        self.in_use.iter().try_for_each(Placement::check)
+    }
+
+    /// Also watches this folder.
+    pub(crate) fn watch(&mut self, folder: &PrivateDir) -> io::Result<()> {
+        self.in_use.push(Placement::of_folder(folder)?);
+        Ok(())
     }
 
     fn connect(&self, pragmas: &str, file_system: &CStr) -> Result<Connection, DatabaseError> {
@@ -165,11 +184,6 @@ fn until<T>(
 
 fn journal_mode(connection: &Connection) -> Result<String, DatabaseError> {
     Ok(connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?)
-}
-
-fn identity(path: &Path) -> Result<FileIdentity, DatabaseError> {
-    let metadata = fs::symlink_metadata(path).map_err(|_| DatabaseError::Replaced)?;
-    Ok(FileIdentity(metadata.dev(), metadata.ino()))
 }
 
 #[cfg(test)]

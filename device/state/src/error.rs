@@ -132,9 +132,13 @@ pub enum DatabaseError {
     /// Another process is still preparing the database.
     #[error("another process is preparing the database")]
     BeingPrepared,
-    /// The database file was replaced while it was in use.
-    #[error("the database file was replaced while it was in use")]
-    Replaced,
+    /// A file or folder was replaced or removed while it was in use. What this process writes now
+    /// would be lost.
+    #[error("{} was replaced or removed while it was in use", path.display())]
+    Replaced {
+        /// The file or folder.
+        path: PathBuf,
+    },
     /// The operating system gave no random bytes for the name of a lease.
     #[error("the operating system gave no random bytes")]
     NoRandom(#[source] getrandom::Error),
@@ -196,6 +200,7 @@ impl From<DatabaseError> for BindingStoreError {
     fn from(error: DatabaseError) -> Self {
         match error {
             DatabaseError::TooNew { .. } => Self::TooNew,
+            DatabaseError::Replaced { .. } => Self::Replaced(error.into()),
             error if error.is_conflict() => Self::Conflict,
             error if error.is_damage() => Self::Damaged(error.into()),
             error => Self::Unavailable(error.into()),

@@ -33,6 +33,7 @@ mod error;
 mod leases;
 mod migrations;
 mod names;
+mod placement;
 mod record;
 mod runtime;
 mod sys;

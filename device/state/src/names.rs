@@ -4,7 +4,8 @@ use device_key_private_fs::{FileName, PrivateFsError};
 
 pub(crate) const DATABASE: &str = "state.sqlite";
 pub(crate) const WRITE_AHEAD_LOG: &str = "state.sqlite-wal";
-pub(crate) const OTHER_SIBLINGS: [&str; 2] = ["state.sqlite-shm", "state.sqlite-journal"];
+pub(crate) const WRITE_AHEAD_INDEX: &str = "state.sqlite-shm";
+pub(crate) const ROLLBACK_JOURNAL: &str = "state.sqlite-journal";
 
 /// The folder of all leases.
 pub(crate) const LEASES: &str = "lock";

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
-use device_key_private_fs::PrivateDir;
+use device_key_private_fs::{Operation, PrivateDir, PrivateFsError};
 use rusqlite::{Connection, Transaction};
 
 use crate::database::{self, Database, Opened};
@@ -68,6 +68,19 @@ impl StateRuntime {
         self.leases.sweep().map_err(StateError::Folder)
     }
 
+    /// Also refuses writes when this folder is no longer at its path, because a key that is created
+    /// there would be lost. The database and its log are always watched.
+    pub fn watch(&mut self, folder: &PrivateDir) -> Result<(), StateError> {
+        self.database.watch(folder).map_err(|source| {
+            let path = folder.path().to_owned();
+            StateError::Folder(PrivateFsError::Io { operation: Operation::Inspect, path, source })
+        })
+    }
+
+    pub(crate) fn check_in_place(&self) -> Result<(), DatabaseError> {
+        self.database.check_in_place()
+    }
+
     pub(crate) fn leases(&self) -> &Leases {
         &self.leases
     }
@@ -104,7 +117,7 @@ impl StateRuntime {
             None => self.database.writer()?,
         };
         let connection = slot.insert(connection);
-        let outcome = transact(connection, work);
+        let outcome = transact(&self.database, connection, work);
         if !connection.is_autocommit() {
             // The transaction could not be rolled back. Closing the connection rolls it back.
             *slot = None;
@@ -120,10 +133,12 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 fn transact<T>(
+    database: &Database,
     connection: &mut Connection,
     work: impl FnOnce(&Transaction<'_>) -> Result<T, DatabaseError>,
 ) -> Result<T, DatabaseError> {
     let transaction = connection.transaction()?;
+    database.check_in_place()?;
     // A newer version may have migrated the database since it was opened.
     if schema(&transaction)? != Schema::Current {
         return Err(DatabaseError::ForeignVersion);

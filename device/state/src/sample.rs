@@ -135,6 +135,7 @@ pub(crate) fn kind<T>(result: Result<T, BindingStoreError>) -> &'static str {
             BindingStoreError::NotBegun => "not_begun",
             BindingStoreError::Unavailable(_) => "unavailable",
             BindingStoreError::TooNew => "too_new",
+            BindingStoreError::Replaced(_) => "replaced",
             BindingStoreError::Damaged(_) => "damaged",
         },
         |_| "ok",

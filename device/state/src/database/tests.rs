@@ -234,14 +234,45 @@ fn child_holds_the_write_lock() {
     child::ready("");
 }
 
+/// Puts a copy in the place of a file, or nothing.
+fn replace(path: &Path, with_copy: bool) {
+    let aside = path.with_extension("aside");
+    fs::rename(path, &aside).unwrap();
+    if with_copy && aside.is_dir() {
+        fs::create_dir(path).unwrap();
+        fs::set_permissions(path, Permissions::from_mode(0o700)).unwrap();
+    } else if with_copy {
+        fs::copy(&aside, path).unwrap();
+    }
+}
+
 #[test]
-fn a_replaced_database_is_not_written() {
-    let (_scratch, home) = home();
-    drop(StateRuntime::open(&home).unwrap());
-    let state = StateRuntime::open(&home).unwrap();
-    let path = sample::database(&home);
-    let copy = path.with_extension("copy");
-    fs::copy(&path, &copy).unwrap();
-    fs::rename(&copy, &path).unwrap();
-    assert_eq!(kind(put(&state, &ready(1))), "unavailable");
+fn nothing_is_written_once_a_file_was_replaced_or_removed() {
+    for name in ["state.sqlite", "state.sqlite-wal", "state.sqlite-shm", "keys", "."] {
+        for with_copy in [true, false] {
+            for has_written in [true, false] {
+                let (_scratch, home) = home();
+                put(&StateRuntime::open(&home).unwrap(), &ready(1)).unwrap();
+                let keys = home.subdir(&file_name("keys").unwrap()).unwrap();
+                let mut state = StateRuntime::open(&home).unwrap();
+                state.watch(&keys).unwrap();
+                if has_written {
+                    put(&state, &ready(2)).unwrap();
+                }
+                let path = if name == "." { home.path().into() } else { home.path().join(name) };
+                replace(&path, with_copy);
+                let found =
+                    || (fs::read(&path).ok(), fs::read_dir(&path).ok().map(Iterator::count));
+                let before = found();
+                let case = format!("{name}, copy: {with_copy}, has written: {has_written}");
+                assert_eq!(kind(put(&state, &ready(3))), "replaced", "{case}");
+                let (id, now) = (key_id(1), ready(1).updated_at);
+                let hidden = block_on(state.begin_deletion(&id, OWNER, now));
+                assert_eq!(kind(hidden), "replaced", "{case}");
+                assert_eq!(kind(block_on(state.remove(&id))), "replaced", "{case}");
+                assert!(found() == before, "{case}");
+                assert!(state.get_binding(&id, OWNER).unwrap().is_some(), "{case}");
+            }
+        }
+    }
 }
