@@ -5,6 +5,7 @@ mod listeners;
 mod relay;
 mod signals;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use device_key_server::{AppServer, Methods, ServerDescription};
@@ -18,6 +19,7 @@ use crate::args::AppServerArguments;
 use crate::exit::{Exit, Failure};
 use crate::settings::Settings;
 use crate::sweep::sweep;
+use crate::telemetry::QueuedAudit;
 use crate::{compose, hardening, home, telemetry};
 
 /// The most threads of the blocking pool. The limit bounds memory when many requests come at once.
@@ -60,7 +62,9 @@ pub(crate) fn run(arguments: &AppServerArguments) -> Result<Exit, Failure> {
         home: home.path().to_owned(),
     };
     let limits = settings.server_limits();
-    let server = AppServer::with_limits(description, host.store().clone(), Methods::new(), limits)
+    let audit = Arc::new(QueuedAudit::of(&telemetry, settings.when_audit_is_full()));
+    let (store, methods) = (host.store().clone(), Methods::new());
+    let server = AppServer::with_audit_log(description, store, methods, limits, audit)
         .map_err(|error| Failure::system("cannot set up the methods", &error))?;
     let outcome = runtime.block_on(async {
         let signals =
@@ -79,6 +83,8 @@ pub(crate) fn run(arguments: &AppServerArguments) -> Result<Exit, Failure> {
     // A read from a terminal, or a provider that does not answer, may still block a thread. The
     // process does not wait for such a thread, because every answer has been written.
     runtime.shutdown_timeout(Duration::ZERO);
+    // The server logs how often refusals were repeated when nothing uses it any more.
+    drop(server);
     telemetry.shutdown(LAST_EXPORT);
     outcome
 }

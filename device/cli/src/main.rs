@@ -21,8 +21,14 @@ mod table;
 mod telemetry;
 
 use std::process::ExitCode;
+use std::time::Duration;
+
+use device_key_telemetry::last_words;
 
 use crate::args::Command;
+
+/// How long a failure waits for the reader of standard error.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 fn main() -> ExitCode {
     let arguments = args::Arguments::of_process();
@@ -35,7 +41,8 @@ fn main() -> ExitCode {
     match outcome {
         Ok(exit) => exit.into(),
         Err(failure) => {
-            anstream::eprintln!("{failure}");
+            // A parent that does not read must not keep the program from ending.
+            last_words(&format!("{failure}\n"), PATIENCE);
             failure.exit.into()
         }
     }

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use device_key::{AddedBackend, RemoteControlPolicy, StoreLimits};
 use device_key_config::{
-    Attestation, Config, ConfigError, ConfigFile, LimitSettings, ListenAddress, Providers, Service,
-    ServiceMode, WebSocket,
+    Attestation, Audit, Config, ConfigError, ConfigFile, LimitSettings, ListenAddress, Providers,
+    Service, ServiceMode, WebSocket, WhenFull,
 };
 use device_key_provider_tpm::TpmAddress;
 use device_key_server::ServerLimits;
@@ -27,6 +27,7 @@ pub(crate) struct Settings {
     /// The backends that the operator added to the built-in ones.
     pub(crate) backends: Vec<AddedBackend>,
     pub(crate) attestation: Attestation,
+    pub(crate) audit: Audit,
     pub(crate) limits: LimitSettings,
     pub(crate) listen: Vec<ListenAddress>,
     pub(crate) websocket: WebSocket,
@@ -53,6 +54,7 @@ impl Settings {
             tpm,
             backends,
             attestation,
+            audit,
             limits,
             websocket,
         } = config.unwrap_or_default();
@@ -70,6 +72,7 @@ impl Settings {
             service: of_system.or(service.map(|Service { mode }| mode)),
             backends,
             attestation,
+            audit,
             limits,
             listen,
             websocket,
@@ -109,6 +112,14 @@ impl Settings {
         RemoteControlPolicy::default()
             .with_backends(self.backends.clone())
             .with_attestation_for(self.attestation.origins.clone())
+    }
+
+    /// What happens to an operation whose audit event finds no room in the log. A system service
+    /// refuses it by default, because its operator relies on the log. Any other app-server drops
+    /// the event, because nobody may be reading its log.
+    pub(crate) fn when_audit_is_full(&self) -> WhenFull {
+        let default = if self.is_system_service() { WhenFull::Refuse } else { WhenFull::Drop };
+        self.audit.when_full.unwrap_or(default)
     }
 
     /// How many connections and requests the server accepts at a time.

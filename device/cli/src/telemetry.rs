@@ -1,7 +1,10 @@
 //! Starts logs, traces and metrics for the app-server.
 
+use device_key::OwnerUid;
+use device_key_config::WhenFull;
+use device_key_server::AuditLog;
 use device_key_telemetry::{
-    LevelFilter, LogFormat, ServiceIdentity, Settings, Telemetry, TelemetryError,
+    AuditQueue, LevelFilter, LogFormat, ServiceIdentity, Settings, Telemetry, TelemetryError,
 };
 
 use crate::exit::{Exit, Failure};
@@ -20,6 +23,32 @@ pub(crate) fn settings(log_format: Option<LogFormat>) -> Result<Settings, Failur
 /// Starts to log and to export.
 pub(crate) fn start(settings: &Settings) -> Result<Telemetry, Failure> {
     Telemetry::start(settings).map_err(|error| failure(&error))
+}
+
+/// The app-server's audit log: the audit events of telemetry.
+pub(crate) struct QueuedAudit(AuditQueue);
+
+impl QueuedAudit {
+    pub(crate) fn of(telemetry: &Telemetry, when_full: WhenFull) -> Self {
+        Self(telemetry.audit_queue(match when_full {
+            WhenFull::Refuse => device_key_telemetry::WhenFull::Refuse,
+            WhenFull::Drop => device_key_telemetry::WhenFull::Drop,
+        }))
+    }
+}
+
+impl AuditLog for QueuedAudit {
+    fn reserve(&self, owner: Option<OwnerUid>) -> bool {
+        self.0.reserve(owner.map(OwnerUid::as_raw))
+    }
+
+    fn give_back(&self, owner: Option<OwnerUid>) {
+        self.0.give_back(owner.map(OwnerUid::as_raw));
+    }
+
+    fn log(&self, owner: Option<OwnerUid>, event: &dyn Fn()) {
+        self.0.log(owner.map(OwnerUid::as_raw), event);
+    }
 }
 
 fn failure(error: &TelemetryError) -> Failure {

@@ -10,6 +10,7 @@ use device_key_types::{AbsolutePath, BackendOrigin, Origin, PathPrefix};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
+use crate::audit::WhenFull;
 use crate::error::InvalidConfig;
 use crate::limits::LimitSettings;
 use crate::listen::ListenAddress;
@@ -44,6 +45,9 @@ pub struct Config {
     /// `[attestation]`: who may ask for attestations.
     #[serde(deserialize_with = "table")]
     pub attestation: Attestation,
+    /// `[audit]`: what happens if the log does not take audit events.
+    #[serde(deserialize_with = "table")]
+    pub audit: Audit,
     /// `[limits]`: how much work the service accepts.
     #[serde(deserialize_with = "table")]
     pub limits: LimitSettings,
@@ -117,6 +121,16 @@ pub struct Attestation {
     /// If the list is empty, no backend may ask.
     #[serde(deserialize_with = "parsed_list")]
     pub origins: Vec<BackendOrigin>,
+}
+
+/// What happens if the log does not take audit events.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Audit {
+    /// What happens to an operation whose audit event finds no room. By default, a system service
+    /// refuses the operation, and any other app-server drops the event.
+    #[serde(deserialize_with = "parsed_some")]
+    pub when_full: Option<WhenFull>,
 }
 
 /// WebSocket listeners.

@@ -29,6 +29,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod audit;
 mod config;
 mod error;
 mod file;
@@ -39,7 +40,10 @@ mod text;
 mod text_position;
 mod trusted_file;
 
-pub use config::{Attestation, Config, Service, ServiceMode, Tpm, UnknownServiceMode, WebSocket};
+pub use audit::{UnknownWhenFull, WhenFull};
+pub use config::{
+    Attestation, Audit, Config, Service, ServiceMode, Tpm, UnknownServiceMode, WebSocket,
+};
 pub use error::{ConfigError, InvalidConfig};
 pub use file::ConfigFile;
 pub use limits::{Limit, LimitSettings, OutOfRange};

@@ -15,6 +15,8 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use self::connection_slots::{ConnectionSlot, ConnectionSlots};
 use crate::limits::ServerLimits;
+use crate::methods::audit::Audit;
+use crate::methods::audit::log::{AuditLog, Unbounded};
 use crate::methods::table::{DuplicateMethod, Methods};
 use crate::methods::{self};
 
@@ -39,6 +41,7 @@ struct Inner {
     description: ServerDescription,
     store: DeviceKeyStore,
     methods: Methods,
+    audit: Audit,
     limits: ServerLimits,
     stopping: CancellationToken,
     connections: TaskTracker,
@@ -63,12 +66,26 @@ impl AppServer {
         host: Methods,
         limits: ServerLimits,
     ) -> Result<Self, DuplicateMethod> {
-        let methods = methods::device_key::mount(host, &store)?;
-        let methods = methods::attestation::mount(methods, &store)?;
+        Self::with_audit_log(description, store, host, limits, Arc::new(Unbounded))
+    }
+
+    /// Like [`with_limits`](Self::with_limits), but operations are refused with `overloaded` while
+    /// this log has no room for their audit events.
+    pub fn with_audit_log(
+        description: ServerDescription,
+        store: DeviceKeyStore,
+        host: Methods,
+        limits: ServerLimits,
+        audit_log: Arc<dyn AuditLog>,
+    ) -> Result<Self, DuplicateMethod> {
+        let audit = Audit::new(audit_log);
+        let methods = methods::device_key::mount(host, &store, &audit)?;
+        let methods = methods::attestation::mount(methods, &store, &audit)?;
         let inner = Inner {
             description,
             store,
             methods,
+            audit,
             limits,
             stopping: CancellationToken::new(),
             connections: TaskTracker::new(),
@@ -98,6 +115,10 @@ impl AppServer {
 
     pub(crate) fn methods(&self) -> &Methods {
         &self.inner.methods
+    }
+
+    pub(crate) fn audit(&self) -> &Audit {
+        &self.inner.audit
     }
 
     pub(crate) fn limits(&self) -> &ServerLimits {

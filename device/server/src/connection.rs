@@ -167,7 +167,7 @@ impl Connection {
         if !self.in_flight.has_room(bytes, self.server.limits()) {
             return Err(Reason::Overloaded.into());
         }
-        self.server.methods().call(method, self.peer, params)
+        self.server.methods().call(method, self.peer, params, self.server.audit())
     }
 
     fn initialize(&mut self, params: &Params) -> Outcome {

@@ -37,6 +37,7 @@ pub use app_server::{AppServer, ServerDescription};
 pub use device_key::DeviceKeyStore;
 pub use limits::ServerLimits;
 pub use methods::audit;
+pub use methods::audit::log::AuditLog;
 pub use methods::table::{DuplicateMethod, Methods};
 pub use transport::stdio::{Stdio, StdioError};
 pub use transport::unix::UnixSocket;

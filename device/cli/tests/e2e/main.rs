@@ -32,4 +32,5 @@ mod streams;
 mod telemetry;
 mod tpm_faults;
 mod transport;
+mod unread_log;
 mod vectors;

@@ -10,6 +10,7 @@ mod load;
 mod matrix;
 mod operation;
 mod shortage;
+mod unread_log;
 
 use std::fs::{self, Permissions};
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -17,7 +18,7 @@ use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{ChildStderr, Command, ExitStatus, Stdio};
 use std::thread::{self, JoinHandle};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -131,6 +132,12 @@ pub(crate) struct Service {
 }
 
 impl Service {
+    /// The log of a service that was started with [`start_unread`](Self::start_unread). Nobody
+    /// reads it but the caller.
+    pub(crate) fn unread_log(&mut self) -> ChildStderr {
+        self.program.child.stderr.take().unwrap()
+    }
+
     /// Starts the service and waits until it is ready. The test plays the part of systemd, which
     /// the service notifies.
     pub(crate) fn start(command: &mut Command) -> Self {

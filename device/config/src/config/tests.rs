@@ -29,12 +29,23 @@ fn an_empty_text_gives_the_defaults() {
     for text in ["", "# only this\n", "\u{feff}", "[tpm]\n[limits]\n[websocket]\n"] {
         assert_eq!(config(text), Config::default(), "{text:?}");
     }
-    let Config { home, providers, listen, service, tpm, backends, attestation, limits, websocket } =
-        Config::default();
+    let Config {
+        home,
+        providers,
+        listen,
+        service,
+        tpm,
+        backends,
+        attestation,
+        audit,
+        limits,
+        websocket,
+    } = Config::default();
     assert_eq!((home, service), (None, None));
     assert_eq!(providers.iter().collect::<Vec<_>>(), [ProviderName::Tpm, ProviderName::Os]);
     assert_eq!((listen, backends, attestation.origins), (vec![], vec![], vec![]));
     assert_eq!((tpm.device, tpm.allow_simulated), (None, false));
+    assert_eq!(audit.when_full, None);
     assert_eq!((websocket.token_file, websocket.allowed_origins), (None, vec![]));
     assert_eq!(
         (limits.operation(), limits.drain(), limits.stall()),
@@ -44,9 +55,19 @@ fn an_empty_text_gives_the_defaults() {
 
 #[test]
 fn every_key_is_read() {
-    let Config { home, providers, listen, service, tpm, backends, attestation, limits, websocket } =
-        config(
-            r#"
+    let Config {
+        home,
+        providers,
+        listen,
+        service,
+        tpm,
+        backends,
+        attestation,
+        audit,
+        limits,
+        websocket,
+    } = config(
+        r#"
         home = "/var/lib/device-key"
         providers = ["os"]
         listen = ["unix://", "unix:///run/a.sock", "ws://127.0.0.1:7777"]
@@ -69,6 +90,9 @@ fn every_key_is_read() {
         [attestation]
         origins = ["https://backend.example", "http://localhost:3000"]
 
+        [audit]
+        when_full = "drop"
+
         [limits]
         connections_per_user = 1
         connections = 2
@@ -84,7 +108,7 @@ fn every_key_is_read() {
         token_file = "/etc/device-key/websocket-token"
         allowed_origins = ["https://console.example", "http://[::1]:3000"]
         "#,
-        );
+    );
     assert_eq!(home.unwrap().to_string(), "/var/lib/device-key");
     assert_eq!(providers, Providers::of([ProviderName::Os]).unwrap());
     let listen: Vec<_> = listen.iter().map(ToString::to_string).collect();
@@ -96,6 +120,7 @@ fn every_key_is_read() {
     assert_eq!(backends, ["https://backend.example/api/codex", "http://localhost:3000/dev"]);
     let attested: Vec<_> = attestation.origins.iter().map(ToString::to_string).collect();
     assert_eq!(attested, ["https://backend.example", "http://localhost:3000"]);
+    assert_eq!(audit.when_full, Some(WhenFull::Drop));
     let LimitSettings { connections_per_user, connections, waiting_per_user, .. } = limits;
     assert_eq!((connections_per_user.get(), connections.get(), waiting_per_user.get()), (1, 2, 3));
     let LimitSettings { waiting_per_provider, requests_per_connection, keys_per_user, .. } = limits;
@@ -174,6 +199,8 @@ fn invalid_values_are_refused() {
         ("tpm", &["true", "[\"/dev/tpm0\", true]", "[]"]),
         ("tpm.device", &["\"/tmp/tpm\"", "\"tcp:127.0.0.1:1\"", "\"\"", "1"]),
         ("tpm.allow_simulated", &["1", "\"true\""]),
+        ("audit", &["[]", "[\"drop\"]", "\"drop\""]),
+        ("audit.when_full", &["\"Drop\"", "\"\"", "true", "[\"drop\"]"]),
         ("limits", &["[]", "[1, 2]", "1"]),
         ("websocket", &["[]", "[\"/a\"]", "1"]),
         ("websocket.token_file", &["\"token\"", "\"~/token\"", "1"]),
@@ -224,14 +251,14 @@ fn a_backend_needs_a_valid_origin_and_a_valid_path_prefix() {
 fn unknown_keys_are_refused() {
     assert_refused("hme = \"/a\"", (1, 1), "hme");
     assert_refused("home = \"/a\"\n\n  Home = \"/a\"", (3, 3), "Home");
-    for table in ["service", "tpm", "limits", "websocket"] {
+    for table in ["service", "tpm", "audit", "limits", "websocket"] {
         let known = if table == "service" { "mode = \"user\"" } else { "" };
         let text = format!("[{table}]\n{known}\n  surplus = 1");
         assert_refused(&text, (3, 3), &format!("{table}.surplus"));
         let deeper = format!("{table}.surplus.deeper = 1");
         assert_refused(&deeper, (1, table.len() + 2), &format!("{table}.surplus"));
     }
-    assert_refused("[audit]\nfile = \"/a\"", (1, 2), "audit");
+    assert_refused("[storage]\nfile = \"/a\"", (1, 2), "storage");
     assert_refused("[\"li mits\"]", (1, 2), "li mits");
 }
 

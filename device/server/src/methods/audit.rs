@@ -2,14 +2,24 @@
 //! purpose and the outcome.
 //!
 //! Events have the target `audit`, so that a log can keep them whatever else it filters. They never
-//! hold accounts, clients, nonces, digests or signatures.
+//! hold accounts, clients, nonces, digests or signatures. Room for an operation's event is reserved
+//! before the operation begins. If a user is refused the same again and again, most of these
+//! refusals become a number in one event.
 
-use device_key::{LocalPeer, Peer, PeerProcess};
+pub(crate) mod log;
+mod refusals;
+
+use std::sync::Arc;
+
+use device_key::{LocalPeer, OwnerUid, Peer, PeerProcess};
 use device_key_protocol::RpcError;
 use device_key_types::attestation::Challenge;
 use device_key_types::payload::{Statement, Target};
-use device_key_types::{DeviceKeyId, SignPayload};
+use device_key_types::{DeviceKeyId, Reason, SignPayload};
 use tracing::info;
+
+use self::log::{AuditLog, Room};
+use self::refusals::{Kind, Refusals};
 
 /// The target of the audit events.
 pub const TARGET: &str = "audit";
@@ -40,47 +50,90 @@ impl Subject {
     }
 }
 
-/// Runs an operation that creates, uses or deletes a key, and logs its outcome. The operation fills
-/// in its subject as soon as it knows it.
-pub(super) async fn operation<T>(
-    method: &'static str,
-    peer: &LocalPeer,
-    run: impl AsyncFnOnce(&mut Subject) -> Result<T, RpcError>,
-) -> Result<T, RpcError> {
-    let mut subject = Subject::default();
-    let outcome = run(&mut subject).await;
-    log(method, peer, &subject, outcome.as_ref().err());
-    outcome
+/// Audits the requests of a server. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Audit {
+    log: Arc<dyn AuditLog>,
+    refusals: Arc<Refusals>,
 }
 
-/// Runs a request that only reads, and logs it if it is refused.
-pub(super) async fn lookup<T>(
-    method: &'static str,
-    peer: &LocalPeer,
-    run: impl AsyncFnOnce(&mut Subject) -> Result<T, RpcError>,
-) -> Result<T, RpcError> {
-    let mut subject = Subject::default();
-    let outcome = run(&mut subject).await;
-    if let Err(error) = &outcome {
-        log(method, peer, &subject, Some(error));
+impl Audit {
+    pub(crate) fn new(log: Arc<dyn AuditLog>) -> Self {
+        Self { refusals: Arc::new(Refusals::new(Arc::clone(&log))), log }
     }
-    outcome
+
+    /// Runs an operation that creates, uses or deletes a key, and logs its outcome. The operation
+    /// fills in its subject as soon as it knows it. If the log has no room for the outcome, the
+    /// operation is refused before it begins.
+    pub(super) async fn operation<T>(
+        &self,
+        method: &'static str,
+        peer: &LocalPeer,
+        run: impl AsyncFnOnce(&mut Subject) -> Result<T, RpcError>,
+    ) -> Result<T, RpcError> {
+        let mut subject = Subject::default();
+        let room = self.room(Some(peer.owner()));
+        let outcome = match &room {
+            Some(_) => run(&mut subject).await,
+            None => Err(Reason::Overloaded.into()),
+        };
+        match (room, &outcome) {
+            (room, Err(error)) => self.refused(room, method, peer, &subject, error),
+            (Some(room), Ok(_)) => room.log(&|| event(method, peer, &subject, None)),
+            (None, Ok(_)) => {}
+        }
+        outcome
+    }
+
+    /// Runs a request that only reads, and logs it if it is refused.
+    pub(super) async fn lookup<T>(
+        &self,
+        method: &'static str,
+        peer: &LocalPeer,
+        run: impl AsyncFnOnce(&mut Subject) -> Result<T, RpcError>,
+    ) -> Result<T, RpcError> {
+        let mut subject = Subject::default();
+        let outcome = run(&mut subject).await;
+        if let Err(error) = &outcome {
+            self.refused(self.room(Some(peer.owner())), method, peer, &subject, error);
+        }
+        outcome
+    }
+
+    /// Logs a request that did not pass the transport gate.
+    pub(super) fn refused_at_gate(&self, method: &'static str, peer: Peer, error: &RpcError) {
+        let reason = error.reason();
+        let kind = Kind { owner: None, method, reason };
+        self.refusals.log(kind, self.room(None), &|| {
+            info!(target: TARGET, method, outcome = reason.as_str(), transport = peer.transport());
+        });
+    }
+
+    fn refused(
+        &self,
+        room: Option<Room>,
+        method: &'static str,
+        peer: &LocalPeer,
+        subject: &Subject,
+        error: &RpcError,
+    ) {
+        let reason = error.reason();
+        let kind = Kind { owner: Some(peer.owner()), method, reason };
+        self.refusals.log(kind, room, &|| event(method, peer, subject, Some(reason)));
+    }
+
+    fn room(&self, owner: Option<OwnerUid>) -> Option<Room> {
+        Room::reserve(&self.log, owner)
+    }
 }
 
-/// Logs a request that did not pass the transport gate.
-pub(super) fn refused_at_gate(method: &'static str, peer: Peer, error: &RpcError) {
-    let reason = error.reason().as_str();
-    info!(target: TARGET, method, outcome = reason, transport = peer.transport());
-}
-
-fn log(method: &'static str, peer: &LocalPeer, subject: &Subject, refusal: Option<&RpcError>) {
-    let reason = refusal.map(|error| error.reason().as_str());
+fn event(method: &'static str, peer: &LocalPeer, subject: &Subject, refusal: Option<Reason>) {
     let statement = subject.statement.as_ref();
     let process = peer.process();
     info!(
         target: TARGET,
         method,
-        outcome = reason.unwrap_or("ok"),
+        outcome = refusal.map_or("ok", Reason::as_str),
         uid = peer.owner().as_raw(),
         pid = process.map(PeerProcess::id),
         command_unverified = process.map(PeerProcess::command),

@@ -17,93 +17,105 @@ use device_key_protocol::{Params, RpcError, error_code};
 use device_key_types::{ErrorChain, FieldError, Reason};
 use tracing::{debug, error};
 
-use crate::methods::audit::{self, Subject};
+use crate::methods::audit::{Audit, Subject};
 use crate::methods::table::{DuplicateMethod, Methods};
 
 /// Mounts the methods.
-pub(crate) fn mount(methods: Methods, store: &DeviceKeyStore) -> Result<Methods, DuplicateMethod> {
+pub(crate) fn mount(
+    methods: Methods,
+    store: &DeviceKeyStore,
+    audit: &Audit,
+) -> Result<Methods, DuplicateMethod> {
     methods
-        .local(key::CREATE, with_store(store, create))?
-        .local(key::PUBLIC, with_store(store, public))?
-        .local(key::SIGN, with_store(store, sign))?
-        .local(lifecycle::LIST, with_store(store, list))?
-        .local(lifecycle::DELETE, with_store(store, delete))?
-        .local(lifecycle::PROVIDERS, with_store(store, providers))
+        .local(key::CREATE, with_store(store, audit, create))?
+        .local(key::PUBLIC, with_store(store, audit, public))?
+        .local(key::SIGN, with_store(store, audit, sign))?
+        .local(lifecycle::LIST, with_store(store, audit, list))?
+        .local(lifecycle::DELETE, with_store(store, audit, delete))?
+        .local(lifecycle::PROVIDERS, with_store(store, audit, providers))
 }
 
-/// One call of a method: the store to use, the caller and the unread params.
+/// One call of a method: the store and the audit log to use, the caller and the unread params.
 pub(super) struct Call {
     pub(super) store: DeviceKeyStore,
+    pub(super) audit: Audit,
     pub(super) peer: LocalPeer,
     pub(super) params: Params,
 }
 
 pub(super) fn with_store<F, M: Fn(Call) -> F>(
     store: &DeviceKeyStore,
+    audit: &Audit,
     method: M,
 ) -> impl Fn(LocalPeer, Params) -> F + use<F, M> {
-    let store = store.clone();
-    move |peer, params| method(Call { store: store.clone(), peer, params })
+    let (store, audit) = (store.clone(), audit.clone());
+    move |peer, params| method(Call { store: store.clone(), audit: audit.clone(), peer, params })
 }
 
-async fn create(Call { store, peer, params }: Call) -> Result<KeyResult, RpcError> {
-    audit::operation(key::CREATE, &peer, async |subject| {
-        let (binding, policy) = params.read::<CreateParams>()?.parse()?;
-        let key = store.create(&peer, binding, policy).await.map_err(in_params)?;
-        *subject = Subject::key(key.key_id);
-        Ok(described(&key))
-    })
-    .await
+async fn create(Call { store, audit, peer, params }: Call) -> Result<KeyResult, RpcError> {
+    audit
+        .operation(key::CREATE, &peer, async |subject| {
+            let (binding, policy) = params.read::<CreateParams>()?.parse()?;
+            let key = store.create(&peer, binding, policy).await.map_err(in_params)?;
+            *subject = Subject::key(key.key_id);
+            Ok(described(&key))
+        })
+        .await
 }
 
-async fn public(Call { store, peer, params }: Call) -> Result<KeyResult, RpcError> {
-    audit::lookup(key::PUBLIC, &peer, async |subject| {
-        let key_id = params.read::<PublicParams>()?.parse()?;
-        *subject = Subject::key(key_id);
-        let key = store.public(&peer, &key_id).await.map_err(in_params)?;
-        Ok(described(&key))
-    })
-    .await
+async fn public(Call { store, audit, peer, params }: Call) -> Result<KeyResult, RpcError> {
+    audit
+        .lookup(key::PUBLIC, &peer, async |subject| {
+            let key_id = params.read::<PublicParams>()?.parse()?;
+            *subject = Subject::key(key_id);
+            let key = store.public(&peer, &key_id).await.map_err(in_params)?;
+            Ok(described(&key))
+        })
+        .await
 }
 
-async fn sign(Call { store, peer, params }: Call) -> Result<SignResult, RpcError> {
-    audit::operation(key::SIGN, &peer, async |subject| {
-        let policy = store.policy().at(store.clock().now());
-        let (key_id, payload) = params.read::<SignParams>()?.parse(&policy)?;
-        *subject = Subject::signing(key_id, &payload);
-        let signed = store.sign(&peer, &key_id, payload).await.map_err(in_payload)?;
-        Ok(SignResult::new(&signed.signature, &signed.signed_bytes))
-    })
-    .await
+async fn sign(Call { store, audit, peer, params }: Call) -> Result<SignResult, RpcError> {
+    audit
+        .operation(key::SIGN, &peer, async |subject| {
+            let policy = store.policy().at(store.clock().now());
+            let (key_id, payload) = params.read::<SignParams>()?.parse(&policy)?;
+            *subject = Subject::signing(key_id, &payload);
+            let signed = store.sign(&peer, &key_id, payload).await.map_err(in_payload)?;
+            Ok(SignResult::new(&signed.signature, &signed.signed_bytes))
+        })
+        .await
 }
 
-async fn list(Call { store, peer, params }: Call) -> Result<ListResult, RpcError> {
-    audit::lookup(lifecycle::LIST, &peer, async |_| {
-        let ListQuery { account_user_id, client_id, after, limit } =
-            params.read::<ListParams>()?.parse()?;
-        let page = Page { account_user_id, client_id, after, limit };
-        let KeyPage { keys, has_more } = store.list(&peer, page).await.map_err(in_params)?;
-        Ok(ListResult::new(keys.iter().map(listed).collect(), has_more))
-    })
-    .await
+async fn list(Call { store, audit, peer, params }: Call) -> Result<ListResult, RpcError> {
+    audit
+        .lookup(lifecycle::LIST, &peer, async |_| {
+            let ListQuery { account_user_id, client_id, after, limit } =
+                params.read::<ListParams>()?.parse()?;
+            let page = Page { account_user_id, client_id, after, limit };
+            let KeyPage { keys, has_more } = store.list(&peer, page).await.map_err(in_params)?;
+            Ok(ListResult::new(keys.iter().map(listed).collect(), has_more))
+        })
+        .await
 }
 
-async fn delete(Call { store, peer, params }: Call) -> Result<DeleteResult, RpcError> {
-    audit::operation(lifecycle::DELETE, &peer, async |subject| {
-        let key_id = params.read::<DeleteParams>()?.parse()?;
-        *subject = Subject::key(key_id);
-        store.delete(&peer, &key_id).await.map_err(in_params)?;
-        Ok(DeleteResult {})
-    })
-    .await
+async fn delete(Call { store, audit, peer, params }: Call) -> Result<DeleteResult, RpcError> {
+    audit
+        .operation(lifecycle::DELETE, &peer, async |subject| {
+            let key_id = params.read::<DeleteParams>()?.parse()?;
+            *subject = Subject::key(key_id);
+            store.delete(&peer, &key_id).await.map_err(in_params)?;
+            Ok(DeleteResult {})
+        })
+        .await
 }
 
-async fn providers(Call { store, peer, params }: Call) -> Result<ProvidersResult, RpcError> {
-    audit::lookup(lifecycle::PROVIDERS, &peer, async |_| {
-        params.read::<ProvidersParams>()?;
-        Ok(ProvidersResult { providers: provider_infos(&store, &peer) })
-    })
-    .await
+async fn providers(Call { store, audit, peer, params }: Call) -> Result<ProvidersResult, RpcError> {
+    audit
+        .lookup(lifecycle::PROVIDERS, &peer, async |_| {
+            params.read::<ProvidersParams>()?;
+            Ok(ProvidersResult { providers: provider_infos(&store, &peer) })
+        })
+        .await
 }
 
 /// The providers that this peer can use, as far as is known without asking a key device.

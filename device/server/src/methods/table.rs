@@ -9,7 +9,7 @@ use device_key_types::Reason;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
-use crate::methods::audit;
+use crate::methods::audit::Audit;
 
 /// What a handler returns: a result as JSON, or why the request is refused.
 pub(crate) type Outcome = Result<Box<RawValue>, RpcError>;
@@ -97,6 +97,7 @@ impl Methods {
         method: &str,
         peer: Peer,
         params: Params,
+        audit: &Audit,
     ) -> Result<HandlerFuture, RpcError> {
         match (self.table.get_key_value(method), peer) {
             (None, _) => Err(Reason::MethodNotFound.into()),
@@ -104,7 +105,7 @@ impl Methods {
             (Some((_, Handler::Local(handler))), Peer::Local(peer)) => Ok(handler(peer, params)),
             (Some((name, Handler::Local(_))), Peer::Remote) => {
                 let error = Reason::TransportNotLocal.into();
-                audit::refused_at_gate(name, peer, &error);
+                audit.refused_at_gate(name, peer, &error);
                 Err(error)
             }
         }

@@ -8,6 +8,7 @@
 )]
 
 mod attestation;
+mod audit;
 mod client;
 mod handshake;
 mod host_methods;

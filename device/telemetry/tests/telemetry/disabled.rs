@@ -28,8 +28,9 @@ fn a_disabled_export_sends_nothing() {
         &[("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")],
     ] {
         let collector = Collector::start(200);
-        let variables: Vec<_> =
-            off.iter().copied().chain([(ENDPOINT, collector.address())]).collect();
+        // An event would start the thread that writes the log.
+        let others = [(ENDPOINT, collector.address()), ("RUST_LOG", "off")];
+        let variables: Vec<_> = off.iter().copied().chain(others).collect();
         let output = child::run(SESSION, &variables);
         assert!(started_nothing(&output.stdout), "{off:?}");
         assert!(collector.all().is_empty(), "{off:?}");

@@ -27,7 +27,7 @@ const MEASURED: Duration = Duration::from_millis(400);
 const FACTOR: f64 = 3.0;
 const FLOODS: usize = 16;
 /// What is configured for every service here. An unread log must not refuse signatures.
-const CONFIG: &str = "";
+const CONFIG: &str = "audit.when_full = \"drop\"";
 
 /// A service with both classes of protection, and users of it.
 struct Site {
