@@ -11,7 +11,7 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use device_key::{DeviceKeyProvider, ProviderError, ProviderErrorKind};
+use device_key::{BindingStoreError, DeviceKeyProvider, ProviderError, ProviderErrorKind};
 use device_key_config::ProviderName;
 use device_key_private_fs::PrivateDir;
 use device_key_provider_tpm::{TpmFacts, TpmProvider};
@@ -143,12 +143,29 @@ fn database(state: &StateRuntime) -> Check {
             ),
             "wait if an app-server is working on them; otherwise start it, and it removes them",
         ),
-        Ok(counts) => Check::pass("state database", format!("{} keys", counts.ready)),
-        Err(error) => Check::fail(
-            "state database",
-            &Failure::system("the database cannot be read", &ErrorChain(&error)),
-        ),
+        Ok(counts) => intact(counts.ready, state.damaged_key_ids()),
+        Err(error) => unreadable(&error),
     }
+}
+
+fn intact(keys: u64, damaged: Result<Vec<DeviceKeyId>, BindingStoreError>) -> Check {
+    match damaged {
+        Ok(damaged) if damaged.is_empty() => Check::pass("state database", format!("{keys} keys")),
+        Ok(damaged) => {
+            let ids: Vec<_> = damaged.iter().map(ToString::to_string).collect();
+            Check::warn(
+                "state database",
+                format!("{keys} keys, of which the records of {} are damaged", ids.join(", ")),
+                "delete the keys with device-key delete, then create and enroll new ones",
+            )
+        }
+        Err(error) => unreadable(&error),
+    }
+}
+
+fn unreadable(error: &BindingStoreError) -> Check {
+    let failure = Failure::system("the database cannot be read", &ErrorChain(error));
+    Check::fail("state database", &failure)
 }
 
 /// Checks that every key file has a record and every record has a key file. A key without its file

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use device_key::{
-    DeviceKeyProvider as _, DeviceKeyStore, KeyPage, LocalPeer, Page, ProviderErrorKind, Recovery,
-    StoreLimits,
+    BindingStoreError, DeviceKeyProvider as _, DeviceKeyStore, KeyPage, LocalPeer, Page,
+    ProviderErrorKind, Recovery, StoreLimits,
 };
 use device_key_testing::{
     Assembly, BindingOperation, Event, Faults, Gate, HookedProvider, IntoProviderError as _,
@@ -73,6 +73,22 @@ async fn a_long_list_gives_its_turn_back_between_reads() {
     assert_eq!((page.keys.len(), page.has_more), (19, true));
     let page = store.list(&PEER, ALL).await.unwrap();
     assert_eq!((page.keys.len(), page.has_more), (20, false));
+}
+
+#[tokio::test]
+async fn a_key_with_a_damaged_record_can_be_deleted() {
+    let damaged = || BindingStoreError::Damaged("for a test".into());
+    let provider = Arc::new(MemoryProvider::hardware());
+    let assembly = Assembly::new()
+        .shared_provider(provider.clone())
+        .bindings_hook(Faults::nth(BindingOperation::Get, 1, damaged))
+        .bindings_hook(Faults::nth(BindingOperation::Get, 2, damaged));
+    let bindings = assembly.bindings.clone();
+    let store = assembly.store();
+    let key = create(&store, &PEER).await.unwrap();
+    assert_eq!(sign(&store, &key).await, Err(Reason::StateUnavailable));
+    assert_eq!(delete(&store, &PEER, &key).await, Ok(()));
+    assert_eq!((provider.list().unwrap(), bindings.key_ids()), (vec![], vec![]));
 }
 
 #[tokio::test]

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 
 use device_key::AbandonedKey;
 use device_key_private_fs::{FileName, PrivateFsError};
-use rusqlite::Connection;
+use rusqlite::{Connection, Row};
 use tracing::warn;
 
+use crate::bindings::readable;
 use crate::error::DatabaseError;
 use crate::record;
 use crate::runtime::StateRuntime;
@@ -65,11 +66,15 @@ fn pending_keys(connection: &Connection) -> Result<Vec<PendingKey>, DatabaseErro
     let mut rows = select.query(())?;
     let mut pending = Vec::new();
     while let Some(row) = rows.next()? {
-        let (key_id, provider) = (record::key_id(row, 0)?, record::provider(row, 1)?);
-        let lease = record::creator_lease(row, 2)?;
-        pending.push(PendingKey { key: AbandonedKey { key_id, provider }, lease });
+        pending.extend(readable(pending_key(row), None)?);
     }
     Ok(pending)
+}
+
+fn pending_key(row: &Row<'_>) -> Result<PendingKey, DatabaseError> {
+    let (key_id, provider) = (record::key_id(row, 0)?, record::provider(row, 1)?);
+    let lease = record::creator_lease(row, 2)?;
+    Ok(PendingKey { key: AbandonedKey { key_id, provider }, lease })
 }
 
 fn still_begun(

@@ -47,7 +47,7 @@ impl DeviceKeyBindingStore for StateRuntime {
         key_id: &DeviceKeyId,
         owner: OwnerUid,
         now: UnixTime,
-    ) -> Result<Option<DeviceKeyBinding>, BindingStoreError> {
+    ) -> Result<Option<Box<str>>, BindingStoreError> {
         Ok(self.begin_deletion_of(key_id, owner, now)?)
     }
 

@@ -48,7 +48,7 @@ const COUNT_OF_OWNER: &str = "\
 
 const BEGIN_DELETION: &str = "\
     UPDATE device_key_bindings SET phase = 'deleting', updated_at = ?3 \
-    WHERE key_id = ?1 AND owner_uid = ?2 AND phase = 'ready'";
+    WHERE key_id = ?1 AND owner_uid = ?2 AND phase = 'ready' RETURNING provider";
 
 const BEGIN: &str = "\
     INSERT INTO device_key_bindings (key_id, owner_uid, account_user_id, client_id, created_at, \
@@ -63,6 +63,12 @@ const COMPLETE: &str = "\
     WHERE key_id = :key_id AND phase = 'creating' AND creator_lease = :creator_lease";
 
 const DELETE: &str = "DELETE FROM device_key_bindings WHERE key_id = ?1 RETURNING creator_lease";
+
+const ALL: &str = concat!(
+    "SELECT ",
+    binding_columns!(),
+    ", key_id FROM device_key_bindings WHERE phase = 'ready' ORDER BY key_id"
+);
 
 const KEY_IDS: &str = "SELECT key_id FROM device_key_bindings";
 
@@ -120,6 +126,7 @@ impl StateRuntime {
             (None, Some(client)) => (PART_OF_CLIENT, Some(client)),
             (None, None) => (PART, None),
         };
+        let client_id = page.client_id.as_ref();
         let room = usize::try_from(page.limit).unwrap_or(usize::MAX);
         let listing = self.read(|connection| {
             let mut part = connection.prepare_cached(sql)?;
@@ -128,32 +135,36 @@ impl StateRuntime {
             while keys.len() < room
                 && let Some(row) = rows.next()?
             {
-                let key_id = record::key_id(row, 9)?;
-                (read, last) = (read.saturating_add(1), Some(key_id));
-                if record::is_of_client(row, page.client_id.as_ref())? {
-                    keys.push(record::binding(row, key_id, owner)?);
+                read = read.saturating_add(1);
+                let Some(key_id) = readable(record::key_id(row, 9), None)? else { continue };
+                last = Some(key_id);
+                if let Some(true) = readable(record::is_of_client(row, client_id), last)?
+                    && let Some(key) = readable(record::binding(row, key_id, owner), last)?
+                {
+                    keys.push(key);
                 }
             }
             let is_part = read == RECORDS_AT_A_TIME && keys.len() < room;
+            if is_part && last.is_none() {
+                return Err(DatabaseError::Record { column: "key_id" });
+            }
             Ok(Listing { keys, unread_after: last.filter(|_| is_part) })
         })?;
         Ok(listing)
     }
 
-    /// Hides a complete key of this owner, and returns its binding.
+    /// Hides a complete key of this owner, and returns the name of its provider. Reads nothing else
+    /// of the record, which may be damaged.
     pub(crate) fn begin_deletion_of(
         &self,
         key_id: &DeviceKeyId,
         owner: OwnerUid,
         now: UnixTime,
-    ) -> Result<Option<DeviceKeyBinding>, DatabaseError> {
+    ) -> Result<Option<Box<str>>, DatabaseError> {
         self.write(|transaction| {
-            let binding = look_up(transaction, key_id, owner)?;
-            if binding.is_some() {
-                let mut hide = transaction.prepare_cached(BEGIN_DELETION)?;
-                hide.execute((key_id.to_string(), owner.as_raw(), now.as_seconds()))?;
-            }
-            Ok(binding)
+            let mut hide = transaction.prepare_cached(BEGIN_DELETION)?;
+            let mut rows = hide.query((key_id.to_string(), owner.as_raw(), now.as_seconds()))?;
+            rows.next()?.map(|row| record::provider(row, 0)).transpose()
         })
     }
 
@@ -182,7 +193,25 @@ impl StateRuntime {
             let mut rows = all.query(())?;
             let mut ids = Vec::new();
             while let Some(row) = rows.next()? {
-                ids.push(record::key_id(row, 0)?);
+                ids.extend(readable(record::key_id(row, 0), None)?);
+            }
+            Ok(ids)
+        })?;
+        Ok(ids)
+    }
+
+    /// Returns the ids of complete keys whose records are damaged. Reads every record.
+    pub fn damaged_key_ids(&self) -> Result<Vec<DeviceKeyId>, BindingStoreError> {
+        let ids = self.read(|connection| {
+            let mut all = connection.prepare_cached(ALL)?;
+            let mut rows = all.query(())?;
+            let mut ids = Vec::new();
+            while let Some(row) = rows.next()? {
+                if let Some(key_id) = readable(record::key_id(row, 9), None)?
+                    && readable(record::binding(row, key_id, OwnerUid::new(0)), None)?.is_none()
+                {
+                    ids.push(key_id);
+                }
             }
             Ok(ids)
         })?;
@@ -262,6 +291,21 @@ fn look_up(
     let mut look_up = connection.prepare_cached(LOOK_UP)?;
     let mut rows = look_up.query((key_id.to_string(), owner.as_raw()))?;
     rows.next()?.map(|row| record::binding(row, *key_id, owner)).transpose()
+}
+
+/// Reports a damaged record and goes on without it.
+pub(crate) fn readable<T>(
+    read: Result<T, DatabaseError>,
+    key_id: Option<DeviceKeyId>,
+) -> Result<Option<T>, DatabaseError> {
+    match read {
+        Err(error @ DatabaseError::Record { .. }) => {
+            let key_id = key_id.map(tracing::field::display);
+            warn!(key_id, %error, "a damaged record is left out; the key can be deleted");
+            Ok(None)
+        }
+        read => read.map(Some),
+    }
 }
 
 #[cfg(test)]

@@ -76,7 +76,7 @@ impl DeviceKeyBindingStore for HookedBindings {
         key_id: &DeviceKeyId,
         owner: OwnerUid,
         now: UnixTime,
-    ) -> Result<Option<DeviceKeyBinding>, BindingStoreError> {
+    ) -> Result<Option<Box<str>>, BindingStoreError> {
         self.run(BeginDeletion, self.inner.begin_deletion(key_id, owner, now)).await
     }
 

@@ -164,13 +164,15 @@ impl DeviceKeyBindingStore for MemoryBindings {
         key_id: &DeviceKeyId,
         owner: OwnerUid,
         _now: UnixTime,
-    ) -> Result<Option<DeviceKeyBinding>, BindingStoreError> {
-        let found = self.whole(key_id).filter(|binding| binding.owner == owner);
-        if let Some(binding) = &found {
-            let provider = binding.provider.clone();
-            self.records().insert(*key_id, Record::Deleting { provider, owner });
-        }
-        Ok(found)
+    ) -> Result<Option<Box<str>>, BindingStoreError> {
+        let Some(DeviceKeyBinding { provider, .. }) =
+            self.whole(key_id).filter(|binding| binding.owner == owner)
+        else {
+            return Ok(None);
+        };
+        let deleting = Record::Deleting { provider: provider.clone(), owner };
+        self.records().insert(*key_id, deleting);
+        Ok(Some(provider))
     }
 
     async fn remove(&self, key_id: &DeviceKeyId) -> Result<(), BindingStoreError> {

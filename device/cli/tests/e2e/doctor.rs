@@ -1,11 +1,12 @@
 //! The commands for people: `doctor` and `demo`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::process::Output;
 
 use device_key_testing::Swtpm;
-use serde_json::Value;
+use rusqlite::Connection;
+use serde_json::{Value, json};
 
 use crate::home::Home;
 use crate::program::{ABSENT, device_key, on, run};
@@ -126,6 +127,32 @@ fn doctor_warns_of_records_without_a_key_file() {
     fs::remove_file(home.path().join("keys/tpm").join(format!("{}.pem", key.id))).unwrap();
     let report = run(on("doctor", &home.path(), &swtpm.address()).arg("--json"));
     assert_eq!(verdicts(&report)["key files"], "warn");
+}
+
+/// The damage of one record costs only its own key.
+#[test]
+fn a_damaged_record_is_left_out_and_can_be_deleted() {
+    let swtpm = Swtpm::start();
+    let home = Home::new();
+    let mut server = Server::start(&mut home.app_server(&swtpm.address()));
+    let (key, damaged) = (server.create("account", "client"), server.create("account", "client"));
+    server.finish_well();
+    let database = Connection::open(home.database()).unwrap();
+    let sql = "UPDATE device_key_bindings SET public_key_spki_der = x'00' WHERE key_id = ?1";
+    assert_eq!(database.execute(sql, [&damaged.id]), Ok(1));
+    drop(database);
+
+    let report = run(on("doctor", &home.path(), &swtpm.address()).arg("--json"));
+    assert_eq!(verdicts(&report)["state database"], "warn");
+    let mut server = Server::start(&mut home.app_server(&swtpm.address()));
+    let listed = server.call("device/key/list", &json!({}));
+    assert_eq!(listed["result"]["keys"].as_array().map(Vec::len), Some(1), "{listed}");
+    assert_eq!(listed["result"]["keys"][0]["keyId"], key.id.as_str());
+    server.prove(&key);
+    let deleted = server.call("device/key/delete", &json!({"keyId": damaged.id}));
+    assert!(deleted["result"].is_object(), "{deleted}");
+    server.finish_well();
+    assert_eq!(home.assert_at_rest(), BTreeSet::from([key.id]));
 }
 
 #[test]

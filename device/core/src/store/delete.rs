@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use device_key_types::DeviceKeyId;
+use device_key_types::{DeviceKeyId, ProtectionClass};
 
-use super::{DeviceKeyStore, LimitedProvider};
+use super::{DeviceKeyStore, LimitedProvider, no_protection};
 use crate::fair_semaphore::Requester;
-use crate::{DeviceKeyError, LocalPeer};
+use crate::{BindingStoreError, DeviceKeyError, LocalPeer};
 
 impl DeviceKeyStore {
     /// Deletes a key of the caller, for good.
@@ -24,15 +24,21 @@ impl DeviceKeyStore {
         let requester = Requester::of(peer);
         self.in_time(async |_| {
             let found = self.look_up(requester, move |context| {
-                Ok(Arc::clone(context.provider(&context.binding(&key_id, owner)?)?))
+                match context.binding(&key_id, owner) {
+                    // A record that cannot be used any more can still be removed.
+                    Err(DeviceKeyError::Bindings(BindingStoreError::Damaged(_))) => Ok(()),
+                    binding => context.provider(&binding?).map(drop),
+                }
             });
-            let provider = found.await?;
+            found.await?;
             let permit = self.inner.writes.acquire(requester).await?;
-            self.holding(permit, move |context| {
+            let hidden = self.holding(permit, move |context| {
                 let hidden = context.bindings.begin_deletion(&key_id, owner, context.clock.now());
                 context.bindings("begin_deletion", hidden)?.ok_or(DeviceKeyError::KeyNotFound)
-            })
-            .await?;
+            });
+            let name = hidden.await?;
+            let provider = self.inner.provider_named(&name).map(Arc::clone);
+            let provider = provider.ok_or_else(|| no_protection(ProtectionClass::HardwareTpm))?;
             self.remove(provider, key_id, requester).await
         })
         .await

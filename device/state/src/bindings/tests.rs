@@ -200,12 +200,23 @@ fn assert_damaged(column: &str, value: &dyn rusqlite::ToSql) {
     let cast = if column == "public_key_spki_der" { "BLOB" } else { "TEXT" };
     let update = format!("UPDATE device_key_bindings SET {column} = CAST(?1 AS {cast})");
     raw.execute(&update, params![value]).unwrap();
-    assert_eq!(kind(state.list_bindings(OWNER, &page(None, 1))), "damaged", "{column}");
+    // The damage is one key's alone: the others are listed, and the key can be removed.
+    put(&state, &ready(2)).unwrap();
+    let listed = state.list_bindings(OWNER, &page(None, 10)).unwrap();
+    assert_eq!(listed, Listing { keys: vec![ready(2)], unread_after: None }, "{column}");
+    assert_eq!(state.damaged_key_ids().unwrap(), [key_id(1)], "{column}");
+    assert_eq!(state.key_ids().unwrap(), [key_id(1), key_id(2)]);
     let error = state.get_binding(&key_id(1), OWNER).unwrap_err();
     let BindingStoreError::Damaged(source) = &error else { panic!("{column}: {error:?}") };
     let source = source.downcast_ref::<DatabaseError>().unwrap();
     assert!(matches!(source, DatabaseError::Record { column: found } if *found == column));
     assert!(!format!("{error:?} {error} {source}").contains("show"), "{column}");
+    let hidden = block_on(state.begin_deletion(&key_id(1), OWNER, ready(1).updated_at));
+    if column != "provider" {
+        assert_eq!(hidden.unwrap().as_deref(), Some("tpm2"), "{column}");
+    }
+    block_on(state.remove(&key_id(1))).unwrap();
+    assert_eq!(state.key_ids().unwrap(), [key_id(2)]);
 }
 
 #[test]
