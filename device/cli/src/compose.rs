@@ -66,6 +66,7 @@ pub(crate) fn state_failure(error: &StateError) -> Failure {
     }
     let fix = match error.kind() {
         StateErrorKind::TooNew => "install the newer version of device-key again",
+        StateErrorKind::Foreign => "move state.sqlite away, or name another home folder",
         StateErrorKind::Damaged => {
             "restore state.sqlite from a copy, or move it away and create the keys again"
         }

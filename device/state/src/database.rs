@@ -12,7 +12,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use crate::error::DatabaseError;
 use crate::leases;
-use crate::migrations::{Schema, migrate, schema};
+use crate::migrations::{Mark, Schema, mark, migrate, schema, set_mark};
 use crate::names::{
     DATABASE, PREPARING, ROLLBACK_JOURNAL, WRITE_AHEAD_INDEX, WRITE_AHEAD_LOG, file_name,
 };
@@ -71,13 +71,16 @@ pub(crate) fn open(home: &PrivateDir, busy_timeout: Duration) -> Result<Opened, 
     let mut database = Database { path, in_use, busy_timeout };
 
     let reader = database.connect(FOR_READING, FILE_SYSTEM)?;
-    let found = schema(&reader).inspect_err(|error| {
-        if had_log && matches!(error, DatabaseError::TooNew { .. }) {
-            // Closing this connection could move the newer version's log into the database.
+    let found = mark(&reader).and_then(|mark| Ok((mark, schema(&reader)?)));
+    let found = found.inspect_err(|error| {
+        let keep =
+            matches!(error, DatabaseError::TooNew { .. } | DatabaseError::ForeignApplication);
+        if had_log && keep {
+            // Closing this connection could move the log into the database, which is not ours.
             let _ = reader.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
         }
     })?;
-    let prepared = found == Schema::Current && journal_mode(&reader)? == "wal";
+    let prepared = found == (Mark::Present, Schema::Current) && journal_mode(&reader)? == "wal";
     let writer = if prepared { None } else { Some(database.prepare(home)?) };
     let impatient = database.connect(FOR_READING, sys::file_system_without_sleep())?;
     impatient.busy_timeout(Duration::ZERO)?;
@@ -149,7 +152,7 @@ impl Database {
         })?;
         until(deadline, || {
             let mut writer = self.writer()?;
-            let schema = schema(&writer)?;
+            let (mark, schema) = (mark(&writer)?, schema(&writer)?);
             let mode: String =
                 writer.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
             if mode != "wal" {
@@ -157,6 +160,9 @@ impl Database {
             }
             if schema == Schema::Older {
                 migrate(&mut writer)?;
+            }
+            if mark == Mark::Missing {
+                set_mark(&writer)?;
             }
             Ok(writer)
         })

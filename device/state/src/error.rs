@@ -28,6 +28,12 @@ pub enum StateError {
         /// The newest schema version of this program.
         known: u32,
     },
+    /// The file is a database of other software. It was not changed.
+    #[error("{} is a database of other software", path.display())]
+    Foreign {
+        /// The database.
+        path: PathBuf,
+    },
     /// The database cannot be used now: locked by another process, not writable, disk full.
     #[error("{} cannot be used at the moment", path.display())]
     Unavailable {
@@ -36,7 +42,7 @@ pub enum StateError {
         /// What happened.
         source: DatabaseError,
     },
-    /// The file is not a database, not one of our databases, or has damaged pages.
+    /// The file is not a database, or has damaged pages.
     #[error("{} is damaged", path.display())]
     Damaged {
         /// The database.
@@ -54,6 +60,8 @@ pub enum StateErrorKind {
     Folder,
     /// Install the newer version again.
     TooNew,
+    /// Move the other software's database away, or name another folder.
+    Foreign,
     /// Find the process that locks the database, or free space on the disk, then start again.
     Unavailable,
     /// Restore the database from a copy, or remove the database and enroll again.
@@ -66,6 +74,7 @@ impl StateErrorKind {
         match self {
             Self::Folder => "state_folder",
             Self::TooNew => "state_too_new",
+            Self::Foreign => "state_foreign",
             Self::Unavailable => "state_unavailable",
             Self::Damaged => "state_damaged",
         }
@@ -78,6 +87,7 @@ impl StateError {
         match self {
             Self::Folder(_) => StateErrorKind::Folder,
             Self::TooNew { .. } => StateErrorKind::TooNew,
+            Self::Foreign { .. } => StateErrorKind::Foreign,
             Self::Unavailable { .. } => StateErrorKind::Unavailable,
             Self::Damaged { .. } => StateErrorKind::Damaged,
         }
@@ -87,6 +97,7 @@ impl StateError {
         move |source| match source {
             DatabaseError::Folder(source) => Self::Folder(source),
             DatabaseError::TooNew { found, known } => Self::TooNew { path, found, known },
+            DatabaseError::ForeignApplication => Self::Foreign { path },
             source if source.is_damage() => Self::Damaged { path, source },
             source => Self::Unavailable { path, source },
         }
@@ -126,6 +137,9 @@ pub enum DatabaseError {
     /// This software does not write files of this schema version.
     #[error("the schema version was not written by this software")]
     ForeignVersion,
+    /// The database has other software's mark, or tables that are not ours.
+    #[error("the database is other software's")]
+    ForeignApplication,
     /// The file system cannot hold a write-ahead log.
     #[error("the file system does not support a write-ahead log")]
     NoWriteAheadLog,

@@ -21,6 +21,38 @@ pub(crate) enum Schema {
     Older,
 }
 
+/// The `application_id` of our databases: "dkey" in ASCII (sqlite.org, "Database File Format",
+/// section 1.3.17).
+const APPLICATION_ID: i64 = 0x646b_6579;
+
+/// Whether a database says that it is ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mark {
+    Present,
+    /// The database is empty, or an early version of this software has written it.
+    Missing,
+}
+
+/// Looks for the mark. Fails if the database is other software's, which must not be changed.
+pub(crate) fn mark(connection: &Connection) -> Result<Mark, DatabaseError> {
+    let id: i64 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    if id == APPLICATION_ID {
+        return Ok(Mark::Present);
+    }
+    let without_mark = "SELECT count(*) = 0 OR count(*) FILTER (WHERE type = 'table' \
+        AND name = 'device_key_bindings') = 1 FROM sqlite_schema";
+    if id == 0 && connection.query_row(without_mark, (), |row| row.get(0))? {
+        Ok(Mark::Missing)
+    } else {
+        Err(DatabaseError::ForeignApplication)
+    }
+}
+
+/// Marks a database as ours.
+pub(crate) fn set_mark(connection: &Connection) -> Result<(), DatabaseError> {
+    Ok(connection.pragma_update(None, "application_id", APPLICATION_ID)?)
+}
+
 /// Compares the database's version with ours. This reads one page and takes no lock for writing.
 pub(crate) fn schema(connection: &Connection) -> Result<Schema, DatabaseError> {
     let found: i64 = connection

@@ -148,6 +148,41 @@ fn a_file_that_is_not_our_database_is_reported_as_damaged() {
     assert_eq!(kind(state.get_binding(&key_id(1), OWNER)), "damaged");
 }
 
+fn application_id(home: &PrivateDir) -> i64 {
+    let value = |row: &rusqlite::Row<'_>| row.get(0);
+    sample::raw(home).pragma_query_value(None, "application_id", value).unwrap()
+}
+
+#[test]
+fn a_database_of_other_software_is_refused_and_not_changed() {
+    for foreign in [
+        "CREATE TABLE theirs (a)",
+        "CREATE TABLE theirs (a); PRAGMA user_version = 1",
+        "CREATE TABLE theirs (a); PRAGMA user_version = 99",
+        "PRAGMA application_id = 1",
+        "CREATE TABLE device_key_bindings (a); PRAGMA application_id = 1",
+    ] {
+        let (_scratch, home) = home();
+        home.ensure_file(&file_name(DATABASE).unwrap()).unwrap();
+        sample::raw(&home).execute_batch(foreign).unwrap();
+        let before = fs::read(sample::database(&home)).unwrap();
+        assert_eq!(refused(&home).kind(), StateErrorKind::Foreign, "{foreign}");
+        assert_eq!(fs::read(sample::database(&home)).unwrap(), before, "{foreign}");
+    }
+}
+
+#[test]
+fn a_database_of_ours_without_a_mark_gets_one() {
+    let (_scratch, home) = home();
+    put(&StateRuntime::open(&home).unwrap(), &ready(1)).unwrap();
+    let ours = application_id(&home);
+    assert_eq!(ours.to_be_bytes()[4..], *b"dkey");
+    sample::raw(&home).pragma_update(None, "application_id", 0).unwrap();
+    let state = StateRuntime::open(&home).unwrap();
+    assert_eq!(state.get_binding(&key_id(1), OWNER).unwrap(), Some(ready(1)));
+    assert_eq!(application_id(&home), ours);
+}
+
 #[test]
 fn a_changed_journal_mode_is_set_back_to_wal() {
     let (_scratch, home) = home();
