@@ -21,3 +21,20 @@ impl RandomSource for OsRandom {
         getrandom::fill(buffer).map_err(|_| RandomUnavailable)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_operating_system_fills_the_whole_buffer_with_other_bytes_each_time() {
+        let [mut first, mut second] = [[0; 64]; 2];
+        OsRandom.fill(&mut first).unwrap();
+        OsRandom.fill(&mut second).unwrap();
+        // 16 bytes that are all zero come once in 2^128 times.
+        for bytes in [first, second] {
+            assert!(bytes.chunks(16).all(|chunk| chunk.iter().any(|byte| *byte != 0)));
+        }
+        assert_ne!(first, second);
+    }
+}

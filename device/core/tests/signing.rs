@@ -8,7 +8,7 @@ use device_key::{
     SignatureCheck,
 };
 use device_key_testing::{
-    Assembly, BindingOperation, Corruption, Faults, FixedClock, Gate, HookedProvider,
+    Assembly, BindingOperation, Corruption, Event, Faults, FixedClock, Gate, HookedProvider,
     IntoProviderError as _, MemoryBindings, MemoryProvider, Moment, ProviderOperation, samples,
     unavailable,
 };
@@ -175,6 +175,24 @@ async fn every_kind_of_provider_error_has_its_reason() {
         let payload = samples::connection_expiring_in(60);
         assert_eq!(refusal(&store, &key_id, payload).await.as_str(), reason);
     }
+}
+
+#[tokio::test]
+async fn a_caller_whom_the_provider_does_not_serve_gets_nothing() {
+    let provider = Arc::new(MemoryProvider::hardware().attesting());
+    let assembly = Assembly::new().shared_provider(provider.clone());
+    let recorder = assembly.recorder.clone();
+    let store = assembly.store();
+    let key_id = create(&store).await;
+    provider.lie(Corruption::ServesNobody);
+    recorder.take();
+    let payload = samples::connection_expiring_in(60);
+    assert_eq!(refusal(&store, &key_id, payload).await, Reason::HardwareUnavailable);
+    let challenge = samples::attestation_challenge();
+    let identity = store.attestation_identity(&PEER, &key_id, challenge, None).await;
+    assert_eq!(identity.unwrap_err().reason(), Reason::HardwareUnavailable);
+    let asked = recorder.take();
+    assert!(!asked.iter().any(|event| matches!(event, Event::Provider(_))), "{asked:?}");
 }
 
 #[tokio::test]

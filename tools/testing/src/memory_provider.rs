@@ -34,6 +34,8 @@ pub enum Corruption {
     SignatureByAnotherKey,
     /// The provider names another public key when it creates a key.
     AnotherPublicKey,
+    /// The provider serves nobody any more, although it could.
+    ServesNobody,
 }
 
 impl MemoryProvider {
@@ -137,6 +139,12 @@ impl DeviceKeyProvider for MemoryProvider {
     }
 
     fn serves(&self, _: &LocalPeer) -> Result<(), ProviderError> {
+        if self.lies(Corruption::ServesNobody) {
+            return Err(ProviderError::new(
+                ProviderErrorKind::HardwareUnavailable,
+                "serves nobody",
+            ));
+        }
         Ok(())
     }
 
