@@ -161,7 +161,7 @@ impl StateRuntime {
         owner: OwnerUid,
         now: UnixTime,
     ) -> Result<Option<Box<str>>, DatabaseError> {
-        self.write(|transaction| {
+        self.write_to_delete(|transaction| {
             let mut hide = transaction.prepare_cached(BEGIN_DELETION)?;
             let mut rows = hide.query((key_id.to_string(), owner.as_raw(), now.as_seconds()))?;
             rows.next()?.map(|row| record::provider(row, 0)).transpose()
@@ -170,7 +170,7 @@ impl StateRuntime {
 
     /// Removes the record of a key in any phase. Returns whether there was a record.
     pub(crate) fn delete_binding(&self, key_id: &DeviceKeyId) -> Result<bool, BindingStoreError> {
-        let deleted: Option<Option<String>> = self.write(|transaction| {
+        let deleted: Option<Option<String>> = self.write_to_delete(|transaction| {
             let mut delete = transaction.prepare_cached(DELETE)?;
             Ok(delete.query_row([key_id.to_string()], |row| row.get(0)).optional()?)
         })?;

@@ -14,6 +14,10 @@ const SAID: &str = "child: ";
 fn command(test: &str, home: &Path, umask: &str) -> Command {
     let mut command = Command::new("sh");
     command.args(["-c", r#"umask "$1"; shift; exec "$@""#, "sh", umask]);
+    this_binary(command, test, home)
+}
+
+fn this_binary(mut command: Command, test: &str, home: &Path) -> Command {
     command.arg(env::current_exe().unwrap()).args([test, "--exact", "--ignored", "--nocapture"]);
     command.env(HOME, home).stdin(Stdio::piped()).stdout(Stdio::piped());
     command
@@ -28,6 +32,16 @@ pub(crate) fn start(test: &str, home: &PrivateDir, umask: &str) -> (Child, Strin
         .find_map(|line| Some(line.split_once(SAID)?.1.to_owned()))
         .expect("the child failed before it was ready");
     (child, said)
+}
+
+/// Runs an ignored test to its end, with its home on a disk of its own that has 4 MiB.
+pub(crate) fn run_on_small_disk(test: &str, home: &PrivateDir) {
+    let mount = r#"mount -t tmpfs -o size=4m,mode=0700 none "$1"; shift; exec "$@""#;
+    let mut command = Command::new("unshare");
+    command.args(["--user", "--map-root-user", "--mount", "sh", "-ec", mount, "sh"]);
+    command.arg(home.path());
+    let output = this_binary(command, test, home.path()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
 }
 
 /// Kills the child with `SIGKILL`.

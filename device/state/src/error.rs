@@ -169,6 +169,14 @@ impl DatabaseError {
         }
     }
 
+    /// Whether the disk, or the user's share of the disk, is full. `SQLite` knows only `ENOSPC` by
+    /// name.
+    pub(crate) fn is_lack_of_space(&self) -> bool {
+        let Self::Sqlite { failure, .. } = self else { return false };
+        let unwritten = [ffi::SQLITE_FULL, ffi::SQLITE_IOERR_WRITE, ffi::SQLITE_IOERR_SHMSIZE];
+        unwritten.contains(&failure.extended_code)
+    }
+
     fn is_damage(&self) -> bool {
         match self {
             Self::Record { .. } | Self::ForeignVersion => true,

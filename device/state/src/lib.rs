@@ -35,6 +35,7 @@ mod migrations;
 mod names;
 mod placement;
 mod record;
+mod reserve;
 mod runtime;
 mod sys;
 

@@ -7,6 +7,9 @@ pub(crate) const WRITE_AHEAD_LOG: &str = "state.sqlite-wal";
 pub(crate) const WRITE_AHEAD_INDEX: &str = "state.sqlite-shm";
 pub(crate) const ROLLBACK_JOURNAL: &str = "state.sqlite-journal";
 
+/// The file whose space is given to deletions when the disk is full.
+pub(crate) const RESERVE: &str = "state.reserve";
+
 /// The folder of all leases.
 pub(crate) const LEASES: &str = "lock";
 /// The lease of the process that prepares the database.

@@ -12,6 +12,7 @@ use crate::database::{self, Database, Opened};
 use crate::error::{DatabaseError, StateError};
 use crate::leases::Leases;
 use crate::migrations::{Schema, schema};
+use crate::reserve;
 
 /// How long a write waits for another process that is writing. A write of this software takes
 /// milliseconds, so a process that holds the lock for longer is other software. Reads do not wait
@@ -26,6 +27,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 /// first write, so a process that only signs does not open it. Several processes may open the same
 /// home.
 pub struct StateRuntime {
+    home: PrivateDir,
     database: Database,
     reader: Mutex<Connection>,
     impatient: Mutex<Connection>,
@@ -45,9 +47,18 @@ impl StateRuntime {
         home: &PrivateDir,
         busy_timeout: Duration,
     ) -> Result<Self, StateError> {
+        let opened = match database::open(home, busy_timeout) {
+            // The log and its index are created at each start, and take space.
+            Err(error) if error.is_lack_of_space() => reserve::release(home)
+                .and_then(|was_kept| if was_kept { Ok(()) } else { Err(error) })
+                .and_then(|()| database::open(home, busy_timeout)),
+            opened => opened,
+        };
         let Opened { database, reader, impatient, writer } =
-            database::open(home, busy_timeout).map_err(StateError::at(database::path(home)))?;
+            opened.map_err(StateError::at(database::path(home)))?;
+        reserve::keep(home);
         Ok(Self {
+            home: home.clone(),
             database,
             reader: Mutex::new(reader),
             impatient: Mutex::new(impatient),
@@ -111,13 +122,36 @@ impl StateRuntime {
         &self,
         work: impl FnOnce(&Transaction<'_>) -> Result<T, DatabaseError>,
     ) -> Result<T, DatabaseError> {
+        self.with_writer(|connection| transact(&self.database, connection, work))
+    }
+
+    /// Does the work of a deletion in one transaction. On a full disk it gets the space that is
+    /// reserved for it, and the log is emptied into the database, so that its space is used again.
+    pub(crate) fn write_to_delete<T>(
+        &self,
+        work: impl Fn(&Transaction<'_>) -> Result<T, DatabaseError>,
+    ) -> Result<T, DatabaseError> {
+        match self.write(&work) {
+            Err(error) if error.is_lack_of_space() => {
+                reserve::release(&self.home)?;
+                self.with_writer(|connection| empty_log(connection))?;
+                self.write(work)
+            }
+            outcome => outcome,
+        }
+    }
+
+    fn with_writer<T>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> Result<T, DatabaseError>,
+    ) -> Result<T, DatabaseError> {
         let mut slot = locked(&self.writer);
         let connection = match slot.take() {
             Some(connection) => connection,
             None => self.database.writer()?,
         };
         let connection = slot.insert(connection);
-        let outcome = transact(&self.database, connection, work);
+        let outcome = work(connection);
         if !connection.is_autocommit() {
             // The transaction could not be rolled back. Closing the connection rolls it back.
             *slot = None;
@@ -130,6 +164,12 @@ impl StateRuntime {
 /// work, because unwinding resets statements and rolls transactions back.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Moves the log into the database. The next write then begins the log anew, unless another process
+/// reads from it.
+fn empty_log(connection: &Connection) -> Result<(), DatabaseError> {
+    Ok(connection.query_row("PRAGMA wal_checkpoint(RESTART)", (), |_| Ok(()))?)
 }
 
 fn transact<T>(

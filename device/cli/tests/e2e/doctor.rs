@@ -162,8 +162,8 @@ fn everything_under_the_home_is_private() {
     let mut server = Server::start(&mut home.app_server(&swtpm.address()));
     let key = server.create("account", "client");
     server.prove(&key);
-    // The folders home, keys, tpm, os and lock; database, log, index, key and lease.
-    assert_eq!(home.assert_private(), 10);
+    // The folders home, keys, tpm, os and lock; database, log, index, reserve, key and lease.
+    assert_eq!(home.assert_private(), 11);
     server.finish_well();
     assert!(home.assert_private() >= 6);
 }

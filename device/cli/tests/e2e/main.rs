@@ -12,6 +12,7 @@ mod configuration;
 mod crash;
 mod doctor;
 mod documents;
+mod full_disk;
 mod home;
 mod keys;
 mod killed;

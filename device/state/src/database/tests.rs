@@ -23,7 +23,8 @@ fn files_are_private_under_any_umask() {
         let test = "database::tests::child_begins_a_key";
         let (mut child, lease) = child::start(test, &home, umask);
         let private = |name: &str| (name.to_owned(), 0o600);
-        let files = ["state.sqlite", "state.sqlite-shm", "state.sqlite-wal"].map(private);
+        let files = ["state.reserve", "state.sqlite", "state.sqlite-shm", "state.sqlite-wal"];
+        let files = files.map(private);
         let mut expected = vec![("lock".to_owned(), 0o700)];
         expected.extend(files);
         assert_eq!(modes(home.path()), expected, "umask {umask}");
@@ -63,7 +64,7 @@ fn a_database_that_is_not_private_is_refused_and_not_changed() {
     symlink(&elsewhere, &database).unwrap();
     assert!(matches!(refused(&home), StateError::Folder(PrivateFsError::SymbolicLink { .. })));
     assert_eq!(fs::read(&elsewhere).unwrap(), bytes);
-    assert_eq!(modes(home.path()).len(), 2, "neither the log nor its index was created");
+    assert_eq!(modes(home.path()).len(), 3, "neither the log nor its index was created");
 }
 
 #[test]
