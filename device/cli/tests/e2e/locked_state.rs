@@ -1,5 +1,6 @@
-//! A service whose database another process locks.
+//! A service whose database another process locks or cuts short.
 
+use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -52,4 +53,30 @@ fn a_locked_database_delays_only_the_requests_that_read_it() {
     assert_eq!(answer["id"], signing, "{answer}");
     key.verify(&answer);
     server.finish_well();
+}
+
+/// `SQLite` maps the index of its log into memory, so the kernel may end a process under which the
+/// index is cut short (SIGBUS, mmap(2)). Only the service's user can do that.
+#[test]
+fn nothing_is_lost_when_the_index_of_the_log_is_cut_short() {
+    let swtpm = Swtpm::start();
+    let home = Home::new();
+    let mut server = Server::start(&mut home.app_server(&swtpm.address()));
+    let keys = [server.create("account", "one"), server.create("account", "two")];
+    File::options()
+        .write(true)
+        .open(home.path().join("state.sqlite-shm"))
+        .and_then(|index| index.set_len(0))
+        .unwrap();
+    server.request("device/key/sign", &keys[0].sign_params());
+    // The service may have answered or ended.
+    let _ = server.finish();
+
+    let mut server = Server::start(&mut home.app_server(&swtpm.address()));
+    for key in &keys {
+        server.prove(key);
+    }
+    let new = server.create("account", "three");
+    server.finish_well();
+    assert_eq!(home.assert_at_rest(), keys.into_iter().chain([new]).map(|key| key.id).collect());
 }
