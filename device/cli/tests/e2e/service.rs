@@ -4,6 +4,7 @@
 //! another. The service and the program are in a folder that no other user can write to.
 
 mod activation;
+mod backup;
 mod class;
 mod listen;
 mod load;
