@@ -1,5 +1,7 @@
 //! The command line of `device-key`.
 
+use std::env;
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 
 use clap::builder::BoolishValueParser;
@@ -9,6 +11,8 @@ use device_key_config::{ListenAddress, ProviderName};
 use device_key_provider_tpm::TpmAddress;
 use device_key_telemetry::LogFormat;
 use device_key_types::UnixSocketPath;
+
+use crate::exit::Exit;
 
 mod keys;
 
@@ -38,18 +42,29 @@ pub(crate) enum Command {
 }
 
 impl Arguments {
-    /// Reads the arguments of this process. Ends the process if the arguments are wrong or ask for
-    /// help.
-    pub(crate) fn of_process() -> Self {
+    /// Reads the arguments of this process. If they are wrong or ask for help, prints that and
+    /// returns how the process ends.
+    pub(crate) fn of_process() -> Result<Self, Exit> {
+        Self::read().map_err(|error| {
+            let printed = error.print().and_then(|()| io::stdout().flush());
+            match printed {
+                _ if error.use_stderr() => Exit::Usage,
+                Ok(()) => Exit::Success,
+                Err(_) => Exit::TransportFailed,
+            }
+        })
+    }
+
+    fn read() -> Result<Self, clap::Error> {
         let mut command = Self::command();
-        let matches = command.get_matches_mut();
+        let matches = command.try_get_matches_from_mut(env::args_os())?;
         if let Some((name, given)) = matches.subcommand()
             && let Some(conflict) = keys::conflict(given)
             && let Some(subcommand) = command.find_subcommand_mut(name)
         {
-            subcommand.error(ErrorKind::ArgumentConflict, conflict).exit();
+            return Err(subcommand.error(ErrorKind::ArgumentConflict, conflict));
         }
-        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+        Self::from_arg_matches(&matches)
     }
 }
 

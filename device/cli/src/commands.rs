@@ -12,12 +12,11 @@ mod providers;
 mod public;
 mod sign;
 
-use std::io::Write as _;
-
 use device_key_client::Received;
 
 use crate::args::KeyCommand;
 use crate::exit::{Exit, Failure};
+use crate::report::print;
 
 /// A result as JSON and as a table.
 struct Shown {
@@ -45,12 +44,5 @@ pub(crate) fn run(command: &KeyCommand) -> Result<Exit, Failure> {
         KeyCommand::Providers(arguments) => (providers::run(arguments)?, &arguments.connection),
     };
     let text = if connection.json { shown.json + "\n" } else { shown.table };
-    let mut output = anstream::stdout();
-    let written = output.write_all(text.as_bytes()).and_then(|()| output.flush());
-    written.map(|()| Exit::Success).map_err(|error| Failure {
-        exit: Exit::TransportFailed,
-        what: "the result cannot be shown".to_owned(),
-        cause: format!("standard output: {error}"),
-        fix: None,
-    })
+    print(&text).map(|()| Exit::Success)
 }

@@ -5,6 +5,7 @@ mod statements;
 
 use std::env;
 use std::fs::{self, File};
+use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -32,7 +33,8 @@ pub(crate) fn run(arguments: &DemoArguments) -> Result<Exit, Failure> {
     if !matches!(played, Ok(Exit::Success))
         && let Ok(log) = fs::read_to_string(&log)
     {
-        anstream::eprint!("{log}");
+        // If standard error cannot be written either, the exit code still tells the outcome.
+        let _ = anstream::stderr().write_all(log.as_bytes());
     }
     played
 }
@@ -80,13 +82,13 @@ struct Demo<'a> {
 
 impl Demo<'_> {
     fn show(&mut self) -> Result<(), Failure> {
-        heading("A device key, from creation to proof");
+        heading("A device key, from creation to proof")?;
         let Some(key) = self.create()? else { return Ok(()) };
         self.read_public_key(&key)?;
         self.prove("connection proof signed", &key, &statements::connection())?;
         let enrollment = statements::enrollment(&device_identity(&key));
         self.prove("enrollment proof signed", &key, &enrollment)?;
-        heading("What is refused");
+        heading("What is refused")?;
         for refusal in statements::refusals(&key.key_id.to_string()) {
             let answer = self
                 .client
@@ -95,7 +97,7 @@ impl Demo<'_> {
                 Ok(_) => "nothing".to_owned(),
                 Err(error) => reason(error)?,
             };
-            self.expect(reason == refusal.reason, refusal.what, &reason);
+            self.expect(reason == refusal.reason, refusal.what, &reason)?;
         }
         Ok(())
     }
@@ -109,7 +111,7 @@ impl Demo<'_> {
         };
         let kind = key.tpm_kind.as_ref().map_or_else(|| "no TPM".to_owned(), ToString::to_string);
         let shown = format!("{} ({}, {kind})", key.key_id, key.protection_class);
-        self.expect(true, "key created and bound", &shown);
+        self.expect(true, "key created and bound", &shown)?;
         Ok(Some(key))
     }
 
@@ -119,8 +121,7 @@ impl Demo<'_> {
         let shown =
             public.as_ref().map(|public| Base64::encode_string(public.public_key.spki_der()));
         let is_same = public.is_some_and(|public| public.public_key == key.public_key);
-        self.expect(is_same, "public key read back", &shown.unwrap_or_default());
-        Ok(())
+        self.expect(is_same, "public key read back", &shown.unwrap_or_default())
     }
 
     fn prove(&mut self, what: &str, key: &KeyResult, payload: &Value) -> Result<(), Failure> {
@@ -135,9 +136,8 @@ impl Demo<'_> {
         let verifies = verify(&message)?;
         message.push(b' ');
         let tampered_verifies = verify(&message)?;
-        self.expect(verifies, what, "openssl: verified");
-        self.expect(!tampered_verifies, "this proof with one more byte", "openssl: refused");
-        Ok(())
+        self.expect(verifies, what, "openssl: verified")?;
+        self.expect(!tampered_verifies, "this proof with one more byte", "openssl: refused")
     }
 
     /// Makes a request that must succeed. A refusal is shown as an unexpected outcome.
@@ -149,15 +149,15 @@ impl Demo<'_> {
         match self.client.try_ask(request) {
             Ok(result) => Ok(Some(result)),
             Err(error) => {
-                self.expect(false, what, &reason(error)?);
+                self.expect(false, what, &reason(error)?)?;
                 Ok(None)
             }
         }
     }
 
-    fn expect(&mut self, is_as_expected: bool, what: &str, shown: &str) {
+    fn expect(&mut self, is_as_expected: bool, what: &str, shown: &str) -> Result<(), Failure> {
         self.all_as_expected &= is_as_expected;
-        row(if is_as_expected { Verdict::Pass } else { Verdict::Fail }, what, WIDTH, shown);
+        row(if is_as_expected { Verdict::Pass } else { Verdict::Fail }, what, WIDTH, shown)
     }
 }
 

@@ -21,7 +21,7 @@ use serde::Serialize;
 
 use crate::args::DoctorArguments;
 use crate::exit::{Exit, Failure};
-use crate::report::{Verdict, heading, row};
+use crate::report::{Verdict, heading, line, row};
 use crate::settings::Settings;
 use crate::{compose, home};
 
@@ -66,23 +66,24 @@ pub(crate) fn run(arguments: &DoctorArguments) -> Result<Exit, Failure> {
     if arguments.json {
         let json = serde_json::to_string_pretty(&serde_json::json!({ "checks": checks }))
             .map_err(|error| Failure::system("cannot write JSON", &error))?;
-        anstream::println!("{json}");
+        line(format_args!("{json}"))?;
     } else {
-        print(&checks);
+        print(&checks)?;
     }
     let all_pass = checks.iter().all(|check| check.verdict != Verdict::Fail);
     Ok(if all_pass { Exit::Success } else { Exit::NotAsExpected })
 }
 
-fn print(checks: &[Check]) {
-    heading("What device keys need on this machine");
+fn print(checks: &[Check]) -> Result<(), Failure> {
+    heading("What device keys need on this machine")?;
     let width = checks.iter().map(|check| check.name.len()).max().unwrap_or_default();
     for check in checks {
-        row(check.verdict, &check.name, width, &check.found);
+        row(check.verdict, &check.name, width, &check.found)?;
         if let Some(fix) = &check.fix {
-            anstream::println!("{:width$}fix: {fix}", "", width = width + 10);
+            line(format_args!("{:width$}fix: {fix}", "", width = width + 10))?;
         }
     }
+    Ok(())
 }
 
 fn examine(settings: &Settings) -> Vec<Check> {

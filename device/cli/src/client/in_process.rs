@@ -53,5 +53,6 @@ fn log_warnings() {
     let filter = EnvFilter::builder().with_default_directive(level.into()).from_env_lossy();
     let colored = AutoStream::choice(&io::stderr()) != ColorChoice::Never;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colored);
-    log.with_writer(io::stderr).init();
+    // Otherwise the subscriber would panic if standard error cannot be written.
+    log.with_writer(io::stderr).log_internal_errors(false).init();
 }

@@ -34,4 +34,5 @@ mod telemetry;
 mod tpm_faults;
 mod transport;
 mod unread_log;
+mod unwritable;
 mod vectors;
