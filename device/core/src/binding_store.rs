@@ -48,15 +48,15 @@ pub trait DeviceKeyBindingStore: Send + Sync {
         None
     }
 
-    /// The complete keys of this owner, in ascending order of the text of the key id. A call reads a
-    /// bounded number of records, so it may return before the page is full. A damaged record is
+    /// The complete keys of this owner, in ascending order of the text of the key id. A call reads
+    /// a bounded number of records, so it may return before the page is full. A damaged record is
     /// reported to the log and left out.
     async fn list(&self, owner: OwnerUid, page: &Page) -> Result<Listing, BindingStoreError>;
 
-    /// Hides a complete key of this owner for good, before its material is removed, and returns the
-    /// name of its provider. From now on only [`remove`](Self::remove) and
-    /// [`abandoned`](Self::abandoned) find the key. `None` if there is no such key. A damaged record
-    /// is hidden too, so that it can be removed.
+    /// Hides a complete key of this owner for good, before its material is removed, and returns
+    /// the name of its provider. From now on only [`remove`](Self::remove) and
+    /// [`abandoned`](Self::abandoned) find the key. `None` if there is no such key. A damaged
+    /// record is hidden too, so that it can be removed.
     async fn begin_deletion(
         &self,
         key_id: &DeviceKeyId,

@@ -123,9 +123,9 @@ async fn a_host_of_a_service_user_keeps_a_wrapped_secret_for_each_tpm_key() {
     let is_size = matches!(refused, HostError::WrappingKey(CredentialError::Size { .. }));
     assert!(is_size, "{refused:?}");
 }
+
 /// The provider holds the folder open, so it would create a key in a folder that nobody opens
 /// again.
-/// The provider holds the folder open, so it would create a key in a folder that nobody opens again.
 #[tokio::test]
 async fn no_key_is_created_in_a_folder_that_was_replaced() {
     for keys in ["keys/tpm", "keys/tpm-secrets", "keys"] {
