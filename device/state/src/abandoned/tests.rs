@@ -95,6 +95,20 @@ fn keys_stay_if_their_lease_cannot_be_checked() {
 }
 
 #[test]
+fn a_damaged_record_does_not_hide_the_other_abandoned_keys() {
+    let (_scratch, home) = home();
+    let (creator, sweeper) = (impatient(&home), impatient(&home));
+    block_on(creator.begin(&creating(1), 1000)).unwrap();
+    block_on(creator.begin(&creating(2), 1000)).unwrap();
+    drop(creator);
+    let raw = raw(&home);
+    raw.pragma_update(None, "ignore_check_constraints", true).unwrap();
+    let damage = "UPDATE device_key_bindings SET provider = CAST(x'ff' AS TEXT) WHERE key_id = ?1";
+    assert_eq!(raw.execute(damage, [key_id(1).to_string()]), Ok(1));
+    assert_eq!(abandoned(&sweeper), [key_id(2)]);
+}
+
+#[test]
 fn the_first_begin_removes_only_leases_of_ended_processes() {
     let (_scratch, home) = home();
     let (live, next) = (impatient(&home), impatient(&home));
