@@ -150,7 +150,7 @@ fn a_tpm_that_stops_during_pipelined_creations() {
     server.finish_well();
 }
 
-/// The TPM creates a key, but the key cannot be stored.
+/// A key that the TPM creates could not be found again, so the TPM is not even asked.
 #[test]
 fn a_key_folder_that_is_gone() {
     let swtpm = Swtpm::start();
@@ -158,7 +158,7 @@ fn a_key_folder_that_is_gone() {
     let mut server = Server::start(&mut home.app_server(&swtpm.address()));
     fs::remove_dir(home.path().join("keys/tpm")).unwrap();
     for _ in 0..2 {
-        assert_no_creation(&mut server, &home, "provider_failed", -32603);
+        assert_no_creation(&mut server, &home, "state_replaced", -32603);
     }
     server.finish_well();
     let mut server = Server::start(&mut home.app_server(&swtpm.address()));
