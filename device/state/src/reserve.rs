@@ -24,12 +24,14 @@ pub(crate) fn keep(home: &PrivateDir) {
 }
 
 /// Gives the space back to the file system. Returns whether there was any.
-pub(crate) fn release(home: &PrivateDir) -> Result<bool, DatabaseError> {
-    let was_kept = home.remove(&file_name(RESERVE)?)?;
-    if was_kept {
-        info!("the disk is full, and deletions get the space that was reserved for them");
+pub(crate) fn release(home: &PrivateDir) -> bool {
+    let removed = file_name(RESERVE).and_then(|name| home.remove(&name));
+    match &removed {
+        Ok(true) => info!("the disk is full, and deletions get the space reserved for them"),
+        Ok(false) => {}
+        Err(error) => warn!(%error, "the space reserved for deletions cannot be used"),
     }
-    Ok(was_kept)
+    removed.unwrap_or(false)
 }
 
 fn try_to_keep(home: &PrivateDir) -> Result<(), DatabaseError> {

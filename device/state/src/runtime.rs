@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use device_key_private_fs::{Operation, PrivateDir, PrivateFsError};
 use rusqlite::{Connection, Transaction};
+use tracing::warn;
 
 use crate::database::{self, Database, Opened};
 use crate::error::{DatabaseError, StateError};
@@ -49,9 +50,9 @@ impl StateRuntime {
     ) -> Result<Self, StateError> {
         let opened = match database::open(home, busy_timeout) {
             // The log and its index are created at each start, and take space.
-            Err(error) if error.is_lack_of_space() => reserve::release(home)
-                .and_then(|was_kept| if was_kept { Ok(()) } else { Err(error) })
-                .and_then(|()| database::open(home, busy_timeout)),
+            Err(error) if error.is_lack_of_space() && reserve::release(home) => {
+                database::open(home, busy_timeout)
+            }
             opened => opened,
         };
         let Opened { database, reader, impatient, writer } =
@@ -133,8 +134,11 @@ impl StateRuntime {
     ) -> Result<T, DatabaseError> {
         match self.write(&work) {
             Err(error) if error.is_lack_of_space() => {
-                reserve::release(&self.home)?;
-                self.with_writer(|connection| empty_log(connection))?;
+                reserve::release(&self.home);
+                // Without this the deletion may still succeed, in the space that was released.
+                if let Err(error) = self.with_writer(|connection| empty_log(connection)) {
+                    warn!(%error, "the log of the database cannot be emptied");
+                }
                 self.write(work)
             }
             outcome => outcome,
