@@ -104,8 +104,9 @@ impl StateRuntime {
         work(&locked(&self.reader))
     }
 
-    /// Reads without waiting for a thread, a process or a timer. `None` if something was in the way
-    /// or the read failed; [`read`](Self::read) then tells which.
+    /// Reads without waiting for a thread, a process or a timer. The disk is asked only for a page
+    /// that neither `SQLite` nor the kernel has in memory any more. `None` if something was in the
+    /// way or the read failed; [`read`](Self::read) then tells which.
     pub(crate) fn read_at_once<T>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T, DatabaseError>,
