@@ -248,7 +248,7 @@ impl HostBuilder {
 /// Logs each condition that does not hold, once, when the host is opened. The OS keystore gives no
 /// keys until the conditions hold.
 fn warn_of_failing_conditions(keystore: &OsProvider) {
-    for ConditionReport { condition, found, fix } in keystore.conditions() {
+    for ConditionReport { condition, found, fix, .. } in keystore.conditions() {
         if let Some(fix) = fix {
             warn!(%condition, found, cure = fix, "keys are not OS-protected");
         }

@@ -4,6 +4,7 @@
 
 pub(crate) mod caller;
 mod files;
+pub(crate) mod key_files;
 mod keys;
 mod process;
 mod program;
@@ -15,6 +16,7 @@ use std::path::PathBuf;
 use device_key_private_fs::PrivateDir;
 use device_key_types::OsProtectionCondition as Condition;
 
+use self::key_files::{Faults, KeyFiles};
 use self::report::ConditionReport;
 use self::service_user::ServiceUser;
 
@@ -30,46 +32,36 @@ pub struct Subject<'a> {
 /// Checks every condition that does not depend on the caller. Clients are told the first report
 /// that does not hold. This reads every key file and looks at every library.
 pub fn evaluate(subject: &Subject<'_>) -> Vec<ConditionReport> {
-    let service = ServiceUser::current();
-    merge(evaluate_quick(subject, service), evaluate_files(subject, service))
+    evaluate_changes(subject, ServiceUser::current(), &mut KeyFiles::default())
 }
 
-/// Merges two lists into one report for each condition. If a condition is in both lists, a report
-/// that does not hold wins. If both hold, the report on the files wins.
-pub(crate) fn merge(
-    mut quick: Vec<ConditionReport>,
-    files: Vec<ConditionReport>,
+/// Checks as [`evaluate`] does, but reads only the key files that changed since the last check.
+pub(crate) fn evaluate_changes(
+    subject: &Subject<'_>,
+    service: ServiceUser,
+    key_files: &mut KeyFiles,
 ) -> Vec<ConditionReport> {
-    for report in files {
-        match quick.iter_mut().find(|known| known.condition == report.condition) {
-            Some(known) if known.holds() => *known = report,
-            Some(_) => {}
-            None => quick.push(report),
-        }
-    }
-    quick
-}
-
-/// Checks the conditions that take a few dozen system calls, whatever the number of keys.
-pub(crate) fn evaluate_quick(subject: &Subject<'_>, service: ServiceUser) -> Vec<ConditionReport> {
+    let Subject { keys, configuration } = *subject;
+    let Faults { not_private, imported } = key_files.check(keys);
+    let folder = keys::folder(keys, service).and_then(|()| match not_private {
+        Some(fault) => Err(fault),
+        None => Ok(format!("{} and the files in it are private", keys.path().display())),
+    });
+    let generated = match imported {
+        Some(fault) => Err(fault),
+        None => Ok("this service generated every key".into()),
+    };
+    let program = program::executable(service).and_then(|()| program::libraries(service));
     vec![
         ConditionReport::new(Condition::UserNamespace, process::user_namespace()),
         ConditionReport::new(Condition::Dumpable, process::dumpable()),
         ConditionReport::new(Condition::NewPrivileges, process::new_privileges()),
         ConditionReport::new(Condition::CoreDumps, process::core_dumps()),
-        ConditionReport::new(Condition::FileSystem, keys::file_system(subject.keys)),
-        ConditionReport::new(Condition::KeyFolder, keys::folder(subject.keys, service)),
-        ConditionReport::new(Condition::Ancestors, keys::ancestors(subject.keys, service)),
-        ConditionReport::new(Condition::Binary, program::executable(service)),
-        ConditionReport::new(Condition::Configuration, files::all(subject.configuration, service)),
-    ]
-}
-
-/// Checks each key file and each library, so the time grows with their number.
-pub(crate) fn evaluate_files(subject: &Subject<'_>, service: ServiceUser) -> Vec<ConditionReport> {
-    vec![
-        ConditionReport::new(Condition::KeyFolder, keys::files(subject.keys)),
-        ConditionReport::new(Condition::ImportedKey, keys::imported(subject.keys)),
-        ConditionReport::new(Condition::Binary, program::libraries(service)),
+        ConditionReport::new(Condition::FileSystem, keys::file_system(keys)),
+        ConditionReport::new(Condition::KeyFolder, folder),
+        ConditionReport::new(Condition::Ancestors, keys::ancestors(keys, service)),
+        ConditionReport::new(Condition::Binary, program),
+        ConditionReport::new(Condition::Configuration, files::all(configuration, service)),
+        ConditionReport::new(Condition::ImportedKey, generated),
     ]
 }

@@ -12,6 +12,10 @@ pub(crate) enum OperationError {
     Condition { condition: OsProtectionCondition, found: String },
     #[error("the condition {0} did not hold when it was last checked")]
     Recorded(OsProtectionCondition),
+    #[error("the condition {condition} has to be checked again: {found}")]
+    NotChecked { condition: OsProtectionCondition, found: String },
+    #[error("no check has found out yet whether the conditions hold")]
+    NeverChecked,
     #[error("the key file does not exist any more")]
     NoKeyFile,
     #[error("the key file holds a key other than the recorded key")]
@@ -58,6 +62,8 @@ impl OperationError {
             Self::KeyFile(KeyFileError::Imported) => {
                 ProviderErrorKind::OsProtectionUnavailable(OsProtectionCondition::ImportedKey)
             }
+            Self::NotChecked { .. } | Self::NeverChecked => ProviderErrorKind::Unavailable,
+            Self::Folder(error) if error.is_transient() => ProviderErrorKind::Unavailable,
             // The folder is at fault, not the key: other users may have read the files in it.
             Self::Folder(
                 PrivateFsError::WrongOwner { .. }

@@ -38,6 +38,7 @@ mod loaded_keys;
 mod provider;
 mod settings;
 mod sys;
+mod verdict;
 
 pub use conditions::caller::evaluate_caller;
 pub use conditions::report::ConditionReport;

@@ -1,6 +1,6 @@
 //! The provider: makes, uses and deletes keys while every condition holds.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use device_key::{
@@ -8,17 +8,17 @@ use device_key::{
     ProviderError, SignatureCheck, SigningInput,
 };
 use device_key_private_fs::{PrivateDir, PrivateFsError};
-use device_key_types::{DeviceKeyId, OsProtectionCondition, ProtectionClass, Signature};
+use device_key_types::{DeviceKeyId, ProtectionClass, Signature};
 use zeroize::Zeroizing;
 
 use crate::conditions::caller::failing_caller_condition;
 use crate::conditions::report::ConditionReport;
 use crate::conditions::service_user::ServiceUser;
-use crate::conditions::{self, Subject};
 use crate::error::OperationError;
 use crate::key_file::{self, MAX_FILE_BYTES};
 use crate::loaded_keys::{LoadedKey, LoadedKeys};
 use crate::settings::OsSettings;
+use crate::verdict::LatestVerdict;
 
 /// The provider's stable name, which is stored with each key.
 pub const PROVIDER_NAME: &str = "os";
@@ -34,76 +34,29 @@ const LOADED_KEYS: usize = 256;
 /// Makes and uses device keys in software, for callers that the operating system keeps away from
 /// the key files and the memory of the service.
 pub struct OsProvider {
-    settings: OsSettings,
+    settings: Arc<OsSettings>,
     keys: PrivateDir,
     service: ServiceUser,
     loaded: LoadedKeys,
-    /// `None` until the conditions are first checked.
-    verdict: RwLock<Option<Verdict>>,
-}
-
-/// The first condition of each kind that did not hold at the last check.
-#[derive(Clone, Copy, Default)]
-struct Verdict {
-    quick: Option<OsProtectionCondition>,
-    files: Option<OsProtectionCondition>,
+    verdict: LatestVerdict,
 }
 
 impl OsProvider {
-    /// Makes a provider that stores its key files in `keys`, a folder of its own. Harden the
-    /// process, and change to the service's user, before this call. A condition that does not hold
-    /// is not an error here: the provider refuses every caller until the condition holds, and
+    /// Makes a provider that stores its key files in `keys`, a folder of its own, and checks every
+    /// condition, so that no request is answered before there is a verdict. Harden the process, and
+    /// change to the service's user, before this call. A condition that does not hold is not an
+    /// error here: the provider refuses every caller until the condition holds, and
     /// [`conditions`](Self::conditions) reports it.
     pub fn new(settings: OsSettings, keys: PrivateDir) -> Self {
-        Self {
-            settings,
-            keys,
-            service: ServiceUser::current(),
-            loaded: LoadedKeys::new(LOADED_KEYS),
-            verdict: RwLock::default(),
-        }
+        let (settings, service) = (Arc::new(settings), ServiceUser::current());
+        let verdict = LatestVerdict::new(keys.clone(), Arc::clone(&settings), service);
+        verdict.check();
+        Self { settings, keys, service, loaded: LoadedKeys::new(LOADED_KEYS), verdict }
     }
 
-    /// Checks every condition that does not depend on the caller. A service calls this when it
-    /// starts.
+    /// Checks every condition that does not depend on the caller.
     pub fn conditions(&self) -> Vec<ConditionReport> {
-        let [quick, files] = self.check_everything();
-        conditions::merge(quick, files)
-    }
-
-    fn subject(&self) -> Subject<'_> {
-        Subject { keys: &self.keys, configuration: &self.settings.configuration }
-    }
-
-    fn check_quick(&self) -> Vec<ConditionReport> {
-        let reports = conditions::evaluate_quick(&self.subject(), self.service);
-        if let Some(verdict) = &mut *self.verdict.write().unwrap_or_else(PoisonError::into_inner) {
-            verdict.quick = failing(&reports);
-        }
-        reports
-    }
-
-    /// Checks all conditions. Returns the reports of the quick checks, then the reports on the
-    /// files.
-    fn check_everything(&self) -> [Vec<ConditionReport>; 2] {
-        let quick = conditions::evaluate_quick(&self.subject(), self.service);
-        let files = conditions::evaluate_files(&self.subject(), self.service);
-        let verdict = Verdict { quick: failing(&quick), files: failing(&files) };
-        *self.verdict.write().unwrap_or_else(PoisonError::into_inner) = Some(verdict);
-        [quick, files]
-    }
-
-    fn verdict(&self) -> Option<Verdict> {
-        *self.verdict.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The result of the latest check of the process. If the process was never checked, this checks
-    /// it now.
-    fn recorded(&self) -> Result<(), OperationError> {
-        let Some(Verdict { quick, files }) = self.verdict() else {
-            return first_failure(self.check_everything().concat());
-        };
-        quick.or(files).map_or(Ok(()), |condition| Err(OperationError::Recorded(condition)))
+        self.verdict.check()
     }
 
     /// Checks the conditions on the caller. Makes no system call.
@@ -144,7 +97,7 @@ impl OsProvider {
     }
 
     fn generate(&self, key_id: &DeviceKeyId) -> Result<CreatedKey, OperationError> {
-        self.recorded()?;
+        self.verdict.require_latest()?;
         let since = self.loaded.removals();
         let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING)
             .map_err(|_| OperationError::Cryptography("generate a key"))?;
@@ -178,26 +131,23 @@ impl DeviceKeyProvider for OsProvider {
         }
     }
 
-    /// Checks the process again. Checks each key file and library only if they were never checked,
-    /// or if one of them failed its last check.
+    /// Answers from the last verdict, and has a thread of its own renew the verdict. So a change of
+    /// a condition is noticed a moment after this call.
     fn presence(&self, caller: &LocalPeer) -> Result<(), ProviderError> {
         self.check_caller(caller)?;
-        let reports = match self.verdict() {
-            Some(Verdict { files: None, .. }) => self.check_quick(),
-            Some(_) | None => self.check_everything().concat(),
-        };
-        Ok(first_failure(reports)?)
+        self.verdict.renew_soon();
+        Ok(self.verdict.require_latest()?)
     }
 
     /// Checks all conditions again.
     fn availability(&self, caller: &LocalPeer) -> Result<(), ProviderError> {
         self.check_caller(caller)?;
-        Ok(first_failure(self.check_everything().concat())?)
+        Ok(self.verdict.require_now()?)
     }
 
     fn serves(&self, caller: &LocalPeer) -> Result<(), ProviderError> {
         self.check_caller(caller)?;
-        Ok(self.recorded()?)
+        Ok(self.verdict.require_latest()?)
     }
 
     fn create(&self, key_id: &DeviceKeyId) -> Result<CreatedKey, ProviderError> {
@@ -228,18 +178,5 @@ impl DeviceKeyProvider for OsProvider {
         let mut ids: Vec<DeviceKeyId> = files.iter().filter_map(key_file::key_id).collect();
         ids.sort_unstable();
         Ok(ids)
-    }
-}
-
-fn failing(reports: &[ConditionReport]) -> Option<OsProtectionCondition> {
-    reports.iter().find(|report| !report.holds()).map(|report| report.condition)
-}
-
-fn first_failure(reports: Vec<ConditionReport>) -> Result<(), OperationError> {
-    match reports.into_iter().find(|report| !report.holds()) {
-        Some(ConditionReport { condition, found, .. }) => {
-            Err(OperationError::Condition { condition, found })
-        }
-        None => Ok(()),
     }
 }

@@ -22,6 +22,7 @@ mod runner;
 mod scene;
 mod service;
 mod sys;
+mod verdict;
 
 use std::process::ExitCode;
 
@@ -30,7 +31,8 @@ fn main() -> ExitCode {
     match arguments.next() {
         Some(first) if first == roles::MARK => roles::play(&arguments.collect::<Vec<_>>()),
         first => runner::run(
-            &[keys::TESTS, conditions::TESTS, hardening::TESTS, attacks::TESTS].concat(),
+            &[keys::TESTS, conditions::TESTS, verdict::TESTS, hardening::TESTS, attacks::TESTS]
+                .concat(),
             first.into_iter().chain(arguments),
         ),
     }

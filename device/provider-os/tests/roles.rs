@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use crate::{attacks, hardening, keys, service};
+use crate::{attacks, hardening, keys, service, verdict};
 
 /// The first argument of a child, which tells the child from a test run.
 pub(crate) const MARK: &str = "--role";
@@ -21,6 +21,11 @@ pub(crate) fn play(arguments: &[String]) -> ExitCode {
         ["conformance", home, wrapping] => keys::conform(home, wrapping),
         ["change-files", home] => keys::change_files(home),
         ["look-at-files", home] => keys::look_at_files(home),
+        ["check-changed-files", home] => verdict::check_changed_files(home),
+        ["change-many-files", home] => verdict::change_many_files(home),
+        ["delete-while-checking", home] => verdict::delete_while_checking(home),
+        ["break-and-mend", home] => verdict::break_and_mend(home),
+        ["run-out-of-descriptors", home] => verdict::run_out_of_descriptors(home),
         ["work", home] => hardening::work(home),
         ["keep"] => hardening::keep(),
         ["forbidden", home] => hardening::try_forbidden(home),

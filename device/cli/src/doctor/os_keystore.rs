@@ -42,7 +42,7 @@ pub(super) fn conditions(settings: &Settings, keystore: &OsProvider) -> Vec<Chec
 }
 
 fn row(report: ConditionReport) -> Check {
-    let ConditionReport { condition, found, fix } = report;
+    let ConditionReport { condition, found, fix, .. } = report;
     let verdict = if fix.is_none() { Verdict::Pass } else { Verdict::Fail };
     Check { name: format!("OS keystore: {condition}").into(), verdict, found, fix }
 }

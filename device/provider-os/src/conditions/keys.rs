@@ -1,16 +1,13 @@
-//! The conditions on the key folder, its file system and the files in it.
+//! The conditions on the key folder, its file system and the folders above it.
 
 use std::path::Path;
 
+use device_key_private_fs::PrivateDir;
 use device_key_private_fs::trusted::OPEN_TO_OTHERS;
-use device_key_private_fs::{FileName, PrivateDir, PrivateFsError};
-use device_key_types::DeviceKeyId;
 use rustix::fs::{fstat, fstatfs};
-use zeroize::Zeroizing;
 
 use crate::conditions::report::Fault;
 use crate::conditions::service_user::ServiceUser;
-use crate::key_file;
 
 /// The accepted file systems: the kernel itself stores the owner and mode of each file and enforces
 /// both. Every other file system is refused. vfat, exfat and ntfs do not store owners. FUSE, 9p,
@@ -52,60 +49,13 @@ pub(super) fn ancestors(keys: &PrivateDir, service: ServiceUser) -> Result<Strin
 }
 
 /// Checks the folder itself. It was private when it was opened, but may have been changed since.
-pub(super) fn folder(keys: &PrivateDir, service: ServiceUser) -> Result<String, Fault> {
+pub(super) fn folder(keys: &PrivateDir, service: ServiceUser) -> Result<(), Fault> {
     let path = keys.path();
     let stat = fstat(keys).map_err(|errno| Fault::unknown(&path.display().to_string(), errno))?;
     if !service.has(stat.st_uid) || stat.st_mode & OPEN_TO_OTHERS != 0 {
         return Err(not_private(path, stat.st_uid, stat.st_mode & 0o7777, "0700"));
     }
-    Ok(format!("{} is private", path.display()))
-}
-
-/// Checks that every file in the folder is private.
-pub(super) fn files(keys: &PrivateDir) -> Result<String, Fault> {
-    let unknown = |error| Fault::unknown(&keys.path().display().to_string(), error);
-    let names = keys.list().map_err(unknown)?;
-    for name in &names {
-        // A file that was deleted after the listing is not an error.
-        keys.check_file_if_present(name).map_err(|error| match error {
-            PrivateFsError::WrongOwner { path, found, .. } => Fault::new(
-                format!("{} belongs to user {found}", path.display()),
-                format!("chown {0} to the service's user, or remove {0}", path.display()),
-            ),
-            PrivateFsError::WrongMode { path, found, expected } => Fault::new(
-                format!("{} has mode {found:04o}", path.display()),
-                format!("chmod {expected:04o} {}", path.display()),
-            ),
-            error => Fault::new(
-                error.to_string(),
-                format!("remove this file from {}", keys.path().display()),
-            ),
-        })?;
-    }
-    Ok(format!("{} and its {} files are private", keys.path().display(), names.len()))
-}
-
-/// Checks the contents of the key files. A damaged file is not reported here, because it concerns
-/// only its own key, which is lost.
-pub(super) fn imported(keys: &PrivateDir) -> Result<String, Fault> {
-    let names = keys.list().map_err(|error| Fault::unknown("the key folder", error))?;
-    for (name, key_id) in names.iter().filter_map(|name| Some((name, key_file::key_id(name)?))) {
-        if is_imported(keys, name, &key_id) {
-            let path = keys.path().join(name.as_str());
-            return Err(Fault::new(
-                format!("{} holds a key that this service did not generate", path.display()),
-                format!("remove {}", path.display()),
-            ));
-        }
-    }
-    Ok("this service generated every key".into())
-}
-
-/// Whether the file holds an imported key. A file that cannot be read is never used, so this
-/// function returns false for it.
-fn is_imported(keys: &PrivateDir, name: &FileName, key_id: &DeviceKeyId) -> bool {
-    keys.read(name, key_file::MAX_FILE_BYTES)
-        .is_ok_and(|file| key_file::is_imported(key_id, &Zeroizing::new(file)))
+    Ok(())
 }
 
 fn not_private(path: &Path, owner: u32, mode: u32, expected: &str) -> Fault {

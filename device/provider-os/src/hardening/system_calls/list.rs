@@ -56,6 +56,9 @@ pub(super) const WITH_ANY_ARGUMENTS: &[i64] = &[
     libc::SYS_utimensat,
     libc::SYS_getcwd,
     libc::SYS_umask,
+    // Reports of changed key files.
+    libc::SYS_inotify_init1,
+    libc::SYS_inotify_add_watch,
     // Memory.
     libc::SYS_brk,
     libc::SYS_mmap,
