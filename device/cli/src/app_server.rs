@@ -4,17 +4,18 @@
 mod listeners;
 mod relay;
 mod signals;
+mod systemd;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use device_key_server::{AppServer, Methods, ServerDescription};
-use sd_notify::NotifyState;
 use tokio::time::timeout;
 use tracing::{error, info, warn};
 
 use self::listeners::Transport;
 use self::signals::Signals;
+use self::systemd::Systemd;
 use crate::args::AppServerArguments;
 use crate::exit::{Exit, Failure};
 use crate::settings::Settings;
@@ -49,6 +50,7 @@ pub(crate) fn run(arguments: &AppServerArguments) -> Result<Exit, Failure> {
     };
     // The sockets are opened before the hardening, because the hardening makes their paths
     // unreachable. The first thread and the first use of a key come after it.
+    let systemd = Systemd::connect();
     let hardened = settings
         .is_system_service()
         .then(|| hardening::harden(&settings, &home, &transport.folders()))
@@ -70,7 +72,7 @@ pub(crate) fn run(arguments: &AppServerArguments) -> Result<Exit, Failure> {
         let signals =
             Signals::new().map_err(|error| Failure::system("cannot await signals", &error))?;
         let sweeping = tokio::spawn(sweep(host));
-        let exit = serve(&server, transport, signals, settings.limits.drain()).await?;
+        let exit = serve(&server, transport, signals, settings.limits.drain(), &systemd).await?;
         if exit == Exit::Success {
             match timeout(settings.limits.drain(), sweeping).await {
                 Ok(Ok(())) => {}
@@ -96,6 +98,7 @@ async fn serve(
     transport: Transport,
     mut signals: Signals,
     drain: Duration,
+    systemd: &Systemd,
 ) -> Result<Exit, Failure> {
     let serving = async {
         let listeners = match transport {
@@ -103,14 +106,15 @@ async fn serve(
             Transport::Listeners(listeners) => listeners,
         };
         listeners.serve(server);
-        notify_systemd(&NotifyState::Ready);
+        systemd.ready();
         server.stopped().await;
         Ok(())
     };
     let stopping = async {
         signals.next().await;
         info!("stopping: requests in flight are answered first");
-        notify_systemd(&NotifyState::Stopping);
+        // The sweep of interrupted creations may take the same time again.
+        systemd.stopping(drain.saturating_mul(2));
         server.stop();
         tokio::select! {
             () = signals.next() => Exit::Interrupted,
@@ -130,12 +134,5 @@ async fn serve(
             fix: None,
         }),
         exit = stopping => Ok(exit),
-    }
-}
-
-/// Notifies systemd, if systemd started this process.
-fn notify_systemd(state: &NotifyState<'_>) {
-    if let Err(error) = sd_notify::notify(std::slice::from_ref(state)) {
-        warn!(%error, "cannot notify systemd");
     }
 }

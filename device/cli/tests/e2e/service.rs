@@ -11,6 +11,7 @@ mod load;
 mod matrix;
 mod operation;
 mod shortage;
+mod systemd;
 mod unread_log;
 
 use std::fs::{self, Permissions};
