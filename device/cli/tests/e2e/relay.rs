@@ -44,10 +44,11 @@ fn relay<T: Send + 'static>(
     (status, output.join().unwrap(), served)
 }
 
-/// Arbitrary bytes with line feeds and zeros, which are not text.
+/// Arbitrary bytes with line feeds and zeros, which are not text. The last line is whole.
 fn noise() -> Vec<u8> {
     let mut noise = vec![0; MUCH];
     File::open("/dev/urandom").unwrap().read_exact(&mut noise).unwrap();
+    *noise.last_mut().unwrap() = b'\n';
     noise
 }
 
@@ -64,7 +65,9 @@ fn every_byte_comes_through_while_both_sides_talk() {
 
 #[test]
 fn answers_arrive_after_the_end_of_the_input() {
-    let (requests, answers) = (noise(), noise());
+    let (mut requests, answers) = (noise(), noise());
+    // One request, because there is one answer for each.
+    requests.retain(|byte| *byte != b'\n');
     let expected = answers.clone();
     let (status, output, heard) = relay(requests.clone(), true, move |mut stream| {
         let mut heard = Vec::new();
@@ -84,6 +87,18 @@ fn a_lost_service_is_distinguished_from_a_finished_one() {
         stream.write_all(b"half an ans").unwrap();
     });
     assert_eq!((status.code(), &*output), (TRANSPORT_FAILED, &b"half an ans"[..]));
+}
+
+#[test]
+fn a_missing_answer_is_a_failure() {
+    const REQUESTS: &[u8] = b"{\"id\":1,\"method\":\"m\"}\n\n{\"method\":\"m\"}\n{\"id\":2}";
+    for (answers, code) in [(&b"{}\n{}\n"[..], Some(0)), (b"{}\n{", TRANSPORT_FAILED)] {
+        let (status, output, ()) = relay(REQUESTS.to_vec(), true, move |mut stream| {
+            stream.read_to_end(&mut Vec::new()).unwrap();
+            stream.write_all(answers).unwrap();
+        });
+        assert_eq!((status.code(), &*output), (code, answers));
+    }
 }
 
 #[test]
