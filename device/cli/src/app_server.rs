@@ -3,9 +3,12 @@
 
 mod listeners;
 mod relay;
+mod reload;
 mod signals;
 mod systemd;
 
+use std::cell::Cell;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +17,7 @@ use tokio::time::timeout;
 use tracing::{error, info, warn};
 
 use self::listeners::Transport;
+use self::reload::{Hangup, Reloadable};
 use self::signals::Signals;
 use self::systemd::Systemd;
 use crate::args::AppServerArguments;
@@ -44,9 +48,10 @@ pub(crate) fn run(arguments: &AppServerArguments) -> Result<Exit, Failure> {
         .max_blocking_threads(BLOCKING_THREADS)
         .build()
         .map_err(|error| Failure::system("cannot start the runtime", &error))?;
-    let transport = {
+    let (hangup, transport) = {
         let _within = runtime.enter();
-        Transport::open(&settings)?
+        let hangup = Hangup::take_over().map_err(|error| no_signals(&error))?;
+        (hangup, Transport::open(&settings)?)
     };
     // The sockets are opened before the hardening, because the hardening makes their paths
     // unreachable. The first thread and the first use of a key come after it.
@@ -69,12 +74,23 @@ pub(crate) fn run(arguments: &AppServerArguments) -> Result<Exit, Failure> {
     let server = AppServer::with_audit_log(description, store, methods, limits, audit)
         .map_err(|error| Failure::system("cannot set up the methods", &error))?;
     let outcome = runtime.block_on(async {
-        let signals =
-            Signals::new().map_err(|error| Failure::system("cannot await signals", &error))?;
+        let signals = Signals::new().map_err(|error| no_signals(&error))?;
+        let drain = Cell::new(settings.limits.drain());
+        let reloadable = Reloadable {
+            arguments,
+            settings: &settings,
+            server: server.clone(),
+            store: host.store().clone(),
+            websockets: transport.websockets(),
+            drain: &drain,
+        };
         let sweeping = tokio::spawn(sweep(host));
-        let exit = serve(&server, transport, signals, settings.limits.drain(), &systemd).await?;
+        let exit = tokio::select! {
+            exit = serve(&server, transport, signals, &drain, &systemd) => exit?,
+            never = reloadable.reload_at(hangup) => match never {},
+        };
         if exit == Exit::Success {
-            match timeout(settings.limits.drain(), sweeping).await {
+            match timeout(drain.get(), sweeping).await {
                 Ok(Ok(())) => {}
                 Ok(Err(_)) => error!("the sweep of interrupted creations panicked"),
                 Err(_) => warn!("interrupted creations are swept at the next start"),
@@ -97,7 +113,7 @@ async fn serve(
     server: &AppServer,
     transport: Transport,
     mut signals: Signals,
-    drain: Duration,
+    drain: &Cell<Duration>,
     systemd: &Systemd,
 ) -> Result<Exit, Failure> {
     let serving = async {
@@ -112,6 +128,7 @@ async fn serve(
     };
     let stopping = async {
         signals.next().await;
+        let drain = drain.get();
         info!("stopping: requests in flight are answered first");
         // The sweep of interrupted creations may take the same time again.
         systemd.stopping(drain.saturating_mul(2));
@@ -135,4 +152,8 @@ async fn serve(
         }),
         exit = stopping => Ok(exit),
     }
+}
+
+fn no_signals(error: &io::Error) -> Failure {
+    Failure::system("cannot await signals", error)
 }

@@ -68,7 +68,7 @@ impl Arguments {
     }
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct AppServerArguments {
     #[command(flatten)]
     pub(crate) platform: PlatformArguments,

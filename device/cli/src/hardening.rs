@@ -20,7 +20,8 @@ use crate::settings::Settings;
 const PROCESSES: &str = "/proc";
 
 /// Takes away every access that the process does not need. The process keeps access to its home
-/// folder, its configuration files, the TPM, and the folders of sockets that it will remove.
+/// folder, the folders of its configuration files, the TPM, and the folders of sockets that it will
+/// remove.
 pub(crate) fn harden(
     settings: &Settings,
     home: &PrivateDir,
@@ -30,8 +31,11 @@ pub(crate) fn harden(
     let network =
         if settings.has_websocket() || exports { Network::Internet } else { Network::UnixOnly };
     let mut hardening = Hardening::new(network).read(PROCESSES).read_write(home.path());
-    for file in settings.trusted_files().into_iter().filter(|file| file.exists()) {
-        hardening = hardening.read(file);
+    // An editor replaces a file, so a rule for the file would not hold for the next reload.
+    for file in settings.trusted_files() {
+        if let Some(folder) = file.parent().filter(|folder| folder.exists()) {
+            hardening = hardening.read(folder);
+        }
     }
     if let Some(credentials) = env::var_os("CREDENTIALS_DIRECTORY") {
         hardening = hardening.read(credentials);

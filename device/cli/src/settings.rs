@@ -107,6 +107,20 @@ impl Settings {
         configuration.into_iter().chain(token).collect()
     }
 
+    /// Whether the other settings could be applied to a process that started with these. The names
+    /// of the trusted files count among what is fixed, because the hardening and the conditions of
+    /// the OS-protected class depend on them.
+    pub(crate) fn differs_only_in_what_can_be_reloaded(&self, other: &Self) -> bool {
+        self.home == other.home
+            && self.tpm == other.tpm
+            && self.allow_simulated_tpm == other.allow_simulated_tpm
+            && self.providers == other.providers
+            && self.service == other.service
+            && self.audit == other.audit
+            && self.listen == other.listen
+            && self.trusted_files() == other.trusted_files()
+    }
+
     /// Which statements are signed for which backends.
     pub(crate) fn policy(&self) -> RemoteControlPolicy {
         RemoteControlPolicy::default()

@@ -30,12 +30,11 @@ impl WaitingLimits {
 pub(crate) struct FairSemaphore {
     name: &'static str,
     concurrency: usize,
-    limits: WaitingLimits,
     state: Mutex<State>,
 }
 
-#[derive(Default)]
 struct State {
+    limits: WaitingLimits,
     running: usize,
     waiting: FairQueue<oneshot::Sender<Permit>>,
 }
@@ -60,7 +59,13 @@ impl FairSemaphore {
     /// `name` is the name of the provider. The spans of waiting requests record it.
     pub(crate) fn new(name: &'static str, concurrency: usize, limits: WaitingLimits) -> Arc<Self> {
         let concurrency = concurrency.max(1);
-        Arc::new(Self { name, concurrency, limits, state: Mutex::default() })
+        let state = State { limits, running: 0, waiting: FairQueue::default() };
+        Arc::new(Self { name, concurrency, state: Mutex::new(state) })
+    }
+
+    /// Applies these limits to operations that come from now on.
+    pub(crate) fn set_limits(&self, limits: WaitingLimits) {
+        self.lock().limits = limits;
     }
 
     /// Takes a permit if one is free. This cannot overtake a waiting request: a permit that is
@@ -74,7 +79,8 @@ impl FairSemaphore {
         self: &Arc<Self>,
         requester: Requester,
     ) -> Result<Permit, DeviceKeyError> {
-        self.acquire_within(requester, self.limits).await
+        let limits = self.lock().limits;
+        self.acquire_within(requester, limits).await
     }
 
     /// Waits for a permit for an operation that has had a permit of this store before. Such an

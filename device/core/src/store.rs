@@ -10,7 +10,7 @@ mod recover;
 mod sign;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use device_key_types::{
     Clock, DeviceKeyId, OsProtectionCondition, ProtectionClass, PublicKey, RandomSource, Reason,
@@ -82,8 +82,8 @@ pub struct ProviderStatus {
 }
 
 struct Inner {
-    policy: RemoteControlPolicy,
-    limits: StoreLimits,
+    policy: RwLock<Arc<RemoteControlPolicy>>,
+    limits: RwLock<StoreLimits>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn RandomSource>,
     bindings: Arc<dyn DeviceKeyBindingStore>,
@@ -136,13 +136,24 @@ impl DeviceKeyStore {
         let waiting = limits::WAITING_FOR_BINDINGS;
         let look_ups = FairSemaphore::new("look_ups", limits::LOOK_UPS, waiting);
         let writes = FairSemaphore::new("writes", limits::WRITES, waiting);
+        let (policy, limits) = (RwLock::new(Arc::new(policy)), RwLock::new(limits));
         let inner = Inner { policy, limits, clock, random, bindings, look_ups, writes, providers };
         Self { inner: Arc::new(inner) }
     }
 
+    /// Decides with this policy and these limits from now on. A request that is under way may still
+    /// pass under the policy or the limits of before.
+    pub fn reconfigure(&self, policy: RemoteControlPolicy, limits: StoreLimits) {
+        *self.inner.policy.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(policy);
+        *self.inner.limits.write().unwrap_or_else(PoisonError::into_inner) = limits;
+        for limited in &self.inner.providers {
+            limited.semaphore.set_limits(limits.waiting_for_provider());
+        }
+    }
+
     /// The policy, with which a caller parses payloads in the protocol's order of checks.
-    pub fn policy(&self) -> &RemoteControlPolicy {
-        &self.inner.policy
+    pub fn policy(&self) -> Arc<RemoteControlPolicy> {
+        self.inner.policy()
     }
 
     /// The clock that expiries are compared with.
@@ -165,7 +176,7 @@ impl DeviceKeyStore {
         &self,
         operation: impl AsyncFnOnce(Instant) -> Result<T, DeviceKeyError>,
     ) -> Result<T, DeviceKeyError> {
-        let deadline = Instant::now() + self.inner.limits.operation;
+        let deadline = Instant::now() + self.inner.limits().operation;
         timeout_at(deadline, operation(deadline)).await.unwrap_or(Err(DeviceKeyError::TimedOut))
     }
 
@@ -282,6 +293,14 @@ impl BlockingContext {
 }
 
 impl Inner {
+    fn policy(&self) -> Arc<RemoteControlPolicy> {
+        Arc::clone(&self.policy.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn limits(&self) -> StoreLimits {
+        *self.limits.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The provider that made the key. If that provider is absent, the error names the key's class.
     fn provider(
         &self,

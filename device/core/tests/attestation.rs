@@ -135,7 +135,7 @@ async fn authorize_attestation_makes_every_check_itself() {
     let bindings = assembly.bindings.clone();
     let scene = scene(assembly).await;
     let record = bindings.whole(&scene.key.key_id).unwrap();
-    let policy = scene.store.policy();
+    let policy = &scene.store.policy();
     let at = |now, challenge: &Challenge| authorize_attestation(policy, now, &record, challenge);
     let good = samples::attestation_challenge();
     let input = at(samples::NOW, &good).unwrap();

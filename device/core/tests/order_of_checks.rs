@@ -145,7 +145,7 @@ async fn authorize_makes_every_check_itself() {
     let key =
         store.create(&PEER, samples::binding(), ProtectionPolicy::HardwareOnly).await.unwrap();
     let record = bindings.whole(&key.key_id).unwrap();
-    let at = |payload| authorize(store.policy(), samples::NOW, &record, &payload);
+    let at = |payload| authorize(&store.policy(), samples::NOW, &record, &payload);
 
     let payload = samples::connection_expiring_in(60);
     let input = at(payload.clone()).unwrap();

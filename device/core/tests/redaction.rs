@@ -73,7 +73,8 @@ async fn values_hide_their_text() {
         hides(&payload);
         let record = bindings.whole(&key.key_id).unwrap();
         hides(&record);
-        let input = device_key::authorize(store.policy(), samples::NOW, &record, &payload).unwrap();
+        let input =
+            device_key::authorize(&store.policy(), samples::NOW, &record, &payload).unwrap();
         hides(&input);
         hides(&store.sign(&PEER, &key.key_id, payload).await.unwrap());
     }

@@ -3,8 +3,8 @@
 mod connection_slots;
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use device_key::{ConnectionId, DeviceKeyStore, LocalPeer, OwnerUid, Peer, Transport};
 use device_key_protocol::initialize::{DeviceKeyCapabilities, InitializeResult, ServerInfo};
@@ -42,7 +42,7 @@ struct Inner {
     store: DeviceKeyStore,
     methods: Methods,
     audit: Audit,
-    limits: ServerLimits,
+    limits: RwLock<ServerLimits>,
     stopping: CancellationToken,
     connections: TaskTracker,
     connection_slots: Arc<ConnectionSlots>,
@@ -86,13 +86,18 @@ impl AppServer {
             store,
             methods,
             audit,
-            limits,
+            limits: RwLock::new(limits),
             stopping: CancellationToken::new(),
             connections: TaskTracker::new(),
             connection_slots: Arc::default(),
             next_connection: AtomicU64::new(1),
         };
         Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Accepts this much from now on. What is accepted already is kept.
+    pub fn set_limits(&self, limits: ServerLimits) {
+        *self.inner.limits.write().unwrap_or_else(PoisonError::into_inner) = limits;
     }
 
     /// Begins to stop: listeners take no more connections, and each connection refuses new
@@ -121,8 +126,8 @@ impl AppServer {
         &self.inner.audit
     }
 
-    pub(crate) fn limits(&self) -> &ServerLimits {
-        &self.inner.limits
+    pub(crate) fn limits(&self) -> ServerLimits {
+        *self.inner.limits.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The token that is cancelled when the server must stop.
@@ -147,7 +152,7 @@ impl AppServer {
         &self,
         owner: Option<OwnerUid>,
     ) -> Result<ConnectionSlot, Reason> {
-        self.inner.connection_slots.take(owner.map(OwnerUid::as_raw), &self.inner.limits)
+        self.inner.connection_slots.take(owner.map(OwnerUid::as_raw), &self.limits())
     }
 
     /// Counts a connection, or a listener, for as long as the token lives.

@@ -164,7 +164,7 @@ impl Connection {
         if !self.is_initialized {
             return Err(Reason::NotInitialized.into());
         }
-        if !self.in_flight.has_room(bytes, self.server.limits()) {
+        if !self.in_flight.has_room(bytes, &self.server.limits()) {
             return Err(Reason::Overloaded.into());
         }
         self.server.methods().call(method, self.peer, params, self.server.audit())

@@ -45,6 +45,7 @@ pub use transport::unix::credentials::PeerCredentials;
 pub use transport::unix::error::UnixSocketError;
 pub use transport::unix::socket_file::SocketMode;
 pub use transport::websocket::WebSocketListening;
+pub use transport::websocket::access::WebSocketAccess;
 pub use transport::websocket::error::WebSocketError;
 pub use transport::websocket::settings::{Readiness, WebSocketLimits, WebSocketSettings};
 pub use transport::websocket::token::{CapabilityToken, TokenFileError};

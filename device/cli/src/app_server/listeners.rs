@@ -8,7 +8,7 @@ use std::{env, fmt, io, process};
 use device_key_config::{ListenAddress, ServiceMode};
 use device_key_server::{
     AppServer, CapabilityToken, SocketMode, Stdio, StdioError, UnixSocket, UnixSocketError,
-    WebSocketError, WebSocketLimits, WebSocketListening, WebSocketSettings,
+    WebSocketAccess, WebSocketError, WebSocketLimits, WebSocketListening, WebSocketSettings,
 };
 use device_key_types::{ErrorChain, UnixSocketPath};
 use listenfd::ListenFd;
@@ -42,6 +42,16 @@ impl Transport {
             },
             ..unusable(&"there is nothing to serve", &ErrorChain(&error))
         })
+    }
+
+    /// The rules of the WebSocket listeners.
+    pub(super) fn websockets(&self) -> Vec<WebSocketAccess> {
+        match self {
+            Self::Listeners(listeners) => {
+                listeners.websocket.iter().map(WebSocketListening::access).collect()
+            }
+            Self::Stdio(_) => Vec::new(),
+        }
     }
 
     /// The folders of the sockets that this process created and will remove.
@@ -152,21 +162,20 @@ fn bound(path: &UnixSocketPath, settings: &Settings) -> Result<UnixSocket, Failu
     })
 }
 
+/// Reads the token that WebSocket clients must present, if the settings name one.
+pub(super) fn token(settings: &Settings) -> Result<Option<CapabilityToken>, Failure> {
+    let Some(file) = &settings.websocket.token_file else { return Ok(None) };
+    CapabilityToken::read(file.as_path()).map(Some).map_err(|error| Failure {
+        fix: Some(
+            "write 32 to 512 characters into the file, and make it private with chmod 600".into(),
+        ),
+        ..unusable(&"the token cannot be used", &ErrorChain(&error))
+    })
+}
+
 fn websocket(address: SocketAddr, settings: &Settings) -> Result<WebSocketListening, Failure> {
-    let configured = &settings.websocket;
-    let token = match &configured.token_file {
-        Some(file) => Some(CapabilityToken::read(file.as_path()).map_err(|error| {
-            Failure {
-                fix: Some(
-                    "write 32 to 512 characters into the file, and make it private with chmod 600"
-                        .into(),
-                ),
-                ..unusable(&"the token cannot be used", &ErrorChain(&error))
-            }
-        })?),
-        None => None,
-    };
-    let origins = configured.allowed_origins.clone();
+    let token = token(settings)?;
+    let origins = settings.websocket.allowed_origins.clone();
     let limits =
         WebSocketLimits { stall_deadline: settings.limits.stall(), ..WebSocketLimits::default() };
     let settings = WebSocketSettings { token, origins, limits, ..WebSocketSettings::default() };

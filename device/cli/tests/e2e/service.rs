@@ -10,6 +10,7 @@ mod listen;
 mod load;
 mod matrix;
 mod operation;
+mod reload;
 mod shortage;
 mod systemd;
 mod unread_log;

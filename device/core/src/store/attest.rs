@@ -60,7 +60,7 @@ impl DeviceKeyStore {
         + Send
         + 'static,
     ) -> Result<T, DeviceKeyError> {
-        request.challenge.allowed_by(&self.inner.policy.at(self.inner.clock.now()))?;
+        request.challenge.allowed_by(&self.inner.policy().at(self.inner.clock.now()))?;
         self.inner.require_any_provider()?;
         self.in_time(async move |_| {
             let requester = Requester::of(&request.peer);
@@ -79,7 +79,7 @@ impl DeviceKeyStore {
                     work(attestor, &input)
                 })?;
                 drop(permit);
-                request.challenge.unexpired(&context.policy.at(context.clock.now()))?;
+                request.challenge.unexpired(&context.policy().at(context.clock.now()))?;
                 context.still_bound(&request.key_id, &request.peer, &binding)?;
                 Ok(evidence)
             })
@@ -102,7 +102,7 @@ impl Inner {
         binding: &DeviceKeyBinding,
     ) -> Result<AttestationInput, DeviceKeyError> {
         let now = self.clock.now();
-        Ok(authorize_attestation(&self.policy, now, binding, &request.challenge)?)
+        Ok(authorize_attestation(&self.policy(), now, binding, &request.challenge)?)
     }
 }
 

@@ -162,7 +162,7 @@ impl BlockingContext {
             protection_class: description.protection_class,
             created_at: self.clock.now(),
         };
-        let keys_per_owner = self.limits.keys_per_owner;
+        let keys_per_owner = self.limits().keys_per_owner;
         self.bindings("begin", self.inner.bindings.begin(&begun, keys_per_owner))?;
         Ok(BegunKey { store, provider, key_id, is_kept: false })
     }

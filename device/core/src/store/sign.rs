@@ -41,7 +41,7 @@ impl DeviceKeyStore {
         key_id: &DeviceKeyId,
         payload: SignPayload,
     ) -> Result<SignedStatement, DeviceKeyError> {
-        payload.allowed_by(&self.inner.policy.at(self.inner.clock.now()))?;
+        payload.allowed_by(&self.inner.policy().at(self.inner.clock.now()))?;
         self.inner.require_any_provider()?;
         let request = Arc::new(SignRequest { peer: *peer, key_id: *key_id, payload });
         self.in_time(async |_| {
@@ -83,7 +83,7 @@ impl Inner {
     ) -> Result<SignedStatement, DeviceKeyError> {
         let signature = provider.signature(request, &input)?;
         drop(permit);
-        request.payload.unexpired(&self.policy.at(self.clock.now()))?;
+        request.payload.unexpired(&self.policy().at(self.clock.now()))?;
         Ok(SignedStatement { signature, signed_bytes: input.into_message() })
     }
 
@@ -92,7 +92,7 @@ impl Inner {
         request: &SignRequest,
         binding: &DeviceKeyBinding,
     ) -> Result<SigningInput, DeviceKeyError> {
-        Ok(authorize(&self.policy, self.clock.now(), binding, &request.payload)?)
+        Ok(authorize(&self.policy(), self.clock.now(), binding, &request.payload)?)
     }
 }
 
@@ -119,7 +119,7 @@ impl BlockingContext {
     ) -> Result<SignedStatement, DeviceKeyError> {
         let signature = provider.signature(request, &input)?;
         drop(permit);
-        request.payload.unexpired(&self.policy.at(self.clock.now()))?;
+        request.payload.unexpired(&self.policy().at(self.clock.now()))?;
         self.still_bound(&request.key_id, &request.peer, binding)?;
         Ok(SignedStatement { signature, signed_bytes: input.into_message() })
     }

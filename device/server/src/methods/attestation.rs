@@ -24,7 +24,8 @@ pub(crate) fn mount(
 async fn identity(Call { store, audit, peer, params }: Call) -> Result<Identity, RpcError> {
     audit
         .operation(attestation::IDENTITY, &peer, async |subject| {
-            let policy = store.policy().at(store.clock().now());
+            let policy = store.policy();
+            let policy = policy.at(store.clock().now());
             let AttestationRequest { key_id, challenge, endorsement_key } =
                 params.read::<IdentityParams>()?.parse(&policy)?;
             *subject = Subject::attesting(key_id, &challenge);
@@ -37,7 +38,8 @@ async fn identity(Call { store, audit, peer, params }: Call) -> Result<Identity,
 async fn activate(Call { store, audit, peer, params }: Call) -> Result<Activation, RpcError> {
     audit
         .operation(attestation::ACTIVATE, &peer, async |subject| {
-            let policy = store.policy().at(store.clock().now());
+            let policy = store.policy();
+            let policy = policy.at(store.clock().now());
             let (request, credential) = params.read::<ActivateParams>()?.parse(&policy)?;
             let AttestationRequest { key_id, challenge, endorsement_key } = request;
             *subject = Subject::attesting(key_id, &challenge);

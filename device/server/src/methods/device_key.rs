@@ -77,7 +77,8 @@ async fn public(Call { store, audit, peer, params }: Call) -> Result<KeyResult, 
 async fn sign(Call { store, audit, peer, params }: Call) -> Result<SignResult, RpcError> {
     audit
         .operation(key::SIGN, &peer, async |subject| {
-            let policy = store.policy().at(store.clock().now());
+            let policy = store.policy();
+            let policy = policy.at(store.clock().now());
             let (key_id, payload) = params.read::<SignParams>()?.parse(&policy)?;
             *subject = Subject::signing(key_id, &payload);
             let signed = store.sign(&peer, &key_id, payload).await.map_err(in_payload)?;

@@ -4,11 +4,11 @@
 //! connection does not tell which user is behind it. Clients can therefore call `initialize` and
 //! the methods that a host mounts [`anywhere`](crate::Methods::anywhere), and no local method.
 
+pub(crate) mod access;
 pub(crate) mod error;
 pub(crate) mod settings;
 pub(crate) mod token;
 
-mod access;
 mod gate;
 mod refusal;
 mod session;
@@ -24,7 +24,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tracing::{debug, error};
 
-use self::access::Access;
+use self::access::WebSocketAccess;
 use self::error::WebSocketError;
 use self::gate::{AcceptedUpgrade, Gate};
 use self::settings::{Readiness, WebSocketLimits, WebSocketSettings};
@@ -38,7 +38,7 @@ const REQUESTS: usize = 64;
 /// [`serve`](Self::serve) serves them.
 pub struct WebSocketListening {
     socket: ListeningSocket,
-    access: Access,
+    access: WebSocketAccess,
     limits: WebSocketLimits,
     readiness: Readiness,
 }
@@ -49,7 +49,7 @@ impl WebSocketListening {
     /// Fails with [`TokenRequired`](WebSocketError::TokenRequired) before anybody can connect.
     pub fn bind(address: SocketAddr, settings: WebSocketSettings) -> Result<Self, WebSocketError> {
         let WebSocketSettings { token, origins, limits, readiness } = settings;
-        let access = Access::on(address, token, origins)?;
+        let access = WebSocketAccess::on(address, token, origins)?;
         let socket = ListeningSocket::bind(address).map_err(|source| match source.kind() {
             io::ErrorKind::AddrInUse => WebSocketError::AddressInUse { address },
             _ => WebSocketError::Unavailable { address, source },
@@ -60,6 +60,11 @@ impl WebSocketListening {
     /// The address, with the port that was taken.
     pub const fn address(&self) -> SocketAddr {
         self.socket.address()
+    }
+
+    /// The rules of this listener, for a caller that replaces them later.
+    pub fn access(&self) -> WebSocketAccess {
+        self.access.clone()
     }
 
     /// Serves clients until the server is to stop and the last WebSocket has closed.

@@ -16,7 +16,7 @@ use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::info;
 
-use super::access::Access;
+use super::access::WebSocketAccess;
 use super::refusal::{RequestRefusal, plain};
 use super::settings::Readiness;
 use crate::app_server::AppServer;
@@ -29,7 +29,7 @@ const MAX_HEADERS: usize = 64;
 /// Decides what the requests of one listener get.
 pub(super) struct Gate {
     pub(super) server: AppServer,
-    pub(super) access: Access,
+    pub(super) access: WebSocketAccess,
     pub(super) readiness: Readiness,
     /// Bounds the open connections.
     pub(super) slots: Arc<Semaphore>,
