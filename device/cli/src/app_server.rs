@@ -85,8 +85,9 @@ pub(crate) fn run(arguments: &AppServerArguments) -> Result<Exit, Failure> {
             drain: &drain,
         };
         let sweeping = tokio::spawn(sweep(host));
+        let idle_exit = settings.limits.idle_exit().filter(|_| transport.is_of_systemd());
         let exit = tokio::select! {
-            exit = serve(&server, transport, signals, &drain, &systemd) => exit?,
+            exit = serve(&server, transport, signals, idle_exit, &drain, &systemd) => exit?,
             never = reloadable.reload_at(hangup) => match never {},
         };
         if exit == Exit::Success {
@@ -107,12 +108,13 @@ pub(crate) fn run(arguments: &AppServerArguments) -> Result<Exit, Failure> {
     outcome
 }
 
-/// Serves until the end of the input or the first signal, and then waits until the requests in
-/// flight are answered. A second signal ends the wait at once.
+/// Serves until the end of the input, the first signal or a long time without a client. Then waits
+/// until the requests in flight are answered. A second signal ends the wait at once.
 async fn serve(
     server: &AppServer,
     transport: Transport,
     mut signals: Signals,
+    idle_exit: Option<Duration>,
     drain: &Cell<Duration>,
     systemd: &Systemd,
 ) -> Result<Exit, Failure> {
@@ -127,7 +129,10 @@ async fn serve(
         Ok(())
     };
     let stopping = async {
-        signals.next().await;
+        tokio::select! {
+            () = signals.next() => {}
+            () = idle(server, idle_exit) => info!("no client was connected for a long time"),
+        }
         let drain = drain.get();
         info!("stopping: requests in flight are answered first");
         // The sweep of interrupted creations may take the same time again.
@@ -151,6 +156,14 @@ async fn serve(
             fix: None,
         }),
         exit = stopping => Ok(exit),
+    }
+}
+
+/// Waits until no client was connected for this time. Without a time, waits for ever.
+async fn idle(server: &AppServer, time: Option<Duration>) {
+    match time {
+        Some(time) => server.idle_for(time).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -42,6 +42,8 @@ pub struct LimitSettings {
     operation_seconds: Limit<3600>,
     drain_seconds: Limit<3600>,
     stall_seconds: Limit<3600>,
+    #[serde(deserialize_with = "some")]
+    idle_exit_seconds: Option<Limit<86_400>>,
 }
 
 impl LimitSettings {
@@ -53,6 +55,12 @@ impl LimitSettings {
     /// How long requests in flight may still take when the service stops: 1 s to 1 h, default 10 s.
     pub fn drain(&self) -> Duration {
         self.drain_seconds.seconds()
+    }
+
+    /// How long a service that systemd starts for its first client stays without a client before it
+    /// ends: 1 s to 1 day. By default it stays.
+    pub fn idle_exit(&self) -> Option<Duration> {
+        self.idle_exit_seconds.map(Limit::seconds)
     }
 
     /// How long a client may leave its answers unread: 1 s to 1 h, default 10 s.
@@ -73,6 +81,7 @@ impl Default for LimitSettings {
             operation_seconds: Limit(90),
             drain_seconds: Limit(10),
             stall_seconds: Limit(10),
+            idle_exit_seconds: None,
         }
     }
 }
@@ -114,4 +123,10 @@ impl<'de, const MAX: u32> Deserialize<'de> for Limit<MAX> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         i64::deserialize(deserializer)?.try_into().map_err(D::Error::custom)
     }
+}
+
+fn some<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
 }

@@ -1,10 +1,12 @@
 //! The server itself: its store, its methods, its limits, and how it stops.
 
 mod connection_slots;
+pub(crate) mod open_connections;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use device_key::{ConnectionId, DeviceKeyStore, LocalPeer, OwnerUid, Peer, Transport};
 use device_key_protocol::initialize::{DeviceKeyCapabilities, InitializeResult, ServerInfo};
@@ -14,6 +16,7 @@ use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use self::connection_slots::{ConnectionSlot, ConnectionSlots};
+use self::open_connections::{OpenConnection, OpenConnections};
 use crate::limits::ServerLimits;
 use crate::methods::audit::Audit;
 use crate::methods::audit::log::{AuditLog, Unbounded};
@@ -45,6 +48,7 @@ struct Inner {
     limits: RwLock<ServerLimits>,
     stopping: CancellationToken,
     connections: TaskTracker,
+    open_connections: OpenConnections,
     connection_slots: Arc<ConnectionSlots>,
     next_connection: AtomicU64,
 }
@@ -89,6 +93,7 @@ impl AppServer {
             limits: RwLock::new(limits),
             stopping: CancellationToken::new(),
             connections: TaskTracker::new(),
+            open_connections: OpenConnections::default(),
             connection_slots: Arc::default(),
             next_connection: AtomicU64::new(1),
         };
@@ -111,6 +116,11 @@ impl AppServer {
     pub async fn stopped(&self) {
         self.inner.stopping.cancelled().await;
         self.inner.connections.wait().await;
+    }
+
+    /// Waits until no connection was open for this time. A host may then stop.
+    pub async fn idle_for(&self, time: Duration) {
+        self.inner.open_connections.none_for(time).await;
     }
 
     /// The names of all methods behind the handshake, sorted: `device/key/*` and the host's own.
@@ -155,9 +165,14 @@ impl AppServer {
         self.inner.connection_slots.take(owner.map(OwnerUid::as_raw), &self.limits())
     }
 
-    /// Counts a connection, or a listener, for as long as the token lives.
-    pub(crate) fn opened(&self) -> TaskTrackerToken {
+    /// Counts a listener for as long as the token lives.
+    pub(crate) fn opened_listener(&self) -> TaskTrackerToken {
         self.inner.connections.token()
+    }
+
+    /// Counts a connection for as long as the result lives.
+    pub(crate) fn opened_connection(&self) -> OpenConnection {
+        self.inner.open_connections.open(self.inner.connections.token())
     }
 
     /// The answer to `initialize`. It asks no key device, because every client waits for it.

@@ -14,13 +14,13 @@ use device_key_types::Reason;
 use serde_json::value::to_raw_value;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::{Span, debug_span};
 
 use self::in_flight::{InFlight, InFlightRequest};
 use self::request_span::request_span;
 use self::running_handler::{RunningHandler, record};
 use crate::app_server::AppServer;
+use crate::app_server::open_connections::OpenConnection;
 use crate::methods::table::{HandlerFuture, Outcome};
 
 /// How many finished answers the queue holds until the transport takes them. If the queue is full,
@@ -43,9 +43,9 @@ pub(crate) struct Connection {
 /// The answers of the requests that had to wait, in the order in which they became ready.
 pub(crate) struct Answers {
     queue: mpsc::Receiver<QueuedAnswer>,
-    /// The server counts the connection as open while this token lives, which is until the last
+    /// The server counts the connection as open while this value lives, which is until the last
     /// answer is delivered.
-    _open: TaskTrackerToken,
+    _open: OpenConnection,
 }
 
 /// What a transport received, before it is parsed.
@@ -89,7 +89,7 @@ impl Connection {
             _span: debug_span!(parent: None, "connection", transport = peer.transport()),
             server: server.clone(),
         };
-        (connection, Answers { queue, _open: server.opened() })
+        (connection, Answers { queue, _open: server.opened_connection() })
     }
 
     /// Takes one message. Returns the answer if there is one at once; other answers come through

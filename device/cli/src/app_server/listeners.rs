@@ -44,6 +44,16 @@ impl Transport {
         })
     }
 
+    /// Whether every socket is one of systemd, which then starts the service for the next client.
+    pub(super) fn is_of_systemd(&self) -> bool {
+        match self {
+            Self::Listeners(Listeners { unix, websocket }) => {
+                websocket.is_empty() && unix.iter().all(|socket| !socket.is_ours())
+            }
+            Self::Stdio(_) => false,
+        }
+    }
+
     /// The rules of the WebSocket listeners.
     pub(super) fn websockets(&self) -> Vec<WebSocketAccess> {
         match self {

@@ -51,6 +51,7 @@ fn an_empty_text_gives_the_defaults() {
         (limits.operation(), limits.drain(), limits.stall()),
         (Duration::from_secs(90), Duration::from_secs(10), Duration::from_secs(10))
     );
+    assert_eq!(limits.idle_exit(), None);
 }
 
 #[test]
@@ -103,6 +104,7 @@ fn every_key_is_read() {
         operation_seconds = 7
         drain_seconds = 8
         stall_seconds = 9
+        idle_exit_seconds = 10
 
         [websocket]
         token_file = "/etc/device-key/websocket-token"
@@ -132,6 +134,7 @@ fn every_key_is_read() {
         (limits.operation(), limits.drain(), limits.stall()),
         (Duration::from_secs(7), Duration::from_secs(8), Duration::from_secs(9))
     );
+    assert_eq!(limits.idle_exit(), Some(Duration::from_secs(10)));
     assert_eq!(websocket.token_file.unwrap().to_string(), "/etc/device-key/websocket-token");
     let origins: Vec<_> = websocket.allowed_origins.iter().map(ToString::to_string).collect();
     assert_eq!(origins, ["https://console.example", "http://[::1]:3000"]);

@@ -90,7 +90,7 @@ impl UnixSocket {
     /// [`bind`](Self::bind) made it; open connections go on until they are idle.
     pub async fn serve(self, server: AppServer) {
         let Self { listener, file, path } = self;
-        let _open = server.opened();
+        let _open = server.opened_listener();
         info!(
             path = path.map(|path| tracing::field::display(path.display().to_string())),
             "listening"

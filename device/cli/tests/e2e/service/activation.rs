@@ -8,23 +8,25 @@ use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 use serde_json::json;
 
 use super::{CLIENT, Client, Installation, SERVICE};
 use crate::program::{Program, run_on};
 use crate::server::reason;
 
-#[test]
-fn the_service_serves_the_socket_that_it_was_started_with() {
-    let installation = Installation::new();
+/// The service as `systemd-socket-activate` starts it for its first client, and its log.
+fn activated(installation: &Installation, configuration: &str) -> (Program, JoinHandle<Vec<u8>>) {
     let socket = installation.socket();
     let mut command = Command::new("systemd-socket-activate");
     command.env_clear().uid(SERVICE).gid(SERVICE);
     command.arg("-l").arg(&socket).arg(installation.program());
     command.args(["app-server", "--service", "--provider", "os", "--home"]);
-    command.arg(installation.home());
+    command.arg(installation.home()).arg("--config").arg(installation.configure(configuration));
     command.stdin(Stdio::null()).stderr(Stdio::piped());
     let mut program = Program::spawn(&mut command);
     // systemd-socket-activate says when it listens, and runs our program when a client connects.
@@ -33,8 +35,14 @@ fn the_service_serves_the_socket_that_it_was_started_with() {
     log.read_line(&mut line).unwrap();
     assert!(socket.exists(), "{line}");
     std::fs::set_permissions(&socket, std::fs::Permissions::from_mode(0o666)).unwrap();
-    let rest = crate::program::collect(log);
+    (program, crate::program::collect(log))
+}
 
+#[test]
+fn the_service_serves_the_socket_that_it_was_started_with() {
+    let installation = Installation::new();
+    let socket = installation.socket();
+    let (mut program, rest) = activated(&installation, "");
     let mut client = Client::connect(&socket, CLIENT);
     client.create();
     drop(client);
@@ -43,6 +51,24 @@ fn the_service_serves_the_socket_that_it_was_started_with() {
     let log = String::from_utf8(rest.join().unwrap()).unwrap();
     assert_eq!(status.code(), Some(0), "{log}");
     assert!(socket.exists(), "the service removes only its own sockets");
+}
+
+#[test]
+fn a_service_on_a_socket_of_systemd_ends_when_no_client_is_connected() {
+    let installation = Installation::new();
+    let socket = installation.socket();
+    let (mut program, rest) = activated(&installation, "limits.idle_exit_seconds = 1");
+    let mut client = Client::connect(&socket, CLIENT);
+    // A client that is connected keeps the service, although it sends nothing.
+    let process = pidfd_open(Pid::from_child(&program.child), PidfdFlags::empty()).unwrap();
+    let longer = Timespec::try_from(Duration::from_secs(2)).unwrap();
+    assert_eq!(poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(&longer)), Ok(0));
+    client.create();
+    drop(client);
+    let status = program.wait();
+    let log = String::from_utf8(rest.join().unwrap()).unwrap();
+    assert_eq!(status.code(), Some(0), "{log}");
+    assert!(socket.exists());
 }
 
 /// The app-server under the service's user. The shell script moves standard input to where the
