@@ -5,12 +5,12 @@ mod fair_queue;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
-use tracing::{Instrument as _, debug_span};
+use tracing::{Instrument as _, Span, debug_span};
 
 use crate::{DeviceKeyError, LocalPeer};
 use fair_queue::FairQueue;
 
-pub(crate) use fair_queue::Requester;
+pub use fair_queue::Requester;
 
 /// How many requests may wait for a semaphore.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,8 +27,8 @@ impl WaitingLimits {
 ///
 /// Each provider has its own semaphore. A slow provider therefore delays only its own callers, and
 /// a user who floods a provider delays mainly their own requests.
-pub(crate) struct FairSemaphore {
-    name: &'static str,
+pub struct FairSemaphore {
+    name: Option<&'static str>,
     concurrency: usize,
     state: Mutex<State>,
 }
@@ -40,7 +40,7 @@ struct State {
 }
 
 /// The right to run one operation. When dropped, the permit goes to the next request that waits.
-pub(crate) struct Permit {
+pub struct Permit {
     /// `None` only in a permit that could not be passed on.
     semaphore: Option<Arc<FairSemaphore>>,
 }
@@ -58,7 +58,16 @@ impl Requester {
 impl FairSemaphore {
     /// `name` is the name of the provider. The spans of waiting requests record it.
     pub(crate) fn new(name: &'static str, concurrency: usize, limits: WaitingLimits) -> Arc<Self> {
-        let concurrency = concurrency.max(1);
+        Self::with(Some(name), concurrency.max(1), limits)
+    }
+
+    /// A semaphore that gives turns of microseconds, one at a time. It refuses no request, and
+    /// records no span of a request that waits.
+    pub fn of_turns() -> Arc<Self> {
+        Self::with(None, 1, WaitingLimits::NONE)
+    }
+
+    fn with(name: Option<&'static str>, concurrency: usize, limits: WaitingLimits) -> Arc<Self> {
         let state = State { limits, running: 0, waiting: FairQueue::default() };
         Arc::new(Self { name, concurrency, state: Mutex::new(state) })
     }
@@ -74,11 +83,9 @@ impl FairSemaphore {
         self.lock().take_room(self.concurrency).then(|| self.permit())
     }
 
-    /// Waits for a permit. Dropping the future gives up the place in the queue.
-    pub(crate) async fn acquire(
-        self: &Arc<Self>,
-        requester: Requester,
-    ) -> Result<Permit, DeviceKeyError> {
+    /// Waits for a permit. Dropping the future gives up the place in the queue. Fails with
+    /// [`Overloaded`](DeviceKeyError::Overloaded) if too many requests wait.
+    pub async fn acquire(self: &Arc<Self>, requester: Requester) -> Result<Permit, DeviceKeyError> {
         let limits = self.lock().limits;
         self.acquire_within(requester, limits).await
     }
@@ -115,7 +122,8 @@ impl FairSemaphore {
         };
         // The queue keeps the sender until it sends the permit, so the channel does not close
         // earlier.
-        let span = debug_span!("waiting", provider = self.name);
+        let span =
+            self.name.map_or_else(Span::none, |name| debug_span!("waiting", provider = name));
         waiting.instrument(span).await.map_err(|closed| DeviceKeyError::Internal(closed.into()))
     }
 

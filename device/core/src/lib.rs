@@ -101,6 +101,7 @@ pub use binding_store::{
     Page,
 };
 pub use error::DeviceKeyError;
+pub use fair_semaphore::{FairSemaphore, Permit, Requester};
 pub use key_attestor::KeyAttestor;
 pub use peer::{ConnectionId, LocalPeer, OwnerUid, Peer, PeerProcess, Transport};
 pub use policy::{AddedBackend, PolicyAt, RemoteControlPolicy};

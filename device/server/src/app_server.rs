@@ -2,13 +2,14 @@
 
 mod connection_slots;
 pub(crate) mod open_connections;
+pub(crate) mod turnstile;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use device_key::{ConnectionId, DeviceKeyStore, LocalPeer, OwnerUid, Peer, Transport};
+use device_key::{ConnectionId, DeviceKeyStore, LocalPeer, OwnerUid, Peer, Requester, Transport};
 use device_key_protocol::initialize::{DeviceKeyCapabilities, InitializeResult, ServerInfo};
 use device_key_types::Reason;
 use tokio_util::sync::CancellationToken;
@@ -17,6 +18,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use self::connection_slots::{ConnectionSlot, ConnectionSlots};
 use self::open_connections::{OpenConnection, OpenConnections};
+use self::turnstile::Turnstile;
 use crate::limits::ServerLimits;
 use crate::methods::audit::Audit;
 use crate::methods::audit::log::{AuditLog, Unbounded};
@@ -50,6 +52,7 @@ struct Inner {
     connections: TaskTracker,
     open_connections: OpenConnections,
     connection_slots: Arc<ConnectionSlots>,
+    turnstile: Turnstile,
     next_connection: AtomicU64,
 }
 
@@ -95,6 +98,7 @@ impl AppServer {
             connections: TaskTracker::new(),
             open_connections: OpenConnections::default(),
             connection_slots: Arc::default(),
+            turnstile: Turnstile::default(),
             next_connection: AtomicU64::new(1),
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -145,15 +149,17 @@ impl AppServer {
         &self.inner.stopping
     }
 
-    /// Gives a local peer the number of its new connection. The store uses the number to give
-    /// each connection a fair share of the key devices.
-    pub(crate) fn numbered(&self, peer: Peer) -> Peer {
+    /// Numbers a new connection. The server and the store give each user, and then each connection
+    /// of a user, a fair share. Remote peers share as one user.
+    pub(crate) fn numbered(&self, peer: Peer) -> (Peer, Requester) {
+        let number = self.inner.next_connection.fetch_add(1, Ordering::Relaxed);
+        let connection = ConnectionId::new(number);
         match peer {
             Peer::Local(peer) => {
-                let number = self.inner.next_connection.fetch_add(1, Ordering::Relaxed);
-                Peer::Local(peer.on_connection(ConnectionId::new(number)))
+                let requester = Requester { owner: Some(peer.owner()), connection };
+                (Peer::Local(peer.on_connection(connection)), requester)
             }
-            Peer::Remote => Peer::Remote,
+            Peer::Remote => (Peer::Remote, Requester { owner: None, connection }),
         }
     }
 
@@ -163,6 +169,10 @@ impl AppServer {
         owner: Option<OwnerUid>,
     ) -> Result<ConnectionSlot, Reason> {
         self.inner.connection_slots.take(owner.map(OwnerUid::as_raw), &self.limits())
+    }
+
+    pub(crate) fn turnstile(&self) -> &Turnstile {
+        &self.inner.turnstile
     }
 
     /// Counts a listener for as long as the token lives.

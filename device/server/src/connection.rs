@@ -7,13 +7,12 @@ mod running_handler;
 use std::borrow::Cow;
 use std::future::ready;
 
-use device_key::Peer;
+use device_key::{Peer, Requester};
 use device_key_protocol::initialize::{self, InitializeParams};
 use device_key_protocol::{Answer, Message, Params, Rejected, Request, RpcError, Version};
 use device_key_types::Reason;
 use serde_json::value::to_raw_value;
 use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
 use tracing::{Span, debug_span};
 
 use self::in_flight::{InFlight, InFlightRequest};
@@ -31,6 +30,7 @@ const QUEUED_ANSWERS: usize = 64;
 pub(crate) struct Connection {
     server: AppServer,
     peer: Peer,
+    requester: Requester,
     /// The version that the client last stated, for answers to messages that are not requests.
     usual_version: Version,
     is_initialized: bool,
@@ -80,8 +80,10 @@ impl Connection {
     /// runtime.
     pub(crate) fn open(server: &AppServer, peer: Peer) -> (Self, Answers) {
         let (sender, queue) = mpsc::channel(QUEUED_ANSWERS);
+        let (peer, requester) = server.numbered(peer);
         let connection = Self {
-            peer: server.numbered(peer),
+            peer,
+            requester,
             usual_version: Version::default(),
             is_initialized: false,
             in_flight: InFlight::default(),
@@ -106,9 +108,13 @@ impl Connection {
         }
     }
 
-    /// The token that is cancelled when the server must stop.
-    pub(crate) fn stopping(&self) -> &CancellationToken {
-        self.server.stopping()
+    /// Who takes this connection's turns.
+    pub(crate) const fn requester(&self) -> Requester {
+        self.requester
+    }
+
+    pub(crate) const fn server(&self) -> &AppServer {
+        &self.server
     }
 
     /// Whether every request is answered, and every answer taken.
@@ -155,7 +161,7 @@ impl Connection {
         params: Params,
         bytes: usize,
     ) -> Result<HandlerFuture, RpcError> {
-        if self.stopping().is_cancelled() {
+        if self.server.stopping().is_cancelled() {
             return Err(Reason::ShuttingDown.into());
         }
         if method == initialize::METHOD {

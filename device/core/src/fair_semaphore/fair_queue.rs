@@ -8,10 +8,11 @@ use crate::{ConnectionId, OwnerUid};
 /// user's connections, so a requester with many requests gets as many permits as a requester with
 /// few.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Requester {
-    /// `None` is the service itself.
-    pub(crate) owner: Option<OwnerUid>,
-    pub(crate) connection: ConnectionId,
+pub struct Requester {
+    /// The user. `None` is the service itself, or all remote peers together.
+    pub owner: Option<OwnerUid>,
+    /// The connection.
+    pub connection: ConnectionId,
 }
 
 /// The waiting items in the order in which they are served. The caller bounds the length.
@@ -19,6 +20,8 @@ pub(crate) struct Requester {
 pub(super) struct FairQueue<T> {
     owners: VecDeque<OwnerQueue<T>>,
     length: usize,
+    /// The user whose item was taken last.
+    last: Option<OwnerUid>,
 }
 
 #[derive(Debug)]
@@ -35,7 +38,7 @@ impl<T> OwnerQueue<T> {
 
 impl<T> Default for FairQueue<T> {
     fn default() -> Self {
-        Self { owners: VecDeque::new(), length: 0 }
+        Self { owners: VecDeque::new(), length: 0, last: None }
     }
 }
 
@@ -49,13 +52,16 @@ impl<T> FairQueue<T> {
         self.owners.iter().find(|queue| queue.owner == owner).map_or(0, OwnerQueue::length)
     }
 
-    /// Adds an item. A new requester goes behind all others and waits for at most one item of each.
+    /// Adds an item. A new requester waits for at most one item of each other user who waits, and
+    /// comes before a second item of the user who was served last.
     pub(super) fn push(&mut self, requester: Requester, item: T) {
         let Requester { owner, connection } = requester;
         self.length += 1;
         let Some(queue) = self.owners.iter_mut().find(|queue| queue.owner == owner) else {
             let connections = VecDeque::from([(connection, VecDeque::from([item]))]);
-            self.owners.push_back(OwnerQueue { owner, connections });
+            let queue = OwnerQueue { owner, connections };
+            let is_served = self.owners.back().is_some_and(|back| back.owner == self.last);
+            self.owners.insert(self.owners.len() - usize::from(is_served), queue);
             return;
         };
         match queue.connections.iter_mut().find(|(other, _)| *other == connection) {
@@ -67,6 +73,7 @@ impl<T> FairQueue<T> {
     /// Takes the next item, and moves its user and its connection behind the others.
     pub(super) fn pop(&mut self) -> Option<T> {
         let mut queue = self.owners.pop_front()?;
+        self.last = queue.owner;
         let (connection, mut items) = queue.connections.pop_front()?;
         let item = items.pop_front();
         self.length = self.length.saturating_sub(usize::from(item.is_some()));
@@ -119,14 +126,17 @@ mod tests {
     }
 
     #[test]
-    fn a_new_requester_waits_for_one_item_of_each_other() {
+    fn a_new_requester_waits_for_one_item_of_each_user_who_waited_before() {
         let mut queue = FairQueue::default();
         for item in ["a1", "a2", "a3"] {
             queue.push(requester(1, 1), item);
         }
         assert_eq!(queue.pop(), Some("a1"));
         queue.push(requester(2, 2), "b1");
-        assert_eq!(drain(queue), ["a2", "b1", "a3"]);
+        queue.push(requester(3, 3), "c1");
+        assert_eq!(queue.pop(), Some("b1"));
+        queue.push(requester(2, 2), "b2");
+        assert_eq!(drain(queue), ["c1", "a2", "b2", "a3"]);
     }
 
     #[test]

@@ -1,29 +1,27 @@
 //! The loop that drives one connection, whatever its transport.
 
+use std::future::ready;
 use std::pin::pin;
 
 use device_key_protocol::Answer;
 use tokio::task::yield_now;
-use tokio_util::sync::CancellationToken;
 
+use crate::app_server::AppServer;
+use crate::app_server::turnstile::Turn;
 use crate::connection::{Answers, Connection, RawMessage};
 
 /// How many bytes of unwritten answers fill a sink. A client that does not read makes the server
 /// hold little more than this, and a client that reads gets up to this much in one write.
 pub(super) const FULL_BYTES: usize = 64 * 1024;
 
-/// How many requests are answered at once before other connections get their turn on this thread.
-/// Each takes tens of microseconds at most, and a client that waits for each answer never
-/// reaches this number.
-const ANSWERS_IN_A_ROW: usize = 16;
-
 /// Where a client's messages come from.
 pub(super) trait MessageSource {
     /// Why nothing more can be read, and the connection ends at once.
     type Error;
 
-    /// The next message of what was read. `None` if more has to be read first.
-    fn next(&mut self) -> Option<RawMessage<'_>>;
+    /// The next message of what was read. `None` if more has to be read first, or the turn is over.
+    /// Whatever was read costs a part of the turn, also if it earns no answer.
+    fn next(&mut self, turn: &mut Turn) -> Option<RawMessage<'_>>;
 
     /// Waits for more. Returns `false` at the end of the input, whose requests are still answered.
     /// The future may be dropped and made again.
@@ -53,7 +51,7 @@ pub(super) trait AnswerSink {
 ///
 /// One loop does all the work, so that a request that does not have to wait costs one read and one
 /// write, and no task is woken in between. The loop accepts no request while too many
-/// answers are unwritten.
+/// answers are unwritten. It serves what was read only while the connection has a turn.
 pub(super) async fn carry<E>(
     connection: Connection,
     mut answers: Answers,
@@ -61,13 +59,11 @@ pub(super) async fn carry<E>(
     sink: &mut impl AnswerSink<Error = E>,
 ) -> Result<(), E> {
     let mut requests = Requests::new(connection);
-    let mut stopped = pin!(requests.stopping.clone().cancelled_owned());
+    let mut stopped = pin!(requests.server.stopping().clone().cancelled_owned());
     let mut is_answered = false;
     let mut has_looked_again = false;
     loop {
-        if requests.serve(source, sink) {
-            yield_now().await;
-        }
+        requests.serve(source, sink).await;
         if is_answered && sink.is_empty() {
             return Ok(());
         }
@@ -89,6 +85,7 @@ pub(super) async fn carry<E>(
                 requests.has_unserved = true;
                 requests.has_ended = !has_more?;
             }
+            () = ready(()), if has_room && requests.has_unserved => {}
             () = &mut stopped, if requests.is_idle() && sink.is_empty() => {
                 // The kernel may hold requests that the client sent before the server was told to
                 // stop, so the loop looks once more.
@@ -106,21 +103,19 @@ pub(super) async fn carry<E>(
 struct Requests {
     /// `None` when nothing more is served. The answers then end with the last request in flight.
     connection: Option<Connection>,
-    stopping: CancellationToken,
+    server: AppServer,
     /// Whether the source may have messages that were read and not served yet.
     has_unserved: bool,
     has_ended: bool,
-    in_a_row: usize,
 }
 
 impl Requests {
     fn new(connection: Connection) -> Self {
         Self {
-            stopping: connection.stopping().clone(),
+            server: connection.server().clone(),
             connection: Some(connection),
             has_unserved: false,
             has_ended: false,
-            in_a_row: 0,
         }
     }
 
@@ -132,32 +127,31 @@ impl Requests {
         self.connection.as_ref().is_some_and(Connection::is_idle)
     }
 
-    /// Serves what was read, as far as there is room for answers. Returns whether other connections
-    /// should get their turn.
-    fn serve(&mut self, source: &mut impl MessageSource, sink: &mut impl AnswerSink) -> bool {
+    /// Serves what was read, as far as a turn lasts and there is room for answers.
+    async fn serve(&mut self, source: &mut impl MessageSource, sink: &mut impl AnswerSink) {
         let Some(connection) = self.connection.as_mut().filter(|_| self.has_unserved) else {
-            return false;
+            return;
         };
-        while sink.has_room() && self.in_a_row < ANSWERS_IN_A_ROW {
-            let Some(message) = source.next() else {
-                self.has_unserved = false;
-                break;
-            };
-            if let Some(answer) = connection.receive(message) {
-                sink.push(&answer);
-                self.in_a_row += 1;
-            }
+        if !sink.has_room() {
+            return;
         }
+        let requester = connection.requester();
+        let work = |turn: &mut Turn| {
+            while sink.has_room() && !turn.is_over() {
+                let Some(message) = source.next(turn) else { return turn.is_over() };
+                if let Some(answer) = connection.receive(message) {
+                    sink.push(&answer);
+                }
+            }
+            true
+        };
+        self.has_unserved = self.server.turnstile().take(requester, work).await;
         // While the server stops, it does not wait for a client that has only refused requests,
         // because that client might go on sending forever.
-        let is_over = self.has_ended || (self.stopping.is_cancelled() && connection.is_idle());
+        let is_stopping = self.server.stopping().is_cancelled();
+        let is_over = self.has_ended || (is_stopping && connection.is_idle());
         if is_over && !self.has_unserved {
             self.connection = None;
         }
-        let is_others_turn = self.in_a_row >= ANSWERS_IN_A_ROW;
-        if is_others_turn {
-            self.in_a_row = 0;
-        }
-        is_others_turn
     }
 }

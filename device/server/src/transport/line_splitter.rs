@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use device_key_protocol::MAX_MESSAGE_BYTES;
 
+use crate::app_server::turnstile::Turn;
 use crate::connection::RawMessage;
 
 /// Holds at most one unfinished line, which is within the limit.
@@ -15,14 +16,21 @@ pub(super) struct LineSplitter {
 
 impl LineSplitter {
     /// Removes the next line from the front of a chunk and returns the line without its line feed.
-    /// Returns `None` when the chunk is used up before a line ends. Blank lines are skipped.
-    pub(super) fn next<'a>(&mut self, chunk: &mut &'a [u8]) -> Option<RawMessage<'a>> {
-        while !chunk.is_empty() {
+    /// Returns `None` when the chunk is used up before a line ends, or the turn is over. Blank lines
+    /// are skipped, and cost as much of the turn as other lines.
+    pub(super) fn next<'a>(
+        &mut self,
+        chunk: &mut &'a [u8],
+        turn: &mut Turn,
+    ) -> Option<RawMessage<'a>> {
+        while !chunk.is_empty() && !turn.is_over() {
             let Some((line_end, rest)) = split_at_line_feed(chunk) else {
+                turn.spend(0);
                 self.append(std::mem::take(chunk));
                 return None;
             };
             *chunk = rest;
+            turn.spend(self.pending.len() + line_end.len());
             if let Some(line) = self.complete(line_end) {
                 return Some(line);
             }
@@ -72,14 +80,14 @@ fn is_blank(line: &[u8]) -> bool {
 mod tests {
     use std::borrow::Cow;
 
-    use super::{LineSplitter, MAX_MESSAGE_BYTES, RawMessage};
+    use super::{LineSplitter, MAX_MESSAGE_BYTES, RawMessage, Turn};
 
     fn complete(text: &[u8]) -> RawMessage<'_> {
         RawMessage::Complete(Cow::Borrowed(text))
     }
 
     fn split<'a>(lines: &mut LineSplitter, mut chunk: &'a [u8]) -> Vec<RawMessage<'a>> {
-        let all = std::iter::from_fn(|| lines.next(&mut chunk)).collect();
+        let all = std::iter::from_fn(|| lines.next(&mut chunk, &mut Turn::default())).collect();
         assert_eq!(chunk, b"", "the whole chunk is taken");
         all
     }
@@ -97,10 +105,11 @@ mod tests {
     fn one_line_is_taken_at_a_time() {
         let mut lines = LineSplitter::default();
         let mut chunk: &[u8] = b"\none\ntwo\n";
-        assert_eq!(lines.next(&mut chunk), Some(complete(b"one")));
+        let mut turn = Turn::default();
+        assert_eq!(lines.next(&mut chunk, &mut turn), Some(complete(b"one")));
         assert_eq!(chunk, b"two\n");
-        assert_eq!(lines.next(&mut chunk), Some(complete(b"two")));
-        assert_eq!(lines.next(&mut chunk), None);
+        assert_eq!(lines.next(&mut chunk, &mut turn), Some(complete(b"two")));
+        assert_eq!(lines.next(&mut chunk, &mut turn), None);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 use super::carry::{MessageSource, carry};
 use super::line_splitter::LineSplitter;
 use super::outbox::Outbox;
+use crate::app_server::turnstile::Turn;
 use crate::connection::{Answers, Connection, RawMessage};
 
 const CHUNK_BYTES: usize = 16 * 1024;
@@ -57,12 +58,12 @@ impl<R> Lines<R> {
 impl<R: AsyncRead + Unpin> MessageSource for Lines<R> {
     type Error = io::Error;
 
-    fn next(&mut self) -> Option<RawMessage<'_>> {
+    fn next(&mut self, turn: &mut Turn) -> Option<RawMessage<'_>> {
         if self.has_ended {
             return self.splitter.finish();
         }
         let mut rest = self.chunk.get(self.unserved.clone()).unwrap_or_default();
-        let line = self.splitter.next(&mut rest);
+        let line = self.splitter.next(&mut rest, turn);
         self.unserved.start = self.unserved.end - rest.len();
         line
     }

@@ -11,4 +11,5 @@ mod bounds;
 mod client;
 mod shutdown;
 mod socket_file;
+mod turns;
 mod users;

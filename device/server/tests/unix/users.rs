@@ -14,8 +14,8 @@ use tokio::net::UnixStream;
 
 use crate::client::{Client, Service, binding, initialize, reason, sign};
 
-const ONE: u32 = 61_001;
-const OTHER: u32 = 61_002;
+pub(crate) const ONE: u32 = 61_001;
+pub(crate) const OTHER: u32 = 61_002;
 /// The id that the kernel shows for users that are not mapped in this user namespace
 /// (`DEFAULT_OVERFLOWUID`).
 const OVERFLOW: u32 = 65_534;
@@ -24,14 +24,19 @@ fn service(limits: ServerLimits) -> Service {
     Service::open_to(SocketMode::Everybody, limits, MemoryProvider::hardware())
 }
 
-fn connect_as(service: &Service, uid: u32) -> Client {
+/// A connection of this user.
+pub(crate) fn stream_of(service: &Service, uid: u32) -> StdUnixStream {
     let path = service.path();
     let stream = thread::spawn(move || {
         let uid = Uid::from_raw(uid);
         set_thread_res_uid(uid, uid, uid).expect("these tests run as root");
         StdUnixStream::connect(path).unwrap()
     });
-    let stream = stream.join().unwrap();
+    stream.join().unwrap()
+}
+
+fn connect_as(service: &Service, uid: u32) -> Client {
+    let stream = stream_of(service, uid);
     stream.set_nonblocking(true).unwrap();
     Client::over(UnixStream::from_std(stream).unwrap())
 }

@@ -21,6 +21,7 @@ use tokio_tungstenite::tungstenite::{Bytes, Error, Message, Utf8Bytes};
 use tracing::debug;
 
 use crate::app_server::AppServer;
+use crate::app_server::turnstile::Turn;
 use crate::connection::{Connection, RawMessage};
 use crate::transport::carry::{AnswerSink, FULL_BYTES, MessageSource, carry};
 use crate::transport::stall::StallTimer;
@@ -103,8 +104,9 @@ struct IncomingFrames<'a> {
 impl MessageSource for IncomingFrames<'_> {
     type Error = Ending;
 
-    fn next(&mut self) -> Option<RawMessage<'_>> {
+    fn next(&mut self, turn: &mut Turn) -> Option<RawMessage<'_>> {
         let is_unserved = std::mem::take(&mut self.is_unserved);
+        turn.spend(if is_unserved { self.text.len() } else { 0 });
         is_unserved.then(|| RawMessage::Complete(Cow::Borrowed(self.text.as_bytes())))
     }
 
