@@ -79,6 +79,7 @@ impl Acceptor {
     pub async fn accept(&self) -> AcceptedClient {
         // The semaphore is never closed, so a permit always comes.
         let slot = Arc::clone(&self.slots).acquire_owned().await.ok();
+        let mut is_short = false;
         loop {
             match self.listener.accept().await {
                 Ok((stream, peer)) => {
@@ -89,7 +90,10 @@ impl Acceptor {
                 }
                 Err(error) if is_client_gone(&error) => {}
                 Err(error) => {
-                    warn!(cause = %error, "cannot accept a client");
+                    // A shortage is logged once, not ten times a second.
+                    if !std::mem::replace(&mut is_short, true) {
+                        warn!(cause = %error, "cannot accept a client");
+                    }
                     sleep(ACCEPT_PAUSE).await;
                 }
             }

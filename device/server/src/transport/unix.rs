@@ -4,6 +4,8 @@ pub(crate) mod credentials;
 pub(crate) mod error;
 pub(crate) mod socket_file;
 
+mod spare_descriptor;
+
 use std::os::unix::net::UnixListener as StdUnixListener;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -21,12 +23,13 @@ use tracing::{debug, info, warn};
 use self::credentials::PeerCredentials;
 use self::error::UnixSocketError;
 use self::socket_file::{SocketFile, SocketMode};
+use self::spare_descriptor::SpareDescriptor;
 use super::lines::carry_lines;
 use crate::app_server::AppServer;
 use crate::connection::Connection;
 
 /// How long to wait before trying again when the kernel gives no connection, for example because
-/// descriptors are used up.
+/// memory is used up.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// A Unix socket on which the service listens.
@@ -97,20 +100,25 @@ impl UnixSocket {
         );
         let overflow = credentials::overflow_uid();
         let accepting = async {
-            let mut lacks_descriptors = false;
+            let mut spare = SpareDescriptor::default();
+            let mut is_short = false;
             loop {
-                match listener.accept().await {
+                spare.refill(&listener);
+                let error = match listener.accept().await {
                     Ok((stream, _)) => {
-                        lacks_descriptors = false;
+                        is_short = false;
                         tokio::spawn(serve_stream(server.clone(), stream, overflow));
+                        continue;
                     }
-                    Err(error) => {
-                        // A shortage is logged once, not ten times a second.
-                        if !std::mem::replace(&mut lacks_descriptors, true) {
-                            warn!(%error, "cannot accept a connection now");
-                        }
-                        sleep(ACCEPT_PAUSE).await;
-                    }
+                    Err(error) => error,
+                };
+                // A shortage is logged once, not for each client.
+                if !std::mem::replace(&mut is_short, true) {
+                    warn!(%error, "cannot accept a connection now");
+                }
+                match spare.accept(&listener) {
+                    Some(stream) => refuse(stream, Reason::Overloaded, server.limits().stall).await,
+                    None => sleep(ACCEPT_PAUSE).await,
                 }
             }
         };

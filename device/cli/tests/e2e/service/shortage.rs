@@ -1,21 +1,21 @@
-//! A service without free file descriptors waits until descriptors are free, and does not spin or
-//! close connections.
+//! A service that may have few file descriptors keeps those that it needs itself. It refuses clients
+//! that are too many, and neither spins nor closes open connections.
 
 use std::fs;
-use std::io::{ErrorKind, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
-use std::time::Duration;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{CLIENT, Client, Installation, SERVICE, Service, connect_as};
+use super::{CLIENT, Client, Installation, SERVICE, Service, binding, connect_as};
+use crate::program::PATIENCE;
 
-/// More descriptors than the service itself needs, and fewer than all the clients need.
-const DESCRIPTORS: &str = "40";
 const CLIENTS: usize = 60;
-/// How long a client waits while the test measures the service.
+/// How long the test measures the service while it is short of descriptors.
 const WHILE: Duration = Duration::from_secs(2);
 /// Clock ticks in that time (`USER_HZ`, time(7)).
 const TICKS: u64 = 200;
@@ -28,48 +28,75 @@ fn ticks(process: u32) -> u64 {
     fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
 }
 
-fn handshake(stream: &UnixStream) {
+/// Starts the service with limits of the shell's `ulimit`.
+fn start(installation: &Installation, limits: &str) -> Service {
+    let mut command = Command::new("/bin/sh");
+    command.env_clear().uid(SERVICE).gid(SERVICE).current_dir("/");
+    command.args(["-c", &format!("{limits} && exec \"$@\""), "sh"]).arg(installation.program());
+    command.args(["app-server", "--service", "--provider", "os", "--home"]);
+    command.arg(installation.home()).args(["--listen", &installation.listen()]);
+    Service::start(&mut command)
+}
+
+/// Asks for the handshake. Returns the answer, or what the service says instead of one.
+fn handshake(stream: &UnixStream) -> Value {
     let request = json!({
         "id": 0, "method": "initialize",
         "params": {"clientInfo": {"name": "e2e", "version": "0"}},
     });
-    let mut stream = stream;
-    stream.write_all(format!("{request}\n").as_bytes()).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    // The write fails if the service has refused the connection already.
+    let _ = { stream }.write_all(format!("{request}\n").as_bytes());
+    let mut line = String::new();
+    BufReader::new(stream).read_line(&mut line).expect("an answer in time");
+    serde_json::from_str(&line).unwrap()
 }
 
 #[test]
-fn a_shortage_of_descriptors_closes_no_open_connection() {
+fn the_soft_limit_of_descriptors_is_raised() {
     let installation = Installation::new();
-    let socket = installation.socket();
-    let mut command = Command::new("/bin/sh");
-    command.env_clear().uid(SERVICE).gid(SERVICE).current_dir("/");
-    command
-        .args(["-c", "ulimit -n \"$0\" && exec \"$@\"", DESCRIPTORS])
-        .arg(installation.program());
-    command.args(["app-server", "--service", "--provider", "os", "--home"]);
-    command.arg(installation.home()).args(["--listen", &installation.listen()]);
-    let service = Service::start(&mut command);
-    let mut served = Client::connect(&socket, CLIENT);
+    let service = start(&installation, "ulimit -Sn 40 && ulimit -Hn 1024");
+    let clients: Vec<UnixStream> =
+        (0..CLIENTS).map(|_| connect_as(&installation.socket(), CLIENT)).collect();
+    for client in &clients {
+        let answer = handshake(client);
+        assert!(answer["result"].is_object(), "{answer}");
+    }
+    drop(clients);
+    service.stop();
+}
 
-    let waiting: Vec<UnixStream> =
-        (0..CLIENTS).map(|_| connect_as(&socket, CLIENT)).inspect(handshake).collect();
-    let last = waiting.last().unwrap();
-    let before = ticks(service.id());
-    last.set_read_timeout(Some(WHILE)).unwrap();
-    let unanswered = (&*last).read(&mut [0]).unwrap_err();
-    assert_eq!(unanswered.kind(), ErrorKind::WouldBlock, "there is no room for it");
-    let spent = ticks(service.id()) - before;
-    assert!(spent < TICKS / 4, "{spent} of {TICKS} ticks spent on waiting");
-    let answer = served.call("device/key/list", &json!({}));
-    assert!(answer["result"].is_object(), "{answer}");
+#[test]
+fn a_shortage_of_descriptors_refuses_new_clients_and_closes_no_open_connection() {
+    for limit in ["96", "40"] {
+        let installation = Installation::new();
+        let socket = installation.socket();
+        let service = start(&installation, &format!("ulimit -n {limit}"));
+        let mut served = Client::connect(&socket, CLIENT);
 
-    let last = last.try_clone().unwrap();
-    drop(waiting);
-    last.set_read_timeout(Some(crate::program::PATIENCE)).unwrap();
-    (&last).read_exact(&mut [0]).expect("there is room now");
-    drop((served, last));
-    let log = service.stop();
-    // The service looks for free descriptors ten times a second, but logs less often.
-    let told = log.matches("cannot accept a connection now").count();
-    assert!((1..10).contains(&told), "{log}");
+        let clients: Vec<UnixStream> = (0..CLIENTS).map(|_| connect_as(&socket, CLIENT)).collect();
+        let answers: Vec<Value> = clients.iter().map(handshake).collect();
+        let refused = |answer: &&Value| answer["error"]["data"]["reason"] == "overloaded";
+        assert!(answers.iter().any(|answer| answer["result"].is_object()), "{limit}");
+        assert!(answers.iter().any(|answer| refused(&answer)), "{limit}");
+        assert!(answers.iter().all(|answer| answer["result"].is_object() || refused(&answer)));
+
+        let last = connect_as(&socket, CLIENT);
+        assert!(refused(&&handshake(&last)), "{limit}");
+        let before = ticks(service.id());
+        sleep(WHILE);
+        let spent = ticks(service.id()) - before;
+        assert!(spent < TICKS / 4, "{spent} of {TICKS} ticks spent on waiting");
+        let answer =
+            served.call("device/key/create", &binding("allow_os_protected_nonextractable"));
+        assert!(answer["result"].is_object(), "{limit}: {answer}");
+
+        drop((clients, last));
+        let begun = Instant::now();
+        while !handshake(&connect_as(&socket, CLIENT))["result"].is_object() {
+            assert!(begun.elapsed() < PATIENCE, "there is room now");
+        }
+        drop(served);
+        service.stop();
+    }
 }
