@@ -193,6 +193,22 @@ impl DeviceKeyStore {
         self.look_up(Requester::of(peer), move |context| context.binding(&key_id, owner)).await
     }
 
+    /// Runs an operation of a provider with the caller's key. If the provider finds the key lost,
+    /// the binding is looked up again, because somebody may have deleted the key in between. A
+    /// caller that is told that its key is lost replaces the key, so it must not be told in error.
+    async fn with_key<T>(
+        &self,
+        peer: &LocalPeer,
+        key_id: &DeviceKeyId,
+        operation: impl Future<Output = Result<T, DeviceKeyError>>,
+    ) -> Result<T, DeviceKeyError> {
+        let done = operation.await;
+        if done.as_ref().is_err_and(|error| error.reason() == Reason::KeyLost) {
+            self.binding(peer, key_id).await?;
+        }
+        done
+    }
+
     /// Runs synchronous work that reads bindings, once it has a permit for look-ups.
     async fn look_up<T: Send + 'static>(
         &self,

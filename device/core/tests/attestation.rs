@@ -212,6 +212,21 @@ async fn an_error_of_the_device_keeps_its_reason() {
 }
 
 #[tokio::test]
+async fn a_key_that_was_deleted_before_the_device_found_it_lost_is_not_found() {
+    let assembly = Assembly::new();
+    let bindings = assembly.bindings.clone();
+    let lost = Faults::always(Identify, move || {
+        bindings.key_ids().iter().for_each(|key_id| bindings.forget(key_id));
+        ProviderErrorKind::KeyLost.into_error()
+    });
+    let provider = HookedProvider::new(MemoryProvider::hardware().attesting()).with(lost);
+    let Scene { store, key, .. } = scene(assembly.provider(provider)).await;
+    let challenge = samples::attestation_challenge();
+    let outcome = store.attestation_identity(&PEER, &key.key_id, challenge, None).await;
+    assert_eq!(outcome.unwrap_err().reason(), Reason::KeyNotFound);
+}
+
+#[tokio::test]
 async fn evidence_that_came_too_late_is_not_returned() {
     for (deleted, reason) in [(true, Reason::KeyNotFound), (false, Reason::Expired)] {
         let gate = Gate::opened(Identify);

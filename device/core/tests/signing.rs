@@ -95,6 +95,26 @@ async fn a_key_deleted_while_the_provider_works_gives_no_signature() {
 }
 
 #[tokio::test]
+async fn a_key_that_was_deleted_before_the_provider_found_it_lost_is_not_found() {
+    for is_deleted in [true, false] {
+        let assembly = Assembly::new();
+        let bindings = assembly.bindings.clone();
+        // The first signature is made when the key is created.
+        let lost = Faults::nth(ProviderOperation::Sign, 2, move || {
+            if is_deleted {
+                bindings.key_ids().iter().for_each(|key_id| bindings.forget(key_id));
+            }
+            ProviderErrorKind::KeyLost.into_error()
+        });
+        let provider = HookedProvider::new(MemoryProvider::hardware()).with(lost);
+        let store = assembly.provider(provider).store();
+        let key_id = create(&store).await;
+        let expected = if is_deleted { Reason::KeyNotFound } else { Reason::KeyLost };
+        assert_eq!(refusal(&store, &key_id, samples::connection_expiring_in(60)).await, expected);
+    }
+}
+
+#[tokio::test]
 async fn a_key_bound_anew_while_the_provider_works_gives_no_signature() {
     let rebind = |slow: &Slow| {
         let mut record = slow.bindings.whole(&slow.key_id).unwrap();

@@ -70,10 +70,10 @@ impl OsProvider {
         }
     }
 
-    /// Returns the key from memory or from its file. Fails if its public key is not the recorded
-    /// public key.
+    /// Returns the key from memory or from its file. Fails if the file holds another key than the
+    /// recorded key.
     fn load(&self, key: &KeyReference) -> Result<Arc<LoadedKey>, OperationError> {
-        let loaded = match self.loaded.get(&key.key_id) {
+        let loaded = match self.in_memory(key) {
             Some(loaded) => loaded,
             None => self.load_file(&key.key_id)?,
         };
@@ -81,6 +81,10 @@ impl OsProvider {
             return Err(OperationError::OtherKey);
         }
         Ok(loaded)
+    }
+
+    fn in_memory(&self, key: &KeyReference) -> Option<Arc<LoadedKey>> {
+        self.loaded.get(&key.key_id).filter(|loaded| *loaded.public_key() == key.public_key)
     }
 
     fn load_file(&self, key_id: &DeviceKeyId) -> Result<Arc<LoadedKey>, OperationError> {
@@ -156,7 +160,7 @@ impl DeviceKeyProvider for OsProvider {
 
     /// Whether the key is in memory, so that signing reads no file.
     fn signs_at_once(&self, key: &KeyReference) -> bool {
-        self.loaded.get(&key.key_id).is_some()
+        self.in_memory(key).is_some()
     }
 
     fn sign(&self, input: &SigningInput) -> Result<Signature, ProviderError> {

@@ -102,12 +102,16 @@ impl OperationError {
         }
     }
 
-    /// Whether the TPM refused a key's secret. A refusal means that the key is lost, so the caller
-    /// repeats the request in a new session: the TPM answers with the same code if the nonces of a
-    /// session are out of step. Our keys have `noDA`, so the TPM does not count the failed
-    /// attempts.
-    pub(crate) fn is_refused_secret(&self) -> bool {
-        matches!(self, Self::Unauthorized(_))
+    /// Whether the TPM at the other end of this connection says that the key is lost. The caller
+    /// repeats the request on a new connection, because a kept connection can be wrong: a TPM that
+    /// was replaced gives other answers, and a TPM refuses a secret with the same code if the nonces
+    /// of a session are out of step. Our keys have `noDA`, so the TPM does not count failed attempts.
+    pub(crate) fn is_lost_to_this_connection(&self) -> bool {
+        match self {
+            Self::Unauthorized(_) | Self::OtherParent => true,
+            Self::Unloadable(error) => is_about_key(error),
+            _ => false,
+        }
     }
 
     /// Whether the connection can still be used, because the TPM answered with an error code.

@@ -78,8 +78,8 @@ impl Turns {
     }
 
     /// Runs an operation on the connection. The operation runs a second time, on a new connection,
-    /// in three cases: the kept connection is stale, the TPM refuses a secret in a kept session, or
-    /// a simulator is full. The second run is safe, because a failed operation leaves at most
+    /// in three cases: the kept connection is stale, a key is lost as far as a kept connection shows,
+    /// or a simulator is full. The second run is safe, because a failed operation leaves at most
     /// loaded objects and sessions in the TPM, and these are flushed or already lost.
     pub(crate) fn run<T>(
         &self,
@@ -96,16 +96,17 @@ impl Turns {
         };
         let mut result = operation(&mut connection.link, deadline);
         let is_stale = was_kept && result.as_ref().is_err_and(OperationError::is_stale_connection);
-        let is_refused = was_kept && result.as_ref().is_err_and(OperationError::is_refused_secret);
+        let is_lost =
+            was_kept && result.as_ref().is_err_and(OperationError::is_lost_to_this_connection);
         let is_full = self.settings.is_surely_simulated()
             && result.as_ref().is_err_and(OperationError::is_full);
-        if is_stale || is_refused || is_full {
-            debug!(is_stale, is_refused, is_full, "the connection to the TPM is replaced");
+        if is_stale || is_lost || is_full {
+            debug!(is_stale, is_lost, is_full, "the connection to the TPM is replaced");
             // A simulator serves one connection at a time, so the old connection must be closed
             // before the new connection is opened.
             if is_full {
                 connection.link.flush_everything(deadline)?;
-            } else if is_refused {
+            } else if is_lost {
                 state.close(connection);
             } else {
                 // Handles that cannot be flushed are ignored, because the TPM lost them already.

@@ -1,6 +1,7 @@
 //! Tests that a key which this TPM cannot load is reported as lost.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 
 use device_key::{DeviceKeyProvider as _, ProviderErrorKind};
 use device_key_provider_tpm::KeyFile;
@@ -46,6 +47,28 @@ fn a_key_of_another_tpm_is_lost() {
         ..foreign
     };
     assert_lost(&ours, &foreign_here);
+}
+
+/// Another process of the same home uses the new TPM already, while this process still has a
+/// connection to the old TPM.
+#[test]
+fn a_kept_connection_to_a_replaced_tpm_loses_no_key() {
+    let (old, new) = (Swtpm::start(), Swtpm::start());
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("tpm");
+    let lead_to = |swtpm: &Swtpm| {
+        let next = folder.path().join("next");
+        symlink(swtpm.address().strip_prefix("unix:").unwrap(), &next).unwrap();
+        fs::rename(&next, &place).unwrap();
+    };
+    lead_to(&old);
+    let keystore = Keystore::at(&format!("unix:{}", place.display()));
+    let former = keystore.create(1);
+    let key = keystore.reopened(Some(&new.address())).create(2);
+    keystore.assert_signs(&former);
+    lead_to(&new);
+    keystore.assert_signs(&key);
+    assert_lost(&keystore, &former);
 }
 
 #[test]

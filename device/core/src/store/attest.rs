@@ -62,28 +62,40 @@ impl DeviceKeyStore {
     ) -> Result<T, DeviceKeyError> {
         request.challenge.allowed_by(&self.inner.policy().at(self.inner.clock.now()))?;
         self.inner.require_any_provider()?;
+        let (peer, key_id) = (request.peer, request.key_id);
         self.in_time(async move |_| {
-            let requester = Requester::of(&request.peer);
-            let binding = self.binding(&request.peer, &request.key_id).await?;
-            self.inner.attestable(&request, &binding)?;
-            let provider = Arc::clone(self.inner.provider(&binding)?);
-            provider.require_attestor()?;
-            let permit = provider.semaphore.acquire(requester).await?;
-            self.blocking(move |context| {
-                // The binding may have changed during the wait.
-                let binding = context.binding(&request.key_id, request.peer.owner())?;
-                let input = context.attestable(&request, &binding)?;
-                provider.require_service_of(&request.peer)?;
-                let evidence = provider.call(operation, |provider| {
-                    let attestor = provider.attestor().ok_or_else(unavailable)?;
-                    work(attestor, &input)
-                })?;
-                drop(permit);
-                request.challenge.unexpired(&context.policy().at(context.clock.now()))?;
-                context.still_bound(&request.key_id, &request.peer, &binding)?;
-                Ok(evidence)
-            })
-            .await
+            self.with_key(&peer, &key_id, self.ask(operation, request, work)).await
+        })
+        .await
+    }
+
+    async fn ask<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        request: AttestRequest,
+        work: impl FnOnce(&dyn KeyAttestor, &AttestationInput) -> Result<T, ProviderError>
+        + Send
+        + 'static,
+    ) -> Result<T, DeviceKeyError> {
+        let requester = Requester::of(&request.peer);
+        let binding = self.binding(&request.peer, &request.key_id).await?;
+        self.inner.attestable(&request, &binding)?;
+        let provider = Arc::clone(self.inner.provider(&binding)?);
+        provider.require_attestor()?;
+        let permit = provider.semaphore.acquire(requester).await?;
+        self.blocking(move |context| {
+            // The binding may have changed during the wait.
+            let binding = context.binding(&request.key_id, request.peer.owner())?;
+            let input = context.attestable(&request, &binding)?;
+            provider.require_service_of(&request.peer)?;
+            let evidence = provider.call(operation, |provider| {
+                let attestor = provider.attestor().ok_or_else(unavailable)?;
+                work(attestor, &input)
+            })?;
+            drop(permit);
+            request.challenge.unexpired(&context.policy().at(context.clock.now()))?;
+            context.still_bound(&request.key_id, &request.peer, &binding)?;
+            Ok(evidence)
         })
         .await
     }

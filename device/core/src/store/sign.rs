@@ -45,23 +45,29 @@ impl DeviceKeyStore {
         self.inner.require_any_provider()?;
         let request = Arc::new(SignRequest { peer: *peer, key_id: *key_id, payload });
         self.in_time(async |_| {
-            let requester = Requester::of(peer);
-            let binding = self.binding(peer, key_id).await?;
-            let input = self.inner.authorized(&request, &binding)?;
-            let provider = Arc::clone(self.inner.provider(&binding)?);
-            let Some(permit) = provider.semaphore.try_acquire() else {
-                let permit = provider.semaphore.acquire(requester).await?;
-                return self
-                    .blocking(move |context| context.sign_after_wait(&request, &provider, permit))
-                    .await;
-            };
-            if provider.provider.signs_at_once(input.key()) {
-                return self.inner.sign_on_current_thread(&request, &provider, permit, input);
-            }
-            self.blocking(move |context| context.sign(&request, &provider, permit, &binding, input))
-                .await
+            self.with_key(peer, key_id, self.sign_now_or_after_wait(request)).await
         })
         .await
+    }
+
+    async fn sign_now_or_after_wait(
+        &self,
+        request: Arc<SignRequest>,
+    ) -> Result<SignedStatement, DeviceKeyError> {
+        let binding = self.binding(&request.peer, &request.key_id).await?;
+        let input = self.inner.authorized(&request, &binding)?;
+        let provider = Arc::clone(self.inner.provider(&binding)?);
+        let Some(permit) = provider.semaphore.try_acquire() else {
+            let permit = provider.semaphore.acquire(Requester::of(&request.peer)).await?;
+            return self
+                .blocking(move |context| context.sign_after_wait(&request, &provider, permit))
+                .await;
+        };
+        if provider.provider.signs_at_once(input.key()) {
+            return self.inner.sign_on_current_thread(&request, &provider, permit, input);
+        }
+        self.blocking(move |context| context.sign(&request, &provider, permit, &binding, input))
+            .await
     }
 }
 
