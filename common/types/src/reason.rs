@@ -77,6 +77,9 @@ pub enum Reason {
     Overloaded,
     /// The service is stopping. The client may try again later.
     ShuttingDown,
+    /// The client's connection was lost before the operation took effect. Only audit events have
+    /// this code, because nobody is left to answer.
+    ClientLeft,
     /// The deadline of the operation passed.
     Timeout,
     /// Another program is using the platform's key device.
@@ -137,6 +140,7 @@ impl Reason {
             Self::UserDenied => "user_denied",
             Self::Overloaded => "overloaded",
             Self::ShuttingDown => "shutting_down",
+            Self::ClientLeft => "client_left",
             Self::Timeout => "timeout",
             Self::ProviderBusy => "provider_busy",
             Self::ProviderLockedOut => "provider_locked_out",
@@ -190,6 +194,7 @@ impl Reason {
             Self::UserDenied => "the request was denied at the machine",
             Self::Overloaded => "too many requests are waiting; try again",
             Self::ShuttingDown => "the service is stopping; try again later",
+            Self::ClientLeft => "the client left before the operation took effect",
             Self::Timeout => "the deadline passed before the key device answered",
             Self::ProviderBusy => "the key device is in use by another program; try again",
             Self::ProviderLockedOut => "the key device is locked after failed authorizations",

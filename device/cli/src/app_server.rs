@@ -86,17 +86,21 @@ pub(crate) fn run(arguments: &AppServerArguments) -> Result<Exit, Failure> {
             websockets: transport.websockets(),
             drain: &drain,
         };
-        let sweeping = tokio::spawn(sweep(host));
+        let sweeping = tokio::spawn(sweep(host.clone()));
         let idle_exit = settings.limits.idle_exit().filter(|_| transport.is_of_systemd());
         let exit = tokio::select! {
             exit = serve(&server, transport, signals, idle_exit, &drain, &systemd) => exit?,
             never = reloadable.reload_at(hangup) => match never {},
         };
         if exit == Exit::Success {
-            match timeout(drain.get(), sweeping).await {
-                Ok(Ok(())) => {}
-                Ok(Err(_)) => error!("the sweep of interrupted creations panicked"),
-                Err(_) => warn!("interrupted creations are swept at the next start"),
+            let settled = async {
+                if sweeping.await.is_err() {
+                    error!("the sweep of interrupted creations panicked");
+                }
+                host.store().settled().await
+            };
+            if timeout(drain.get(), settled).await.is_err() {
+                warn!("the next start removes the keys that are not removed yet");
             }
         }
         Ok(exit)

@@ -22,9 +22,9 @@ const BLOCKING_THREADS: usize = 4;
 
 /// A client whose requests block this thread.
 pub(crate) struct Client {
-    /// `None` only while the client is being dropped.
+    /// Both are `None` only while the client is being dropped.
     runtime: Option<Runtime>,
-    inner: AsyncClient,
+    inner: Option<AsyncClient>,
     in_process: Option<InProcess>,
     timeout: Duration,
 }
@@ -46,7 +46,7 @@ impl Client {
             let socket = socket(&arguments.socket)?;
             (runtime.block_on(AsyncClient::connect(&socket, &settings)), None)
         };
-        let inner = client.map_err(failure_of)?;
+        let inner = Some(client.map_err(failure_of)?);
         Ok(Self { runtime: Some(runtime), inner, in_process, timeout: settings.timeout })
     }
 
@@ -58,7 +58,7 @@ impl Client {
         let client = runtime.block_on(client).map_err(failure_of)?;
         Ok(Self {
             runtime: Some(runtime),
-            inner: client,
+            inner: Some(client),
             in_process: None,
             timeout: settings.timeout,
         })
@@ -77,20 +77,22 @@ impl Client {
         &mut self,
         requests: impl AsyncFnOnce(&mut AsyncClient) -> Result<T, ClientError>,
     ) -> Result<T, ClientError> {
-        let Some(runtime) = &self.runtime else {
+        let (Some(runtime), Some(inner)) = (&self.runtime, &mut self.inner) else {
             let source = std::io::ErrorKind::NotConnected.into();
             return Err(ClientError::Local { action: "the client has ended", source });
         };
-        runtime.block_on(requests(&mut self.inner))
+        runtime.block_on(requests(inner))
     }
 }
 
 impl Drop for Client {
     fn drop(&mut self) {
         let Some(runtime) = self.runtime.take() else { return };
+        // A creation that the command does not wait for any more is undone.
+        self.inner = None;
         if let Some(in_process) = &mut self.in_process {
-            // If the sweep does not end in time, the next sweep does the rest.
-            let _ = runtime.block_on(async { timeout(self.timeout, in_process.swept()).await });
+            // What does not end in time, the next start finishes.
+            let _ = runtime.block_on(async { timeout(self.timeout, in_process.settled()).await });
         }
         runtime.shutdown_background();
     }

@@ -1,6 +1,7 @@
 //! The record of which key exists, who owns it and which account it speaks for.
 
 use std::error::Error;
+use std::str::FromStr;
 
 use async_trait::async_trait;
 use device_key_types::{
@@ -20,9 +21,9 @@ use crate::{CreatedKey, KeyReference, OwnerUid};
 pub trait DeviceKeyBindingStore: Send + Sync {
     /// Records that this process is about to create a key.
     ///
-    /// If the owner already has `keys_per_owner` keys, in whatever phase, the error is
-    /// [`BindingStoreError::QuotaExceeded`]. If a key of that name exists, the error is
-    /// [`BindingStoreError::Conflict`] and the existing key stays as it is.
+    /// If the owner already has `keys_per_owner` keys, not counting those that are being deleted,
+    /// the error is [`BindingStoreError::QuotaExceeded`]. If a key of that name exists, the error
+    /// is [`BindingStoreError::Conflict`] and the existing key stays as it is.
     async fn begin(&self, key: &CreatingKey, keys_per_owner: u32) -> Result<(), BindingStoreError>;
 
     /// Completes a key that was begun, with the facts that the provider returned. From now on the
@@ -67,10 +68,57 @@ pub trait DeviceKeyBindingStore: Send + Sync {
     /// Removes the record of a key in any phase. It is not an error if there is no record.
     async fn remove(&self, key_id: &DeviceKeyId) -> Result<(), BindingStoreError>;
 
-    /// The keys that dead processes began to create, and the keys that any process began to delete:
-    /// deleting a key twice does no harm. The answer never has a key that a live process is
-    /// creating.
-    async fn abandoned(&self) -> Result<Vec<AbandonedKey>, BindingStoreError>;
+    /// The keys that nobody is creating any more, and the keys that any process began to delete:
+    /// deleting a key twice does no harm. The answer never has a key that another live process is
+    /// creating, nor a key that this process is creating, as `is_being_created` says. The record of
+    /// a key is read again after the question, so a key that was completed meanwhile is left out.
+    async fn abandoned(
+        &self,
+        is_being_created: &IsBeingCreated<'_>,
+    ) -> Result<Vec<AbandonedKey>, BindingStoreError>;
+}
+
+/// Says whether a request of this process is creating a key.
+pub type IsBeingCreated<'a> = dyn Fn(&DeviceKeyId) -> bool + Sync + 'a;
+
+/// Where a key is in its life. A record goes forward through the phases, or from any phase but
+/// `Ready` straight to its removal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum KeyPhase {
+    /// The provider may have material of the key. No caller sees the key.
+    Creating,
+    /// The key is complete, and its owner can use it.
+    Ready,
+    /// The key is hidden for good, and is to be removed.
+    Deleting,
+}
+
+impl KeyPhase {
+    /// The phases in their order.
+    pub const ALL: &[Self] = &[Self::Creating, Self::Ready, Self::Deleting];
+
+    /// The phase's name in records.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Creating => "creating",
+            Self::Ready => "ready",
+            Self::Deleting => "deleting",
+        }
+    }
+}
+
+/// The text is not the name of a phase.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no such phase")]
+pub struct UnknownKeyPhase;
+
+impl FromStr for KeyPhase {
+    type Err = UnknownKeyPhase;
+
+    fn from_str(text: &str) -> Result<Self, UnknownKeyPhase> {
+        Self::ALL.iter().copied().find(|phase| phase.as_str() == text).ok_or(UnknownKeyPhase)
+    }
 }
 
 /// A key that is about to be created.
@@ -156,6 +204,8 @@ pub struct AbandonedKey {
     pub key_id: DeviceKeyId,
     /// The provider that may hold material for the key.
     pub provider: Box<str>,
+    /// Where the key's life stopped.
+    pub phase: KeyPhase,
 }
 
 /// Why the store could not do what it was asked. The sources are for the log, never for a client.

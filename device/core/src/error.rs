@@ -38,6 +38,9 @@ pub enum DeviceKeyError {
     /// The operation did not end before its deadline.
     #[error("{}", Reason::Timeout.message())]
     TimedOut,
+    /// The caller gave the operation up before it took effect.
+    #[error("{}", Reason::ClientLeft.message())]
+    GivenUp,
     /// The provider failed.
     #[error("provider {name}")]
     Provider {
@@ -65,6 +68,7 @@ impl DeviceKeyError {
             Self::NoProtection { reason, .. } => *reason,
             Self::Overloaded => Reason::Overloaded,
             Self::TimedOut => Reason::Timeout,
+            Self::GivenUp => Reason::ClientLeft,
             Self::Provider { source, .. } => source.kind().reason(),
             Self::Bindings(BindingStoreError::QuotaExceeded) => Reason::QuotaExceeded,
             Self::Bindings(BindingStoreError::TooNew) => Reason::StateTooNew,

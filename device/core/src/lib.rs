@@ -97,8 +97,8 @@ pub use device_key_types as types;
 pub use attestation_input::AttestationInput;
 pub use authorize::{AuthorizeError, authorize, authorize_attestation};
 pub use binding_store::{
-    AbandonedKey, BindingStoreError, CreatingKey, DeviceKeyBinding, DeviceKeyBindingStore, Listing,
-    Page,
+    AbandonedKey, BindingStoreError, CreatingKey, DeviceKeyBinding, DeviceKeyBindingStore,
+    IsBeingCreated, KeyPhase, Listing, Page, UnknownKeyPhase,
 };
 pub use error::DeviceKeyError;
 pub use fair_semaphore::{FairSemaphore, Permit, Requester};
@@ -111,6 +111,5 @@ pub use provider::{
 };
 pub use signing_input::{KeyReference, SELF_TEST_MESSAGE, SigningInput};
 pub use store::{
-    DeviceKey, DeviceKeyStore, KeyPage, Parts, ProviderStatus, Recovery, SignedStatement,
-    StoreLimits,
+    DeviceKey, DeviceKeyStore, KeyPage, Parts, ProviderStatus, SignedStatement, StoreLimits,
 };

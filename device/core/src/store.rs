@@ -2,12 +2,14 @@
 
 mod attest;
 mod create;
+mod decision;
 mod delete;
 mod limits;
 mod list;
 mod public;
-mod recover;
+mod reconcile;
 mod sign;
+mod under_way;
 
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -17,14 +19,14 @@ use device_key_types::{
     TpmKind,
 };
 use tokio::runtime::Handle;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout;
 use tracing::{Span, debug_span, field, info_span};
 
 pub use limits::StoreLimits;
 pub use list::KeyPage;
-pub use recover::Recovery;
 pub use sign::SignedStatement;
 
+use self::under_way::UnderWay;
 use crate::fair_semaphore::{FairSemaphore, Permit, Requester};
 use crate::{
     BindingStoreError, DeviceKeyBinding, DeviceKeyBindingStore, DeviceKeyError, DeviceKeyProvider,
@@ -95,13 +97,14 @@ struct Inner {
 struct LimitedProvider {
     provider: Arc<dyn DeviceKeyProvider>,
     semaphore: Arc<FairSemaphore>,
+    under_way: UnderWay,
 }
 
 impl LimitedProvider {
     fn new(provider: Arc<dyn DeviceKeyProvider>, limits: &StoreLimits) -> Arc<Self> {
         let ProviderDescription { name, concurrency, .. } = provider.description();
         let semaphore = FairSemaphore::new(name, concurrency, limits.waiting_for_provider());
-        Arc::new(Self { provider, semaphore })
+        Arc::new(Self { provider, semaphore, under_way: UnderWay::new() })
     }
 
     /// Fails if this caller may not use the provider's keys. Makes no system call.
@@ -170,14 +173,15 @@ impl DeviceKeyStore {
         self.inner.providers.iter().map(status).collect()
     }
 
-    /// Runs an operation until its deadline. Work that already runs on a thread goes on there and
-    /// keeps its permit until it ends, but its result is dropped.
+    /// Runs an operation that only reads or signs, until its deadline. Work that already runs on a
+    /// thread goes on there and keeps its permit until it ends, but its result is dropped.
     async fn in_time<T>(
         &self,
-        operation: impl AsyncFnOnce(Instant) -> Result<T, DeviceKeyError>,
+        operation: impl Future<Output = Result<T, DeviceKeyError>>,
     ) -> Result<T, DeviceKeyError> {
-        let deadline = Instant::now() + self.inner.limits().operation;
-        timeout_at(deadline, operation(deadline)).await.unwrap_or(Err(DeviceKeyError::TimedOut))
+        timeout(self.inner.limits().operation, operation)
+            .await
+            .unwrap_or(Err(DeviceKeyError::TimedOut))
     }
 
     /// The binding of the caller's key, on this thread if the binding can be read without waiting.

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use device_key::{
     BindingStoreError, DeviceKeyProvider as _, DeviceKeyStore, KeyPage, LocalPeer, Page,
-    ProviderErrorKind, Recovery, StoreLimits,
+    StoreLimits,
 };
 use device_key_testing::{
-    Assembly, BindingOperation, Event, Faults, Gate, HookedProvider, IntoProviderError as _,
-    MemoryProvider, ProviderOperation, SequenceRandom, samples,
+    Assembly, BindingOperation, Event, Faults, Gate, HookedProvider, MemoryProvider,
+    ProviderOperation, SequenceRandom, samples,
 };
 use device_key_types::{Binding, DeviceKeyId, ProtectionPolicy, Reason};
 
@@ -45,6 +45,7 @@ async fn a_deleted_key_is_gone_with_its_material() {
     assert_eq!(sign(&store, &key).await, Ok(()), "a stranger's attempt changes nothing");
 
     assert_eq!(delete(&store, &PEER, &key).await, Ok(()));
+    assert_eq!(store.settled().await, 0);
     assert_eq!(provider.list().unwrap(), [other]);
     assert_eq!(bindings.key_ids(), [other]);
     assert_eq!(delete(&store, &PEER, &key).await, Err(Reason::KeyNotFound));
@@ -88,27 +89,8 @@ async fn a_key_with_a_damaged_record_can_be_deleted() {
     let key = create(&store, &PEER).await.unwrap();
     assert_eq!(sign(&store, &key).await, Err(Reason::StateUnavailable));
     assert_eq!(delete(&store, &PEER, &key).await, Ok(()));
+    assert_eq!(store.settled().await, 0);
     assert_eq!((provider.list().unwrap(), bindings.key_ids()), (vec![], vec![]));
-}
-
-#[tokio::test]
-async fn a_deletion_that_fails_half_way_hides_the_key_and_is_finished_later() {
-    let provider = Arc::new(MemoryProvider::hardware());
-    let busy = Faults::nth(ProviderOperation::Delete, 1, || ProviderErrorKind::Busy.into_error());
-    let hooked = HookedProvider::shared(provider.clone()).with(busy);
-    let assembly = Assembly::new().provider(hooked);
-    let bindings = assembly.bindings.clone();
-    let store = assembly.store();
-    let key = create(&store, &PEER).await.unwrap();
-    assert_eq!(delete(&store, &PEER, &key).await, Err(Reason::ProviderBusy));
-    assert_eq!(sign(&store, &key).await, Err(Reason::KeyNotFound));
-    assert_eq!(ids(&store.list(&PEER, ALL).await.unwrap()), []);
-    assert_eq!(delete(&store, &PEER, &key).await, Err(Reason::KeyNotFound));
-    assert_eq!(provider.list().unwrap(), [key], "the material is still there");
-
-    assert_eq!(store.recover().await.unwrap(), Recovery { removed: 1, left: 0 });
-    assert_eq!((provider.list().unwrap(), bindings.key_ids()), (vec![], vec![]));
-    assert_eq!(store.recover().await.unwrap(), Recovery::default());
 }
 
 #[tokio::test]
@@ -125,17 +107,11 @@ async fn a_signature_that_ends_after_the_deletion_is_not_returned() {
         async move { sign(&store, &key).await }
     });
     gate.arrived(2).await;
-    let deleting = tokio::spawn({
-        let store = store.clone();
-        async move { delete(&store, &PEER, &key).await }
-    });
-    // The key is hidden although the provider is still signing with it.
-    while bindings.whole(&key).is_some() {
-        tokio::task::yield_now().await;
-    }
+    // The provider is still signing with the key.
+    assert_eq!(delete(&store, &PEER, &key).await, Ok(()));
     gate.open();
     assert_eq!(signing.await.unwrap(), Err(Reason::KeyNotFound));
-    assert_eq!(deleting.await.unwrap(), Ok(()));
+    assert_eq!(store.settled().await, 0);
     assert_eq!(bindings.key_ids(), []);
 }
 

@@ -67,5 +67,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
     for key_id in list(&host, &caller).await? {
         println!("in this home: {key_id}");
     }
+    host.store().settled().await;
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use device_key::{DeviceKeyError, DeviceKeyStore, Recovery};
+use device_key::{DeviceKeyError, DeviceKeyStore};
 use device_key_private_fs::PrivateDir;
 use device_key_state::{StateError, StateRuntime};
 
@@ -19,8 +19,9 @@ pub struct Host {
 /// What [`Host::sweep`] did. The two steps do not depend on each other.
 #[derive(Debug)]
 pub struct Sweep {
-    /// The keys whose creation or deletion a dead process left unfinished.
-    pub keys: Result<Recovery, DeviceKeyError>,
+    /// How many keys whose creation or deletion was interrupted are left. The store goes on trying
+    /// to remove them, except for keys of keystores that this host does not have.
+    pub keys: Result<usize, DeviceKeyError>,
     /// The lease files of processes that have ended.
     pub leases: Result<(), StateError>,
 }
@@ -44,7 +45,8 @@ impl Host {
     /// Removes what processes left unfinished when they were killed.
     ///
     /// Call it once after each start; requests can be served at the same time. It must be called on
-    /// a Tokio runtime.
+    /// a Tokio runtime. A program that ends waits for [`DeviceKeyStore::settled`] too, so that no
+    /// key whose deletion was answered stays until the next start.
     pub async fn sweep(&self) -> Sweep {
         let keys = self.store.recover().await;
         let state = Arc::clone(&self.state);

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use device_key::AbandonedKey;
 use device_key_private_fs::{FileName, PrivateFsError};
+use device_key_types::DeviceKeyId;
 use rusqlite::{Connection, Row};
 use tracing::warn;
 
@@ -16,7 +17,7 @@ use crate::runtime::StateRuntime;
 /// The first condition must equal the condition of the partial index word for word, so that SQLite
 /// uses the index. The lease is NULL if a deletion was begun.
 const PENDING: &str = "\
-    SELECT key_id, provider, creator_lease FROM device_key_bindings \
+    SELECT key_id, provider, phase, creator_lease FROM device_key_bindings \
     WHERE phase <> 'ready' AND phase IN ('creating', 'deleting') ORDER BY key_id";
 
 const STILL_BEGUN: &str = "\
@@ -35,9 +36,11 @@ impl StateRuntime {
     /// Lists the abandoned keys. Changes neither a record nor a lease.
     pub(crate) fn abandoned_keys(
         &self,
+        is_being_created: impl Fn(&DeviceKeyId) -> bool,
         is_held: impl Fn(&FileName) -> Result<bool, PrivateFsError>,
     ) -> Result<Vec<AbandonedKey>, DatabaseError> {
         let pending = self.read(pending_keys)?;
+        let own = self.leases().taken();
         let mut holders: BTreeMap<FileName, bool> = BTreeMap::new();
         let mut abandoned = Vec::new();
         for PendingKey { key, lease } in pending {
@@ -45,14 +48,18 @@ impl StateRuntime {
                 abandoned.push(key);
                 continue;
             };
-            let alive = *holders.entry(lease.clone()).or_insert_with(|| {
-                is_held(&lease).unwrap_or_else(|error| {
-                    warn!(%error, "a lease cannot be checked, so its keys are not touched");
-                    true
+            let alive = if own.as_ref() == Some(&lease) {
+                is_being_created(&key.key_id)
+            } else {
+                *holders.entry(lease.clone()).or_insert_with(|| {
+                    is_held(&lease).unwrap_or_else(|error| {
+                        warn!(%error, "a lease cannot be checked, so its keys are not touched");
+                        true
+                    })
                 })
-            });
-            // The holder may have completed the key and ended after the record was read, so the
-            // record is read again. Now that the holder has ended, nobody can complete the key.
+            };
+            // The creator may have completed the key and ended after the record was read, so the
+            // record is read again. Now that the creator has ended, nobody can complete the key.
             if !alive && self.read(|connection| still_begun(connection, &key, &lease))? {
                 abandoned.push(key);
             }
@@ -73,8 +80,8 @@ fn pending_keys(connection: &Connection) -> Result<Vec<PendingKey>, DatabaseErro
 
 fn pending_key(row: &Row<'_>) -> Result<PendingKey, DatabaseError> {
     let (key_id, provider) = (record::key_id(row, 0)?, record::provider(row, 1)?);
-    let lease = record::creator_lease(row, 2)?;
-    Ok(PendingKey { key: AbandonedKey { key_id, provider }, lease })
+    let (phase, lease) = (record::phase(row, 2)?, record::creator_lease(row, 3)?);
+    Ok(PendingKey { key: AbandonedKey { key_id, provider, phase }, lease })
 }
 
 fn still_begun(

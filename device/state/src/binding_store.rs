@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use device_key::{
     AbandonedKey, BindingStoreError, CreatedKey, CreatingKey, DeviceKeyBinding,
-    DeviceKeyBindingStore, Listing, OwnerUid, Page,
+    DeviceKeyBindingStore, IsBeingCreated, Listing, OwnerUid, Page,
 };
 use device_key_types::{DeviceKeyId, UnixTime};
 
@@ -55,7 +55,10 @@ impl DeviceKeyBindingStore for StateRuntime {
         self.delete_binding(key_id).map(|_| ())
     }
 
-    async fn abandoned(&self) -> Result<Vec<AbandonedKey>, BindingStoreError> {
-        Ok(self.abandoned_keys(|lease| self.leases().is_held(lease))?)
+    async fn abandoned(
+        &self,
+        is_being_created: &IsBeingCreated<'_>,
+    ) -> Result<Vec<AbandonedKey>, BindingStoreError> {
+        Ok(self.abandoned_keys(is_being_created, |lease| self.leases().is_held(lease))?)
     }
 }

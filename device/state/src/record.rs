@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use device_key::{DeviceKeyBinding, OwnerUid};
+use device_key::{DeviceKeyBinding, KeyPhase, OwnerUid};
 use device_key_private_fs::FileName;
 use device_key_types::{Binding, ClientId, DeviceKeyId, PublicKey, StorageParentName, UnixTime};
 use rusqlite::Row;
@@ -64,6 +64,11 @@ pub(crate) fn key_id(row: &Row<'_>, index: usize) -> Result<DeviceKeyId, Databas
 /// Reads the column `provider` at this index.
 pub(crate) fn provider(row: &Row<'_>, index: usize) -> Result<Box<str>, DatabaseError> {
     Ok(Column(row, index, "provider").text()?.into())
+}
+
+/// Reads the column `phase` at this index.
+pub(crate) fn phase(row: &Row<'_>, index: usize) -> Result<KeyPhase, DatabaseError> {
+    Column(row, index, "phase").parse()
 }
 
 /// Reads the column `creator_lease` at this index. Only a key that is being created has a lease.

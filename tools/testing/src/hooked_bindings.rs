@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use device_key::{
     AbandonedKey, BindingStoreError, CreatedKey, CreatingKey, DeviceKeyBinding,
-    DeviceKeyBindingStore, Listing, OwnerUid, Page,
+    DeviceKeyBindingStore, IsBeingCreated, Listing, OwnerUid, Page,
 };
 use device_key_types::{DeviceKeyId, UnixTime};
 
@@ -84,7 +84,10 @@ impl DeviceKeyBindingStore for HookedBindings {
         self.run(Remove, self.inner.remove(key_id)).await
     }
 
-    async fn abandoned(&self) -> Result<Vec<AbandonedKey>, BindingStoreError> {
-        self.run(Abandoned, self.inner.abandoned()).await
+    async fn abandoned(
+        &self,
+        is_being_created: &IsBeingCreated<'_>,
+    ) -> Result<Vec<AbandonedKey>, BindingStoreError> {
+        self.run(Abandoned, self.inner.abandoned(is_being_created)).await
     }
 }

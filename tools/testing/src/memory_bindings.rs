@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use async_trait::async_trait;
 use device_key::{
     AbandonedKey, BindingStoreError, CreatedKey, CreatingKey, DeviceKeyBinding,
-    DeviceKeyBindingStore, Listing, OwnerUid, Page,
+    DeviceKeyBindingStore, IsBeingCreated, KeyPhase, Listing, OwnerUid, Page,
 };
 use device_key_types::{Binding, DeviceKeyId, UnixTime};
 
@@ -31,6 +31,14 @@ impl Record {
             Self::Begun { key, .. } => key.owner,
             Self::Whole(binding) => binding.owner,
             Self::Deleting { owner, .. } => *owner,
+        }
+    }
+
+    const fn phase(&self) -> KeyPhase {
+        match self {
+            Self::Begun { .. } => KeyPhase::Creating,
+            Self::Whole(_) => KeyPhase::Ready,
+            Self::Deleting { .. } => KeyPhase::Deleting,
         }
     }
 
@@ -87,7 +95,9 @@ impl MemoryBindings {
 impl DeviceKeyBindingStore for MemoryBindings {
     async fn begin(&self, key: &CreatingKey, keys_per_owner: u32) -> Result<(), BindingStoreError> {
         let mut records = self.records();
-        let owned = records.values().filter(|record| record.owner() == key.owner).count();
+        let is_owned =
+            |record: &&Record| record.owner() == key.owner && record.phase() != KeyPhase::Deleting;
+        let owned = records.values().filter(is_owned).count();
         if owned >= usize::try_from(keys_per_owner).unwrap() {
             return Err(BindingStoreError::QuotaExceeded);
         }
@@ -180,16 +190,24 @@ impl DeviceKeyBindingStore for MemoryBindings {
         Ok(())
     }
 
-    async fn abandoned(&self) -> Result<Vec<AbandonedKey>, BindingStoreError> {
-        let abandoned = |(key_id, record): (&DeviceKeyId, &Record)| match record {
-            Record::Begun { key, creator_lives: false } => {
-                Some(AbandonedKey { key_id: *key_id, provider: key.provider.into() })
-            }
-            Record::Deleting { provider, .. } => {
-                Some(AbandonedKey { key_id: *key_id, provider: provider.clone() })
-            }
-            Record::Begun { .. } | Record::Whole(_) => None,
-        };
-        Ok(self.records().iter().filter_map(abandoned).collect())
+    async fn abandoned(
+        &self,
+        is_being_created: &IsBeingCreated<'_>,
+    ) -> Result<Vec<AbandonedKey>, BindingStoreError> {
+        let mut abandoned = Vec::new();
+        for (key_id, record) in self.records().iter() {
+            let provider = match record {
+                Record::Begun { key, creator_lives } => {
+                    if *creator_lives && is_being_created(key_id) {
+                        continue;
+                    }
+                    key.provider.into()
+                }
+                Record::Deleting { provider, .. } => provider.clone(),
+                Record::Whole(_) => continue,
+            };
+            abandoned.push(AbandonedKey { key_id: *key_id, provider, phase: record.phase() });
+        }
+        Ok(abandoned)
     }
 }

@@ -3,6 +3,7 @@
 use std::io;
 
 use anstream::{AutoStream, ColorChoice};
+use device_key_host::Host;
 use device_key_server::{AppServer, Methods, ServerDescription};
 use tokio::io::DuplexStream;
 use tokio::task::JoinHandle;
@@ -17,6 +18,7 @@ use crate::{compose, home};
 
 /// The tasks of an app-server in this process that outlive its requests.
 pub(super) struct InProcess {
+    host: Host,
     sweeping: JoinHandle<()>,
 }
 
@@ -36,13 +38,14 @@ impl InProcess {
         let server = AppServer::new(description, host.store().clone(), Methods::new())
             .map_err(|error| Failure::system("cannot set up the methods", &error))?;
         // If no service ever runs, nothing else cleans up after a command that was killed.
-        let sweeping = tokio::spawn(sweep(host));
-        Ok((Self { sweeping }, server.connect_in_process()))
+        let sweeping = tokio::spawn(sweep(host.clone()));
+        Ok((Self { host, sweeping }, server.connect_in_process()))
     }
 
-    /// Waits for the sweep to end. The sweep logs its outcome itself.
-    pub(super) async fn swept(&mut self) {
+    /// Waits until everything is removed that can be removed. The failures are in the log.
+    pub(super) async fn settled(&mut self) {
         let _ = (&mut self.sweeping).await;
+        self.host.store().settled().await;
     }
 }
 

@@ -48,8 +48,13 @@ const STEPS: [&str; 5] = [
 ];
 
 /// The calls of the provider and the binding store during a deletion, in their order.
-const STEPS_OF_DELETION: [&str; 4] =
-    ["bindings:get", "bindings:begin_deletion", "provider:delete", "bindings:remove"];
+const STEPS_OF_DELETION: [&str; 5] = [
+    "bindings:get",
+    "bindings:begin_deletion",
+    "bindings:abandoned",
+    "provider:delete",
+    "bindings:remove",
+];
 
 fn victim_on(home: &Path, tpm: &str, stop: &str) -> Command {
     let mut command = Command::new(env::current_exe().unwrap());
@@ -211,6 +216,7 @@ fn victim() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     if let Ok(doomed) = env::var(DOOMED) {
         runtime.block_on(store.delete(&peer, &doomed.parse().unwrap())).unwrap();
+        assert_eq!(runtime.block_on(store.settled()), 0);
     } else {
         let policy = ProtectionPolicy::HardwareOnly;
         runtime.block_on(store.create(&peer, binding, policy)).unwrap();

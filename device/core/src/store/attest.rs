@@ -63,7 +63,7 @@ impl DeviceKeyStore {
         request.challenge.allowed_by(&self.inner.policy().at(self.inner.clock.now()))?;
         self.inner.require_any_provider()?;
         let (peer, key_id) = (request.peer, request.key_id);
-        self.in_time(async move |_| {
+        self.in_time(async move {
             self.with_key(&peer, &key_id, self.ask(operation, request, work)).await
         })
         .await

@@ -1,35 +1,50 @@
 //! Creates a key.
 
+use std::future::pending;
 use std::sync::Arc;
 
 use device_key_types::{
     Binding, DeviceKeyId, ErrorChain, OsProtectionCondition, ProtectionClass, ProtectionPolicy,
     Reason,
 };
-use tokio::runtime::Handle;
-use tokio::time::Instant;
-use tracing::{error, warn};
+use tracing::warn;
 
+use super::decision::Decision;
 use super::{BlockingContext, DeviceKey, DeviceKeyStore, LimitedProvider};
 use crate::fair_semaphore::Requester;
-use crate::{CreatedKey, CreatingKey, DeviceKeyError, KeyReference, LocalPeer, SigningInput};
+use crate::{
+    BindingStoreError, CreatedKey, CreatingKey, DeviceKeyError, KeyReference, LocalPeer,
+    ProviderDescription, SigningInput,
+};
 
 impl DeviceKeyStore {
     /// Creates a key for one account and client, owned by the caller's user. The first provider
     /// whose protection class the caller accepts makes the key.
     ///
     /// The store records that the key is begun, the provider makes and stores it, and the key signs
-    /// a constant message to prove itself. Only then is the key visible. If a step fails or the
-    /// deadline passes, the earlier steps are undone. [`DeviceKeyStore::recover`] removes what a
-    /// crash leaves.
+    /// a constant message to prove itself. Only then is the key visible. If a step fails, the
+    /// deadline passes or this future is dropped before that, the reconciler removes what there is.
     pub async fn create(
         &self,
         peer: &LocalPeer,
         binding: Binding,
         policy: ProtectionPolicy,
     ) -> Result<DeviceKey, DeviceKeyError> {
-        self.in_time(async |deadline| {
-            let request = Arc::new(CreateRequest { peer: *peer, binding, deadline });
+        self.create_unless(pending(), peer, binding, policy).await
+    }
+
+    /// As [`create`](Self::create), but gives the creation up when `caller_left` ends. Dropping the
+    /// future does that too. The difference is that this method then tells whether the key had been
+    /// completed before.
+    pub async fn create_unless(
+        &self,
+        caller_left: impl Future<Output = ()>,
+        peer: &LocalPeer,
+        binding: Binding,
+        policy: ProtectionPolicy,
+    ) -> Result<DeviceKey, DeviceKeyError> {
+        self.decided(caller_left, async |decision| {
+            let request = Arc::new(CreateRequest { peer: *peer, binding, decision });
             let mut no_protection = NoProtection::default();
             for limited in &self.inner.providers {
                 let class = limited.provider.description().protection_class;
@@ -85,8 +100,8 @@ impl DeviceKeyStore {
         let (created, begun) = self.holding(permit, make).await?;
 
         let permit = self.inner.writes.acquire_again(requester).await?;
-        let deadline = request.deadline;
-        self.holding(permit, move |context| context.complete(begun, created, deadline)).await
+        let completing = Arc::clone(request);
+        self.holding(permit, move |context| context.complete(begun, created, &completing)).await
     }
 
     /// Finds out whether the provider would have served a caller with another policy. This does not
@@ -108,7 +123,7 @@ impl DeviceKeyStore {
 struct CreateRequest {
     peer: LocalPeer,
     binding: Binding,
-    deadline: Instant,
+    decision: Decision,
 }
 
 /// The outcome of asking one provider.
@@ -153,54 +168,55 @@ impl BlockingContext {
         let mut random = [0; 32];
         self.random.fill(&mut random)?;
         let key_id = DeviceKeyId::from_random_bytes(random);
-        let description = provider.provider.description();
-        let begun = CreatingKey {
+        let ProviderDescription { name, protection_class, .. } = provider.provider.description();
+        let key = CreatingKey {
             key_id,
             owner: request.peer.owner(),
             binding: request.binding.clone(),
-            provider: description.name,
-            protection_class: description.protection_class,
+            provider: name,
+            protection_class,
             created_at: self.clock.now(),
         };
+        if !provider.under_way.begin_creation(key_id) {
+            return Err(BindingStoreError::Conflict.into());
+        }
+        let begun = BegunKey { store, provider, key_id, is_complete: false };
         let keys_per_owner = self.limits().keys_per_owner;
-        self.bindings("begin", self.inner.bindings.begin(&begun, keys_per_owner))?;
-        Ok(BegunKey { store, provider, key_id, is_kept: false })
+        self.bindings("begin", self.inner.bindings.begin(&key, keys_per_owner))?;
+        Ok(begun)
     }
 
     fn complete(
         &self,
         mut begun: BegunKey,
         created: CreatedKey,
-        deadline: Instant,
+        request: &CreateRequest,
     ) -> Result<Attempt, DeviceKeyError> {
-        // The caller was already told that the creation failed.
-        if Instant::now() >= deadline {
-            return Err(DeviceKeyError::TimedOut);
-        }
+        request.decision.take_effect()?;
         let key_id = begun.key_id;
         let complete = self.inner.bindings.complete(&key_id, &created, self.clock.now());
-        self.bindings("complete", complete)?;
+        if let Err(error) = self.bindings("complete", complete) {
+            // The answer of the bindings may be lost although the key is complete.
+            self.binding(&key_id, request.peer.owner()).map_err(|_| error)?;
+        }
+        begun.is_complete = true;
         let protection_class = begun.provider.provider.description().protection_class;
-        begun.keep();
         let CreatedKey { public_key, tpm_kind, .. } = created;
         Ok(Attempt::Created(DeviceKey { key_id, public_key, protection_class, tpm_kind }))
     }
 }
 
-/// A key whose record is begun. When this value is dropped, the key is removed: because a step
-/// failed or panicked, or because nobody waits for the creation any more.
+/// A key that a request is creating, from before its record exists. When this value is dropped
+/// before the key is complete, the request will never complete the key, so the reconciler removes
+/// it.
 struct BegunKey {
     store: DeviceKeyStore,
     provider: Arc<LimitedProvider>,
     key_id: DeviceKeyId,
-    is_kept: bool,
+    is_complete: bool,
 }
 
 impl BegunKey {
-    const fn keep(&mut self) {
-        self.is_kept = true;
-    }
-
     /// Makes the key and lets it prove itself.
     fn make(&self) -> Result<CreatedKey, DeviceKeyError> {
         let Self { provider, key_id, .. } = self;
@@ -218,19 +234,12 @@ impl BegunKey {
 
 impl Drop for BegunKey {
     fn drop(&mut self) {
-        if self.is_kept {
-            return;
+        if self.is_complete {
+            self.provider.under_way.end_creation(&self.key_id);
+        } else {
+            self.provider.under_way.give_creation_up(&self.key_id);
+            self.store.attend(&self.provider);
         }
-        // Without a runtime the process is ending, and the next start removes the key.
-        let Ok(runtime) = Handle::try_current() else { return };
-        let (store, provider, key_id) =
-            (self.store.clone(), Arc::clone(&self.provider), self.key_id);
-        runtime.spawn(async move {
-            let undone = store.remove(provider, key_id, Requester::service());
-            if let Err(error) = undone.await {
-                error!(%key_id, cause = %ErrorChain(&error), "a key whose creation failed could not be removed yet");
-            }
-        });
     }
 }
 

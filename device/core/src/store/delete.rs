@@ -1,19 +1,19 @@
 //! Deletes a key.
 
-use std::sync::Arc;
+use std::future::pending;
 
-use device_key_types::{DeviceKeyId, ProtectionClass};
+use device_key_types::DeviceKeyId;
 
-use super::{DeviceKeyStore, LimitedProvider, no_protection};
+use super::DeviceKeyStore;
 use crate::fair_semaphore::Requester;
 use crate::{BindingStoreError, DeviceKeyError, LocalPeer};
 
 impl DeviceKeyStore {
     /// Deletes a key of the caller, for good.
     ///
-    /// First the key is hidden: no call finds it any more, and a signature that is being made is
-    /// not returned. Then the provider removes the key material, and finally the record is removed.
-    /// [`DeviceKeyStore::recover`] removes what a crash or a failing provider leaves.
+    /// Returns as soon as the key is hidden durably: no call finds it any more, and a signature
+    /// that is being made is not returned. The reconciler then removes the key material and the
+    /// record. [`Self::settled`] waits for that.
     pub async fn delete(
         &self,
         peer: &LocalPeer,
@@ -22,7 +22,7 @@ impl DeviceKeyStore {
         self.inner.require_any_provider()?;
         let (owner, key_id) = (peer.owner(), *key_id);
         let requester = Requester::of(peer);
-        self.in_time(async |_| {
+        self.decided(pending(), async |decision| {
             let found = self.look_up(requester, move |context| {
                 match context.binding(&key_id, owner) {
                     // A record that cannot be used any more can still be removed.
@@ -32,32 +32,30 @@ impl DeviceKeyStore {
             });
             found.await?;
             let permit = self.inner.writes.acquire(requester).await?;
-            let hidden = self.holding(permit, move |context| {
+            let store = self.clone();
+            self.holding(permit, move |context| {
+                decision.take_effect()?;
                 let hidden = context.bindings.begin_deletion(&key_id, owner, context.clock.now());
-                context.bindings("begin_deletion", hidden)?.ok_or(DeviceKeyError::KeyNotFound)
-            });
-            let name = hidden.await?;
-            let provider = self.inner.provider_named(&name).map(Arc::clone);
-            let provider = provider.ok_or_else(|| no_protection(ProtectionClass::HardwareTpm))?;
-            self.remove(provider, key_id, requester).await
-        })
-        .await
-    }
-
-    /// Removes the key material of a hidden key, and then its record. As long as the record exists,
-    /// the next start tries again.
-    pub(super) async fn remove(
-        &self,
-        provider: Arc<LimitedProvider>,
-        key_id: DeviceKeyId,
-        requester: Requester,
-    ) -> Result<(), DeviceKeyError> {
-        let permit = provider.semaphore.acquire_again(requester).await?;
-        self.holding(permit, move |_| provider.call("delete", |provider| provider.delete(&key_id)))
-            .await?;
-        let permit = self.inner.writes.acquire_again(requester).await?;
-        self.holding(permit, move |context| {
-            context.bindings("remove", context.inner.bindings.remove(&key_id))
+                match context.bindings("begin_deletion", hidden) {
+                    Ok(Some(provider)) => {
+                        context
+                            .provider_named(&provider)
+                            .into_iter()
+                            .for_each(|provider| store.reconcile(provider));
+                        Ok(())
+                    }
+                    Ok(None) => Err(DeviceKeyError::KeyNotFound),
+                    // The answer of the bindings may be lost although the key is hidden.
+                    Err(error) => {
+                        context.providers.iter().for_each(|provider| store.reconcile(provider));
+                        match context.binding(&key_id, owner) {
+                            Err(DeviceKeyError::KeyNotFound) => Ok(()),
+                            _ => Err(error),
+                        }
+                    }
+                }
+            })
+            .await
         })
         .await
     }

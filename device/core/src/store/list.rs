@@ -21,7 +21,7 @@ impl DeviceKeyStore {
         let limit = usize::try_from(page.limit).unwrap_or(usize::MAX);
         // One key more than the page holds tells whether there is another page.
         let mut rest = Page { limit: page.limit.saturating_add(1), ..page };
-        self.in_time(async move |_| {
+        self.in_time(async move {
             let mut keys = Vec::new();
             loop {
                 let asked = rest.clone();

@@ -13,7 +13,7 @@ impl DeviceKeyStore {
         key_id: &DeviceKeyId,
     ) -> Result<DeviceKey, DeviceKeyError> {
         self.inner.require_any_provider()?;
-        self.in_time(async |_| self.binding(peer, key_id).await.map(DeviceKey::from)).await
+        self.in_time(async { self.binding(peer, key_id).await.map(DeviceKey::from) }).await
     }
 }
 

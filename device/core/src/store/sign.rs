@@ -44,7 +44,7 @@ impl DeviceKeyStore {
         payload.allowed_by(&self.inner.policy().at(self.inner.clock.now()))?;
         self.inner.require_any_provider()?;
         let request = Arc::new(SignRequest { peer: *peer, key_id: *key_id, payload });
-        self.in_time(async |_| {
+        self.in_time(async {
             self.with_key(peer, key_id, self.sign_now_or_after_wait(request)).await
         })
         .await

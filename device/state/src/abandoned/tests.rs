@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use device_key::DeviceKeyBindingStore;
+use device_key::{DeviceKeyBindingStore, KeyPhase};
 use device_key_types::DeviceKeyId;
 
 use super::*;
@@ -13,7 +13,7 @@ use crate::sample::{
 };
 
 fn abandoned(state: &StateRuntime) -> Vec<DeviceKeyId> {
-    block_on(state.abandoned()).unwrap().into_iter().map(|key| key.key_id).collect()
+    block_on(state.abandoned(&|_| true)).unwrap().into_iter().map(|key| key.key_id).collect()
 }
 
 #[test]
@@ -27,9 +27,10 @@ fn keys_that_a_killed_process_began_are_abandoned() {
 
     child::kill(child);
     let before = fs::read(home.path().join("state.sqlite-wal")).unwrap();
-    let expected = [AbandonedKey { key_id: key_id(2), provider: "tpm2".into() }];
+    let expected =
+        [AbandonedKey { key_id: key_id(2), provider: "tpm2".into(), phase: KeyPhase::Creating }];
     for state in [&state, &impatient(&home)] {
-        assert_eq!(block_on(state.abandoned()).unwrap(), expected);
+        assert_eq!(block_on(state.abandoned(&|_| true)).unwrap(), expected);
     }
     assert_eq!(fs::read(home.path().join("state.sqlite-wal")).unwrap(), before);
     assert_eq!(
@@ -72,12 +73,43 @@ fn a_key_that_is_completed_during_the_check_is_not_abandoned() {
     let (_scratch, home) = home();
     let (creator, sweeper) = (impatient(&home), impatient(&home));
     block_on(creator.begin(&creating(1), 1000)).unwrap();
-    let found = sweeper.abandoned_keys(|_| {
-        block_on(creator.complete(&key_id(1), &created(), ready(1).updated_at)).unwrap();
-        Ok(false)
-    });
+    let complete = |nth| {
+        block_on(creator.complete(&key_id(nth), &created(), ready(1).updated_at)).unwrap();
+    };
+    let found = sweeper.abandoned_keys(
+        |_| true,
+        |_| {
+            complete(1);
+            Ok(false)
+        },
+    );
     assert_eq!(found.unwrap(), []);
     assert!(sweeper.get_binding(&key_id(1), OWNER).unwrap().is_some());
+
+    // The creator is another request of this process.
+    block_on(creator.begin(&creating(2), 1000)).unwrap();
+    let found = creator.abandoned_keys(
+        |_| {
+            complete(2);
+            false
+        },
+        |_| Ok(false),
+    );
+    assert_eq!(found.unwrap(), []);
+    assert!(creator.get_binding(&key_id(2), OWNER).unwrap().is_some());
+}
+
+#[test]
+fn a_key_that_no_request_of_this_process_creates_any_more_is_abandoned() {
+    let (_scratch, home) = home();
+    let (one, other) = (impatient(&home), impatient(&home));
+    block_on(one.begin(&creating(1), 1000)).unwrap();
+    block_on(one.begin(&creating(2), 1000)).unwrap();
+    let creates_the_second = |key: &DeviceKeyId| *key == key_id(2);
+    let found = block_on(one.abandoned(&creates_the_second)).unwrap();
+    assert_eq!(found.iter().map(|key| key.key_id).collect::<Vec<_>>(), [key_id(1)]);
+    let found = block_on(other.abandoned(&|_| false)).unwrap();
+    assert_eq!(found, [], "only the process itself knows");
 }
 
 #[test]

@@ -252,7 +252,7 @@ fn a_writer_in_another_process_delays_only_writes() {
     // The timeout is zero, so an operation that waits fails.
     let state = sample::impatient(&home);
     assert_eq!(state.get_binding(&key_id(1), OWNER).unwrap(), Some(ready(1)));
-    assert!(block_on(state.abandoned()).unwrap().is_empty());
+    assert!(block_on(state.abandoned(&|_| true)).unwrap().is_empty());
     assert_eq!(kind(block_on(state.begin(&sample::creating(2), 1000))), "unavailable");
     assert_eq!(kind(put(&state, &ready(3))), "unavailable");
 
