@@ -1,5 +1,6 @@
 //! One client's connection: takes messages, runs each request, and gives each answer once.
 
+pub(crate) mod departure;
 mod in_flight;
 mod request_span;
 mod running_handler;
@@ -15,6 +16,7 @@ use serde_json::value::to_raw_value;
 use tokio::sync::mpsc;
 use tracing::{Span, debug_span};
 
+use self::departure::Departure;
 use self::in_flight::{InFlight, InFlightRequest};
 use self::request_span::request_span;
 use self::running_handler::{RunningHandler, record};
@@ -173,7 +175,8 @@ impl Connection {
         if !self.in_flight.has_room(bytes, &self.server.limits()) {
             return Err(Reason::Overloaded.into());
         }
-        self.server.methods().call(method, self.peer, params, self.server.audit())
+        let departure = Departure::new(self.answers.clone());
+        self.server.methods().call(method, self.peer, params, departure, self.server.audit())
     }
 
     fn initialize(&mut self, params: &Params) -> Outcome {

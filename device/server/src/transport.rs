@@ -9,6 +9,7 @@ pub(crate) mod unix;
 pub(crate) mod websocket;
 
 mod carry;
+mod hang_up;
 mod line_splitter;
 mod lines;
 mod outbox;

@@ -17,11 +17,11 @@ pub(crate) fn mount(
     audit: &Audit,
 ) -> Result<Methods, DuplicateMethod> {
     methods
-        .local(attestation::IDENTITY, with_store(store, audit, identity))?
-        .local(attestation::ACTIVATE, with_store(store, audit, activate))
+        .local_with_departure(attestation::IDENTITY, with_store(store, audit, identity))?
+        .local_with_departure(attestation::ACTIVATE, with_store(store, audit, activate))
 }
 
-async fn identity(Call { store, audit, peer, params }: Call) -> Result<Identity, RpcError> {
+async fn identity(Call { store, audit, peer, params, .. }: Call) -> Result<Identity, RpcError> {
     audit
         .operation(attestation::IDENTITY, &peer, async |subject| {
             let policy = store.policy();
@@ -35,7 +35,7 @@ async fn identity(Call { store, audit, peer, params }: Call) -> Result<Identity,
         .await
 }
 
-async fn activate(Call { store, audit, peer, params }: Call) -> Result<Activation, RpcError> {
+async fn activate(Call { store, audit, peer, params, .. }: Call) -> Result<Activation, RpcError> {
     audit
         .operation(attestation::ACTIVATE, &peer, async |subject| {
             let policy = store.policy();

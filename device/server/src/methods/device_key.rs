@@ -17,6 +17,7 @@ use device_key_protocol::{Params, RpcError, error_code};
 use device_key_types::{ErrorChain, FieldError, Reason};
 use tracing::{debug, error};
 
+use crate::connection::departure::Departure;
 use crate::methods::audit::{Audit, Subject};
 use crate::methods::table::{DuplicateMethod, Methods};
 
@@ -27,43 +28,51 @@ pub(crate) fn mount(
     audit: &Audit,
 ) -> Result<Methods, DuplicateMethod> {
     methods
-        .local(key::CREATE, with_store(store, audit, create))?
-        .local(key::PUBLIC, with_store(store, audit, public))?
-        .local(key::SIGN, with_store(store, audit, sign))?
-        .local(lifecycle::LIST, with_store(store, audit, list))?
-        .local(lifecycle::DELETE, with_store(store, audit, delete))?
-        .local(lifecycle::PROVIDERS, with_store(store, audit, providers))
+        .local_with_departure(key::CREATE, with_store(store, audit, create))?
+        .local_with_departure(key::PUBLIC, with_store(store, audit, public))?
+        .local_with_departure(key::SIGN, with_store(store, audit, sign))?
+        .local_with_departure(lifecycle::LIST, with_store(store, audit, list))?
+        .local_with_departure(lifecycle::DELETE, with_store(store, audit, delete))?
+        .local_with_departure(lifecycle::PROVIDERS, with_store(store, audit, providers))
 }
 
-/// One call of a method: the store and the audit log to use, the caller and the unread params.
+/// One call of a method: the store and the audit log to use, the caller, the unread params, and what
+/// tells when the caller leaves.
 pub(super) struct Call {
     pub(super) store: DeviceKeyStore,
     pub(super) audit: Audit,
     pub(super) peer: LocalPeer,
     pub(super) params: Params,
+    pub(super) departure: Departure,
 }
 
 pub(super) fn with_store<F, M: Fn(Call) -> F>(
     store: &DeviceKeyStore,
     audit: &Audit,
     method: M,
-) -> impl Fn(LocalPeer, Params) -> F + use<F, M> {
+) -> impl Fn(LocalPeer, Params, Departure) -> F + use<F, M> {
     let (store, audit) = (store.clone(), audit.clone());
-    move |peer, params| method(Call { store: store.clone(), audit: audit.clone(), peer, params })
+    move |peer, params, departure| {
+        let (store, audit) = (store.clone(), audit.clone());
+        method(Call { store, audit, peer, params, departure })
+    }
 }
 
-async fn create(Call { store, audit, peer, params }: Call) -> Result<KeyResult, RpcError> {
+async fn create(
+    Call { store, audit, peer, params, departure }: Call,
+) -> Result<KeyResult, RpcError> {
     audit
         .operation(key::CREATE, &peer, async |subject| {
             let (binding, policy) = params.read::<CreateParams>()?.parse()?;
-            let key = store.create(&peer, binding, policy).await.map_err(in_params)?;
+            let created = store.create_unless(departure.wait(), &peer, binding, policy).await;
+            let key = created.map_err(in_params)?;
             *subject = Subject::key(key.key_id);
             Ok(described(&key))
         })
         .await
 }
 
-async fn public(Call { store, audit, peer, params }: Call) -> Result<KeyResult, RpcError> {
+async fn public(Call { store, audit, peer, params, .. }: Call) -> Result<KeyResult, RpcError> {
     audit
         .lookup(key::PUBLIC, &peer, async |subject| {
             let key_id = params.read::<PublicParams>()?.parse()?;
@@ -74,7 +83,7 @@ async fn public(Call { store, audit, peer, params }: Call) -> Result<KeyResult, 
         .await
 }
 
-async fn sign(Call { store, audit, peer, params }: Call) -> Result<SignResult, RpcError> {
+async fn sign(Call { store, audit, peer, params, .. }: Call) -> Result<SignResult, RpcError> {
     audit
         .operation(key::SIGN, &peer, async |subject| {
             let policy = store.policy();
@@ -87,7 +96,7 @@ async fn sign(Call { store, audit, peer, params }: Call) -> Result<SignResult, R
         .await
 }
 
-async fn list(Call { store, audit, peer, params }: Call) -> Result<ListResult, RpcError> {
+async fn list(Call { store, audit, peer, params, .. }: Call) -> Result<ListResult, RpcError> {
     audit
         .lookup(lifecycle::LIST, &peer, async |_| {
             let ListQuery { account_user_id, client_id, after, limit } =
@@ -99,7 +108,7 @@ async fn list(Call { store, audit, peer, params }: Call) -> Result<ListResult, R
         .await
 }
 
-async fn delete(Call { store, audit, peer, params }: Call) -> Result<DeleteResult, RpcError> {
+async fn delete(Call { store, audit, peer, params, .. }: Call) -> Result<DeleteResult, RpcError> {
     audit
         .operation(lifecycle::DELETE, &peer, async |subject| {
             let key_id = params.read::<DeleteParams>()?.parse()?;
@@ -110,7 +119,9 @@ async fn delete(Call { store, audit, peer, params }: Call) -> Result<DeleteResul
         .await
 }
 
-async fn providers(Call { store, audit, peer, params }: Call) -> Result<ProvidersResult, RpcError> {
+async fn providers(
+    Call { store, audit, peer, params, .. }: Call,
+) -> Result<ProvidersResult, RpcError> {
     audit
         .lookup(lifecycle::PROVIDERS, &peer, async |_| {
             params.read::<ProvidersParams>()?;

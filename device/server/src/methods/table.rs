@@ -9,6 +9,7 @@ use device_key_types::Reason;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
+use crate::connection::departure::Departure;
 use crate::methods::audit::Audit;
 
 /// What a handler returns: a result as JSON, or why the request is refused.
@@ -26,7 +27,7 @@ pub struct Methods {
 }
 
 enum Handler {
-    Local(Box<dyn Fn(LocalPeer, Params) -> HandlerFuture + Send + Sync>),
+    Local(Box<dyn Fn(LocalPeer, Params, Departure) -> HandlerFuture + Send + Sync>),
     Anywhere(Box<dyn Fn(Peer, Params) -> HandlerFuture + Send + Sync>),
 }
 
@@ -52,10 +53,21 @@ impl Methods {
         F: Future<Output = Result<R, RpcError>> + Send + 'static,
         R: Serialize,
     {
-        self.mount(
-            name,
-            Handler::Local(Box::new(move |peer, params| to_json(handler(peer, params)))),
-        )
+        self.local_with_departure(name, move |peer, params, _| handler(peer, params))
+    }
+
+    /// As [`local`](Self::local), for a handler that wants to know when its client has left.
+    pub(crate) fn local_with_departure<F, R>(
+        self,
+        name: &'static str,
+        handler: impl Fn(LocalPeer, Params, Departure) -> F + Send + Sync + 'static,
+    ) -> Result<Self, DuplicateMethod>
+    where
+        F: Future<Output = Result<R, RpcError>> + Send + 'static,
+        R: Serialize,
+    {
+        let handler = move |peer, params, departure| to_json(handler(peer, params, departure));
+        self.mount(name, Handler::Local(Box::new(handler)))
     }
 
     /// Mounts a method for every peer, remote peers included.
@@ -97,12 +109,15 @@ impl Methods {
         method: &str,
         peer: Peer,
         params: Params,
+        departure: Departure,
         audit: &Audit,
     ) -> Result<HandlerFuture, RpcError> {
         match (self.table.get_key_value(method), peer) {
             (None, _) => Err(Reason::MethodNotFound.into()),
             (Some((_, Handler::Anywhere(handler))), peer) => Ok(handler(peer, params)),
-            (Some((_, Handler::Local(handler))), Peer::Local(peer)) => Ok(handler(peer, params)),
+            (Some((_, Handler::Local(handler))), Peer::Local(peer)) => {
+                Ok(handler(peer, params, departure))
+            }
             (Some((name, Handler::Local(_))), Peer::Remote) => {
                 let error = Reason::TransportNotLocal.into();
                 audit.refused_at_gate(name, peer, &error);

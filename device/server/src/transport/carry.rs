@@ -44,6 +44,10 @@ pub(super) trait AnswerSink {
 
     /// Writes as much as the client takes. The future may be dropped and made again.
     async fn write_some(&mut self) -> Result<(), Self::Error>;
+
+    /// Waits until nobody can take an answer any more, and then fails. The future may be dropped
+    /// and made again.
+    async fn hung_up(&mut self) -> Result<(), Self::Error>;
 }
 
 /// Reads, serves and answers until the input ends or the server stops, and every request is
@@ -70,7 +74,7 @@ pub(super) async fn carry<E>(
         let has_room = sink.has_room();
         tokio::select! {
             biased;
-            written = sink.write_some(), if !sink.is_empty() => written?,
+            written = written(sink), if !sink.is_empty() || requests.has_ended => written?,
             answer = answers.next(), if has_room && !is_answered => match answer {
                 Some(answer) => {
                     sink.push(&answer);
@@ -97,6 +101,12 @@ pub(super) async fn carry<E>(
             }
         }
     }
+}
+
+/// Writes what there is to write. A client that sends nothing more may leave before its answers are
+/// ready, and then only the sink can tell.
+async fn written<S: AnswerSink>(sink: &mut S) -> Result<(), S::Error> {
+    if sink.is_empty() { sink.hung_up().await } else { sink.write_some().await }
 }
 
 /// The incoming half of a connection.

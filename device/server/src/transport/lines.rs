@@ -4,9 +4,10 @@ use std::io;
 use std::ops::Range;
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 use super::carry::{MessageSource, carry};
+use super::hang_up::Output;
 use super::line_splitter::LineSplitter;
 use super::outbox::Outbox;
 use crate::app_server::turnstile::Turn;
@@ -22,7 +23,7 @@ pub(super) async fn carry_lines(
     connection: Connection,
     answers: Answers,
     input: impl AsyncRead + Unpin,
-    output: impl AsyncWrite + Unpin,
+    output: impl Output,
     stall: Option<Duration>,
 ) -> io::Result<()> {
     let mut lines = Lines::new(input);

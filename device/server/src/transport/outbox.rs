@@ -4,9 +4,10 @@ use std::io;
 use std::time::Duration;
 
 use device_key_protocol::Answer;
-use tokio::io::{AsyncWrite, AsyncWriteExt as _};
+use tokio::io::AsyncWriteExt as _;
 
 use super::carry::{AnswerSink, FULL_BYTES};
+use super::hang_up::{Output, hung_up};
 use super::stall::StallTimer;
 
 /// Answers as bytes, and the stream that they are written to.
@@ -38,7 +39,7 @@ impl<W> Outbox<W> {
     }
 }
 
-impl<W: AsyncWrite + Unpin> AnswerSink for Outbox<W> {
+impl<W: Output> AnswerSink for Outbox<W> {
     type Error = io::Error;
 
     fn push(&mut self, answer: &Answer) {
@@ -74,6 +75,10 @@ impl<W: AsyncWrite + Unpin> AnswerSink for Outbox<W> {
             self.clear();
         }
         Ok(())
+    }
+
+    async fn hung_up(&mut self) -> io::Result<()> {
+        Err(hung_up(&mut self.output).await)
     }
 }
 

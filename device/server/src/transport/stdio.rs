@@ -12,10 +12,11 @@ use rustix::io::Errno;
 use rustix::net::sockopt::{socket_acceptconn, socket_domain, socket_type};
 use rustix::net::{AddressFamily, SocketType, getpeername};
 use rustix::process::geteuid;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::AsyncRead;
 use tokio::net::UnixStream;
 use tokio::net::unix::pipe;
 
+use super::hang_up::Output;
 use super::lines::carry_lines;
 use super::unix::credentials::{PeerCredentials, overflow_uid};
 use super::unix::socket_file::SocketMode;
@@ -25,7 +26,7 @@ use crate::connection::Connection;
 /// Standard input and output of this process, and the client at their other end.
 pub struct Stdio {
     input: Box<dyn AsyncRead + Unpin>,
-    output: Box<dyn AsyncWrite + Unpin>,
+    output: Box<dyn Output>,
     peer: Peer,
 }
 
@@ -131,7 +132,7 @@ fn client(stream: &UnixStream, mode: SocketMode) -> Result<Peer, StdioError> {
 }
 
 /// Pipes and sockets are polled. A terminal or a file is written on a thread.
-fn open_output() -> io::Result<Box<dyn AsyncWrite + Unpin>> {
+fn open_output() -> io::Result<Box<dyn Output>> {
     let stdout = io::stdout();
     Ok(match stream_type(stdout.as_fd())? {
         FileType::Fifo => {

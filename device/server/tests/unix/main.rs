@@ -9,6 +9,7 @@
 
 mod bounds;
 mod client;
+mod departure;
 mod shutdown;
 mod socket_file;
 mod turns;

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
-use std::future::poll_fn;
+use std::future::{pending, poll_fn};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -172,6 +172,11 @@ impl AnswerSink for FrameOutbox<'_> {
         self.must_flush = false;
         self.is_pong_due.store(false, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Reading tells when the client has left.
+    async fn hung_up(&mut self) -> Result<(), Ending> {
+        pending().await
     }
 }
 
