@@ -1,5 +1,5 @@
-//! Tests how the verdict on the conditions is renewed: what a check costs, how long a verdict lives,
-//! and what a passing fault of the system means.
+//! Tests how the verdict on the conditions is renewed: what a check costs, how long a verdict
+//! lives, and what a passing fault of the system means.
 
 use std::fs;
 use std::path::{Path, PathBuf};

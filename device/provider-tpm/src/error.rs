@@ -104,8 +104,9 @@ impl OperationError {
 
     /// Whether the TPM at the other end of this connection says that the key is lost. The caller
     /// repeats the request on a new connection, because a kept connection can be wrong: a TPM that
-    /// was replaced gives other answers, and a TPM refuses a secret with the same code if the nonces
-    /// of a session are out of step. Our keys have `noDA`, so the TPM does not count failed attempts.
+    /// was replaced gives other answers, and a TPM refuses a secret with the same code if the
+    /// nonces of a session are out of step. Our keys have `noDA`, so the TPM does not count failed
+    /// attempts.
     pub(crate) fn is_lost_to_this_connection(&self) -> bool {
         match self {
             Self::Unauthorized(_) | Self::OtherParent => true,

@@ -78,9 +78,9 @@ impl Turns {
     }
 
     /// Runs an operation on the connection. The operation runs a second time, on a new connection,
-    /// in three cases: the kept connection is stale, a key is lost as far as a kept connection shows,
-    /// or a simulator is full. The second run is safe, because a failed operation leaves at most
-    /// loaded objects and sessions in the TPM, and these are flushed or already lost.
+    /// in three cases: the kept connection is stale, a key is lost as far as a kept connection
+    /// shows, or a simulator is full. The second run is safe, because a failed operation leaves at
+    /// most loaded objects and sessions in the TPM, and these are flushed or already lost.
     pub(crate) fn run<T>(
         &self,
         operation: impl Fn(&mut Link, Instant) -> Result<T, OperationError>,

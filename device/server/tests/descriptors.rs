@@ -1,5 +1,5 @@
-//! A server that cannot open one more file tells new clients so. The test uses up the descriptors of
-//! its process, so it has a program of its own.
+//! A server that cannot open one more file tells new clients so. The test uses up the descriptors
+//! of its process, so it has a program of its own.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,7 +1,7 @@
 //! Shares the thread that serves connections among users, one turn at a time.
 //!
-//! One connection has a turn at a time. Turns go round among users, and then among the connections of
-//! a user, so a user with many connections gets no more than a user with one.
+//! One connection has a turn at a time. Turns go round among users, and then among the connections
+//! of a user, so a user with many connections gets no more than a user with one.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -36,8 +36,8 @@ pub(crate) fn mount(
         .local_with_departure(lifecycle::PROVIDERS, with_store(store, audit, providers))
 }
 
-/// One call of a method: the store and the audit log to use, the caller, the unread params, and what
-/// tells when the caller leaves.
+/// One call of a method: the store and the audit log to use, the caller, the unread params, and
+/// what tells when the caller leaves.
 pub(super) struct Call {
     pub(super) store: DeviceKeyStore,
     pub(super) audit: Audit,

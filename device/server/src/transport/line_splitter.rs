@@ -16,8 +16,8 @@ pub(super) struct LineSplitter {
 
 impl LineSplitter {
     /// Removes the next line from the front of a chunk and returns the line without its line feed.
-    /// Returns `None` when the chunk is used up before a line ends, or the turn is over. Blank lines
-    /// are skipped, and cost as much of the turn as other lines.
+    /// Returns `None` when the chunk is used up before a line ends, or the turn is over. Blank
+    /// lines are skipped, and cost as much of the turn as other lines.
     pub(super) fn next<'a>(
         &mut self,
         chunk: &mut &'a [u8],

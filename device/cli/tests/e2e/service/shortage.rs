@@ -1,5 +1,5 @@
-//! A service that may have few file descriptors keeps those that it needs itself. It refuses clients
-//! that are too many, and neither spins nor closes open connections.
+//! A service that may have few file descriptors keeps those that it needs itself. It refuses
+//! clients that are too many, and neither spins nor closes open connections.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
