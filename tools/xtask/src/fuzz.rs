@@ -25,15 +25,16 @@ const FLAGS: [&str; 8] = [
     "-Ccodegen-units=1",
 ];
 
-/// Builds the targets and runs one target, or every target, for `seconds` seconds each. Inputs that
-/// reach new code are kept in the build output for the next run. libFuzzer prints where it leaves
-/// an input that breaks a target.
-pub(crate) fn run(workspace: &Workspace, target: Option<&str>, seconds: u32) -> anyhow::Result<()> {
+/// Builds the targets and runs one target, or every target, for `minutes` minutes in all. Inputs
+/// that reach new code are kept in the build output for the next run. libFuzzer prints where it
+/// leaves an input that breaks a target.
+pub(crate) fn run(workspace: &Workspace, target: Option<&str>, minutes: u32) -> anyhow::Result<()> {
     let folder = workspace.root().join("fuzz");
     let targets = targets(&folder.join("fuzz_targets"))?;
     let chosen: Vec<_> =
         targets.iter().filter(|name| target.is_none_or(|wanted| wanted == *name)).collect();
     ensure!(!chosen.is_empty(), "there is no such target; the targets are {}", targets.join(", "));
+    let seconds = (minutes * 60) / u32::try_from(chosen.len())?;
     let output = workspace.target().join("fuzz");
     let triple = release::host()?;
     process::shown(

@@ -91,12 +91,12 @@ enum Command {
     Fuzz {
         /// Only this target
         target: Option<String>,
-        /// How long each target runs
-        #[arg(long, value_name = "SECONDS", default_value_t = 60)]
-        seconds: u32,
+        /// How long all targets run together
+        #[arg(long, default_value_t = 13)]
+        minutes: u32,
     },
-    /// Cause faults again and again: kills, full disks, locks, floods, hostile lines, and a TPM that
-    /// lies or does not answer. Print a table of what was tried and found.
+    /// Cause faults again and again: kills, full disks, locks, floods, hostile lines, and a TPM
+    /// that lies or does not answer. Print a table of what was tried and found.
     Ordeal {
         /// Only the faults with this in their name
         #[arg(default_value = "")]
@@ -137,7 +137,7 @@ fn dispatch(command: &Command) -> anyhow::Result<()> {
         Command::Bench { arguments } => bench::run(&workspace()?, arguments),
         Command::Package { test: false, .. } => package::run(&workspace()?),
         Command::Package { test: true, mirror } => package::test(&workspace()?, mirror.as_deref()),
-        Command::Fuzz { target, seconds } => fuzz::run(&workspace()?, target.as_deref(), *seconds),
+        Command::Fuzz { target, minutes } => fuzz::run(&workspace()?, target.as_deref(), *minutes),
         Command::Ordeal { name, minutes, write } => {
             ordeal::run(&workspace()?, name, *minutes, *write)
         }
