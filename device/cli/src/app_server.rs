@@ -40,7 +40,7 @@ pub(crate) fn run(arguments: &AppServerArguments) -> Result<Exit, Failure> {
     if let Some(socket) = &arguments.connect {
         return relay::run(socket, arguments.service_uid);
     }
-    let descriptors = descriptors::raise_limit();
+    descriptors::raise_limit();
     let telemetry = telemetry::settings(arguments.log_format)?;
     let settings = Settings::of_app_server(arguments)?;
     let home = home::open(&settings)?;
@@ -70,7 +70,7 @@ pub(crate) fn run(arguments: &AppServerArguments) -> Result<Exit, Failure> {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         home: home.path().to_owned(),
     };
-    let limits = descriptors::fit(settings.server_limits(), descriptors, &settings);
+    let limits = descriptors::server_limits(&settings);
     let audit = Arc::new(QueuedAudit::of(&telemetry, settings.when_audit_is_full()));
     let (store, methods) = (host.store().clone(), Methods::new());
     let server = AppServer::with_audit_log(description, store, methods, limits, audit)

@@ -1,6 +1,7 @@
 //! The server itself: its store, its methods, its limits, and how it stops.
 
-mod connection_slots;
+pub(crate) mod connection_slots;
+pub(crate) mod in_flight;
 pub(crate) mod open_connections;
 pub(crate) mod turnstile;
 

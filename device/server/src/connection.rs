@@ -1,12 +1,13 @@
 //! One client's connection: takes messages, runs each request, and gives each answer once.
 
 pub(crate) mod departure;
-mod in_flight;
 mod request_span;
 mod running_handler;
 
 use std::borrow::Cow;
 use std::future::ready;
+use std::sync::Arc;
+use std::time::Duration;
 
 use device_key::{Peer, Requester};
 use device_key_protocol::initialize::{self, InitializeParams};
@@ -17,10 +18,11 @@ use tokio::sync::mpsc;
 use tracing::{Span, debug_span};
 
 use self::departure::Departure;
-use self::in_flight::{InFlight, InFlightRequest};
 use self::request_span::request_span;
 use self::running_handler::{RunningHandler, record};
 use crate::app_server::AppServer;
+use crate::app_server::connection_slots::Usage;
+use crate::app_server::in_flight::InFlightRequest;
 use crate::app_server::open_connections::OpenConnection;
 use crate::methods::table::{HandlerFuture, Outcome};
 
@@ -36,7 +38,9 @@ pub(crate) struct Connection {
     /// The version that the client last stated, for answers to messages that are not requests.
     usual_version: Version,
     is_initialized: bool,
-    in_flight: InFlight,
+    usage: Arc<Usage>,
+    /// How long the client may take for the handshake. `None` if there is no limit.
+    handshake: Option<Duration>,
     answers: mpsc::Sender<QueuedAnswer>,
     /// The span is never entered. Telemetry counts open connections by it.
     _span: Span,
@@ -81,6 +85,25 @@ impl Connection {
     /// Opens a connection for a peer that a transport has identified. Must be called within a Tokio
     /// runtime.
     pub(crate) fn open(server: &AppServer, peer: Peer) -> (Self, Answers) {
+        Self::with(server, peer, Arc::default(), None)
+    }
+
+    /// Opens a connection whose client must complete the handshake in time, and may have to make
+    /// room for another client.
+    pub(crate) fn open_limited(
+        server: &AppServer,
+        peer: Peer,
+        usage: Arc<Usage>,
+    ) -> (Self, Answers) {
+        Self::with(server, peer, usage, Some(server.limits().handshake))
+    }
+
+    fn with(
+        server: &AppServer,
+        peer: Peer,
+        usage: Arc<Usage>,
+        handshake: Option<Duration>,
+    ) -> (Self, Answers) {
         let (sender, queue) = mpsc::channel(QUEUED_ANSWERS);
         let (peer, requester) = server.numbered(peer);
         let connection = Self {
@@ -88,7 +111,8 @@ impl Connection {
             requester,
             usual_version: Version::default(),
             is_initialized: false,
-            in_flight: InFlight::default(),
+            usage,
+            handshake,
             answers: sender,
             _span: debug_span!(parent: None, "connection", transport = peer.transport()),
             server: server.clone(),
@@ -115,13 +139,27 @@ impl Connection {
         self.requester
     }
 
+    pub(crate) fn usage(&self) -> &Usage {
+        &self.usage
+    }
+
+    /// How long the client may take for the handshake, if it has not completed it.
+    pub(crate) fn handshake(&self) -> Option<Duration> {
+        self.handshake.filter(|_| !self.is_initialized)
+    }
+
+    /// What the client is told when the service closes the connection.
+    pub(crate) fn farewell(&self, reason: Reason) -> Answer {
+        Answer::failure(None, self.usual_version, &RpcError::from(reason))
+    }
+
     pub(crate) const fn server(&self) -> &AppServer {
         &self.server
     }
 
     /// Whether every request is answered, and every answer taken.
     pub(crate) fn is_idle(&self) -> bool {
-        self.in_flight.is_empty()
+        self.usage.in_flight.is_empty()
     }
 
     /// Runs a request. A request that has to wait goes on in a task of its own.
@@ -145,7 +183,7 @@ impl Connection {
             Ok(outcome) => Some(answer(outcome)),
             Err(running) => {
                 let answers = self.answers.clone();
-                let in_flight = self.in_flight.begin(bytes);
+                let in_flight = self.usage.in_flight.begin(bytes);
                 tokio::spawn(async move {
                     let answer = answer(running.await);
                     // The send fails if the client has gone, and then nobody needs the answer.
@@ -172,7 +210,7 @@ impl Connection {
         if !self.is_initialized {
             return Err(Reason::NotInitialized.into());
         }
-        if !self.in_flight.has_room(bytes, &self.server.limits()) {
+        if !self.usage.in_flight.has_room(bytes, &self.server.limits()) {
             return Err(Reason::Overloaded.into());
         }
         let departure = Departure::new(self.answers.clone());

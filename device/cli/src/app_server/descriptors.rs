@@ -15,18 +15,20 @@ const LEAST_RESERVE: u64 = 32;
 /// The most connections of one WebSocket listener, half of which have not finished their request.
 const OF_WEBSOCKET: u64 = 128;
 
-/// Raises the soft limit of descriptors to the hard limit, and returns it. The soft limit is often
-/// 1024 for the sake of programs that use select(2), which this program does not.
-pub(super) fn raise_limit() -> u64 {
-    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+/// Raises the soft limit of descriptors to the hard limit. The soft limit is often 1024, for the
+/// sake of programs that use select(2), which this program does not.
+pub(super) fn raise_limit() {
+    let maximum = getrlimit(Resource::Nofile).maximum;
     // Fails if a filter forbids the call, and then the soft limit stays as it is.
-    let raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).is_ok();
-    if raised { maximum } else { current }.unwrap_or(u64::MAX)
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
 }
 
-/// These limits, with as many connections as fit into this many descriptors beside what the process
-/// needs itself. A process with few descriptors gives half of them to connections, or less.
-pub(super) fn fit(limits: ServerLimits, descriptors: u64, settings: &Settings) -> ServerLimits {
+/// The limits of the settings, with as many connections as fit into the process's descriptors
+/// beside what it needs itself. A process with few descriptors gives half of them to connections,
+/// or less.
+pub(super) fn server_limits(settings: &Settings) -> ServerLimits {
+    let limits = settings.server_limits();
+    let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     let is_websocket = |address: &&ListenAddress| matches!(address, ListenAddress::WebSocket(_));
     let listeners = settings.listen.iter().filter(is_websocket).map(|_| OF_WEBSOCKET);
     let reserve = listeners.sum::<u64>() + RESERVE;

@@ -11,6 +11,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::spawn_blocking;
 use tracing::{error, info};
 
+use super::descriptors::server_limits;
 use super::listeners;
 use crate::args::AppServerArguments;
 use crate::exit::Failure;
@@ -74,7 +75,7 @@ impl Reloadable<'_> {
             access.replace(token, origins).map_err(|error| refused(&ErrorChain(&error)))?;
         }
         self.store.reconfigure(settings.policy(), settings.store_limits());
-        self.server.set_limits(settings.server_limits());
+        self.server.set_limits(server_limits(&settings));
         self.drain.set(settings.limits.drain());
         Ok(())
     }

@@ -4,7 +4,7 @@
 //! of a user, so a user with many connections gets no more than a user with one.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use device_key::{FairSemaphore, Requester};
 use tokio::task::yield_now;
@@ -19,6 +19,8 @@ pub(crate) struct Turnstile {
     semaphore: Arc<FairSemaphore>,
     /// The work of the turns since other tasks ran.
     spent: AtomicUsize,
+    /// The number of turns so far.
+    turns: AtomicU64,
 }
 
 /// A turn of one connection.
@@ -29,11 +31,20 @@ pub(crate) struct Turn {
 
 impl Default for Turnstile {
     fn default() -> Self {
-        Self { semaphore: FairSemaphore::of_turns(), spent: AtomicUsize::new(0) }
+        Self {
+            semaphore: FairSemaphore::of_turns(),
+            spent: AtomicUsize::new(0),
+            turns: AtomicU64::new(0),
+        }
     }
 }
 
 impl Turnstile {
+    /// The number of turns so far.
+    pub(crate) fn turns(&self) -> u64 {
+        self.turns.load(Ordering::Relaxed)
+    }
+
     /// Waits for a turn, and works as long as it lasts. `work` must not wait for anything.
     ///
     /// Turns that together used up one turn's work end only after other tasks have run. Whoever has
@@ -45,6 +56,7 @@ impl Turnstile {
     ) -> T {
         // Never fails, because the semaphore refuses no request.
         let _permit = self.semaphore.acquire(requester).await;
+        self.turns.fetch_add(1, Ordering::Relaxed);
         let mut turn = Turn::default();
         let done = work(&mut turn);
         if self.spent.fetch_add(turn.spent, Ordering::Relaxed) + turn.spent >= TURN {

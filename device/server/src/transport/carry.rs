@@ -2,9 +2,14 @@
 
 use std::future::ready;
 use std::pin::pin;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use device_key_protocol::Answer;
+use device_key_types::Reason;
 use tokio::task::yield_now;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
 
 use crate::app_server::AppServer;
 use crate::app_server::turnstile::Turn;
@@ -64,6 +69,8 @@ pub(super) async fn carry<E>(
 ) -> Result<(), E> {
     let mut requests = Requests::new(connection);
     let mut stopped = pin!(requests.server.stopping().clone().cancelled_owned());
+    let mut leaving = pin!(requests.must_leave.clone().cancelled_owned());
+    let mut late = pin!(sleep(requests.handshake().unwrap_or_default()));
     let mut is_answered = false;
     let mut has_looked_again = false;
     loop {
@@ -74,6 +81,9 @@ pub(super) async fn carry<E>(
         let has_room = sink.has_room();
         tokio::select! {
             biased;
+            () = &mut late, if requests.handshake().is_some() => {
+                requests.end(Reason::NotInitialized, sink);
+            }
             written = written(sink), if !sink.is_empty() || requests.has_ended => written?,
             answer = answers.next(), if has_room && !is_answered => match answer {
                 Some(answer) => {
@@ -90,6 +100,9 @@ pub(super) async fn carry<E>(
                 requests.has_ended = !has_more?;
             }
             () = ready(()), if has_room && requests.has_unserved => {}
+            () = &mut leaving, if requests.is_idle() && sink.is_empty() => {
+                requests.end(Reason::Overloaded, sink);
+            }
             () = &mut stopped, if requests.is_idle() && sink.is_empty() => {
                 // The kernel may hold requests that the client sent before the server was told to
                 // stop, so the loop looks once more.
@@ -114,6 +127,7 @@ struct Requests {
     /// `None` when nothing more is served. The answers then end with the last request in flight.
     connection: Option<Connection>,
     server: AppServer,
+    must_leave: CancellationToken,
     /// Whether the source may have messages that were read and not served yet.
     has_unserved: bool,
     has_ended: bool,
@@ -123,6 +137,7 @@ impl Requests {
     fn new(connection: Connection) -> Self {
         Self {
             server: connection.server().clone(),
+            must_leave: connection.usage().must_leave.clone(),
             connection: Some(connection),
             has_unserved: false,
             has_ended: false,
@@ -137,6 +152,18 @@ impl Requests {
         self.connection.as_ref().is_some_and(Connection::is_idle)
     }
 
+    /// How long the client may take for the handshake, if it has not completed it.
+    fn handshake(&self) -> Option<Duration> {
+        self.connection.as_ref().and_then(Connection::handshake)
+    }
+
+    /// Serves nothing more, and tells the client why.
+    fn end(&mut self, reason: Reason, sink: &mut impl AnswerSink) {
+        if let Some(connection) = self.connection.take() {
+            sink.push(&connection.farewell(reason));
+        }
+    }
+
     /// Serves what was read, as far as a turn lasts and there is room for answers.
     async fn serve(&mut self, source: &mut impl MessageSource, sink: &mut impl AnswerSink) {
         let Some(connection) = self.connection.as_mut().filter(|_| self.has_unserved) else {
@@ -146,6 +173,8 @@ impl Requests {
             return;
         }
         let requester = connection.requester();
+        let turns = self.server.turnstile().turns();
+        connection.usage().last_turn.store(turns, Ordering::Relaxed);
         let work = |turn: &mut Turn| {
             while sink.has_room() && !turn.is_over() {
                 let Some(message) = source.next(turn) else { return turn.is_over() };

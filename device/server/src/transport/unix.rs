@@ -153,7 +153,7 @@ async fn serve_stream(server: AppServer, stream: UnixStream, overflow: u32) {
     if peer == Peer::Remote {
         info!("a peer whose user is not mapped in this user namespace is served as a remote peer");
     }
-    let (connection, answers) = Connection::open(&server, peer);
+    let (connection, answers) = Connection::open_limited(&server, peer, slot.usage());
     let (input, output) = stream.into_split();
     if let Err(error) = carry_lines(connection, answers, input, output, Some(stall)).await {
         debug!(%error, uid = credentials.owner().as_raw(), "a connection was lost");

@@ -10,6 +10,7 @@
 mod bounds;
 mod client;
 mod departure;
+mod full;
 mod shutdown;
 mod socket_file;
 mod turns;

@@ -20,7 +20,7 @@ pub(crate) const OTHER: u32 = 61_002;
 /// (`DEFAULT_OVERFLOWUID`).
 const OVERFLOW: u32 = 65_534;
 
-fn service(limits: ServerLimits) -> Service {
+pub(crate) fn service(limits: ServerLimits) -> Service {
     Service::open_to(SocketMode::Everybody, limits, MemoryProvider::hardware())
 }
 
@@ -35,13 +35,13 @@ pub(crate) fn stream_of(service: &Service, uid: u32) -> StdUnixStream {
     stream.join().unwrap()
 }
 
-fn connect_as(service: &Service, uid: u32) -> Client {
+pub(crate) fn connect_as(service: &Service, uid: u32) -> Client {
     let stream = stream_of(service, uid);
     stream.set_nonblocking(true).unwrap();
     Client::over(UnixStream::from_std(stream).unwrap())
 }
 
-async fn initialized_as(service: &Service, uid: u32) -> Client {
+pub(crate) async fn initialized_as(service: &Service, uid: u32) -> Client {
     let mut client = connect_as(service, uid);
     let answer = client.call("initialize", &initialize()).await;
     assert!(answer["result"]["deviceKey"]["providers"].is_array(), "{answer}");

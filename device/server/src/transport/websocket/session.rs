@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::future::{pending, poll_fn};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -53,7 +54,7 @@ pub(super) async fn serve(
         is_pong_due: &is_pong_due,
         stall: StallTimer::new(Some(stall_deadline)),
     };
-    let (connection, answers) = Connection::open(server, Peer::Remote);
+    let (connection, answers) = Connection::open_limited(server, Peer::Remote, Arc::default());
     let carried = carry(connection, answers, &mut frames, &mut outbox).await;
     let ending = carried.err().unwrap_or(Ending::Stopped);
     debug!(?ending, "a WebSocket ends");

@@ -7,7 +7,7 @@ use crate::limits::ServerLimits;
 
 /// The requests of one connection that are running, or whose answers nobody has taken yet.
 #[derive(Clone, Default)]
-pub(super) struct InFlight {
+pub(crate) struct InFlight {
     counts: Arc<Counts>,
 }
 
@@ -18,7 +18,7 @@ struct Counts {
 }
 
 /// One request in flight. It is dropped together with the request's answer.
-pub(super) struct InFlightRequest {
+pub(crate) struct InFlightRequest {
     counts: Arc<Counts>,
     bytes: usize,
 }
@@ -26,7 +26,7 @@ pub(super) struct InFlightRequest {
 impl InFlight {
     /// Whether one more request may begin. The result stays true until the request begins, because
     /// no other code begins requests on this connection.
-    pub(super) fn has_room(&self, bytes: usize, limits: &ServerLimits) -> bool {
+    pub(crate) fn has_room(&self, bytes: usize, limits: &ServerLimits) -> bool {
         let requests = self.counts.requests.load(Ordering::Relaxed);
         let held = self.counts.bytes.load(Ordering::Relaxed);
         let fits = held.saturating_add(bytes) <= limits.request_bytes_per_connection;
@@ -34,14 +34,14 @@ impl InFlight {
     }
 
     /// Counts one more request.
-    pub(super) fn begin(&self, bytes: usize) -> InFlightRequest {
+    pub(crate) fn begin(&self, bytes: usize) -> InFlightRequest {
         self.counts.requests.fetch_add(1, Ordering::Relaxed);
         self.counts.bytes.fetch_add(bytes, Ordering::Relaxed);
         InFlightRequest { counts: Arc::clone(&self.counts), bytes }
     }
 
     /// Whether no request is in flight.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.counts.requests.load(Ordering::Acquire) == 0
     }
 }
