@@ -139,7 +139,7 @@ impl Connection {
         self.requester
     }
 
-    pub(crate) fn usage(&self) -> &Usage {
+    pub(crate) const fn usage(&self) -> &Arc<Usage> {
         &self.usage
     }
 

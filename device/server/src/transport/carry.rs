@@ -2,6 +2,7 @@
 
 use std::future::ready;
 use std::pin::pin;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -9,9 +10,9 @@ use device_key_protocol::Answer;
 use device_key_types::Reason;
 use tokio::task::yield_now;
 use tokio::time::sleep;
-use tokio_util::sync::CancellationToken;
 
 use crate::app_server::AppServer;
+use crate::app_server::connection_slots::Usage;
 use crate::app_server::turnstile::Turn;
 use crate::connection::{Answers, Connection, RawMessage};
 
@@ -69,7 +70,7 @@ pub(super) async fn carry<E>(
 ) -> Result<(), E> {
     let mut requests = Requests::new(connection);
     let mut stopped = pin!(requests.server.stopping().clone().cancelled_owned());
-    let mut leaving = pin!(requests.must_leave.clone().cancelled_owned());
+    let mut leaving = pin!(requests.usage.must_leave.clone().cancelled_owned());
     let mut late = pin!(sleep(requests.handshake().unwrap_or_default()));
     let mut is_answered = false;
     let mut has_looked_again = false;
@@ -84,7 +85,7 @@ pub(super) async fn carry<E>(
             () = &mut late, if requests.handshake().is_some() => {
                 requests.end(Reason::NotInitialized, sink);
             }
-            written = written(sink), if !sink.is_empty() || requests.has_ended => written?,
+            written = written(sink), if !sink.is_empty() || requests.await_only_answers() => written?,
             answer = answers.next(), if has_room && !is_answered => match answer {
                 Some(answer) => {
                     sink.push(&answer);
@@ -127,7 +128,7 @@ struct Requests {
     /// `None` when nothing more is served. The answers then end with the last request in flight.
     connection: Option<Connection>,
     server: AppServer,
-    must_leave: CancellationToken,
+    usage: Arc<Usage>,
     /// Whether the source may have messages that were read and not served yet.
     has_unserved: bool,
     has_ended: bool,
@@ -137,7 +138,7 @@ impl Requests {
     fn new(connection: Connection) -> Self {
         Self {
             server: connection.server().clone(),
-            must_leave: connection.usage().must_leave.clone(),
+            usage: Arc::clone(connection.usage()),
             connection: Some(connection),
             has_unserved: false,
             has_ended: false,
@@ -146,6 +147,11 @@ impl Requests {
 
     const fn wants_more(&self) -> bool {
         self.connection.is_some() && !self.has_unserved
+    }
+
+    /// Whether the client sends nothing more, and answers are still to come.
+    fn await_only_answers(&self) -> bool {
+        self.has_ended && !self.usage.in_flight.is_empty()
     }
 
     fn is_idle(&self) -> bool {
@@ -174,7 +180,7 @@ impl Requests {
         }
         let requester = connection.requester();
         let turns = self.server.turnstile().turns();
-        connection.usage().last_turn.store(turns, Ordering::Relaxed);
+        self.usage.last_turn.store(turns, Ordering::Relaxed);
         let work = |turn: &mut Turn| {
             while sink.has_room() && !turn.is_over() {
                 let Some(message) = source.next(turn) else { return turn.is_over() };
