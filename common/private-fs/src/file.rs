@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 use rustix::fs::{
-    AtFlags, Mode, OFlags, RenameFlags, fsync, linkat, openat, renameat_with, unlinkat,
+    AtFlags, Mode, OFlags, RenameFlags, fsync, linkat, openat, renameat, renameat_with, unlinkat,
 };
 use rustix::io::Errno;
 
@@ -39,14 +39,7 @@ impl PrivateDir {
     /// Fails with `AlreadyExists`, with `Held` if another writer is creating this file, or with
     /// `Io` (`ENOSPC`, `EDQUOT`, `EROFS`, `EIO`).
     pub fn create_new(&self, name: &FileName, contents: &[u8]) -> Result<(), PrivateFsError> {
-        let partial = Claim::take(self, &name.partial())?;
-        let path = || self.path_of(partial.name());
-        (&partial.file).write_all(contents).map_err(|source| PrivateFsError::Io {
-            operation: Operation::Write,
-            path: path(),
-            source,
-        })?;
-        fsync(&partial.file).map_err(PrivateFsError::io(Operation::Sync, path()))?;
+        let partial = self.write_partial(name, contents)?;
         let published = match publish_by_rename(self, &partial, name) {
             Err(Errno::INVAL | Errno::NOSYS) => publish_by_link(self, &partial, name),
             other => other,
@@ -59,6 +52,31 @@ impl PrivateDir {
             // The caller is told that the file does not exist, so the file must be removed.
             let _ = unlinkat(self.fd(), name.as_str(), AtFlags::empty());
         })
+    }
+
+    /// Replaces a file, or creates it if it does not exist. At any time, also after a crash, the file
+    /// has either the old contents or these contents. See [`create_new`](Self::create_new) for the
+    /// temporary file.
+    ///
+    /// Fails with `Held` if another writer is creating this file, or with `Io`.
+    pub fn replace(&self, name: &FileName, contents: &[u8]) -> Result<(), PrivateFsError> {
+        let partial = self.write_partial(name, contents)?;
+        renameat(self.fd(), partial.name(), self.fd(), name.as_str())
+            .map_err(PrivateFsError::io(Operation::Publish, self.path_of(name.as_str())))?;
+        self.sync()
+    }
+
+    /// Writes the contents to the file's temporary name, and makes them durable.
+    fn write_partial(&self, name: &FileName, contents: &[u8]) -> Result<Claim, PrivateFsError> {
+        let partial = Claim::take(self, &name.partial())?;
+        let path = || self.path_of(partial.name());
+        (&partial.file).write_all(contents).map_err(|source| PrivateFsError::Io {
+            operation: Operation::Write,
+            path: path(),
+            source,
+        })?;
+        fsync(&partial.file).map_err(PrivateFsError::io(Operation::Sync, path()))?;
+        Ok(partial)
     }
 
     /// Reads a file of at most `max_len` bytes.

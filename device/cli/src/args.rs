@@ -37,6 +37,9 @@ pub(crate) enum Command {
     Doctor(DoctorArguments),
     /// Create a key, sign with it, verify with OpenSSL, and try requests that must be refused.
     Demo(DemoArguments),
+    /// Encrypt the service's secrets under a new wrapping key. Stop the service first, and run this
+    /// as the service's user.
+    Rewrap(RewrapArguments),
     #[command(flatten)]
     Keys(KeyCommand),
 }
@@ -114,6 +117,18 @@ pub(crate) struct DoctorArguments {
 pub(crate) struct DemoArguments {
     #[command(flatten)]
     pub(crate) platform: PlatformArguments,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RewrapArguments {
+    #[command(flatten)]
+    pub(crate) platform: PlatformArguments,
+
+    /// The wrapping key under which the secrets are encrypted now, 32 bytes; `-` is standard input.
+    /// The new key is the credential `device-key-wrapping-key` in
+    /// `$CREDENTIALS_DIRECTORY`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) old_credential: PathBuf,
 }
 
 /// Where state and keys are stored, and what protects the keys.

@@ -55,6 +55,19 @@ pub(crate) fn failure(error: &HostError) -> Failure {
                 "create it again with systemd-creds: 32 random bytes without a line end".into(),
             ),
         },
+        HostError::OtherWrappingKey { keys, is_given } => Failure {
+            exit: Exit::ConfigurationUnusable,
+            what: if *is_given {
+                "the wrapping key is not the one that encrypts the secrets".to_owned()
+            } else {
+                "the wrapping key is missing".to_owned()
+            },
+            cause: ErrorChain(error).to_string(),
+            fix: Some(format!(
+                "restore the credential; a new one would lose {keys} keys. If you have both keys, \
+                 run: device-key rewrap --old-credential FILE"
+            )),
+        },
         error => Failure::system("the keys cannot be opened", &ErrorChain(error)),
     }
 }

@@ -110,6 +110,9 @@ fn protection(settings: &Settings, home: &PrivateDir) -> Vec<Check> {
         Err(failure) => checks.push(Check::fail("state database", failure)),
     }
     let host = compose::builder(settings);
+    if let Err(error) = host.require_right_wrapping_key(home) {
+        checks.push(Check::fail("wrapping key", &compose::failure(&error)));
+    }
     let mut keystores: Vec<Arc<dyn DeviceKeyProvider>> = Vec::new();
     let mut provider_checks = Vec::new();
     for name in settings.providers.iter() {

@@ -15,6 +15,7 @@ mod exit;
 mod hardening;
 mod home;
 mod report;
+mod rewrap;
 mod settings;
 mod sweep;
 mod table;
@@ -57,6 +58,7 @@ fn run(command: &Command) -> Result<Exit, Failure> {
         Command::AppServer(server) => app_server::run(server),
         Command::Doctor(doctor) => doctor::run(doctor),
         Command::Demo(demo) => demo::run(demo),
+        Command::Rewrap(rewrap) => rewrap::run(rewrap),
         Command::Keys(command) => commands::run(command),
     }
 }

@@ -46,8 +46,8 @@ pub enum RunsAs {
 pub struct HostBuilder {
     tpm: Option<TpmAddress>,
     allow_simulated_tpm: bool,
-    keystores: BTreeSet<Keystore>,
-    runs_as: RunsAs,
+    pub(crate) keystores: BTreeSet<Keystore>,
+    pub(crate) runs_as: RunsAs,
     credentials: Option<PathBuf>,
     configuration: Vec<PathBuf>,
     policy: RemoteControlPolicy,
@@ -108,7 +108,8 @@ impl HostBuilder {
 
     /// Looks for a wrapping key in this folder, which is `$CREDENTIALS_DIRECTORY` of a systemd
     /// unit. If the folder has a wrapping key, the secrets of TPM keys and the files of the OS
-    /// keystore are encrypted under that key.
+    /// keystore are encrypted under that key. If the home folder has encrypted secrets and the key
+    /// is missing or opens none of them, the host does not open.
     #[must_use]
     pub fn credentials(mut self, folder: impl Into<PathBuf>) -> Self {
         self.credentials = Some(folder.into());
@@ -162,6 +163,7 @@ impl HostBuilder {
     /// As [`open`](Self::open), for a home folder that is already open.
     pub fn open_in(&self, home: &PrivateDir) -> Result<Host, HostError> {
         let mut state = StateRuntime::open(home).map_err(HostError::State)?;
+        self.require_right_wrapping_key(home)?;
         let mut providers: Vec<Arc<dyn DeviceKeyProvider>> = Vec::new();
         for keystore in &self.keystores {
             providers.push(match keystore {
@@ -239,7 +241,7 @@ impl HostBuilder {
         names.map(|name| folder(&keys, name)).collect()
     }
 
-    fn wrapping_key(&self) -> Result<Option<WrappingKey>, HostError> {
+    pub(crate) fn wrapping_key(&self) -> Result<Option<WrappingKey>, HostError> {
         let Some(credentials) = &self.credentials else { return Ok(None) };
         WrappingKey::from_credential(credentials).map_err(HostError::WrappingKey)
     }
@@ -255,7 +257,7 @@ fn warn_of_failing_conditions(keystore: &OsProvider) {
     }
 }
 
-fn folder(parent: &PrivateDir, name: &str) -> Result<PrivateDir, HostError> {
+pub(crate) fn folder(parent: &PrivateDir, name: &str) -> Result<PrivateDir, HostError> {
     let invalid = |_| PrivateFsError::InvalidPath { path: parent.path().join(name) };
     let name = name.parse().map_err(invalid);
     name.and_then(|name| parent.subdir(&name)).map_err(HostError::Home)

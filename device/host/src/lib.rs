@@ -32,6 +32,7 @@
 mod builder;
 mod error;
 mod host;
+mod wrapped;
 
 pub use builder::{HostBuilder, Keystore, RunsAs};
 pub use error::HostError;

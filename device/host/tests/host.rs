@@ -7,9 +7,10 @@ use std::path::Path;
 
 use device_key::{DeviceKeyError, LocalPeer, ProviderErrorKind};
 use device_key_host::{Host, HostBuilder, HostError, Keystore, RunsAs, Sweep};
+use device_key_private_fs::PrivateDir;
 use device_key_testing::{FixedClock, SequenceRandom, Swtpm, samples};
 use device_key_types::{OsProtectionCondition, ProtectionPolicy, Reason, SignPayload};
-use device_key_wrapping::{CREDENTIAL_NAME, CredentialError};
+use device_key_wrapping::{CREDENTIAL_NAME, CredentialError, WrappedCount, WrappingKey};
 use tempfile::TempDir;
 
 #[path = "../examples/embed.rs"]
@@ -121,6 +122,56 @@ async fn a_host_of_a_service_user_keeps_a_wrapped_secret_for_each_tpm_key() {
     let refused = service.credentials(credentials.path()).open(home.path()).unwrap_err();
     let is_size = matches!(refused, HostError::WrappingKey(CredentialError::Size { .. }));
     assert!(is_size, "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_host_without_the_right_wrapping_key_does_not_open() {
+    let (swtpm, home, credentials) = (Swtpm::start(), home(), home());
+    let credential = credentials.path().join(CREDENTIAL_NAME);
+    let service = on(&swtpm)
+        .runs_as(RunsAs::ServiceUser)
+        .credentials(credentials.path())
+        .clock(FixedClock::at(samples::NOW));
+    fs::write(&credential, [1; 32]).unwrap();
+    let host = service.open(home.path()).unwrap();
+    for _ in 0..2 {
+        let policy = ProtectionPolicy::HardwareOnly;
+        host.store().create(&CALLER, samples::binding(), policy).await.unwrap();
+    }
+    drop(host);
+    let refused = || match service.open(home.path()).unwrap_err() {
+        HostError::OtherWrappingKey { keys, is_given } => (keys, is_given),
+        other => panic!("{other:?}"),
+    };
+    fs::write(&credential, [2; 32]).unwrap();
+    assert_eq!(refused(), (2, true));
+    fs::remove_file(&credential).unwrap();
+    assert_eq!(refused(), (2, false));
+
+    let private = PrivateDir::open(home.path()).unwrap();
+    let old = WrappingKey::from_bytes([1; 32]);
+    let missing = service.rewrap(&private, &old).unwrap_err();
+    assert!(matches!(missing, HostError::NoWrappingKey), "{missing:?}");
+    fs::write(&credential, [2; 32]).unwrap();
+    let WrappedCount { opened, closed, plain } = service.rewrap(&private, &old).unwrap();
+    assert_eq!((opened, closed, plain), (2, 0, 0));
+    let host = service.open(home.path()).unwrap();
+    for key_id in embed::list(&host, &CALLER).await.unwrap() {
+        let payload = samples::connection_expiring_in(60);
+        host.store().sign(&CALLER, &key_id, payload).await.unwrap();
+    }
+    // One damaged secret keeps nobody from the other keys.
+    let [first, ..] = &*fs::read_dir(home.path().join("keys/tpm-secrets"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect::<Vec<_>>()
+    else {
+        panic!("there are secrets");
+    };
+    let mut bytes = fs::read(first).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(first, bytes).unwrap();
+    service.open(home.path()).unwrap();
 }
 
 /// The provider holds the folder open, so it would create a key in a folder that nobody opens

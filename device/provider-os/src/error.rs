@@ -45,11 +45,11 @@ pub(crate) enum KeyFileError {
     OtherName,
     #[error("the key file is damaged")]
     Damaged,
-    #[error("the key file is encrypted, but no wrapping key is configured")]
+    #[error("the key file is encrypted, but no wrapping key is configured: restore the credential")]
     Wrapped,
     #[error("the key file is not encrypted, although a wrapping key is configured")]
     NotWrapped,
-    #[error("the key file cannot be decrypted with the configured wrapping key")]
+    #[error("the configured wrapping key does not open the key file: restore the credential")]
     Unwrap(#[source] UnwrapError),
 }
 
@@ -72,6 +72,11 @@ impl OperationError {
                 | PrivateFsError::SymbolicLink { .. }
                 | PrivateFsError::NotRegular { .. },
             ) => ProviderErrorKind::OsProtectionUnavailable(OsProtectionCondition::KeyFolder),
+            // If the service is set up wrongly, the key is not lost, so nobody should replace it. A
+            // file that is encrypted under another key looks like a damaged one.
+            Self::KeyFile(
+                KeyFileError::Wrapped | KeyFileError::NotWrapped | KeyFileError::Unwrap(_),
+            ) => ProviderErrorKind::Failed,
             Self::NoKeyFile
             | Self::OtherKey
             | Self::KeyFile(_)

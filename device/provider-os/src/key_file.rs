@@ -7,9 +7,9 @@
 //! encrypted.
 
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
-use device_key_private_fs::FileName;
+use device_key_private_fs::{FileName, PrivateDir};
 use device_key_types::DeviceKeyId;
-use device_key_wrapping::{WrappingKey, is_wrapped};
+use device_key_wrapping::{WrappedFiles, WrappingKey, is_wrapped};
 use zeroize::Zeroizing;
 
 use crate::error::{KeyFileError, OperationError};
@@ -21,6 +21,9 @@ mod tests;
 pub(crate) const MAX_FILE_BYTES: usize = 512;
 
 const FILE_SUFFIX: &str = ".p8";
+
+/// The beginning of the text that binds a file to its key id.
+const PURPOSE: &str = "device-key-os/v1";
 
 /// The header before the version in the `PrivateKeyInfo` that aws-lc writes for a P-256 key.
 const BARE_HEADER: [u8; 3] = [0x30, 0x81, 0x87];
@@ -98,10 +101,15 @@ pub(crate) fn is_imported(key_id: &DeviceKeyId, file: &[u8]) -> bool {
     !is_wrapped(file) && matches!(marked_body(&context(key_id), file), Err(KeyFileError::Imported))
 }
 
+/// The files in the key folder, to find out which wrapping key opens them, or to change the key.
+pub const fn wrapped_key_files(keys: PrivateDir) -> WrappedFiles {
+    WrappedFiles::new(keys, FILE_SUFFIX, PURPOSE, MAX_FILE_BYTES)
+}
+
 /// The text that binds a file to its key id. It is the value of the attribute, and the context in
 /// which the file is encrypted.
 fn context(key_id: &DeviceKeyId) -> String {
-    format!("device-key-os/v1 {key_id}")
+    format!("{PURPOSE} {key_id}")
 }
 
 fn parse(context: &str, plain: &[u8]) -> Result<EcdsaKeyPair, KeyFileError> {

@@ -47,5 +47,6 @@ pub use hardening::error::HardeningError;
 pub use hardening::harden;
 pub use hardening::report::{HardeningReport, HardeningStep, Outcome, StepReport};
 pub use hardening::settings::{Hardening, Network};
+pub use key_file::wrapped_key_files;
 pub use provider::{OsProvider, PROVIDER_NAME};
 pub use settings::OsSettings;

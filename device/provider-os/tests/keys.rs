@@ -55,11 +55,11 @@ pub(crate) fn change_files(home: &str) {
     };
     assert_eq!(load(&plain, None), "ok");
     assert_eq!(load(&wrapped, Some(1)), "ok");
-    assert_eq!(load(&wrapped, Some(2)), "key_lost", "another wrapping key");
-    assert_eq!(load(&wrapped, None), "key_lost", "no wrapping key");
+    assert_eq!(load(&wrapped, Some(2)), "provider_failed", "another wrapping key");
+    assert_eq!(load(&wrapped, None), "provider_failed", "no wrapping key");
     assert_eq!(
         load(&plain, Some(1)),
-        "key_lost",
+        "provider_failed",
         "not encrypted, although a wrapping key is configured"
     );
 
@@ -72,7 +72,7 @@ pub(crate) fn change_files(home: &str) {
     fs::write(file(&plain), [0; 600]).unwrap();
     assert_eq!(load(&plain, None), "key_lost", "far too long");
     fs::write(file(&plain), fs::read(file(&wrapped)).unwrap()).unwrap();
-    assert_eq!(load(&plain, Some(1)), "key_lost", "encrypted for another name");
+    assert_eq!(load(&plain, Some(1)), "provider_failed", "encrypted for another name");
     fs::write(file(&plain), &whole).unwrap();
     set_mode(&file(&plain), 0o640);
     assert_eq!(load(&plain, None), "key_folder", "readable by the group");

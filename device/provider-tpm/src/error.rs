@@ -65,16 +65,17 @@ pub(crate) enum OperationError {
 pub(crate) enum InvalidSecret {
     #[error("the file of the secret has the wrong size")]
     Size,
-    #[error("the secret is encrypted, but no wrapping key is configured")]
+    #[error("the secret is encrypted, but no wrapping key is configured: restore the credential")]
     NoWrappingKey,
-    #[error(transparent)]
+    #[error("the wrapping key does not open the secret: restore the credential")]
     Unwrap(#[from] UnwrapError),
 }
 
 impl InvalidSecret {
-    /// Whether the secret could be used if the service was set up differently.
+    /// Whether the secret could be used if the service was set up differently. A secret that is
+    /// wrapped under another key looks like a damaged one.
     pub(crate) const fn is_wrong_setup(&self) -> bool {
-        matches!(self, Self::NoWrappingKey | Self::Unwrap(UnwrapError::UnknownVersion))
+        matches!(self, Self::NoWrappingKey | Self::Unwrap(_))
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use device_key_private_fs::{PrivateDir, PrivateFsError};
 use device_key_types::DeviceKeyId;
-use device_key_wrapping::{WrappingKey, is_wrapped};
+use device_key_wrapping::{WrappedFiles, WrappingKey, is_wrapped};
 use zeroize::Zeroizing;
 
 use crate::error::{InvalidSecret, OperationError};
@@ -12,6 +12,9 @@ use crate::key_file::{file_name, key_id};
 use crate::key_secret::KeySecret;
 
 const SUFFIX: &str = ".secret";
+
+/// The beginning of the context in which a secret is wrapped.
+const PURPOSE: &str = "device-key-tpm-secret/v1";
 
 /// The longest file that is accepted, in bytes.
 const MAX_FILE_BYTES: usize = 256;
@@ -41,6 +44,11 @@ impl KeySecrets {
     pub fn wrapped_by(mut self, key: impl Into<Arc<WrappingKey>>) -> Self {
         self.wrapping_key = Some(key.into());
         self
+    }
+
+    /// The secrets in this folder, to find out which wrapping key opens them, or to change the key.
+    pub const fn wrapped_files(folder: PrivateDir) -> WrappedFiles {
+        WrappedFiles::new(folder, SUFFIX, PURPOSE, MAX_FILE_BYTES)
     }
 
     /// Stores the secret of a new key, whole and durable, or not at all.
@@ -103,7 +111,7 @@ impl KeySecrets {
 
 /// The context of a wrapped secret, which makes the secret useless under another name.
 fn context(key_id: &DeviceKeyId) -> Vec<u8> {
-    format!("device-key-tpm-secret/v1 {key_id}").into_bytes()
+    format!("{PURPOSE} {key_id}").into_bytes()
 }
 
 #[cfg(test)]

@@ -97,12 +97,12 @@ fn wrapped_secrets_open_only_with_their_wrapping_key_and_key_id() {
 
     let signs = |wrapping_key| keystore.reopened(None).with_secrets(wrapping_key).sign(&key);
     assert!(signs(Some(KEY)).is_ok());
-    assert_eq!(signs(Some([8; 32])).unwrap_err(), ProviderErrorKind::KeyLost);
     // The service is set up wrongly, so the key is not lost and nobody should enroll again.
+    assert_eq!(signs(Some([8; 32])).unwrap_err(), ProviderErrorKind::Failed);
     assert_eq!(signs(None).unwrap_err(), ProviderErrorKind::Failed);
 
     put(&keystore.secret_file(&key), &fs::read(keystore.secret_file(&other)).unwrap());
-    assert_eq!(signs(Some(KEY)).unwrap_err(), ProviderErrorKind::KeyLost);
+    assert_eq!(signs(Some(KEY)).unwrap_err(), ProviderErrorKind::Failed);
     let mut later = stored.clone();
     later[3] += 1;
     put(&keystore.secret_file(&key), &later);
@@ -132,7 +132,14 @@ fn a_key_with_a_damaged_secret_is_lost() {
         for bytes in one_byte_changed.into_iter().chain(cut_or_longer.map(<[u8]>::to_vec)) {
             put(&keystore.secret_file(&key), &bytes);
             let fresh = keystore.reopened(None).with_secrets(wrapping_key);
-            assert_eq!(fresh.sign(&key), Err(ProviderErrorKind::KeyLost), "{bytes:02x?}");
+            // A secret that is wrapped under another key looks the same, and is not lost.
+            let may_be_of_another_key = bytes.starts_with(b"DKW");
+            let expected = if may_be_of_another_key {
+                ProviderErrorKind::Failed
+            } else {
+                ProviderErrorKind::KeyLost
+            };
+            assert_eq!(fresh.sign(&key), Err(expected), "{bytes:02x?}");
         }
         put(&keystore.secret_file(&key), &whole);
         keystore.reopened(None).with_secrets(wrapping_key).assert_signs(&key);

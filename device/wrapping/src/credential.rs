@@ -1,7 +1,7 @@
 //! Reads the wrapping key from a systemd credential.
 
 use std::fs::File;
-use std::io::{self, Read as _};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
@@ -37,20 +37,31 @@ impl WrappingKey {
     /// Returns `None` if the unit has no credential of this name. The service manager made the
     /// folder for this unit only, so the modes of the folder are not checked.
     pub fn from_credential(dir: &Path) -> Result<Option<Self>, CredentialError> {
-        let path = dir.join(CREDENTIAL_NAME);
-        match read(&path) {
-            Ok(Some(key)) => Ok(Some(key)),
-            Ok(None) => Err(CredentialError::Size { path }),
-            Err(source) if source.kind() == io::ErrorKind::NotFound => Ok(None),
+        match Self::from_file(&dir.join(CREDENTIAL_NAME)) {
+            Err(CredentialError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                Ok(None)
+            }
+            key => key.map(Some),
+        }
+    }
+
+    /// Reads the key from a file. If the path is `-`, reads it from standard input.
+    pub fn from_file(path: &Path) -> Result<Self, CredentialError> {
+        let key = match path.to_str() {
+            Some("-") => read(io::stdin().lock()),
+            _ => File::open(path).and_then(read),
+        };
+        let path = path.to_owned();
+        match key {
+            Ok(key) => key.ok_or(CredentialError::Size { path }),
             Err(source) => Err(CredentialError::Io { path, source }),
         }
     }
 }
 
-/// Reads the key from the file. This asks for one byte more than a key has, to find a longer file.
-fn read(path: &Path) -> io::Result<Option<WrappingKey>> {
+/// Reads the key to the end. This asks for one byte more than a key has, to find a longer file.
+fn read(mut file: impl Read) -> io::Result<Option<WrappingKey>> {
     let mut bytes = Zeroizing::new([0; WrappingKey::BYTES + 1]);
-    let mut file = File::open(path)?;
     let mut filled = 0;
     while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
         match file.read(rest) {

@@ -14,7 +14,7 @@ const MAGIC: &[u8] = b"DKW";
 const TAG_LEN: usize = 16;
 
 /// The number of bytes that wrapping adds to a secret: header, nonce and tag.
-const OVERHEAD_BYTES: usize = HEADER.len() + NONCE_LEN + TAG_LEN;
+pub(crate) const OVERHEAD_BYTES: usize = HEADER.len() + NONCE_LEN + TAG_LEN;
 
 /// A key under which secrets are encrypted.
 ///

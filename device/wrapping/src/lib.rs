@@ -22,7 +22,9 @@
 #![forbid(unsafe_code)]
 
 mod credential;
+mod files;
 mod key;
 
 pub use credential::{CREDENTIAL_NAME, CredentialError};
+pub use files::{RewrapError, WrappedCount, WrappedFiles};
 pub use key::{UnwrapError, WrapError, WrappingKey, is_wrapped};

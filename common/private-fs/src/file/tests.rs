@@ -77,6 +77,23 @@ fn without_renameat2_a_hard_link_names_the_file_and_replaces_no_file() {
 }
 
 #[test]
+fn a_file_is_replaced_at_once_by_a_new_one() {
+    let (_scratch, home) = home();
+    let key = name("key");
+    home.replace(&key, b"first").unwrap();
+    let reader = File::open(home.path().join("key")).unwrap();
+    home.replace(&key, b"second").unwrap();
+    assert_eq!(home.read(&key, 6).unwrap(), b"second");
+    assert_eq!(io::read_to_string(reader).unwrap(), "first", "the old file is not written to");
+    assert!(home.check_file_if_present(&key).unwrap());
+    assert_eq!(entries(&home), ["key"]);
+    // On failure the file stays and nothing else remains.
+    fs::create_dir(home.path().join("folder")).unwrap();
+    assert_eq!(reason(home.replace(&name("folder"), b"third")), "io");
+    assert_eq!(entries(&home), ["folder", "key"]);
+}
+
+#[test]
 fn the_temporary_file_of_a_dead_writer_is_removed() {
     let (_scratch, home) = home();
     let (key, stale) = (name("key"), home.path().join(".key.partial"));

@@ -14,6 +14,7 @@ mod reload;
 mod shortage;
 mod systemd;
 mod unread_log;
+mod wrapping;
 
 use std::fs::{self, Permissions};
 use std::io::{BufRead as _, BufReader, Write as _};
