@@ -242,6 +242,36 @@ fn child_begins_another_key() {
     child::ready("");
 }
 
+/// SQLite removes its log when the last process closes the database, and the next process creates
+/// the log anew.
+#[test]
+fn processes_that_end_make_no_other_process_fail_to_start() {
+    let (_scratch, home) = home();
+    put(&StateRuntime::open(&home).unwrap(), &ready(1)).unwrap();
+    let test = "database::tests::child_opens_and_closes";
+    thread::scope(|scope| {
+        let children = [(); 2].map(|()| scope.spawn(|| child::start(test, &home, "077")));
+        for child in children {
+            let (mut child, said) = child.join().unwrap();
+            assert_eq!(said, "ok");
+            drop(child.stdin.take());
+            assert!(child.wait().unwrap().success());
+        }
+    });
+}
+
+#[test]
+#[ignore = "runs in a process of its own"]
+fn child_opens_and_closes() {
+    let Some(home) = child::home() else { return };
+    let opened = (0..1000).try_for_each(|_| {
+        let state = StateRuntime::open(&home).map_err(|error| format!("{error:?}"))?;
+        let found = state.get_binding(&key_id(1), OWNER).map_err(|error| format!("{error:?}"))?;
+        if found == Some(ready(1)) { Ok(()) } else { Err("another binding".to_owned()) }
+    });
+    child::ready(&opened.err().unwrap_or_else(|| "ok".to_owned()));
+}
+
 #[test]
 fn a_writer_in_another_process_delays_only_writes() {
     let (_scratch, home) = home();
