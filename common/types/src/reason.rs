@@ -66,6 +66,8 @@ pub enum Reason {
     CredentialNotActivated,
     /// A key method was called over a remote transport.
     TransportNotLocal,
+    /// The method is for the administrator of the machine only.
+    NotPermitted,
     /// The cursor of a list does not have the form of a cursor that this server returns.
     InvalidCursor,
     /// The caller's user has as many keys as a user may have.
@@ -135,6 +137,7 @@ impl Reason {
             Self::AttestationUnavailable => "attestation_unavailable",
             Self::CredentialNotActivated => "credential_not_activated",
             Self::TransportNotLocal => "transport_not_local",
+            Self::NotPermitted => "not_permitted",
             Self::InvalidCursor => "invalid_cursor",
             Self::QuotaExceeded => "quota_exceeded",
             Self::UserDenied => "user_denied",
@@ -189,6 +192,7 @@ impl Reason {
                 "the credential was not made for this key on this device"
             }
             Self::TransportNotLocal => "device keys are not served over remote transports",
+            Self::NotPermitted => "only root may do this, over the service's Unix socket",
             Self::InvalidCursor => "this service did not return this cursor",
             Self::QuotaExceeded => "the limit for this user is reached",
             Self::UserDenied => "the request was denied at the machine",
@@ -243,7 +247,7 @@ mod tests {
     #[test]
     fn every_code_is_read_as_it_is_written() {
         let (reasons, conditions) = (names::<Reason>(), names::<OsProtectionCondition>());
-        assert_eq!((reasons.len(), conditions.len()), (43, 15));
+        assert_eq!((reasons.len(), conditions.len()), (45, 15));
         for name in reasons {
             assert_eq!(read::<Reason>(&name).as_str(), name);
         }

@@ -17,8 +17,9 @@ use crate::exit::Exit;
 mod keys;
 
 pub(crate) use keys::{
-    AttestArguments, ConnectionArguments, CreateArguments, KeyArguments, KeyCommand, ListArguments,
-    ProvidersArguments, SignArguments, SocketArguments,
+    AdminAction, AdminArguments, AttestArguments, ConnectionArguments, CreateArguments,
+    KeyArguments, KeyCommand, ListArguments, PatienceArguments, ProvidersArguments, SignArguments,
+    SocketArguments,
 };
 
 /// Keys that cannot leave this device, for controlling it remotely.
@@ -40,6 +41,8 @@ pub(crate) enum Command {
     /// Encrypt the service's secrets under a new wrapping key. Stop the service first, and run this
     /// as the service's user.
     Rewrap(RewrapArguments),
+    /// As root: count the keys of each user, or delete all keys of a user who is gone.
+    Admin(AdminArguments),
     #[command(flatten)]
     Keys(KeyCommand),
 }

@@ -10,7 +10,7 @@ use tokio::process::Command;
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
 
-use crate::args::{ConnectionArguments, SocketArguments};
+use crate::args::{ConnectionArguments, PatienceArguments, SocketArguments};
 use crate::exit::Failure;
 use in_process::InProcess;
 
@@ -32,22 +32,30 @@ pub(crate) struct Client {
 impl Client {
     /// Connects to the running service, or starts an app-server in this process.
     pub(crate) fn connect(arguments: &ConnectionArguments) -> Result<Self, Failure> {
-        let runtime = runtime()?;
-        let settings = ClientSettings {
-            timeout: arguments.timeout(),
-            ..ClientSettings::new("device-key", env!("CARGO_PKG_VERSION"))
-        };
-        let (client, in_process) = if arguments.in_process {
+        if !arguments.in_process {
+            return Self::connect_to_service(&arguments.socket, &arguments.patience);
+        }
+        let (runtime, settings) = (runtime()?, settings(&arguments.patience));
+        let (in_process, stream) = {
             let _within = runtime.enter();
-            let (in_process, stream) = InProcess::open(&arguments.platform)?;
-            let (reader, writer) = tokio::io::split(stream);
-            (runtime.block_on(AsyncClient::over(reader, writer, &settings)), Some(in_process))
-        } else {
-            let socket = socket(&arguments.socket)?;
-            (runtime.block_on(AsyncClient::connect(&socket, &settings)), None)
+            InProcess::open(&arguments.platform)?
         };
+        let (reader, writer) = tokio::io::split(stream);
+        let client = runtime.block_on(AsyncClient::over(reader, writer, &settings));
         let inner = Some(client.map_err(failure_of)?);
+        let in_process = Some(in_process);
         Ok(Self { runtime: Some(runtime), inner, in_process, timeout: settings.timeout })
+    }
+
+    /// Connects to the running service.
+    pub(crate) fn connect_to_service(
+        arguments: &SocketArguments,
+        patience: &PatienceArguments,
+    ) -> Result<Self, Failure> {
+        let (runtime, settings) = (runtime()?, settings(patience));
+        let client = runtime.block_on(AsyncClient::connect(&socket(arguments)?, &settings));
+        let inner = Some(client.map_err(failure_of)?);
+        Ok(Self { runtime: Some(runtime), inner, in_process: None, timeout: settings.timeout })
     }
 
     /// Spawns an app-server as a child process.
@@ -95,6 +103,13 @@ impl Drop for Client {
             let _ = runtime.block_on(async { timeout(self.timeout, in_process.settled()).await });
         }
         runtime.shutdown_background();
+    }
+}
+
+fn settings(patience: &PatienceArguments) -> ClientSettings {
+    ClientSettings {
+        timeout: patience.timeout(),
+        ..ClientSettings::new("device-key", env!("CARGO_PKG_VERSION"))
     }
 }
 

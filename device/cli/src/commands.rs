@@ -1,6 +1,7 @@
 //! The commands that use keys. Each command makes one request of the protocol and shows the result
 //! as a table or as JSON.
 
+pub(crate) mod admin;
 mod attest;
 mod calendar;
 mod create;

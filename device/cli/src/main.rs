@@ -59,6 +59,7 @@ fn run(command: &Command) -> Result<Exit, Failure> {
         Command::Doctor(doctor) => doctor::run(doctor),
         Command::Demo(demo) => demo::run(demo),
         Command::Rewrap(rewrap) => rewrap::run(rewrap),
+        Command::Admin(admin) => commands::admin::run(admin),
         Command::Keys(command) => commands::run(command),
     }
 }

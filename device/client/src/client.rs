@@ -5,6 +5,9 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 use std::{fmt, io};
 
+use device_key_protocol::admin::{
+    self, AdminListParams, AdminListResult, PurgeParams, PurgeResult, UserKeys,
+};
 use device_key_protocol::attestation::{self, ActivateParams, IdentityParams};
 use device_key_protocol::call::{Received, read_answer, write_request};
 use device_key_protocol::initialize::{self, ClientInfo, InitializeParams};
@@ -181,6 +184,30 @@ impl Client {
     /// Deletes a key.
     pub async fn delete(&mut self, params: &DeleteParams) -> CallResult<DeleteResult> {
         self.call(lifecycle::DELETE, params).await
+    }
+
+    /// Counts the keys of each user, or of one user, on all pages. Only root may ask, over the
+    /// socket of a service.
+    pub async fn admin_list(&mut self, uid: Option<u32>) -> Result<Vec<UserKeys>, ClientError> {
+        let (mut users, mut last) = (Vec::new(), None);
+        loop {
+            let params = AdminListParams::new(uid, last.clone());
+            let page = self.call::<AdminListResult>(admin::LIST, &params).await?.into_value();
+            users.extend(page.users);
+            match page.next_cursor {
+                None => return Ok(users),
+                next if next == last => {
+                    let source = "the page's cursor leads to the page itself";
+                    return Err(ClientError::unintelligible(admin::LIST, source));
+                }
+                next => last = next,
+            }
+        }
+    }
+
+    /// Deletes all keys of a user. Only root may ask, over the socket of a service.
+    pub async fn admin_purge(&mut self, uid: u32) -> CallResult<PurgeResult> {
+        self.call(admin::PURGE, &PurgeParams { uid }).await
     }
 
     /// Gets the providers, and whether each provider can create keys.

@@ -35,7 +35,7 @@ mod service_socket;
 pub use client::{Client, ClientSettings};
 pub use device_key_protocol::call::{Received, UnreadableAnswer, read_answer, write_request};
 pub use device_key_protocol::{
-    ErrorData, ErrorObject, Name, attestation, initialize, key, lifecycle,
+    ErrorData, ErrorObject, Name, admin, attestation, initialize, key, lifecycle,
 };
 pub use error::ClientError;
 pub use relay::relay_stdio;

@@ -65,6 +65,19 @@ pub trait DeviceKeyBindingStore: Send + Sync {
         now: UnixTime,
     ) -> Result<Option<Box<str>>, BindingStoreError>;
 
+    /// The owners from one user id to another who have complete keys, in ascending order, at most
+    /// so many as the limit.
+    async fn owners(
+        &self,
+        from: OwnerUid,
+        to: OwnerUid,
+        limit: u32,
+    ) -> Result<Vec<OwnerKeys>, BindingStoreError>;
+
+    /// Hides all complete keys of an owner at once, as [`begin_deletion`](Self::begin_deletion)
+    /// hides one. Returns how many there were.
+    async fn begin_purge(&self, owner: OwnerUid, now: UnixTime) -> Result<u64, BindingStoreError>;
+
     /// Removes the record of a key in any phase. It is not an error if there is no record.
     async fn remove(&self, key_id: &DeviceKeyId) -> Result<(), BindingStoreError>;
 
@@ -195,6 +208,15 @@ pub struct Listing {
     /// The key id after which the rest of the page is to be asked for. `None` if the page is full
     /// or there are no more records.
     pub unread_after: Option<DeviceKeyId>,
+}
+
+/// How many complete keys a user has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OwnerKeys {
+    /// The user.
+    pub owner: OwnerUid,
+    /// The number of keys.
+    pub keys: u64,
 }
 
 /// A record that an interrupted creation or deletion left in the store.

@@ -98,12 +98,12 @@ pub use attestation_input::AttestationInput;
 pub use authorize::{AuthorizeError, authorize, authorize_attestation};
 pub use binding_store::{
     AbandonedKey, BindingStoreError, CreatingKey, DeviceKeyBinding, DeviceKeyBindingStore,
-    IsBeingCreated, KeyPhase, Listing, Page, UnknownKeyPhase,
+    IsBeingCreated, KeyPhase, Listing, OwnerKeys, Page, UnknownKeyPhase,
 };
 pub use error::DeviceKeyError;
 pub use fair_semaphore::{FairSemaphore, Permit, Requester};
 pub use key_attestor::KeyAttestor;
-pub use peer::{ConnectionId, LocalPeer, OwnerUid, Peer, PeerProcess, Transport};
+pub use peer::{Administrator, ConnectionId, LocalPeer, OwnerUid, Peer, PeerProcess, Transport};
 pub use policy::{AddedBackend, PolicyAt, RemoteControlPolicy};
 pub use provider::{
     CreatedKey, DeviceKeyProvider, ProviderDescription, ProviderError, ProviderErrorKind,

@@ -67,6 +67,15 @@ impl LocalPeer {
         Self { process: Some(process), ..self }
     }
 
+    /// This peer as the administrator of the machine: root, as the kernel reports it for a Unix
+    /// socket. `None` for everybody else, and for root over any other transport.
+    pub const fn as_administrator(&self) -> Option<Administrator> {
+        match (self.owner, self.transport) {
+            (OwnerUid(0), Transport::UnixSocket) => Some(Administrator(*self)),
+            _ => None,
+        }
+    }
+
     /// The user whose keys this peer may use.
     pub const fn owner(&self) -> OwnerUid {
         self.owner
@@ -85,6 +94,18 @@ impl LocalPeer {
     /// What the transport could see of the peer's process, for the audit log.
     pub const fn process(&self) -> Option<&PeerProcess> {
         self.process.as_ref()
+    }
+}
+
+/// A peer that may count and remove the keys of other users, but not use them. Only
+/// [`LocalPeer::as_administrator`] makes this value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Administrator(LocalPeer);
+
+impl Administrator {
+    /// The peer.
+    pub const fn peer(&self) -> &LocalPeer {
+        &self.0
     }
 }
 
@@ -177,6 +198,19 @@ impl fmt::Display for OwnerUid {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_root_on_a_unix_socket_is_the_administrator() {
+        let transports = [Transport::Stdio, Transport::InProcess, Transport::UnixSocket];
+        for (uid, transport) in [0, 1, 1000, u32::MAX]
+            .into_iter()
+            .flat_map(|uid| transports.map(|transport| (uid, transport)))
+        {
+            let peer = LocalPeer::from_transport(OwnerUid::new(uid), transport);
+            let expected = (uid, transport) == (0, Transport::UnixSocket);
+            assert_eq!(peer.as_administrator().is_some(), expected, "{peer:?}");
+        }
+    }
 
     #[test]
     fn a_command_name_is_short_and_harmless() {

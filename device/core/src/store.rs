@@ -1,5 +1,6 @@
 //! [`DeviceKeyStore`], with one file for each operation.
 
+mod administer;
 mod attest;
 mod create;
 mod decision;

@@ -18,6 +18,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod admin;
 mod answer;
 pub mod attestation;
 mod base64;

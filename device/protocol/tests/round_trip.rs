@@ -1,6 +1,7 @@
 //! What one side writes, the other side reads, and writing it again gives the same bytes.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+use device_key_protocol::admin::{AdminListParams, AdminListResult, PurgeParams, PurgeResult};
 use device_key_protocol::attestation::{ActivateParams, IdentityParams};
 use device_key_protocol::initialize::{InitializeParams, InitializeResult};
 use device_key_protocol::key::{CreateParams, KeyResult, PublicParams, SignParams, SignResult};
@@ -29,6 +30,9 @@ fn params() {
     round_trip::<PublicParams>(&key_id);
     round_trip::<DeleteParams>(&key_id);
     round_trip::<ProvidersParams>("{}");
+    round_trip::<AdminListParams>("{}");
+    round_trip::<AdminListParams>(r#"{"uid":4003,"cursor":"7"}"#);
+    round_trip::<PurgeParams>(r#"{"uid":4003}"#);
     round_trip::<ListParams>("{}");
     round_trip::<ListParams>(r#"{"accountUserId":"a","clientId":"c","cursor":"x","limit":7}"#);
     round_trip::<InitializeParams>(r#"{"clientInfo":{"name":"n","version":"v"}}"#);
@@ -57,6 +61,8 @@ fn params() {
 
 #[test]
 fn results() {
+    round_trip::<AdminListResult>(r#"{"users":[{"uid":0,"keys":1}],"nextCursor":"0"}"#);
+    round_trip::<PurgeResult>(r#"{"purged":3}"#);
     let key = format!(
         r#"{{"keyId":"{ID}","publicKeySpkiDerBase64":"{PUBLIC_KEY}","algorithm":"ecdsa_p256_sha256","protectionClass":"hardware_tpm""#
     );

@@ -89,6 +89,7 @@ impl AppServer {
         let audit = Audit::new(audit_log);
         let methods = methods::device_key::mount(host, &store, &audit)?;
         let methods = methods::attestation::mount(methods, &store, &audit)?;
+        let methods = methods::admin::mount(methods, &store, &audit)?;
         let inner = Inner {
             description,
             store,

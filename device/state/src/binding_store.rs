@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use device_key::{
     AbandonedKey, BindingStoreError, CreatedKey, CreatingKey, DeviceKeyBinding,
-    DeviceKeyBindingStore, IsBeingCreated, Listing, OwnerUid, Page,
+    DeviceKeyBindingStore, IsBeingCreated, Listing, OwnerKeys, OwnerUid, Page,
 };
 use device_key_types::{DeviceKeyId, UnixTime};
 
@@ -49,6 +49,19 @@ impl DeviceKeyBindingStore for StateRuntime {
         now: UnixTime,
     ) -> Result<Option<Box<str>>, BindingStoreError> {
         Ok(self.begin_deletion_of(key_id, owner, now)?)
+    }
+
+    async fn owners(
+        &self,
+        from: OwnerUid,
+        to: OwnerUid,
+        limit: u32,
+    ) -> Result<Vec<OwnerKeys>, BindingStoreError> {
+        Ok(self.owners_of_keys(from, to, limit)?)
+    }
+
+    async fn begin_purge(&self, owner: OwnerUid, now: UnixTime) -> Result<u64, BindingStoreError> {
+        Ok(self.begin_purge_of(owner, now)?)
     }
 
     async fn remove(&self, key_id: &DeviceKeyId) -> Result<(), BindingStoreError> {

@@ -33,6 +33,7 @@ mod error;
 mod leases;
 mod migrations;
 mod names;
+mod owners;
 mod placement;
 mod record;
 mod reserve;

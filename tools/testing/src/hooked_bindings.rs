@@ -5,11 +5,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use device_key::{
     AbandonedKey, BindingStoreError, CreatedKey, CreatingKey, DeviceKeyBinding,
-    DeviceKeyBindingStore, IsBeingCreated, Listing, OwnerUid, Page,
+    DeviceKeyBindingStore, IsBeingCreated, Listing, OwnerKeys, OwnerUid, Page,
 };
 use device_key_types::{DeviceKeyId, UnixTime};
 
-use crate::BindingOperation::{self, Abandoned, Begin, BeginDeletion, Complete, Get, List, Remove};
+use crate::BindingOperation::{
+    self, Abandoned, Begin, BeginDeletion, BeginPurge, Complete, Get, List, Owners, Remove,
+};
 use crate::hook::Hooks;
 use crate::{Hook, Moment};
 
@@ -78,6 +80,19 @@ impl DeviceKeyBindingStore for HookedBindings {
         now: UnixTime,
     ) -> Result<Option<Box<str>>, BindingStoreError> {
         self.run(BeginDeletion, self.inner.begin_deletion(key_id, owner, now)).await
+    }
+
+    async fn owners(
+        &self,
+        from: OwnerUid,
+        to: OwnerUid,
+        limit: u32,
+    ) -> Result<Vec<OwnerKeys>, BindingStoreError> {
+        self.run(Owners, self.inner.owners(from, to, limit)).await
+    }
+
+    async fn begin_purge(&self, owner: OwnerUid, now: UnixTime) -> Result<u64, BindingStoreError> {
+        self.run(BeginPurge, self.inner.begin_purge(owner, now)).await
     }
 
     async fn remove(&self, key_id: &DeviceKeyId) -> Result<(), BindingStoreError> {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use async_trait::async_trait;
 use device_key::{
     AbandonedKey, BindingStoreError, CreatedKey, CreatingKey, DeviceKeyBinding,
-    DeviceKeyBindingStore, IsBeingCreated, KeyPhase, Listing, OwnerUid, Page,
+    DeviceKeyBindingStore, IsBeingCreated, KeyPhase, Listing, OwnerKeys, OwnerUid, Page,
 };
 use device_key_types::{Binding, DeviceKeyId, UnixTime};
 
@@ -183,6 +183,32 @@ impl DeviceKeyBindingStore for MemoryBindings {
         let deleting = Record::Deleting { provider: provider.clone(), owner };
         self.records().insert(*key_id, deleting);
         Ok(Some(provider))
+    }
+
+    async fn owners(
+        &self,
+        from: OwnerUid,
+        to: OwnerUid,
+        limit: u32,
+    ) -> Result<Vec<OwnerKeys>, BindingStoreError> {
+        let mut owners = BTreeMap::<OwnerUid, u64>::new();
+        for binding in self.records().values().filter_map(Record::whole) {
+            *owners.entry(binding.owner).or_default() += 1;
+        }
+        let owners = owners.range(from..=to).take(usize::try_from(limit).unwrap());
+        Ok(owners.map(|(&owner, &keys)| OwnerKeys { owner, keys }).collect())
+    }
+
+    async fn begin_purge(&self, owner: OwnerUid, _now: UnixTime) -> Result<u64, BindingStoreError> {
+        let mut purged = 0;
+        for record in self.records().values_mut() {
+            let whole = record.whole().filter(|binding| binding.owner == owner);
+            if let Some(provider) = whole.map(|binding| binding.provider.clone()) {
+                *record = Record::Deleting { provider, owner };
+                purged += 1;
+            }
+        }
+        Ok(purged)
     }
 
     async fn remove(&self, key_id: &DeviceKeyId) -> Result<(), BindingStoreError> {

@@ -81,6 +81,8 @@ operations! {
     Get "get"
     List "list"
     BeginDeletion "begin_deletion"
+    Owners "owners"
+    BeginPurge "begin_purge"
     Remove "remove"
     Abandoned "abandoned"
 }

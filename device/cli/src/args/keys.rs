@@ -143,12 +143,39 @@ pub(crate) struct ProvidersArguments {
     pub(crate) connection: ConnectionArguments,
 }
 
-/// Which app-server carries out the command, and how the result is shown.
 #[derive(Debug, Args)]
-pub(crate) struct ConnectionArguments {
+pub(crate) struct AdminArguments {
+    /// What to do
+    #[arg(value_enum, value_name = "ACTION")]
+    pub(crate) action: AdminAction,
+
+    /// The user id. Without it, `list` counts the keys of all users
+    #[arg(long, required_if_eq("action", "purge"))]
+    pub(crate) uid: Option<u32>,
+
     #[command(flatten)]
     pub(crate) socket: SocketArguments,
 
+    #[command(flatten)]
+    pub(crate) patience: PatienceArguments,
+
+    /// Print the result as JSON instead of a table
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What `device-key admin` does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AdminAction {
+    /// Count the keys of each user
+    List,
+    /// Delete all keys of a user for good
+    Purge,
+}
+
+/// How long to wait.
+#[derive(Debug, Args)]
+pub(crate) struct PatienceArguments {
     /// Give up if an answer takes longer than this
     #[arg(
         long,
@@ -157,6 +184,22 @@ pub(crate) struct ConnectionArguments {
         value_parser = RangedU64ValueParser::<u32>::new().range(1..),
     )]
     timeout: u32,
+}
+
+impl PatienceArguments {
+    pub(crate) fn timeout(&self) -> Duration {
+        Duration::from_secs(self.timeout.into())
+    }
+}
+
+/// Which app-server carries out the command, and how the result is shown.
+#[derive(Debug, Args)]
+pub(crate) struct ConnectionArguments {
+    #[command(flatten)]
+    pub(crate) socket: SocketArguments,
+
+    #[command(flatten)]
+    pub(crate) patience: PatienceArguments,
 
     /// Carry out the command in this process instead of a running service, with a home
     /// folder of its own
@@ -182,12 +225,6 @@ pub(crate) struct SocketArguments {
     /// Trust a service that runs as this user id, in addition to root and yourself
     #[arg(long, env = "DEVICE_KEY_SERVICE_UID", value_name = "UID")]
     pub(crate) service_uid: Option<u32>,
-}
-
-impl ConnectionArguments {
-    pub(crate) fn timeout(&self) -> Duration {
-        Duration::from_secs(self.timeout.into())
-    }
 }
 
 /// Why the given flags cannot be combined. A flag without effect is an error, because the command

@@ -127,6 +127,7 @@ fn fix(reason: &str) -> Option<&'static str> {
         }
         "provider_locked_out" => "wait, or reset the lockout of the TPM",
         "key_lost" => "create and enroll a new key, then delete this key",
+        "not_permitted" => "run the command as root, and connect to the service itself",
         "method_not_found" => "use a service of this command's version",
         "state_replaced" => "see the service's log, then restart the service",
         "state_too_new" => "use a service of a newer version",

@@ -24,29 +24,36 @@ use self::refusals::{Kind, Refusals};
 /// The target of the audit events.
 pub const TARGET: &str = "audit";
 
-/// The key and the statement that a request is about, as far as the request could be read.
+/// The key and the statement that a request is about, or the user whose keys it is about, as far as
+/// the request could be read.
 #[derive(Default)]
 pub(super) struct Subject {
     key_id: Option<DeviceKeyId>,
     statement: Option<(Statement, Target)>,
+    owner: Option<OwnerUid>,
 }
 
 impl Subject {
     /// The subject of a request about a key.
     pub(super) fn key(key_id: DeviceKeyId) -> Self {
-        Self { key_id: Some(key_id), statement: None }
+        Self { key_id: Some(key_id), ..Self::default() }
+    }
+
+    /// The subject of a request about all keys of a user.
+    pub(super) fn keys_of(owner: OwnerUid) -> Self {
+        Self { owner: Some(owner), ..Self::default() }
     }
 
     /// The subject of a request to sign this payload.
     pub(super) fn signing(key_id: DeviceKeyId, payload: &SignPayload) -> Self {
         let statement = Some((payload.statement(), payload.target().clone()));
-        Self { key_id: Some(key_id), statement }
+        Self { key_id: Some(key_id), statement, owner: None }
     }
 
     /// The subject of a request to attest a key.
     pub(super) fn attesting(key_id: DeviceKeyId, challenge: &Challenge) -> Self {
         let statement = Some((Statement::Attestation, challenge.target.clone()));
-        Self { key_id: Some(key_id), statement }
+        Self { key_id: Some(key_id), statement, owner: None }
     }
 }
 
@@ -139,6 +146,7 @@ fn event(method: &'static str, peer: &LocalPeer, subject: &Subject, refusal: Opt
         command_unverified = process.map(PeerProcess::command),
         transport = peer.transport().as_str(),
         key_id = subject.key_id.map(tracing::field::display),
+        of_uid = subject.owner.map(OwnerUid::as_raw),
         statement = statement.map(|(statement, _)| statement.as_str()),
         target_origin = statement.map(|(_, target)| target.origin.as_str()),
         target_path = statement.map(|(_, target)| target.path.as_str()),

@@ -154,7 +154,7 @@ fn listed(key: &DeviceKeyBinding) -> ListedKey {
     ListedKey::new(key_id, binding, *protection_class, *tpm_kind, *created_at)
 }
 
-fn in_params(error: DeviceKeyError) -> RpcError {
+pub(super) fn in_params(error: DeviceKeyError) -> RpcError {
     answer(error, |FieldError { field, reason }| RpcError::in_field(reason, field))
 }
 

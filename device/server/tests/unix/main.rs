@@ -7,6 +7,7 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod admin;
 mod bounds;
 mod client;
 mod departure;

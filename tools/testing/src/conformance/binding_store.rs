@@ -2,7 +2,7 @@
 
 use device_key::{
     AbandonedKey, BindingStoreError, CreatedKey, CreatingKey, DeviceKeyBinding,
-    DeviceKeyBindingStore, KeyPhase, Listing, OwnerUid, Page,
+    DeviceKeyBindingStore, KeyPhase, Listing, OwnerKeys, OwnerUid, Page,
 };
 use device_key_types::{AccountUserId, Binding, ProtectionClass, StorageParentName, TpmKind};
 
@@ -29,6 +29,7 @@ pub async fn binding_store(store: &dyn DeviceKeyBindingStore) {
     lists_pages_of_an_owner(store).await;
     deletion_hides_a_key_at_once(store).await;
     an_owner_has_a_quota(store).await;
+    all_keys_of_an_owner_are_hidden_at_once(store).await;
     assert_eq!(abandoned(store).await, [], "this process lives");
 }
 
@@ -214,6 +215,39 @@ async fn an_owner_has_a_quota(store: &dyn DeviceKeyBindingStore) {
     store.begin_deletion(&begun(2).key_id, OWNER, samples::NOW).await.expect("begin deletion");
     store.begin(&begun(3), 2).await.expect("a hidden key does not count");
     for nth in 1..=4 {
+        store.remove(&begun(nth).key_id).await.expect("remove");
+    }
+}
+
+async fn all_keys_of_an_owner_are_hidden_at_once(store: &dyn DeviceKeyBindingStore) {
+    let third = OwnerUid::new(u32::MAX);
+    for (nth, owner) in [(1, OWNER), (2, OWNER), (3, STRANGER), (4, third), (5, OWNER)] {
+        store.begin(&CreatingKey { owner, ..begun(nth) }, MANY).await.expect("begin");
+        if nth != 5 {
+            let key_id = begun(nth).key_id;
+            store.complete(&key_id, &created(), samples::NOW).await.expect("complete");
+        }
+    }
+    let owners = async |from, to, limit| {
+        let owners: Vec<OwnerKeys> = store.owners(from, to, limit).await.expect("owners");
+        owners.iter().map(|owner| (owner.owner, owner.keys)).collect::<Vec<_>>()
+    };
+    let (first, all) = (OwnerUid::new(0), [(OWNER, 2), (STRANGER, 1), (third, 1)]);
+    assert_eq!(owners(first, third, 10).await, all);
+    assert_eq!(owners(first, third, 2).await, all[..2]);
+    assert_eq!(owners(STRANGER, third, 10).await, all[1..]);
+    assert_eq!(owners(OWNER, OWNER, 10).await, all[..1]);
+    assert_eq!(store.begin_purge(OWNER, samples::NOW).await.expect("begin purge"), 2);
+    assert_eq!(store.begin_purge(OWNER, samples::NOW).await.expect("begin purge"), 0);
+    assert_eq!(owners(first, third, 10).await, all[1..]);
+    assert_eq!(get(store, &begun(1), OWNER).await, None);
+    let hidden = abandoned(store).await.into_iter().map(|key| (key.key_id, key.phase));
+    let hidden: Vec<_> = hidden.collect();
+    assert_eq!(hidden.len(), 2, "{hidden:?}");
+    for nth in [1, 2] {
+        assert!(hidden.contains(&(begun(nth).key_id, KeyPhase::Deleting)), "{hidden:?}");
+    }
+    for nth in 1..=5 {
         store.remove(&begun(nth).key_id).await.expect("remove");
     }
 }

@@ -153,6 +153,45 @@ fn the_commands_use_the_running_service() {
 }
 
 #[test]
+fn root_purges_the_keys_of_a_user_who_is_gone() {
+    let installation = Installation::new();
+    let service = installation.start(&[]);
+    let mut gone = Client::connect(&installation.socket(), CLIENT);
+    gone.create();
+    gone.create();
+    let admin = |uid: u32, arguments: &[&str]| {
+        let mut command = installation.as_user(uid);
+        command.arg("admin").args(arguments).arg("--socket").arg(installation.socket());
+        run(command.args(["--service-uid", &SERVICE.to_string()]))
+    };
+    let of_client = CLIENT.to_string();
+    let json_of = |arguments: &[&str]| -> Value {
+        let output = admin(0, arguments);
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let users = json!({"users": [{"uid": CLIENT, "keys": 2}]});
+    assert_eq!(json_of(&["list", "--json"]), users);
+    assert_eq!(json_of(&["list", "--json", "--uid", &of_client]), users);
+    assert_eq!(admin(CLIENT, &["purge", "--uid", &of_client]).status.code(), Some(1), "refused");
+    assert_eq!(admin(0, &["purge"]).status.code(), Some(2), "a purge needs a user");
+    assert_eq!(json_of(&["purge", "--json", "--uid", &of_client]), json!({"purged": 2}));
+    assert_eq!(String::from_utf8(admin(0, &["list"]).stdout).unwrap(), "no keys\n");
+    assert_eq!(gone.call("device/key/list", &json!({}))["result"]["keys"], json!([]));
+    drop(gone);
+    let log = service.stop();
+    let files = std::fs::read_dir(installation.home().join("keys/os")).unwrap().count();
+    assert_eq!(files, 0, "the material is gone when the service has ended");
+    let audited = |outcome: &str| {
+        let parts = ["method=\"device/key/admin/purge\"", &format!("outcome=\"{outcome}\"")];
+        let line = log.lines().find(|line| parts.iter().all(|part| line.contains(part)));
+        line.unwrap_or_else(|| panic!("{log}")).to_owned()
+    };
+    assert!(audited("ok").contains(&format!("of_uid={CLIENT}")), "{log}");
+    assert!(audited("not_permitted").contains(&format!(" uid={CLIENT}")), "{log}");
+}
+
+#[test]
 fn doctor_shows_each_condition_of_the_class() {
     let installation = Installation::new();
     let mut doctor = installation.as_user(SERVICE);
