@@ -124,7 +124,7 @@ impl Talk {
     /// Ends the child with a signal.
     pub(crate) fn end_by(mut self, signal: Signal) -> ExitStatus {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
-        self.child.wait().unwrap()
+        device_key_testing::ended(&mut self.child)
     }
 }
 

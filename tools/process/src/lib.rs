@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod swtpm;
+pub mod wait;
 
 use std::ffi::OsStr;
 use std::fmt::{self, Write as _};
@@ -170,7 +171,12 @@ fn quoted(word: &OsStr) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }
 
-fn succeeded(command: &Command, status: ExitStatus) -> anyhow::Result<()> {
+/// Turns a status into an error if the program failed.
+///
+/// # Errors
+///
+/// Fails with [`Failed`] if the program failed.
+pub fn succeeded(command: &Command, status: ExitStatus) -> anyhow::Result<()> {
     if status.success() {
         return Ok(());
     }

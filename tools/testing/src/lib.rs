@@ -25,11 +25,13 @@
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::panic,
     clippy::missing_panics_doc,
     reason = "a double or a check that cannot go on must fail the test that uses it"
 )]
 
 mod assembly;
+mod children;
 mod clock;
 pub mod conformance;
 mod hook;
@@ -46,6 +48,7 @@ mod swtpm;
 pub mod vectors;
 
 pub use assembly::Assembly;
+pub use children::ended;
 pub use clock::FixedClock;
 pub use hook::{Event, Faults, Gate, Hook, Recorder, StopAt, UnknownStop};
 pub use hooked_bindings::HookedBindings;

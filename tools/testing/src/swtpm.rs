@@ -144,7 +144,7 @@ mod tests {
         swtpm.pause();
         let mut asked = swtpm.tools("tpm2_getcap").arg("handles-persistent").spawn().unwrap();
         swtpm.resume();
-        assert!(asked.wait().unwrap().success());
+        assert!(crate::ended(&mut asked).success());
         assert!(swtpm.socket().to_str().unwrap().len() <= swtpm::LONGEST_SOCKET_PATH);
     }
 }

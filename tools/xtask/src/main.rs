@@ -23,6 +23,7 @@ mod workspace;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use device_key_process as process;
@@ -51,9 +52,11 @@ enum Command {
         #[arg(last = true, value_name = "ARGS")]
         arguments: Vec<String>,
     },
-    /// Run one test program, as root if its tests need root. `test` makes cargo call this.
+    /// Run one test program for at most so many seconds, as root if its tests need root. `test`
+    /// makes cargo call this.
     #[command(hide = true)]
     RunTest {
+        seconds: u64,
         program: PathBuf,
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
@@ -132,7 +135,9 @@ fn dispatch(command: &Command) -> anyhow::Result<()> {
         Command::Setup { check: true } => setup::check(&workspace()?),
         Command::Setup { check: false } => setup::install(&workspace()?),
         Command::Test { arguments } => test::run(&workspace()?, arguments),
-        Command::RunTest { program, arguments } => test::root::run(program, arguments),
+        Command::RunTest { seconds, program, arguments } => {
+            test::root::run(Duration::from_secs(*seconds), program, arguments)
+        }
         Command::Demo { postgres, check } => demo::run(&workspace()?, *postgres, check.as_deref()),
         Command::Bench { arguments } => bench::run(&workspace()?, arguments),
         Command::Package { test: false, .. } => package::run(&workspace()?),

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use device_key_process as process;
@@ -27,7 +28,7 @@ pub(crate) fn run(
     setup::install_for_ordeal()?;
     let filter = format!("ordeal::{name}");
     let listed = process::output(
-        tests(workspace)?.args(["--quiet", "--", "--list", "--ignored"]).arg(&filter),
+        tests(workspace, minutes)?.args(["--quiet", "--", "--list", "--ignored"]).arg(&filter),
     )?;
     let count = u32::try_from(listed.lines().filter(|line| line.ends_with(": test")).count())?;
     ensure!(count > 0, "no test has {name:?} in its name");
@@ -36,7 +37,7 @@ pub(crate) fn run(
     let _ = fs::remove_file(&rows);
     let privilege = Privilege::available();
     let outcome = process::shown(
-        tests(workspace)?
+        tests(workspace, minutes)?
             .args(["--", "--test-threads=1", "--ignored"])
             .arg(&filter)
             .env("ORDEAL_SECONDS", (minutes * 60 / count).to_string())
@@ -49,12 +50,12 @@ pub(crate) fn run(
     if write { write_table(&workspace.root().join(DOCUMENT), &table) } else { Ok(()) }
 }
 
-fn tests(workspace: &Workspace) -> anyhow::Result<Command> {
+fn tests(workspace: &Workspace, minutes: u32) -> anyhow::Result<Command> {
     let mut tests = workspace.cargo();
     tests.args(["test", "--locked", "--package", "device-key-cli", "--test", "e2e"]);
-    if Privilege::available() != Some(Privilege::Root) {
-        tests.args(root::runner()?);
-    }
+    // Each test lasts its part of these minutes, and a round more.
+    let limit = Duration::from_mins(u64::from(minutes).saturating_mul(2));
+    tests.args(root::runner(root::LIMIT.saturating_add(limit))?);
     Ok(tests)
 }
 

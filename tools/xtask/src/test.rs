@@ -2,6 +2,7 @@
 
 mod files;
 pub(crate) mod root;
+mod watch;
 
 use device_key_process as process;
 
@@ -29,11 +30,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> anyhow::Result
     let mut tests = workspace.cargo();
     // A run takes minutes, so it reports all failures at once.
     tests.args(["test", "--locked", "--workspace", "--no-fail-fast"]);
-    let privilege = Privilege::available();
-    if privilege != Some(Privilege::Root) {
-        tests.args(root::runner()?);
-    }
-    let outcome = process::shown(tests.args(arguments));
-    root::give_back(&workspace.target().join("tmp"), privilege)?;
+    let outcome = process::shown(tests.args(root::runner(root::LIMIT)?).args(arguments));
+    root::give_back(&workspace.target().join("tmp"), Privilege::available())?;
     outcome
 }

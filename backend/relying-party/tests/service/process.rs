@@ -161,7 +161,7 @@ async fn a_signal_stops_the_command_gracefully() {
         program.signal(signal);
         assert_eq!(socket.closed().await, (1001, "shutting_down".to_owned()));
         drop(socket);
-        assert_eq!(program.child.wait().unwrap().code(), Some(0));
+        assert_eq!(device_key_testing::ended(&mut program.child).code(), Some(0));
     }
 }
 

@@ -7,8 +7,7 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use device_key_testing::ended;
 
 /// How long a test waits before it fails. A busy machine needs far less.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
@@ -65,14 +64,7 @@ impl Program {
 
     /// Waits until the process has ended.
     pub(crate) fn wait(&mut self) -> ExitStatus {
-        if let Some(status) = self.child.try_wait().unwrap() {
-            return status;
-        }
-        let process = pidfd_open(Pid::from_child(&self.child), PidfdFlags::empty()).unwrap();
-        let patience = Timespec::try_from(PATIENCE).unwrap();
-        let mut ended = [PollFd::new(&process, PollFlags::IN)];
-        assert_eq!(poll(&mut ended, Some(&patience)), Ok(1), "the program does not end");
-        self.child.wait().unwrap()
+        ended(&mut self.child)
     }
 
     /// Kills the process, which has no chance to clean up.

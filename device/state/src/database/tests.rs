@@ -30,7 +30,7 @@ fn files_are_private_under_any_umask() {
         assert_eq!(modes(home.path()), expected, "umask {umask}");
         assert_eq!(modes(&home.path().join("lock")), [private(&lease)], "umask {umask}");
         drop(child.stdin.take());
-        assert!(child.wait().unwrap().success());
+        assert!(device_key_testing::ended(&mut child).success());
         assert!(modes(&home.path().join("lock")).is_empty());
     }
 }
@@ -223,7 +223,7 @@ fn many_processes_can_open_a_new_home_at_once() {
         for child in children {
             let mut child = child.join().unwrap();
             drop(child.stdin.take());
-            assert!(child.wait().unwrap().success());
+            assert!(device_key_testing::ended(&mut child).success());
         }
     });
     assert_eq!(StateRuntime::open(&home).unwrap().count_by_phase().unwrap().ready, 4);
@@ -287,7 +287,7 @@ fn a_writer_in_another_process_delays_only_writes() {
     assert_eq!(kind(put(&state, &ready(3))), "unavailable");
 
     drop(child.stdin.take());
-    assert!(child.wait().unwrap().success());
+    assert!(device_key_testing::ended(&mut child).success());
     block_on(state.begin(&sample::creating(2), 1000)).unwrap();
 }
 

@@ -115,7 +115,7 @@ fn a_binding_at_hand_waits_for_no_other_process() {
     assert_eq!(state.get_now(&key_id(1), OWNER), None);
     assert!(begun.elapsed() < AT_ONCE, "{:?}", begun.elapsed());
     drop(holder.stdin.take());
-    assert!(holder.wait().unwrap().success());
+    assert!(device_key_testing::ended(&mut holder).success());
     assert_eq!(state.get_now(&key_id(1), OWNER), Some(ready(1)));
 }
 

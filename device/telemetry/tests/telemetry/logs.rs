@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process::Stdio;
 
+use device_key_testing::ended;
 use rustix::fs::{Mode, OFlags, fstat, open};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use serde_json::json;
@@ -198,7 +199,7 @@ fn on_terminal(events: &str) -> String {
     // Reading from a terminal whose other end is closed gives an error instead of the end of the
     // file.
     let _ = File::from(terminal).read_to_end(&mut log);
-    assert!(child.wait().unwrap().success());
+    assert!(ended(&mut child).success());
     String::from_utf8(log).unwrap()
 }
 

@@ -9,6 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use device_key_telemetry::{AuditQueue, Telemetry, WhenFull};
+use device_key_testing::ended;
 use serde_json::Value;
 use tracing::info;
 
@@ -64,7 +65,7 @@ impl Stalled {
         drop(self.child.stdin.take());
         // The output ends with the process.
         while self.said.recv_timeout(PATIENCE).is_ok() {}
-        assert!(self.child.wait().unwrap().success());
+        assert!(ended(&mut self.child).success());
     }
 }
 

@@ -1,13 +1,15 @@
 //! Test programs that start programs of several users, which only root may do.
 //!
-//! For an ordinary user cargo runs every test program through `cargo xtask run-test`, which puts
-//! sudo before the programs listed here. So one build and one run of cargo serve every test.
+//! cargo runs every test program through `cargo xtask run-test`, which limits its time. For an
+//! ordinary user, it puts sudo before the programs listed here. So one build and one run of cargo
+//! serve every test.
 
 use std::ffi::OsString;
 use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 use std::{env, fs};
 
 use anyhow::{Context as _, bail};
@@ -15,6 +17,7 @@ use device_key_process as process;
 
 use crate::privilege::Privilege;
 use crate::release;
+use crate::test::watch;
 
 /// The package and the name of each test program whose tests need root.
 const NEED_ROOT: [(&str, &str); 4] = [
@@ -24,21 +27,27 @@ const NEED_ROOT: [(&str, &str); 4] = [
     ("device-key-server", "unix"),
 ];
 
-/// The arguments that make cargo run every test program through [`run`].
-pub(crate) fn runner() -> anyhow::Result<[String; 2]> {
+/// How long a test program may take. The longest takes two minutes on two idle cores.
+pub(crate) const LIMIT: Duration = Duration::from_mins(20);
+
+/// The arguments that make cargo run every test program through [`run`], for at most this time.
+pub(crate) fn runner(limit: Duration) -> anyhow::Result<[String; 2]> {
     let xtask = env::current_exe()?;
     let xtask = xtask.to_str().context("the path of xtask is not UTF-8")?;
     let triple = release::host()?;
-    Ok(["--config".to_owned(), format!("target.{triple}.runner=[{xtask:?}, \"run-test\"]")])
+    Ok([
+        "--config".to_owned(),
+        format!("target.{triple}.runner=[{xtask:?}, \"run-test\", \"{}\"]", limit.as_secs()),
+    ])
 }
 
-/// Becomes the test program. Fails without running it if its tests need root and we cannot become
-/// root.
-pub(crate) fn run(program: &Path, arguments: &[OsString]) -> anyhow::Result<()> {
+/// Runs the test program. Fails without running it if its tests need root and we cannot become root.
+pub(crate) fn run(limit: Duration, program: &Path, arguments: &[OsString]) -> anyhow::Result<()> {
     // cargo sets the variable for each program that it runs.
     let package = env::var("CARGO_PKG_NAME").unwrap_or_default();
-    let mut command = if needs_root(&package, program) {
-        let Some(privilege) = Privilege::available() else {
+    let privilege = Privilege::available();
+    if needs_root(&package, program) && privilege != Some(Privilege::Root) {
+        let Some(privilege) = privilege else {
             bail!(
                 "the tests in {} of {package} were not run: they start programs of several users, \
                  which needs root, but sudo is not installed, or it wants a password and there is no \
@@ -53,15 +62,14 @@ pub(crate) fn run(program: &Path, arguments: &[OsString]) -> anyhow::Result<()> 
                 command.arg(format!("{name}={value}"));
             }
         }
+        // Only root can watch and kill root's programs.
+        command.arg(env::current_exe()?).args(["run-test", &limit.as_secs().to_string()]);
         command.arg(program).args(arguments);
         eprintln!("these need root, so I run: {}", process::line(&command));
-        command
-    } else {
-        let mut command = Command::new(program);
-        command.args(arguments);
-        command
-    };
-    Err(command.exec()).with_context(|| format!("cannot run {}", process::line(&command)))
+        return Err(command.exec())
+            .with_context(|| format!("cannot run {}", process::line(&command)));
+    }
+    watch::run(Command::new(program).args(arguments), limit)
 }
 
 /// Gives the files that root's tests left in this folder to the owner of the folder, who could not

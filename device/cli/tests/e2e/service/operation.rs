@@ -1,5 +1,8 @@
 //! Signals, the audit log, and the commands that use the running service.
 
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
+
 use device_key_testing::Swtpm;
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -66,6 +69,34 @@ fn the_second_signal_ends_the_service_at_once() {
     swtpm.resume();
 }
 
+/// A shell starts a job in the background with these signals ignored.
+#[test]
+fn signals_that_a_parent_ignored_still_end_the_service() {
+    for signal in [Signal::INT, Signal::QUIT] {
+        let installation = Installation::new();
+        let mut command = Command::new("env");
+        command.arg("--ignore-signal=HUP,INT,QUIT").arg(installation.program());
+        command.args(["app-server", "--service", "--provider", "os", "--home"]);
+        command.arg(installation.home()).args(["--listen", &installation.listen()]);
+        command.env_clear().uid(SERVICE).gid(SERVICE).current_dir("/");
+        let mut service = Service::start(&mut command);
+        service.signal(Signal::HUP);
+        service.signal(signal);
+        assert_eq!(service.wait().code(), Some(0), "{}", service.log());
+    }
+}
+
+/// Whoever starts the tests may ignore signals too. The tests need the defaults.
+#[test]
+fn the_tests_themselves_ignore_no_signal() {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap();
+    let ignored = u64::from_str_radix(ignored.trim(), 16).unwrap();
+    for signal in [Signal::HUP, Signal::INT, Signal::QUIT] {
+        assert_eq!(ignored >> (signal.as_raw() - 1) & 1, 0, "{signal:?}: start them with cargo");
+    }
+}
+
 #[test]
 fn every_operation_and_refusal_is_audited_without_secrets() {
     let installation = Installation::new();
@@ -126,7 +157,7 @@ fn the_commands_use_the_running_service() {
         command.args(["--service-uid", &SERVICE.to_string()]);
         command
     };
-    let result = |command: &mut std::process::Command| -> Value {
+    let result = |command: &mut Command| -> Value {
         let output = run(command);
         let log = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(0), "{log}");
