@@ -14,7 +14,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use axum::Router;
-use device_key_websocket::{AcceptedClient, ListeningSocket};
+use device_key_websocket::{AcceptedClient, ListeningSocket, Probe};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -67,7 +67,14 @@ impl Listening {
     ) -> io::Result<()> {
         let limits = relying_party.limits().clone();
         let acceptor = self.socket.into_acceptor(limits.http_connections.into())?;
+        let relying_party = Arc::new(relying_party);
+        let probed = Arc::clone(&relying_party);
+        let readiness = Probe::new(move || {
+            let relying_party = Arc::clone(&probed);
+            async move { relying_party.ready().await.map_err(Arc::new) }
+        });
         let state = Arc::new(HttpState {
+            readiness,
             device_slots: Arc::new(Semaphore::new(limits.device_connections.into())),
             stop: stop.clone(),
             tasks: TaskTracker::new(),

@@ -31,8 +31,9 @@
 //!   the headers `device-key-id`, `device-key-signed-payload` and `device-key-signature` (base64).
 //!   It opens a connection.
 //!
-//! `GET /healthz` says whether the store answers. A refused request is answered with `{reason,
-//! field?}`. The reason is a stable code of this crate ([`RelyingPartyError`]) or of the verifier.
+//! `GET /healthz` says whether the store could be read and written. A refused request is answered
+//! with `{reason, field?}`. The reason is a stable code of this crate ([`RelyingPartyError`]) or of
+//! the verifier.
 //!
 //! # Decisions
 //!

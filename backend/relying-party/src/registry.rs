@@ -114,6 +114,6 @@ pub trait Registry: Send + Sync + 'static {
     /// counted, even if it is not deleted yet; the deletion only keeps the store small.
     async fn delete_expired(&self, now: UnixTime) -> Result<u64, RegistryError>;
 
-    /// Checks that the store answers.
+    /// Checks that the store answers, and writes something that changes no record.
     async fn ready(&self) -> Result<(), RegistryError>;
 }

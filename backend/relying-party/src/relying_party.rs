@@ -67,7 +67,7 @@ impl RelyingParty {
         Ok(())
     }
 
-    /// Checks that the store answers.
+    /// Checks that the store can be read and written. Each call writes to it.
     pub async fn ready(&self) -> Result<(), RelyingPartyError> {
         Ok(self.registry().ready().await?)
     }

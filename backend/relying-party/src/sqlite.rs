@@ -153,9 +153,9 @@ impl Registry for SqliteRegistry {
     }
 
     async fn ready(&self) -> Result<(), RegistryError> {
-        // Even an empty job begins a transaction, and the writer's takes the write lock.
+        // Even an empty job begins a transaction, which reads.
         self.reader.run(|_| Ok(())).await?;
-        self.writer.run(|_| Ok(())).await
+        self.writer.run(|db| Ok(database::rewrite_version(db)?)).await
     }
 }
 

@@ -81,6 +81,12 @@ pub trait DeviceKeyBindingStore: Send + Sync {
     /// Removes the record of a key in any phase. It is not an error if there is no record.
     async fn remove(&self, key_id: &DeviceKeyId) -> Result<(), BindingStoreError>;
 
+    /// Writes something that changes no key. Fails if a key could not be recorded now, for example
+    /// because the disk is full.
+    async fn check_write(&self) -> Result<(), BindingStoreError> {
+        Ok(())
+    }
+
     /// The keys that nobody is creating any more, and the keys that any process began to delete:
     /// deleting a key twice does no harm. The answer never has a key that another live process is
     /// creating, nor a key that this process is creating, as `is_being_created` says. The record of

@@ -174,6 +174,18 @@ impl DeviceKeyStore {
         self.inner.providers.iter().map(status).collect()
     }
 
+    /// Whether a key could be recorded now. Each call writes to the disk.
+    pub async fn is_writable(&self) -> bool {
+        let check = async {
+            let permit = self.inner.writes.acquire(Requester::service()).await?;
+            self.holding(permit, |context| {
+                context.bindings("check_write", context.inner.bindings.check_write())
+            })
+            .await
+        };
+        self.in_time(check).await.is_ok()
+    }
+
     /// Runs an operation that only reads or signs, until its deadline. Work that already runs on a
     /// thread goes on there and keeps its permit until it ends, but its result is dropped.
     async fn in_time<T>(

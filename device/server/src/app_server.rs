@@ -13,6 +13,7 @@ use std::time::Duration;
 use device_key::{ConnectionId, DeviceKeyStore, LocalPeer, OwnerUid, Peer, Requester, Transport};
 use device_key_protocol::initialize::{DeviceKeyCapabilities, InitializeResult, ServerInfo};
 use device_key_types::Reason;
+use device_key_websocket::Probe;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
@@ -54,6 +55,7 @@ struct Inner {
     open_connections: OpenConnections,
     connection_slots: Arc<ConnectionSlots>,
     turnstile: Turnstile,
+    is_writable: Probe<bool>,
     next_connection: AtomicU64,
 }
 
@@ -90,6 +92,11 @@ impl AppServer {
         let methods = methods::device_key::mount(host, &store, &audit)?;
         let methods = methods::attestation::mount(methods, &store, &audit)?;
         let methods = methods::admin::mount(methods, &store, &audit)?;
+        let probed = store.clone();
+        let is_writable = Probe::new(move || {
+            let store = probed.clone();
+            async move { store.is_writable().await }
+        });
         let inner = Inner {
             description,
             store,
@@ -101,6 +108,7 @@ impl AppServer {
             open_connections: OpenConnections::default(),
             connection_slots: Arc::default(),
             turnstile: Turnstile::default(),
+            is_writable,
             next_connection: AtomicU64::new(1),
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -171,6 +179,11 @@ impl AppServer {
         owner: Option<OwnerUid>,
     ) -> Result<ConnectionSlot, Reason> {
         self.inner.connection_slots.take(owner.map(OwnerUid::as_raw), &self.limits())
+    }
+
+    /// Whether a key could be recorded now, as of a second ago at most.
+    pub(crate) async fn is_writable(&self) -> bool {
+        self.inner.is_writable.outcome().await == Some(true)
     }
 
     pub(crate) fn turnstile(&self) -> &Turnstile {

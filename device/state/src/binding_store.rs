@@ -7,6 +7,7 @@ use device_key::{
 };
 use device_key_types::{DeviceKeyId, UnixTime};
 
+use crate::migrations::rewrite_version;
 use crate::runtime::StateRuntime;
 
 /// Each future does all of its work when it is first polled, and blocks meanwhile. So callers must
@@ -66,6 +67,10 @@ impl DeviceKeyBindingStore for StateRuntime {
 
     async fn remove(&self, key_id: &DeviceKeyId) -> Result<(), BindingStoreError> {
         self.delete_binding(key_id).map(|_| ())
+    }
+
+    async fn check_write(&self) -> Result<(), BindingStoreError> {
+        Ok(self.write(|transaction| rewrite_version(transaction))?)
     }
 
     async fn abandoned(

@@ -53,6 +53,11 @@ pub(crate) fn set_mark(connection: &Connection) -> Result<(), DatabaseError> {
     Ok(connection.pragma_update(None, "application_id", APPLICATION_ID)?)
 }
 
+/// Writes the version of a current database again, which changes nothing that anybody reads.
+pub(crate) fn rewrite_version(transaction: &Connection) -> Result<(), DatabaseError> {
+    Ok(transaction.pragma_update(None, "user_version", KNOWN)?)
+}
+
 /// Compares the database's version with ours. This reads one page and takes no lock for writing.
 pub(crate) fn schema(connection: &Connection) -> Result<Schema, DatabaseError> {
     let found: i64 = connection

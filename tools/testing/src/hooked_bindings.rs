@@ -10,7 +10,8 @@ use device_key::{
 use device_key_types::{DeviceKeyId, UnixTime};
 
 use crate::BindingOperation::{
-    self, Abandoned, Begin, BeginDeletion, BeginPurge, Complete, Get, List, Owners, Remove,
+    self, Abandoned, Begin, BeginDeletion, BeginPurge, CheckWrite, Complete, Get, List, Owners,
+    Remove,
 };
 use crate::hook::Hooks;
 use crate::{Hook, Moment};
@@ -97,6 +98,10 @@ impl DeviceKeyBindingStore for HookedBindings {
 
     async fn remove(&self, key_id: &DeviceKeyId) -> Result<(), BindingStoreError> {
         self.run(Remove, self.inner.remove(key_id)).await
+    }
+
+    async fn check_write(&self) -> Result<(), BindingStoreError> {
+        self.run(CheckWrite, self.inner.check_write()).await
     }
 
     async fn abandoned(

@@ -84,6 +84,7 @@ operations! {
     Owners "owners"
     BeginPurge "begin_purge"
     Remove "remove"
+    CheckWrite "check_write"
     Abandoned "abandoned"
 }
 

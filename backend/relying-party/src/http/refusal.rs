@@ -1,5 +1,7 @@
 //! Why an HTTP request is refused, and the answer that the client gets.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::http::header::WWW_AUTHENTICATE;
 use axum::http::{HeaderValue, StatusCode};
@@ -20,6 +22,9 @@ use crate::registry::error::RegistryError;
 pub(super) enum HttpRefusal {
     #[error(transparent)]
     RelyingParty(#[from] RelyingPartyError),
+    /// The outcome of a probe, which several clients get.
+    #[error(transparent)]
+    Unready(Arc<RelyingPartyError>),
     /// The body is not one strict JSON object with the members of this request.
     #[error("the body does not have the shape that this request needs")]
     Malformed,
@@ -53,9 +58,10 @@ pub(super) enum HttpRefusal {
 pub(super) struct LoggedReason(pub(super) &'static str);
 
 impl HttpRefusal {
-    const fn status(&self) -> StatusCode {
+    fn status(&self) -> StatusCode {
         match self {
             Self::RelyingParty(refusal) => status(refusal),
+            Self::Unready(refusal) => status(refusal),
             Self::Malformed | Self::Handshake(HandshakeError::Malformed) => StatusCode::BAD_REQUEST,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -70,9 +76,10 @@ impl HttpRefusal {
         }
     }
 
-    const fn reason(&self) -> &'static str {
+    fn reason(&self) -> &'static str {
         match self {
             Self::RelyingParty(refusal) => refusal.reason(),
+            Self::Unready(refusal) => refusal.reason(),
             Self::Malformed => "invalid_request",
             Self::TooLarge => "body_too_large",
             Self::MediaType => "unsupported_media_type",

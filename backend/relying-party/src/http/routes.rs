@@ -125,7 +125,8 @@ async fn revoke(
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-/// Tells whether requests could be served now: the store answers, and the service is not stopping.
+/// Tells whether requests could be served now: the store could be read and written a second ago at
+/// most, and the service is not stopping.
 async fn health(State(state): State<Arc<HttpState>>) -> Answer {
     #[derive(serde::Serialize)]
     struct Health {
@@ -134,6 +135,6 @@ async fn health(State(state): State<Arc<HttpState>>) -> Answer {
     if state.stop.is_cancelled() {
         return Err(HttpRefusal::Stopping);
     }
-    state.relying_party.ready().await?;
+    state.readiness.outcome().await.ok_or(HttpRefusal::Timeout)?.map_err(HttpRefusal::Unready)?;
     Ok(json(StatusCode::OK, &Health { status: "ready" }))
 }

@@ -13,7 +13,9 @@ pub(super) type Values<'a> = &'a [&'a (dyn ToSql + Sync)];
 const ACCOUNT_LOCK: &str = "SELECT pg_advisory_xact_lock(hashtextextended($1, 1))";
 
 pub(super) async fn ready(client: &Object) -> Outcome<()> {
-    one(client, "SELECT 1 FROM device_key_registry_schema", &[]).await?;
+    // A standby answers reads, but refuses this.
+    let version = "UPDATE device_key_registry_schema SET version = version RETURNING version";
+    one(client, version, &[]).await?;
     Ok(())
 }
 

@@ -87,6 +87,12 @@ pub(super) fn check(connection: &Connection) -> Result<(), SqliteError> {
     if version(connection, known)? == known { Ok(()) } else { Err(SqliteError::Foreign) }
 }
 
+/// Writes the version of a current file again, which changes nothing that anybody reads.
+pub(super) fn rewrite_version(connection: &Connection) -> Result<(), SqliteError> {
+    let known = u32::try_from(STEPS.len()).map_err(|_| SqliteError::Foreign)?;
+    Ok(connection.pragma_update(None, "user_version", known)?)
+}
+
 fn version(connection: &Connection, known: u32) -> Result<u32, SqliteError> {
     let mut query = connection.prepare_cached("PRAGMA user_version")?;
     let found: i64 = query.query_row((), |row| row.get(0))?;

@@ -57,14 +57,17 @@ pub(crate) async fn within<T>(work: impl Future<Output = T>) -> T {
     timeout(DEADLINE, work).await.expect("within the deadline")
 }
 
-pub(crate) fn server(host: Methods) -> AppServer {
-    let store = Assembly::new().provider(MemoryProvider::hardware()).store();
-    let description = ServerDescription {
+pub(crate) fn description() -> ServerDescription {
+    ServerDescription {
         name: "test".to_owned(),
         version: "0".to_owned(),
         home: "/home/of/test".into(),
-    };
-    AppServer::new(description, store, host).unwrap()
+    }
+}
+
+pub(crate) fn server(host: Methods) -> AppServer {
+    let store = Assembly::new().provider(MemoryProvider::hardware()).store();
+    AppServer::new(description(), store, host).unwrap()
 }
 
 /// A method for every peer, which tells over which transport it was called.

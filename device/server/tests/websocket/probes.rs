@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use device_key_server::{Readiness, WebSocketSettings};
+use device_key_server::{AppServer, Readiness, WebSocketSettings};
+use device_key_testing::BindingOperation::{self, CheckWrite};
+use device_key_testing::{Assembly, Gate, unavailable};
 
-use crate::client::Listener;
+use crate::client::{Listener, description, health, within};
 
 #[tokio::test]
 async fn a_probe_is_answered_and_the_connection_closed() {
@@ -29,6 +31,32 @@ async fn readiness_is_asked_each_time_and_health_does_not_depend_on_it() {
     assert_eq!((listener.get("/healthz").await, listener.get("/readyz").await), (200, 503));
     is_ready.store(true, Ordering::SeqCst);
     assert_eq!((listener.get("/healthz").await, listener.get("/readyz").await), (200, 200));
+}
+
+#[tokio::test]
+async fn readiness_says_whether_a_key_could_be_recorded_and_waits_only_a_moment() {
+    let (gate, fails) = (Gate::closed(CheckWrite), Arc::new(AtomicBool::new(true)));
+    let failing = Arc::clone(&fails);
+    let fault = move |_, operation: BindingOperation| match operation {
+        CheckWrite if failing.load(Ordering::SeqCst) => Err(unavailable()),
+        _ => Ok(()),
+    };
+    let store = Assembly::new().bindings_hook(gate.hook()).bindings_hook(fault).store();
+    let server = AppServer::new(description(), store, health()).unwrap();
+    let listener = Listener::with(server, WebSocketSettings::default());
+    // The check does not end: no probe waits for it, and other clients are served.
+    let waiting = async { (listener.get("/readyz").await, listener.get("/readyz").await) };
+    assert_eq!(within(waiting).await, (503, 503));
+    assert_eq!(listener.get("/healthz").await, 200);
+    gate.open();
+    let until = async |status| {
+        within(async { while listener.get("/readyz").await != status {} }).await;
+    };
+    until(503).await;
+    fails.store(false, Ordering::SeqCst);
+    until(200).await;
+    fails.store(true, Ordering::SeqCst);
+    until(503).await;
 }
 
 #[tokio::test]

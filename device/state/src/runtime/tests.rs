@@ -64,6 +64,26 @@ fn a_database_that_a_newer_version_migrated_is_not_written() {
 }
 
 #[test]
+fn a_check_says_whether_a_key_could_be_recorded() {
+    let (_scratch, home) = home();
+    let state = impatient(&home);
+    put(&state, &ready(1)).unwrap();
+    let log = home.path().join("state.sqlite-wal");
+    let written = || std::fs::metadata(&log).unwrap().len();
+    let before = written();
+    block_on(state.check_write()).unwrap();
+    assert!(written() > before, "the disk is asked");
+    let other = raw(&home);
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    block_on(state.check_write()).unwrap_err();
+    other.execute_batch("ROLLBACK").unwrap();
+    block_on(state.check_write()).unwrap();
+    other.pragma_update(None, "user_version", 99).unwrap();
+    block_on(state.check_write()).unwrap_err();
+    assert_eq!(raw(&home).pragma_query_value(None, "user_version", |row| row.get(0)), Ok(99));
+}
+
+#[test]
 fn a_look_up_does_not_wait_for_a_write_in_this_process() {
     let (_scratch, home) = home();
     let state = impatient(&home);

@@ -54,7 +54,9 @@ impl Gate {
         let accepted: OnceLock<(OnUpgrade, OwnedSemaphorePermit)> = OnceLock::new();
         let service = service_fn(async |mut request: Request<Incoming>| {
             let response = match self.decide(&request) {
-                Ok(Granted::Probe(status)) => plain(status),
+                Ok(Granted::Health) => plain(StatusCode::OK),
+                Ok(Granted::Readiness) if self.is_ready().await => plain(StatusCode::OK),
+                Ok(Granted::Readiness) => plain(StatusCode::SERVICE_UNAVAILABLE),
                 Ok(Granted::WebSocket(handshake, slot)) => {
                     // Set at most once, because each answer ends the HTTP connection.
                     let _ = accepted.set((on(&mut request), slot));
@@ -91,9 +93,8 @@ impl Gate {
             return Err(RequestRefusal::Method);
         }
         match resource {
-            Resource::Health => Ok(Granted::Probe(StatusCode::OK)),
-            Resource::Readiness if self.is_ready() => Ok(Granted::Probe(StatusCode::OK)),
-            Resource::Readiness => Ok(Granted::Probe(StatusCode::SERVICE_UNAVAILABLE)),
+            Resource::Health => Ok(Granted::Health),
+            Resource::Readiness => Ok(Granted::Readiness),
             Resource::WebSocket => {
                 self.access.check_token(request.headers())?;
                 let handshake = Handshake::read(request)?;
@@ -105,8 +106,10 @@ impl Gate {
         }
     }
 
-    fn is_ready(&self) -> bool {
-        !self.server.stopping().is_cancelled() && self.readiness.is_ready()
+    /// Whether the service is not stopping, the host agrees, and a key could be recorded.
+    async fn is_ready(&self) -> bool {
+        let may_be = || !self.server.stopping().is_cancelled() && self.readiness.is_ready();
+        may_be() && self.server.is_writable().await && may_be()
     }
 }
 
@@ -129,6 +132,7 @@ impl Resource {
 }
 
 enum Granted {
-    Probe(StatusCode),
+    Health,
+    Readiness,
     WebSocket(Handshake, OwnedSemaphorePermit),
 }

@@ -18,7 +18,8 @@ pub struct WebSocketSettings {
     pub origins: Vec<Origin>,
     /// The limits that bound memory and sockets.
     pub limits: WebSocketLimits,
-    /// What `/readyz` asks while the server is not stopping.
+    /// What `/readyz` asks while the server is not stopping, apart from whether a key could be
+    /// recorded.
     pub readiness: Readiness,
 }
 
