@@ -153,7 +153,7 @@ pub enum DatabaseError {
         /// The file or folder.
         path: PathBuf,
     },
-    /// The operating system gave no random bytes for the name of a lease.
+    /// The operating system gave no random bytes.
     #[error("the operating system gave no random bytes")]
     NoRandom(#[source] getrandom::Error),
     /// `SQLite` gave an answer that does not fit the query.

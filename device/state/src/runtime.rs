@@ -23,10 +23,10 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 /// The state of one home folder: which keys exist, and to which user, account and client each key
 /// belongs.
 ///
-/// One connection reads, one never waits, and one writes, each behind a mutex. So a look-up waits
-/// neither for a write and its `fsync` nor for a list. The writing connection is opened with the
-/// first write, so a process that only signs does not open it. Several processes may open the same
-/// home.
+/// One connection reads, one reads without waiting, and one writes, each behind a mutex. So no read
+/// waits for a write and its `fsync`, and a look-up at once does not wait for a list either. The
+/// writing connection is opened with the first write, so a process that only signs does not open
+/// it. Several processes may open the same home.
 pub struct StateRuntime {
     home: PrivateDir,
     database: Database,

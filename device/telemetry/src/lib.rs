@@ -5,8 +5,8 @@
 //! crate. Metrics are made from spans too. An export sends only the data that [`observed`] lists.
 //! If a collector cannot be reached, data is lost, but requests are neither delayed nor refused.
 //! If nobody reads standard error, events are dropped and counted. Only audit events can be kept,
-//! by a caller that reserves room for them in the [`AuditQueue`]. No call waits for a reader, the
-//! shutdown included.
+//! by a caller that reserves room for them in the [`AuditQueue`]. Only the shutdown waits for a
+//! reader, for half a second at most.
 //!
 //! ```
 //! use device_key_telemetry::{LevelFilter, ServiceIdentity, Settings, Telemetry};
