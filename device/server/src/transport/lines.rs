@@ -87,7 +87,11 @@ mod tests {
 
     use device_key::Peer;
     use device_key_testing::{Assembly, MemoryProvider};
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex, repeat, sink, split};
+    use tokio::io::{
+        AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufStream, duplex, repeat,
+        sink, split,
+    };
+    use tokio::net::UnixStream;
     use tokio::time::timeout;
 
     use super::carry_lines;
@@ -135,6 +139,21 @@ mod tests {
         let endless = repeat(b'\n');
         let carried = tokio::spawn(carry_lines(connection, answers, endless, sink(), None));
         server.stop();
+        timeout(PATIENCE, carried).await.unwrap().unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_client_that_leaves_with_all_its_answers_is_no_failure() {
+        let server = server();
+        let (ours, client) = UnixStream::pair().unwrap();
+        let mut client = BufStream::new(client);
+        let (input, output) = ours.into_split();
+        let (connection, answers) = Connection::open(&server, Peer::Remote);
+        let carried = tokio::spawn(carry_lines(connection, answers, input, output, None));
+        client.write_all(b"nonsense\n").await.unwrap();
+        client.flush().await.unwrap();
+        assert_ne!(client.read_line(&mut String::new()).await.unwrap(), 0);
+        drop(client);
         timeout(PATIENCE, carried).await.unwrap().unwrap().unwrap();
     }
 }
