@@ -107,7 +107,13 @@ impl UnixSocket {
                 let error = match listener.accept().await {
                     Ok((stream, _)) => {
                         is_short = false;
-                        tokio::spawn(serve_stream(server.clone(), stream, overflow));
+                        // A client counts from here on, so that an idle host does not stop now.
+                        let open = server.opened_connection();
+                        let client = serve_stream(server.clone(), stream, overflow);
+                        tokio::spawn(async move {
+                            client.await;
+                            drop(open);
+                        });
                         continue;
                     }
                     Err(error) => error,
@@ -122,9 +128,12 @@ impl UnixSocket {
                 }
             }
         };
+        // A server that stops accepts nobody, so a client of a socket that another process made
+        // waits for the next server.
         tokio::select! {
-            () = accepting => {}
+            biased;
             () = server.stopping().cancelled() => {}
+            () = accepting => {}
         }
         // The file is removed before the listener is closed, so a client never finds a socket that
         // nobody listens on.

@@ -1,12 +1,14 @@
 //! Stopping: new requests are refused, and requests in flight are answered.
 
+use std::os::unix::net::{UnixListener as StdUnixListener, UnixStream as StdUnixStream};
 use std::time::Duration;
 
 use device_key_protocol::RpcError;
-use device_key_server::{Methods, ServerLimits, SocketMode};
+use device_key_server::{Methods, ServerLimits, SocketMode, UnixSocket};
 use device_key_testing::{Gate, HookedProvider, MemoryProvider, ProviderOperation};
 use serde_json::json;
 use tokio::net::UnixStream;
+use tokio::task::yield_now;
 use tokio::time::timeout;
 
 use crate::client::{PATIENCE, Service, binding, hosting, reason};
@@ -81,4 +83,27 @@ async fn a_server_has_stopped_only_when_the_last_answer_is_delivered() {
     let answer = client.receive().await.unwrap();
     assert_eq!(answer["result"].as_str().unwrap().len(), 4 << 20);
     timeout(PATIENCE, service.server.stopped()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_client_that_connects_during_the_stop_is_left_to_the_next_server() {
+    let scratch = tempfile::tempdir().unwrap();
+    // If the order were left to chance, each round would fail half of the time.
+    for round in 0..16 {
+        let path = scratch.path().join(round.to_string());
+        let listener = StdUnixListener::bind(&path).unwrap();
+        let socket = UnixSocket::adopt(listener.try_clone().unwrap()).unwrap();
+        let server = hosting(Methods::new(), ServerLimits::default(), Vec::new());
+        let serving = tokio::spawn(socket.serve(server.clone()));
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        yield_now().await;
+        // Both become readable at the same time, so the server finds a client and the stop.
+        let client = StdUnixStream::connect(&path).unwrap();
+        ours.try_write(b"x").unwrap();
+        theirs.readable().await.unwrap();
+        server.stop();
+        timeout(PATIENCE, serving).await.unwrap().unwrap();
+        let (_next, _) = listener.accept().unwrap();
+        drop(client);
+    }
 }
