@@ -90,7 +90,7 @@ fn write_token(installation: &Installation, token: &str) {
     fs::rename(new, path).unwrap();
 }
 
-fn lines(log: impl std::io::BufRead + Send + 'static) -> Receiver<Value> {
+pub(super) fn lines(log: impl std::io::BufRead + Send + 'static) -> Receiver<Value> {
     let (sender, lines) = channel();
     thread::spawn(move || {
         for line in log.lines() {
@@ -102,7 +102,7 @@ fn lines(log: impl std::io::BufRead + Send + 'static) -> Receiver<Value> {
     lines
 }
 
-fn await_event(log: &Receiver<Value>, is_it: impl Fn(&Value) -> bool) -> Value {
+pub(super) fn await_event(log: &Receiver<Value>, is_it: impl Fn(&Value) -> bool) -> Value {
     loop {
         let event = log.recv_timeout(PATIENCE).expect("an event in time");
         if is_it(&event) {

@@ -9,8 +9,10 @@ use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
+use super::reload::{await_event, lines};
 use super::{CLIENT, Client, Installation, SERVICE, Service, binding, connect_as};
 use crate::program::PATIENCE;
 
@@ -28,14 +30,18 @@ fn ticks(process: u32) -> u64 {
     fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
 }
 
-/// Starts the service with limits of the shell's `ulimit`.
-fn start(installation: &Installation, limits: &str) -> Service {
+/// The service with limits of the shell's `ulimit`.
+fn limited(installation: &Installation, limits: &str) -> Command {
     let mut command = Command::new("/bin/sh");
     command.env_clear().uid(SERVICE).gid(SERVICE).current_dir("/");
     command.args(["-c", &format!("{limits} && exec \"$@\""), "sh"]).arg(installation.program());
     command.args(["app-server", "--service", "--provider", "os", "--home"]);
     command.arg(installation.home()).args(["--listen", &installation.listen()]);
-    Service::start(&mut command)
+    command
+}
+
+fn start(installation: &Installation, limits: &str) -> Service {
+    Service::start(&mut limited(installation, limits))
 }
 
 /// Asks for the handshake. Returns the answer, or what the service says instead of one.
@@ -99,4 +105,29 @@ fn a_shortage_of_descriptors_refuses_new_clients_and_closes_no_open_connection()
         drop(served);
         service.stop();
     }
+}
+
+#[test]
+fn a_reload_keeps_the_descriptors_that_the_service_needs() {
+    let installation = Installation::new();
+    let socket = installation.socket();
+    let mut command = limited(&installation, "ulimit -n 96");
+    command.args(["--log-format", "json", "--config"]);
+    command.arg(installation.configure("limits.connections_per_user = 512"));
+    let mut service = Service::start_unread(&mut command);
+    let log = lines(BufReader::new(service.unread_log()));
+    let mut served = Client::connect(&socket, CLIENT);
+    service.signal(Signal::HUP);
+    let outcome = await_event(&log, |event| event["target"] == "device_key::app_server::reload");
+    assert_eq!(outcome["level"], "INFO", "{outcome}");
+
+    let clients: Vec<UnixStream> = (0..2 * CLIENTS).map(|_| connect_as(&socket, CLIENT)).collect();
+    for client in &clients {
+        handshake(client);
+    }
+    let answer = served.call("device/key/create", &binding("allow_os_protected_nonextractable"));
+    assert!(answer["result"].is_object(), "{answer}");
+    drop((clients, served));
+    service.signal(Signal::TERM);
+    assert_eq!(service.wait().code(), Some(0));
 }
