@@ -54,9 +54,9 @@ impl PrivateDir {
         })
     }
 
-    /// Replaces a file, or creates it if it does not exist. At any time, also after a crash, the file
-    /// has either the old contents or these contents. See [`create_new`](Self::create_new) for the
-    /// temporary file.
+    /// Replaces a file, or creates it if it does not exist. At any time, also after a crash, the
+    /// file has either the old contents or these contents. See [`create_new`](Self::create_new) for
+    /// the temporary file.
     ///
     /// Fails with `Held` if another writer is creating this file, or with `Io`.
     pub fn replace(&self, name: &FileName, contents: &[u8]) -> Result<(), PrivateFsError> {

@@ -1,5 +1,5 @@
-//! How much memory clients can make the service hold. The test measures its whole process, so it has
-//! a program of its own.
+//! How much memory clients can make the service hold. The test measures its whole process, so it
+//! has a program of its own.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

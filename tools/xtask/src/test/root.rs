@@ -41,7 +41,8 @@ pub(crate) fn runner(limit: Duration) -> anyhow::Result<[String; 2]> {
     ])
 }
 
-/// Runs the test program. Fails without running it if its tests need root and we cannot become root.
+/// Runs the test program. Fails without running it if its tests need root and we cannot become
+/// root.
 pub(crate) fn run(limit: Duration, program: &Path, arguments: &[OsString]) -> anyhow::Result<()> {
     // cargo sets the variable for each program that it runs.
     let package = env::var("CARGO_PKG_NAME").unwrap_or_default();
