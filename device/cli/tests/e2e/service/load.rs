@@ -15,9 +15,9 @@ use super::{CLIENT, Client, Installation, binding, connect_as};
 const CONNECTIONS: usize = 256;
 const PIPELINED: usize = 64;
 const LASTING: Duration = Duration::from_mins(1);
-/// How many answers come before the memory is first measured: each request that can be in flight
-/// has been answered several times, however slow the machine is.
-const WARM: u64 = 4 * (CONNECTIONS * PIPELINED) as u64;
+/// How many answers come before the memory is first measured: four times as many as requests can be
+/// in flight, however slow the machine is.
+const WARM: u64 = 65_536;
 /// The factor by which the memory may grow from then on.
 const GROWTH: f64 = 1.5;
 
