@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
@@ -34,6 +35,8 @@ pub struct StateRuntime {
     impatient: Mutex<Connection>,
     writer: Mutex<Option<Connection>>,
     leases: Leases,
+    /// Whether deletions were given the space that is kept for them, which is gone then.
+    has_spent_reserve: AtomicBool,
 }
 
 impl StateRuntime {
@@ -65,6 +68,7 @@ impl StateRuntime {
             impatient: Mutex::new(impatient),
             writer: Mutex::new(writer),
             leases: Leases::new(home.clone()),
+            has_spent_reserve: AtomicBool::new(false),
         })
     }
 
@@ -119,12 +123,17 @@ impl StateRuntime {
         work(&connection).ok()
     }
 
-    /// Does the work in one transaction, so that either all of its changes are stored or none.
+    /// Does the work in one transaction, so that either all of its changes are stored or none. A
+    /// success shows that the disk has room again for the space that deletions were given.
     pub(crate) fn write<T>(
         &self,
         work: impl FnOnce(&Transaction<'_>) -> Result<T, DatabaseError>,
     ) -> Result<T, DatabaseError> {
-        self.with_writer(|connection| transact(&self.database, connection, work))
+        let done = self.with_writer(|connection| transact(&self.database, connection, work))?;
+        if self.has_spent_reserve.swap(false, Ordering::Relaxed) {
+            reserve::keep(&self.home);
+        }
+        Ok(done)
     }
 
     /// Does the work of a deletion in one transaction. On a full disk it gets the space that is
@@ -133,14 +142,16 @@ impl StateRuntime {
         &self,
         work: impl Fn(&Transaction<'_>) -> Result<T, DatabaseError>,
     ) -> Result<T, DatabaseError> {
-        match self.write(&work) {
+        let write = || self.with_writer(|connection| transact(&self.database, connection, &work));
+        match write() {
             Err(error) if error.is_lack_of_space() => {
                 reserve::release(&self.home);
+                self.has_spent_reserve.store(true, Ordering::Relaxed);
                 // Without this the deletion may still succeed, in the space that was released.
                 if let Err(error) = self.with_writer(|connection| empty_log(connection)) {
                     warn!(%error, "the log of the database cannot be emptied");
                 }
-                self.write(work)
+                write()
             }
             outcome => outcome,
         }

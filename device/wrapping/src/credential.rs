@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
@@ -48,9 +49,11 @@ impl WrappingKey {
     /// Reads the key from a file. If the path is `-`, reads it from standard input.
     pub fn from_file(path: &Path) -> Result<Self, CredentialError> {
         let key = match path.to_str() {
-            Some("-") => read(io::stdin().lock()),
-            _ => File::open(path).and_then(read),
+            // The standard library's buffer would keep a copy of the key.
+            Some("-") => io::stdin().as_fd().try_clone_to_owned().map(File::from),
+            _ => File::open(path),
         };
+        let key = key.and_then(read);
         let path = path.to_owned();
         match key {
             Ok(key) => key.ok_or(CredentialError::Size { path }),

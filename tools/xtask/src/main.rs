@@ -108,7 +108,7 @@ enum Command {
         #[arg(long, default_value_t = 2)]
         minutes: u32,
         /// Write the table into docs/reliability.md
-        #[arg(long)]
+        #[arg(long, conflicts_with = "name")]
         write: bool,
     },
     /// Check the dependencies: bans, licences and sources.

@@ -54,6 +54,9 @@ fn child_deletes_on_a_full_disk() {
     assert_eq!(kind(put(&state, &ready(200))), "unavailable");
     assert!(is_reserved(&home), "only deletions get the space");
     delete_all(&state, &home);
+    fs::remove_file(home.path().join("filler")).unwrap();
+    put(&state, &ready(200)).unwrap();
+    assert!(is_reserved(&home), "the space is kept again for the next time");
 }
 
 #[test]
