@@ -27,7 +27,7 @@ use device_key_process as process;
 use crate::debian::{Debian, PACKAGE};
 
 /// The largest size of the binary, in bytes, that passes. To let it grow, somebody must raise this
-/// limit deliberately. The binary has 11.8 MB now; the goal is 10 MB.
+/// limit deliberately. The binary has 12.4 MB now; the goal is 10 MB.
 const LARGEST_BINARY: u64 = 12_500_000;
 
 /// The package to try.
