@@ -11,6 +11,9 @@ use device_key_types::{
 
 use crate::{CreatedKey, KeyReference, OwnerUid};
 
+/// How many keys of an owner may be being deleted, for each key that the owner may have.
+pub const DELETIONS_PER_KEY: u32 = 4;
+
 /// The one source of truth about which keys exist, who owns each key, and which account and client
 /// it speaks for.
 ///
@@ -22,8 +25,10 @@ pub trait DeviceKeyBindingStore: Send + Sync {
     /// Records that this process is about to create a key.
     ///
     /// If the owner already has `keys_per_owner` keys, not counting those that are being deleted,
-    /// the error is [`BindingStoreError::QuotaExceeded`]. If a key of that name exists, the error
-    /// is [`BindingStoreError::Conflict`] and the existing key stays as it is.
+    /// the error is [`BindingStoreError::QuotaExceeded`]. It is also the error if
+    /// [`DELETIONS_PER_KEY`] times as many keys of the owner are being deleted, because a provider
+    /// that cannot delete must not let one owner fill the disk. If a key of that name exists, the
+    /// error is [`BindingStoreError::Conflict`] and the existing key stays as it is.
     async fn begin(&self, key: &CreatingKey, keys_per_owner: u32) -> Result<(), BindingStoreError>;
 
     /// Completes a key that was begun, with the facts that the provider returned. From now on the

@@ -97,8 +97,8 @@ pub use device_key_types as types;
 pub use attestation_input::AttestationInput;
 pub use authorize::{AuthorizeError, authorize, authorize_attestation};
 pub use binding_store::{
-    AbandonedKey, BindingStoreError, CreatingKey, DeviceKeyBinding, DeviceKeyBindingStore,
-    IsBeingCreated, KeyPhase, Listing, OwnerKeys, Page, UnknownKeyPhase,
+    AbandonedKey, BindingStoreError, CreatingKey, DELETIONS_PER_KEY, DeviceKeyBinding,
+    DeviceKeyBindingStore, IsBeingCreated, KeyPhase, Listing, OwnerKeys, Page, UnknownKeyPhase,
 };
 pub use error::DeviceKeyError;
 pub use fair_semaphore::{FairSemaphore, Permit, Requester};

@@ -1,7 +1,8 @@
 //! The queries of the table `device_key_bindings`, as blocking methods.
 
 use device_key::{
-    BindingStoreError, CreatedKey, CreatingKey, DeviceKeyBinding, Listing, OwnerUid, Page,
+    BindingStoreError, CreatedKey, CreatingKey, DELETIONS_PER_KEY, DeviceKeyBinding, Listing,
+    OwnerUid, Page,
 };
 use device_key_types::{
     AccountUserId, ClientId, DeviceKeyId, StorageParentName, TpmKind, UnixTime,
@@ -40,12 +41,13 @@ const PART_OF_CLIENT: &str = part_of_page!("AND client_id = ?4");
 /// How many records one call of `list` reads. Reading so many took 1 ms without optimisation.
 const RECORDS_AT_A_TIME: u32 = 256;
 
-/// Each of the two counts uses one of the two partial indexes. A key that is being deleted is
-/// hidden from its owner, so it does not count.
-const COUNT_OF_OWNER: &str = "\
+/// How many keys an owner has, and how many of the owner's keys are being deleted. Each count uses
+/// one of the two partial indexes.
+const COUNTS_OF_OWNER: &str = "\
     SELECT (SELECT count(*) FROM device_key_bindings WHERE owner_uid = ?1 AND phase = 'ready') + \
-    (SELECT count(*) FROM device_key_bindings WHERE owner_uid = ?1 AND phase <> 'ready' \
-    AND phase = 'creating')";
+    count(*) FILTER (WHERE phase = 'creating'), count(*) FILTER (WHERE phase = 'deleting') \
+    FROM device_key_bindings WHERE owner_uid = ?1 AND phase <> 'ready' \
+    AND phase IN ('creating', 'deleting')";
 
 const BEGIN_DELETION: &str = "\
     UPDATE device_key_bindings SET phase = 'deleting', updated_at = ?3 \
@@ -242,9 +244,11 @@ impl StateRuntime {
         // lease locked.
         let lease = self.leases().take()?;
         let has_room = self.write(|transaction| {
-            let mut count = transaction.prepare_cached(COUNT_OF_OWNER)?;
-            let owned: i64 = count.query_row([key.owner.as_raw()], |row| row.get(0))?;
-            if owned >= i64::from(keys_per_owner) {
+            let mut counts = transaction.prepare_cached(COUNTS_OF_OWNER)?;
+            let counts = counts.query_row([key.owner.as_raw()], |row| row.try_into());
+            let (owned, deleting): (i64, i64) = counts?;
+            let quota = i64::from(keys_per_owner);
+            if owned >= quota || deleting >= quota.saturating_mul(DELETIONS_PER_KEY.into()) {
                 return Ok(false);
             }
             transaction.prepare_cached(BEGIN)?.execute(named_params! {

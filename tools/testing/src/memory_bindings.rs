@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use device_key::{
-    AbandonedKey, BindingStoreError, CreatedKey, CreatingKey, DeviceKeyBinding,
+    AbandonedKey, BindingStoreError, CreatedKey, CreatingKey, DELETIONS_PER_KEY, DeviceKeyBinding,
     DeviceKeyBindingStore, IsBeingCreated, KeyPhase, Listing, OwnerKeys, OwnerUid, Page,
 };
 use device_key_types::{Binding, DeviceKeyId, UnixTime};
@@ -95,10 +95,14 @@ impl MemoryBindings {
 impl DeviceKeyBindingStore for MemoryBindings {
     async fn begin(&self, key: &CreatingKey, keys_per_owner: u32) -> Result<(), BindingStoreError> {
         let mut records = self.records();
-        let is_owned =
-            |record: &&Record| record.owner() == key.owner && record.phase() != KeyPhase::Deleting;
-        let owned = records.values().filter(is_owned).count();
-        if owned >= usize::try_from(keys_per_owner).unwrap() {
+        let (deleting, owned): (Vec<_>, Vec<_>) = records
+            .values()
+            .filter(|record| record.owner() == key.owner)
+            .partition(|record| record.phase() == KeyPhase::Deleting);
+        let is_reached = |count: usize, limit: u32| count >= usize::try_from(limit).unwrap();
+        if is_reached(owned.len(), keys_per_owner)
+            || is_reached(deleting.len(), keys_per_owner.saturating_mul(DELETIONS_PER_KEY))
+        {
             return Err(BindingStoreError::QuotaExceeded);
         }
         match records.entry(key.key_id) {

@@ -42,7 +42,7 @@ fn each_query_searches_its_index() {
         assert_eq!(plan(&state, sql, 4), by_filter);
     }
     assert_eq!(plan(&state, BEGIN_DELETION, 3), by_key);
-    let count = plan(&state, COUNT_OF_OWNER, 1);
+    let count = plan(&state, COUNTS_OF_OWNER, 1);
     let ready = "USING COVERING INDEX device_key_bindings_of_owner (owner_uid=?)";
     let unfinished = "USING INDEX device_key_bindings_unfinished (phase=?)";
     assert!(count.contains(ready) && count.contains(unfinished), "{count}");

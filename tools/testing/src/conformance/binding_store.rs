@@ -217,6 +217,17 @@ async fn an_owner_has_a_quota(store: &dyn DeviceKeyBindingStore) {
     for nth in 1..=4 {
         store.remove(&begun(nth).key_id).await.expect("remove");
     }
+    for nth in 1..=4 {
+        store.begin(&begun(nth), 1).await.expect("few keys are being deleted");
+        store.complete(&begun(nth).key_id, &created(), samples::NOW).await.expect("complete");
+        store.begin_deletion(&begun(nth).key_id, OWNER, samples::NOW).await.expect("hide");
+    }
+    let refused = store.begin(&begun(5), 1).await;
+    assert!(matches!(refused, Err(BindingStoreError::QuotaExceeded)), "deleting: {refused:?}");
+    store.begin(&CreatingKey { owner: STRANGER, ..begun(5) }, 1).await.expect("another owner's");
+    for nth in 1..=5 {
+        store.remove(&begun(nth).key_id).await.expect("remove");
+    }
 }
 
 async fn all_keys_of_an_owner_are_hidden_at_once(store: &dyn DeviceKeyBindingStore) {
