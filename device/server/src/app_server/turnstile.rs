@@ -11,7 +11,7 @@ use tokio::task::yield_now;
 
 /// The work of one turn. A message, a blank line and a read without a whole message cost 1, which
 /// stands for a few microseconds. A message costs 1 more for each [`UNIT_BYTES`] of its length.
-const TURN: usize = 16;
+const TURN: usize = 8;
 const UNIT_BYTES: usize = 1024;
 
 /// Gives turns to connections.
