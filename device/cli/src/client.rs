@@ -99,7 +99,7 @@ impl Drop for Client {
         // A creation that the command does not wait for any more is undone.
         self.inner = None;
         if let Some(in_process) = &mut self.in_process {
-            // What does not end in time, the next start finishes.
+            // The next start finishes the work that does not end in time.
             let _ = runtime.block_on(async { timeout(self.timeout, in_process.settled()).await });
         }
         runtime.shutdown_background();

@@ -1,14 +1,15 @@
-//! What happens to an operation whose audit event finds no room in the log.
+//! The choice between an operation and its audit event, for a log that is full.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// What happens to an operation whose audit event finds no room in the log.
+/// Whether an operation is refused if the log has no room for its audit event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WhenFull {
     /// The operation is refused with `overloaded`.
     Refuse,
-    /// The operation runs. If there is no room after it either, its event is dropped and counted.
+    /// The operation runs. If the log still has no room afterwards, the event is dropped and
+    /// counted.
     Drop,
 }
 

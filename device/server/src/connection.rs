@@ -134,7 +134,7 @@ impl Connection {
         }
     }
 
-    /// Who takes this connection's turns.
+    /// The requester in whose name this connection takes turns.
     pub(crate) const fn requester(&self) -> Requester {
         self.requester
     }

@@ -26,7 +26,7 @@ impl Hangup {
     }
 }
 
-/// What a reload changes.
+/// The parts of the app-server that a reload changes, and where the new settings come from.
 pub(super) struct Reloadable<'a> {
     pub(super) arguments: &'a AppServerArguments,
     /// The settings that the process started with.

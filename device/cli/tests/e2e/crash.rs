@@ -138,8 +138,7 @@ fn a_deletion_killed_at_any_step_leaves_a_whole_key_or_ends_at_the_next_start() 
             assert_eq!(server.refusal_to_sign(&doomed), "key_not_found", "{point}");
         }
         for id in ready {
-            let answer = server.call("device/key/delete", &json!({"keyId": id}));
-            assert_eq!(answer["result"], json!({}));
+            server.delete(&id);
         }
         server.finish_well();
         assert_eq!(home.assert_at_rest(), BTreeSet::new());

@@ -105,6 +105,12 @@ impl Server {
         Key::new(account, client, &answer)
     }
 
+    /// Deletes a key, which must succeed.
+    pub(crate) fn delete(&mut self, id: &str) {
+        let answer = self.call("device/key/delete", &json!({"keyId": id}));
+        assert_eq!(answer["result"], json!({}), "{answer}");
+    }
+
     /// Signs a statement of the key and verifies the signature.
     pub(crate) fn prove(&mut self, key: &Key) {
         let answer = self.call("device/key/sign", &key.sign_params());

@@ -25,6 +25,7 @@ use std::path::{Path, PathBuf};
 use std::process::{ChildStderr, Command, ExitStatus, Stdio};
 use std::thread::{self, JoinHandle};
 
+use device_key_testing::Swtpm;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Gid, Pid, PidfdFlags, Signal, Uid, kill_process, pidfd_open};
 use rustix::thread::{set_thread_res_gid, set_thread_res_uid};
@@ -263,6 +264,14 @@ impl Client {
 
 pub(crate) fn binding(policy: &str) -> Value {
     json!({"accountUserId": "account", "clientId": "client", "protectionPolicy": policy})
+}
+
+/// Lets the service use the simulator's socket.
+pub(crate) fn give_to_service(swtpm: &Swtpm) {
+    let socket = swtpm.socket();
+    for path in [socket.parent().unwrap(), &socket] {
+        chown(path, Some(SERVICE), Some(SERVICE)).unwrap();
+    }
 }
 
 /// Connects as this user. The kernel remembers the user who connected, so any user may use the

@@ -94,6 +94,6 @@ fn a_command_with_too_few_descriptors_says_so() {
     for limit in [5, 7, 8, 12, 16, 20, 31] {
         assert_eq!(outcomes(limit), (SYSTEM, false), "{limit}");
     }
-    // What is enough to start is enough to start every part.
+    // With the fewest descriptors that are accepted, every part of the program starts.
     assert_eq!(outcomes(32).0, Some(0));
 }

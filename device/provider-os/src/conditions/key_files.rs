@@ -31,7 +31,7 @@ const CHANGES: WatchFlags = WatchFlags::CREATE
 const LOST: ReadFlags =
     ReadFlags::QUEUE_OVERFLOW.union(ReadFlags::IGNORED).union(ReadFlags::UNMOUNT);
 
-/// What is known about the files of one folder.
+/// The files of one folder that still have to be verified.
 #[derive(Debug, Default)]
 pub(crate) struct KeyFiles {
     /// The queue of the kernel's reports. `None` if there are no reports.

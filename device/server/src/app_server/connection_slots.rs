@@ -26,7 +26,7 @@ pub(crate) struct ConnectionSlot {
     usage: Arc<Usage>,
 }
 
-/// What a connection is doing.
+/// The activity of a connection.
 #[derive(Default)]
 pub(crate) struct Usage {
     pub(crate) in_flight: InFlight,

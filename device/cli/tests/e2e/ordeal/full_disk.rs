@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use device_key_testing::Swtpm;
-use serde_json::json;
 use tempfile::TempDir;
 
 use super::{any_class, endure};
@@ -77,8 +76,7 @@ fn with_tpm_keys() {
             tally.add("refused creations", 1);
         }
         let deleted = keys.remove(luck.below(keys.len()));
-        let answer = server.call("device/key/delete", &json!({"keyId": deleted.id}));
-        assert_eq!(answer["result"], json!({}), "{answer}");
+        server.delete(&deleted.id);
         assert_eq!(server.refusal_to_sign(&deleted), "key_not_found");
         tally.add("deletions", 1);
         disk.make_room();
@@ -86,8 +84,7 @@ fn with_tpm_keys() {
         keys.push(server.create("account", "client"));
         for key in keys {
             server.prove(&key);
-            let answer = server.call("device/key/delete", &json!({"keyId": key.id}));
-            assert_eq!(answer["result"], json!({}), "{answer}");
+            server.delete(&key.id);
         }
         server.finish_well();
         home.recover();

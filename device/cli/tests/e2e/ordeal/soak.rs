@@ -10,14 +10,14 @@ use super::{Tally, any_class, lasting, write_row};
 use crate::home::Home;
 use crate::proof::Key;
 use crate::server::{Server, reason};
-use crate::service::{CLIENT, Installation, SERVICE, Service};
+use crate::service::{CLIENT, Installation, SERVICE, Service, give_to_service};
 
 /// How long the TPM runs before it is restarted.
 const BETWEEN_RESTARTS: Duration = Duration::from_mins(1);
 /// How often the processes are measured.
 const MEASUREMENTS: u32 = 8;
 
-/// What a process holds.
+/// The resources of a process.
 #[derive(Debug, PartialEq)]
 struct Held {
     kilobytes: usize,
@@ -72,9 +72,7 @@ fn of_three_processes_on_one_home() {
     let tpm = ["--allow-simulated-tpm", "--tpm", &swtpm.address()].map(str::to_owned);
     let listen = installation.listen();
     let service = Service::start(installation.service().args(&tpm).args(["--listen", &listen]));
-    let mut relay = installation.as_user(CLIENT);
-    relay.args(["app-server", "--service-uid", &SERVICE.to_string(), "--connect"]);
-    let mut servers = vec![Server::start(relay.arg(installation.socket()))];
+    let mut servers = vec![Server::start(&mut installation.relay(CLIENT))];
     for _ in 0..2 {
         let mut command = installation.as_user(SERVICE);
         command.args(["app-server", "--home"]).arg(installation.home()).args(&tpm);
@@ -130,12 +128,4 @@ fn of_three_processes_on_one_home() {
              nothing is left"
         ),
     );
-}
-
-/// The service may use the simulator's socket.
-fn give_to_service(swtpm: &Swtpm) {
-    let socket = swtpm.socket();
-    for path in [socket.parent().unwrap(), &socket] {
-        std::os::unix::fs::chown(path, Some(SERVICE), Some(SERVICE)).unwrap();
-    }
 }

@@ -18,7 +18,7 @@ use serde_json::json;
 use super::{any_class, lasting, write_row};
 use crate::home::Home;
 use crate::proof::Key;
-use crate::service::{CLIENT, Client, Installation, SERVICE, Service, connect_as};
+use crate::service::{CLIENT, Client, Installation, SERVICE, Service, connect_as, give_to_service};
 
 /// The user whose requests meet what is stalled.
 const OTHER: u32 = 61_003;
@@ -27,7 +27,7 @@ const MEASURED: Duration = Duration::from_millis(400);
 /// How much slower a signature may be than without the stall, at the 95th percentile.
 const FACTOR: f64 = 3.0;
 const FLOODS: usize = 16;
-/// What is configured for every service here. An unread log must not refuse signatures.
+/// The configuration of every service here. An unread log must not refuse signatures.
 const CONFIG: &str = "audit.when_full = \"drop\"";
 
 /// A service with both classes of protection, and users of it.
@@ -123,14 +123,6 @@ impl Site {
 fn percentile(mut times: Vec<Duration>) -> Duration {
     times.sort_unstable();
     times[times.len() * 95 / 100]
-}
-
-/// The service may use the simulator's socket.
-fn give_to_service(swtpm: &Swtpm) {
-    let socket = swtpm.socket();
-    for path in [socket.parent().unwrap(), &socket] {
-        chown(path, Some(SERVICE), Some(SERVICE)).unwrap();
-    }
 }
 
 /// Receives the answers to the creations of the other user, which all come in the end.

@@ -7,17 +7,14 @@ use device_key_testing::Swtpm;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use super::{CLIENT, Client, Installation, SERVICE, Service};
+use super::{CLIENT, Client, Installation, SERVICE, Service, give_to_service};
 use crate::program::run;
 use crate::proof::{DIGEST, Key, NONCE};
 use crate::server::reason;
 
 /// A service on a simulator that does not answer, with a creation under way.
 fn busy(installation: &Installation, swtpm: &Swtpm) -> (Service, Client) {
-    let socket = swtpm.socket();
-    for path in [socket.parent().unwrap(), &socket] {
-        std::os::unix::fs::chown(path, Some(SERVICE), Some(SERVICE)).unwrap();
-    }
+    give_to_service(swtpm);
     let mut command = installation.service();
     command.args(["--provider", "tpm", "--allow-simulated-tpm", "--tpm", &swtpm.address()]);
     let service = Service::start(command.args(["--listen", &installation.listen()]));

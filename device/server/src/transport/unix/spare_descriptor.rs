@@ -19,9 +19,9 @@ impl SpareDescriptor {
         }
     }
 
-    /// Gives the descriptor up for a client that waits. `None` if there is no descriptor, or
-    /// another thread took it first. The client must be gone before the next
-    /// [`refill`](Self::refill).
+    /// Closes the spare descriptor and accepts a client that waits. Returns `None` if there is no
+    /// spare descriptor, or if another thread took the descriptor that was closed. Drop the client
+    /// before the next [`refill`](Self::refill).
     pub(super) fn accept(&mut self, listener: &UnixListener) -> Option<UnixStream> {
         drop(self.descriptor.take()?);
         let (stream, _) = listener.accept().now_or_never()?.ok()?;

@@ -18,8 +18,8 @@ pub struct WebSocketSettings {
     pub origins: Vec<Origin>,
     /// The limits that bound memory and sockets.
     pub limits: WebSocketLimits,
-    /// What `/readyz` asks while the server is not stopping, apart from whether a key could be
-    /// recorded.
+    /// A further condition of `/readyz`. The server itself is ready while it is not stopping and
+    /// could record a key.
     pub readiness: Readiness,
 }
 

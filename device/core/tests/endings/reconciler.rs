@@ -1,66 +1,25 @@
 //! One reconciler removes what was deleted and what was not completed.
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "what a test cannot set up fails the test"
-)]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use device_key::{
-    DeviceKeyProvider as _, DeviceKeyStore, LocalPeer, Page, Parts, ProviderError,
-    ProviderErrorKind, StoreLimits,
+    DeviceKeyProvider as _, DeviceKeyStore, Parts, ProviderError, ProviderErrorKind, StoreLimits,
 };
 use device_key_testing::{
-    Assembly, BindingOperation, Event, Faults, FixedClock, Gate, HookedProvider,
-    IntoProviderError as _, MemoryBindings, MemoryProvider, Moment, ProviderOperation,
-    SequenceRandom, samples, unavailable,
+    Assembly, BindingOperation, Event, Faults, FixedClock, Gate, IntoProviderError as _,
+    MemoryBindings, MemoryProvider, Moment, ProviderOperation, SequenceRandom, samples,
+    unavailable,
 };
-use device_key_types::{DeviceKeyId, ProtectionPolicy, Reason};
+use device_key_types::Reason;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-const PEER: LocalPeer = samples::peer(1000);
-const ALL: Page = Page { account_user_id: None, client_id: None, after: None, limit: 100 };
-/// How long a test waits for an answer. Only a failing test waits this long.
-const DEADLINE: Duration = Duration::from_secs(10);
-
-async fn create(store: &DeviceKeyStore) -> Result<DeviceKeyId, Reason> {
-    let created = store.create(&PEER, samples::binding(), ProtectionPolicy::HardwareOnly).await;
-    created.map(|key| key.key_id).map_err(|error| error.reason())
-}
-
-async fn delete(store: &DeviceKeyStore, key: &DeviceKeyId) -> Result<(), Reason> {
-    let deleted = timeout(DEADLINE, store.delete(&PEER, key)).await.expect("it is answered");
-    deleted.map_err(|error| error.reason())
-}
-
-async fn sign(store: &DeviceKeyStore, key: &DeviceKeyId) -> Result<(), Reason> {
-    let payload = samples::connection_expiring_in(60);
-    store.sign(&PEER, key, payload).await.map(drop).map_err(|error| error.reason())
-}
-
-async fn listed(store: &DeviceKeyStore) -> Vec<DeviceKeyId> {
-    let page = store.list(&PEER, ALL).await.unwrap();
-    page.keys.iter().map(|key| key.key_id).collect()
-}
-
-/// Waits until nothing more can be done, and returns how many keys are left to remove.
-async fn settled(store: &DeviceKeyStore) -> usize {
-    timeout(DEADLINE, store.settled()).await.expect("everything comes to its end")
-}
+use super::{DEADLINE, create, delete, hooked, listed, settled, sign};
 
 fn failed() -> ProviderError {
     ProviderErrorKind::Failed.into_error()
-}
-
-fn hooked(
-    provider: &Arc<MemoryProvider>,
-    hook: impl device_key_testing::Hook<ProviderOperation> + 'static,
-) -> HookedProvider {
-    HookedProvider::shared(provider.clone()).with(hook)
 }
 
 /// A store on these bindings, as another process would have.
